@@ -1,0 +1,200 @@
+"""The lanes: who works for which customer, and when the next one is due.
+
+A lane is due at an instant, is claimed by one process at a time and released by it. Nothing here is a promise: what
+waits is in SQL, whose fence keeps two workers from both having an effect, and a table that was lost fills again. The
+invariants kept here save work and time: a lane that is rung is claimed (also when it was held then), a lane of a dead
+process is due again within seconds, and a process that lost track of a lane gives it back with its next beat.
+All decisions are in lanes.lua, by the server's clock.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import islice
+from typing import Literal, TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from .redis_client import redis_errors
+
+T = TypeVar("T")
+Phase = Literal["", "round", "delivery"]
+
+BEAT_SECONDS = 0.5
+WAIT_SECONDS = 1.0
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedLane:
+    """`version` and `body`: the working copy of the conversation, None where Redis has none. `orphan_phase`: what a
+    dead process was doing with the lane when it was taken from it."""
+
+    customer_id: int
+    version: int | None
+    body: str | None
+    orphan_phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`next_due_seconds`: when to claim again at the latest; 0 when more is due now, None when nothing is."""
+
+    lanes: list[ClaimedLane]
+    next_due_seconds: float | None
+
+
+class Lanes:
+    """The lanes as one process sees them. `owner` is random for each start of the process.
+
+    Every lane that `claim` returned has to be released once, whatever happens in between. All calls raise RedisDown.
+    """
+
+    def __init__(self, redis: Redis, owner: str, *, copy_seconds: int = 8 * 86_400) -> None:
+        if not owner or "|" in owner:
+            raise ValueError("an owner is named by letters and digits")
+        self.owner = owner
+        self._redis = redis
+        self._copy_ms = copy_seconds * 1000
+        self._script = files("storage").joinpath("lanes.lua").read_bytes()
+        self._digest = hashlib.sha1(self._script, usedforsecurity=False).hexdigest()  # the name that Redis gives it
+        self._claims = 0
+        self._claims_under_way: set[int] = set()
+        self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
+        self._releasing: set[int] = set()
+        self._claimed_twice: set[int] = set()
+
+    @property
+    def held(self) -> Collection[int]:
+        """The customers whose lanes this process has claimed and not released."""
+        return self._held.keys()
+
+    async def ring(self, delays: Mapping[int, float], *, forget: Collection[int] = ()) -> None:
+        """Make lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
+
+        `forget`: customers whose working copy of the conversation is wrong.
+        """
+        wrong = list(forget)
+        for pairs in _chunks(delays.items()):
+            arguments: list[int] = [len(pairs)]
+            for customer_id, delay_seconds in pairs:
+                arguments += (customer_id, _milliseconds(delay_seconds))
+            await self._call("ring", *arguments, *wrong[:CHUNK])
+            del wrong[:CHUNK]
+        for rest in _chunks(wrong):
+            await self._call("ring", 0, *rest)
+
+    async def claim(self, limit: int) -> Claim:
+        """Take lanes that are due, the oldest first, and bring their conversations."""
+        self._claims += 1
+        claim = self._claims
+        self._claims_under_way.add(claim)
+        try:
+            answer = cast(list[bytes], await self._call("claim", claim, max(0, min(limit, CHUNK))))
+        finally:
+            self._claims_under_way.discard(claim)
+        lanes = []
+        for at in range(1, len(answer), 4):
+            customer_id, version, body, phase = int(answer[at]), answer[at + 1], answer[at + 2], answer[at + 3]
+            if customer_id in self._held:
+                # We stood still for so long that the lane was taken from us, and now we got it back while the work that
+                # held it first still runs: that work keeps it, and when it is done the lane is looked at once more.
+                self._claimed_twice.add(customer_id)
+            else:
+                known = (int(version), body.decode()) if version else (None, None)
+                lanes.append(ClaimedLane(customer_id, known[0], known[1], cast(Phase, phase.decode())))
+            self._held[customer_id] = claim
+        return Claim(lanes, int(answer[0]) / 1000 if answer[0] else None)
+
+    async def put(
+        self,
+        conversations: Sequence[tuple[int, int, str]],
+        *,
+        force: Collection[int] = (),
+        delivering: Collection[int] = (),
+    ) -> None:
+        """Keep working copies (customer, version, body), only forward in version; those of `force` also backwards.
+
+        The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
+        whose conversation did not change.
+        """
+        rows: list[tuple[int, int | str, str]] = [*conversations]
+        rows += [(customer_id, "", "") for customer_id in delivering]
+        for chunk in _chunks(rows):
+            arguments: list[int | str] = []
+            for customer_id, version, body in chunk:
+                arguments += (
+                    customer_id, self._held.get(customer_id, 0), version, "1" if customer_id in force else "", body
+                )  # fmt: skip
+            await self._call("put", self._copy_ms, *arguments)
+
+    async def release(self, delays: Mapping[int, float | None]) -> int:
+        """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.
+
+        A lane that another process has taken over stays with it. Returns how many were still ours. When this fails the
+        next beat gives the lanes back, due at once.
+        """
+        released = 0
+        claims = {customer_id: self._held.pop(customer_id, 0) for customer_id in delays}
+        self._releasing |= claims.keys()
+        try:
+            for chunk in _chunks(delays.items()):
+                arguments: list[int | str] = []
+                for customer_id, delay_seconds in chunk:
+                    delay = "" if delay_seconds is None else _milliseconds(delay_seconds)
+                    if customer_id in self._claimed_twice:
+                        self._claimed_twice.discard(customer_id)
+                        delay = 0
+                    arguments += (customer_id, claims[customer_id], delay)
+                released += cast(int, await self._call("release", *arguments))
+        finally:
+            self._releasing -= claims.keys()
+        return released
+
+    async def beat(self) -> int:
+        """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
+        seen = min(self._claims_under_way, default=self._claims + 1) - 1
+        return cast(int, await self._call("beat", seen, *self._held, *self._releasing))
+
+    async def retire(self) -> None:
+        """Leave: all that is still held is due for others, and this process is not missed."""
+        self._held.clear()
+        self._claimed_twice.clear()
+        await self._call("retire")
+
+    async def alive_owners(self) -> set[str] | None:
+        """The processes that are alive; None just after Redis came back, when the living may not have spoken yet."""
+        settled, *owners = cast(list[bytes], await self._call("owners"))
+        return {owner.decode() for owner in owners} if settled == b"1" else None
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Wait until something is due, but no longer than `timeout_seconds` or WAIT_SECONDS. Claim after it, always:
+        whoever was woken holds the one token, and the claim puts it back where more is due."""
+        if timeout_seconds <= 0:
+            return False
+        with redis_errors():
+            # A pooled connection is this call's own until it returns. Zero would block for ever.
+            token = await self._send("BLPOP", "tick:wake", max(0.001, min(timeout_seconds, WAIT_SECONDS)))
+        return token is not None
+
+    async def _call(self, operation: str, *arguments: int | str) -> object:
+        with redis_errors():
+            try:
+                return await self._send("EVALSHA", self._digest, 0, operation, self.owner, *arguments)
+            except NoScriptError:  # a new server, or one that was flushed: nothing has run yet
+                return await self._send("EVAL", self._script, 0, operation, self.owner, *arguments)
+
+    async def _send(self, *command: bytes | float | str) -> object:
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _chunks(rows: Collection[T]) -> Iterator[list[T]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
