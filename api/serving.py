@@ -1,0 +1,189 @@
+"""Serves the web application over HTTP/1.1, inside the process and the event loop that already run.
+
+Invariants: the listening socket is ours before anything slow begins, so a taken port is noticed at once and an early
+connection waits instead of being refused; nothing a stranger sends (long headers, a body that trickles, one that never
+ends) holds a connection longer than READ_SECONDS; and stopping always ends, in at most `grace_seconds`.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from granian._granian import SocketHolder  # what granian hands its own workers; pinned by the constraints
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from quart import Quart, Response
+from quart.asgi import ASGIHTTPConnection
+from quart.wrappers import Request
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+READ_SECONDS = 8  # for the headers, and again for the body
+BACKLOG = 1024
+
+T = TypeVar("T")
+
+
+class PortTaken(OSError):
+    """Another program listens there."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Binds without SO_REUSEPORT: a second Tick on the same port must fail here, not share its customers by chance."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"port {port} on {host} is taken by another program") from None
+        raise
+    return listener
+
+
+def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
+    """The first free port from `port` on."""
+    for candidate in range(port, min(port + tries, 65536)):
+        try:
+            return listen(host, candidate)
+        except PortTaken:
+            continue
+    raise PortTaken(f"ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken")
+
+
+def port_of(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def limit_requests(app: Quart) -> None:
+    """The limits that the server leaves to the application. Quart enforces them while the body streams in."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["BODY_TIMEOUT"] = READ_SECONDS
+
+    async def too_slow(_error: Exception) -> Response:
+        # Without this header the server would go on waiting for the rest of the body after the answer.
+        return Response(
+            '{"success":false,"message":"The request took too long"}',
+            408,
+            {"Content-Type": "application/json", "Connection": "close"},
+        )
+
+    app.register_error_handler(408, too_slow)
+
+
+class _Connection(ASGIHTTPConnection):
+    """Knows which requests are being answered, so that those which outlast a stop can be cut."""
+
+    answering: set[asyncio.Task[Any]]
+
+    async def handle_request(self, request: Request, send: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.answering.add(task)
+        try:
+            await super().handle_request(request, send)
+        finally:
+            self.answering.discard(task)
+
+
+class _Server(Server):
+    """granian in this loop, on a socket that we opened."""
+
+    def __init__(self, app: Quart, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__(
+            app,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(header_read_timeout=READ_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+            log_enabled=False,
+        )
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        # The holder closes its descriptor when it goes, hence a copy.
+        self._shd: Any = SocketHolder(os.dup(self._listener.fileno()), False, BACKLOG)  # type: ignore[call-arg]
+
+
+async def serve_http(
+    app: Quart,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    grace_seconds: float = 5.0,
+) -> None:
+    """Answers requests until `stop` is set, then lets those under way end (grace_seconds) and closes the listener.
+
+    Long-lived streams must end by themselves once their application is told to stop: what is still open when the grace
+    is over is cut. A start-up error of the application is raised here.
+    """
+    answering: set[asyncio.Task[Any]] = set()
+    app.asgi_http_class = type("Connection", (_Connection,), {"answering": answering})
+    await app.startup()
+    server = _Server(app, listener)
+    serving = asyncio.create_task(server.serve(), name="http")
+    stopping = asyncio.create_task(stop.wait(), name="http-stop")
+    try:
+        await asyncio.sleep(0)  # one step of the loop, in which the server takes the socket over
+        if on_ready is not None and not serving.done():
+            on_ready()
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait((serving,), timeout=grace_seconds)
+        for task in answering:
+            task.cancel()
+        await serving
+        if not stop.is_set():
+            raise RuntimeError("the HTTP server ended by itself")
+    finally:
+        stopping.cancel()
+        serving.cancel()
+        listener.close()
+        await app.shutdown()
+
+
+@asynccontextmanager
+async def stopped_by_signals() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set. A second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask, number)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Runs on uvloop where it is installed, else on asyncio's own loop: named here, not left to a server."""
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        from asyncio import new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)

@@ -1,0 +1,223 @@
+"""What the operator decides: read once, checked whole, then frozen.
+
+Values come from the environment, or from config.env in the working directory; the environment wins. Invariant: nothing
+starts on a setting that is missing, malformed or still a placeholder. Every problem is one line that names the variable
+and where its value is found, and no line, repr or traceback ever holds a value.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api import setting_checks as checks
+from api.setting_checks import Network, checked
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["", "json", "console"]
+
+CONFIG_FILE = Path("config.env")
+
+WHERE = {
+    "WHATSAPP_API_URL": "the Graph API with its version, https://graph.facebook.com/v25.0 unless you test another",
+    "WHATSAPP_PHONE_NUMBER_ID": "App Dashboard > WhatsApp > API Setup > Phone number ID (not the phone number itself)",
+    "WHATSAPP_ACCESS_TOKEN": "Business Settings > System users > Generate token, with the permissions "
+    "whatsapp_business_messaging and whatsapp_business_management",
+    "WHATSAPP_VERIFY_TOKEN": "make one up; enter it at App Dashboard > WhatsApp > Configuration > Verify token",
+    "WHATSAPP_APP_SECRET": "App Dashboard > App settings > Basic > App secret",
+    "WHATSAPP_BUSINESS_ACCOUNT_ID": "App Dashboard > WhatsApp > API Setup > WhatsApp Business Account ID",
+    "DATABASE_URL": "mysql://user:password@host:3306/tick or sqlite:///path/to/tick.db (percent-encode "
+    "what is special in the password), or leave it out for a file under DATA_DIR",
+    "REDIS_URL": "redis://host:6379/0, or leave it out for a Redis of Tick's own under DATA_DIR",
+    "DATA_DIR": "a folder for what Tick keeps, ./data unless you say otherwise",
+    "FILES_URL": "a folder, or s3://bucket/prefix, or leave it out for a folder under DATA_DIR",
+    "HOST": "the address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for every network",
+    "PORT": "a whole number from 1 to 65535, 5000 unless you say otherwise",
+    "PUBLIC_URL": "the address at which Meta and agents reach Tick, such as https://desk.example.com",
+    "TRUSTED_PROXIES": "addresses or networks of your reverse proxies, separated by commas, such as 10.0.0.0/8",
+    "TICK_FLOW": "guided or instant",
+    "BURST_SECONDS": "seconds of quiet before a burst is answered, 0 to 3600",
+    "RECEIPT_SECONDS": "least seconds between two receipts on one ticket, 0 to 86400",
+    "DOUBT_SECONDS": "seconds to wait for news of a send in doubt, 1 to 3600",
+    "LOG_LEVEL": "debug, info, warning or error",
+    "LOG_FORMAT": "json or console; left out, console on a terminal and json elsewhere",
+}  # fmt: skip
+
+DEMO_PHONE_NUMBER_ID = "100000000000001"
+DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
+
+
+class SettingsError(Exception):
+    """The settings can't be used. `lines` has one sentence for each problem."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class StorageSettings(BaseSettings):
+    """What the commands need that work on the database alone."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, validate_default=False, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: Annotated[SecretStr, checked(checks.database_url)] = SecretStr("")
+    redis_url: Annotated[SecretStr, checked(checks.redis_url)] = SecretStr("")
+    data_dir: Annotated[Path, checked()] = Path("data")
+    files_url: Annotated[str, checked(checks.files_url)] = ""
+    log_level: Annotated[LogLevel, checked(checks.one_of(*get_args(LogLevel)))] = "info"
+    log_format: Annotated[LogFormat, checked(checks.one_of("json", "console"))] = ""
+
+    @property
+    def database(self) -> str:
+        """The database's URL: the one that is set, else a file under DATA_DIR."""
+        return self.database_url.get_secret_value() or f"sqlite://{(self.data_dir / 'tick.db').absolute()}"
+
+    @property
+    def redis(self) -> str:
+        """The Redis server's URL; empty for the embedded one."""
+        return self.redis_url.get_secret_value()
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether one process alone may write."""
+        return self.database.startswith("sqlite:")
+
+    def secrets(self) -> list[str]:
+        """Every secret value, for the logs to hide."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return [
+            value.get_secret_value() for value in values if isinstance(value, SecretStr) and value.get_secret_value()
+        ]
+
+
+class Settings(StorageSettings):
+    """Everything: what `serve` and `worker` need. The four WhatsApp values have no default."""
+
+    whatsapp_api_url: Annotated[str, checked(checks.graph_url)] = "https://graph.facebook.com/v25.0"
+    whatsapp_phone_number_id: Annotated[str, checked(checks.digits)]
+    whatsapp_access_token: Annotated[SecretStr, checked(checks.secret)]
+    whatsapp_verify_token: Annotated[SecretStr, checked(checks.secret)]
+    whatsapp_app_secret: Annotated[SecretStr, checked(checks.app_secret)]
+    whatsapp_business_account_id: Annotated[str, checked(checks.digits)] = ""
+    host: Annotated[str, checked(checks.host)] = "127.0.0.1"
+    port: Annotated[int, checked(checks.port)] = 5000
+    public_url: Annotated[str, checked(checks.web_url)] = ""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, checked(checks.networks)] = ()
+    tick_flow: Annotated[Literal["guided", "instant"], checked(checks.one_of("guided", "instant"))] = "guided"
+    burst_seconds: Annotated[float, checked(checks.seconds(0, 3600))] = 3.0
+    receipt_seconds: Annotated[float, checked(checks.seconds(0, 86400))] = 600.0
+    doubt_seconds: Annotated[float, checked(checks.seconds(1, 3600))] = 15.0
+
+
+Kind = TypeVar("Kind", bound=StorageSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSecrets:
+    """Made once, at the first demo, and kept in its folder where only their owner can read them."""
+
+    verify_token: str = field(repr=False)
+    app_secret: str = field(repr=False)
+    access_token: str = field(repr=False)
+    api_key: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def load_settings(config: Path = CONFIG_FILE) -> Settings:
+    """The settings of `serve` and `worker`, or SettingsError."""
+    return _load(Settings, config, _exposed(config), _from_files(Settings))
+
+
+def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
+    """The settings of the commands that need no WhatsApp, or SettingsError."""
+    return _load(StorageSettings, config, _exposed(config), _from_files(StorageSettings))
+
+
+def demo_settings(config: Path = CONFIG_FILE) -> Settings:
+    """The demo's settings: on this machine alone, under DATA_DIR/demo, whatever is set for the real service."""
+    alone = {"database_url": SecretStr(""), "redis_url": SecretStr(""), "files_url": ""}
+    folder = _load(StorageSettings, config, [], alone).data_dir / "demo"
+    made = demo_secrets(folder)
+    return _load(Settings, config, [], alone | {
+        "data_dir": folder,
+        "host": "127.0.0.1",
+        "public_url": "",
+        "trusted_proxies": (),
+        "whatsapp_api_url": "http://127.0.0.1/simulator/graph/v25.0",  # with the port, once it is known
+        "whatsapp_phone_number_id": DEMO_PHONE_NUMBER_ID,
+        "whatsapp_business_account_id": DEMO_BUSINESS_ACCOUNT_ID,
+        "whatsapp_access_token": SecretStr(made.access_token),
+        "whatsapp_verify_token": SecretStr(made.verify_token),
+        "whatsapp_app_secret": SecretStr(made.app_secret),
+    })  # fmt: skip
+
+
+def demo_secrets(folder: Path) -> DemoSecrets:
+    """The demo's secrets from `folder`, made there when it has none that can be read."""
+    path = folder / "secrets.json"
+    names = [each.name for each in fields(DemoSecrets)]
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        return DemoSecrets(**{name: str(kept[name]) for name in names})
+    except (OSError, ValueError, KeyError, TypeError):
+        made = {name: secrets.token_hex(16) for name in names} | {"api_key": f"tick_{secrets.token_urlsafe(32)}"}
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(made, file)
+    return DemoSecrets(**made)
+
+
+def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, Any]) -> Kind:
+    loaded = None
+    try:
+        loaded = kind(_env_file=config, **given)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        problems += [_line(problem) for problem in error.errors(include_input=False, include_url=False)]
+    except (OSError, UnicodeDecodeError):
+        problems.append(f"{config} can't be read: it must be a text file in UTF-8 that Tick's user may read")
+    if loaded is None or problems:
+        raise SettingsError(problems)  # outside of the handlers: no traceback chains to an error that knows values
+    return loaded
+
+
+def _line(problem: Any) -> str:
+    name = str(problem["loc"][0]).upper()
+    reason = problem.get("ctx", {}).get("error", "is missing" if problem["type"] == "missing" else "can't be used")
+    return f"{name} {reason}: {WHERE[name]}"
+
+
+def _secret_names(kind: type[StorageSettings]) -> list[str]:
+    return [name.upper() for name, info in kind.model_fields.items() if info.annotation is SecretStr]
+
+
+def _exposed(config: Path) -> list[str]:
+    """A file of secrets that others on the machine can read is a leak, even if nobody has looked yet."""
+    try:
+        if os.name == "posix" and config.stat().st_mode & 0o007:
+            kept = dotenv_values(config)
+            if any(kept.get(name) for name in _secret_names(Settings)):
+                return [f"{config} holds secrets and is open to every user of this machine: chmod 600 {config}"]
+    except (OSError, UnicodeDecodeError):
+        pass  # no such file; or one that _load finds unreadable, and says so
+    return []
+
+
+def _from_files(kind: type[StorageSettings]) -> dict[str, Any]:
+    """Each secret NAME may also be given as NAME_FILE, the file that holds it, as container platforms mount them."""
+    given = {}
+    for name in _secret_names(kind):
+        if path := os.environ.get(f"{name}_FILE"):
+            try:
+                given[name.lower()] = Path(path).read_text("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError):
+                raise SettingsError([f"{name}_FILE names a file that can't be read: {WHERE[name]}"]) from None
+    return given
