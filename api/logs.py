@@ -90,8 +90,8 @@ def _escaped(match: re.Match[str]) -> str:
 def configure_logs(
     level: str = "info", style: str = "", secrets: Iterable[str] = (), stream: TextIO | None = None
 ) -> None:
-    """Once a process. `style` is json, console, or empty to choose by whether `out` is a terminal."""
-    out = out or sys.stderr
+    """Once a process. `style` is json, console, or empty to choose by whether `stream` is a terminal."""
+    out = stream or sys.stderr
     renderer: Processor = structlog.processors.JSONRenderer()
     if style == "console" or (not style and out.isatty()):
         renderer = structlog.dev.ConsoleRenderer(
