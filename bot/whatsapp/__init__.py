@@ -1,0 +1,1 @@
+"""WhatsApp's Cloud API: what Meta sends, what it accepts, and what its answers mean."""

@@ -1,0 +1,75 @@
+"""Make what a stranger typed safe to store and to show, and change nothing else about it.
+
+Invariant: a string that leaves here holds no NUL, control character (but newline and tab), escape sequence of a
+terminal or lone surrogate, and is never longer than its cap. Markup, right-to-left marks and emoji stay: they are the
+text, and showing them safely is the business of the page that shows them. Only names of files, which people act on,
+lose their invisible characters.
+"""
+
+import re
+
+TEXT_CAP = 65_536
+_MARK = "… [cut]"
+
+# What json.dumps writes when a string in it needs cleaning; it may also hit a typed backslash, which costs only time.
+NEEDS_CLEANING = re.compile(r"[\x7f-\x9f\ud800-\udfff]|\\(?:u00|[bfr])")
+
+# Sequences that drive a terminal (CSI, OSC, then any two-byte one) go as a whole: without its ESC, "[31m" would be
+# left as litter.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_DIRTY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# Zero-width characters and direction marks: "photo\u202Egnp.exe" reads as "photoexe.png".
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_NOT_IN_FILE_NAMES = re.compile(r'[<>:"|?*\n\t]')
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_FILE_NAME_CAP = 120
+_MIME_TYPE = re.compile(r'[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9_.-]+=[a-z0-9_.+"-]+){0,3}')
+
+
+def clean(text: str, cap: int = TEXT_CAP) -> str:
+    """The same text without what could hurt; cut, with a mark, when it is longer than the cap."""
+    if _DIRTY.search(text):
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = _CONTROLS.sub("", _ESCAPES.sub("", text))
+        text = _SURROGATES.sub("\ufffd", text)
+    if len(text) > cap:
+        text = text[: cap - len(_MARK)] + _MARK
+    return text
+
+
+def one_line(text: str, cap: int) -> str:
+    """A name, a title, an address: clean, and without line breaks or runs of spaces."""
+    return clean(" ".join(clean(text).split()), cap)
+
+
+def file_name(text: str) -> str:
+    """A name to show beside a file; files are stored under names of our own."""
+    name = re.split(r"[/\\]", _INVISIBLE.sub("", clean(text)))[-1]
+    name = " ".join(_NOT_IN_FILE_NAMES.sub("_", name).split()).strip(". ")
+    if _DEVICE.fullmatch(name):
+        name = "_" + name
+    stem, dot, ending = name.rpartition(".")
+    if len(name) > _FILE_NAME_CAP and dot and len(ending) <= 10:
+        return stem[: _FILE_NAME_CAP - len(ending) - 2] + "…." + ending
+    return name if len(name) <= _FILE_NAME_CAP else name[: _FILE_NAME_CAP - 1] + "…"
+
+
+def mime_type(text: str) -> str:
+    """The type as it was given when it looks like one; never trusted to decide how a file is served."""
+    lowered = text[:200].strip().lower()
+    return lowered if len(lowered) <= 127 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
+
+
+def clean_json(value: object, depth: int = 32) -> object:
+    """A JSON value with clean strings, fit to be stored: cut where it is too long, empty where it is too deep."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        pairs = list(value.items())[:200] if depth else []
+        return {clean(key, 200): clean_json(held, depth - 1) for key, held in pairs}
+    if isinstance(value, list):
+        return [clean_json(held, depth - 1) for held in value[:200]] if depth else []
+    return value

@@ -1,0 +1,171 @@
+"""What each error code of the Graph API means for the message it came for: the only table of it.
+
+Invariant: the code alone decides. It may come as the answer to a send or in a status long after; HTTP statuses differ
+for the same code, and Meta's own words are in the language of the account. A sentence here is read by an agent beside
+the message that did not go out, so it says what happened and whose move it is.
+
+`wait_seconds` is the wait before the first retry. The sender makes it grow: four times as long after each, for the pair
+limit (131056) because Meta asks for that, for the others because it does no harm.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Action(StrEnum):
+    RETRY = "retry"  # a few times, with a growing wait
+    RETRY_AFTER = "retry_after"  # a limit was hit: not before the wait is over
+    TEMPLATE = "template"  # only a template may go out now
+    DROP = "drop"  # this message can't go out as it is
+    RECIPIENT = "recipient"  # nothing goes out to this customer
+    STOP = "stop"  # nothing goes out at all until somebody mends it
+
+
+class Verdict(NamedTuple):
+    action: Action
+    wait_seconds: float
+    reason: str
+
+
+def _retry(reason: str, wait_seconds: float = 5) -> Verdict:
+    return Verdict(Action.RETRY, wait_seconds, reason)
+
+
+def _after(wait_seconds: float, reason: str) -> Verdict:
+    return Verdict(Action.RETRY_AFTER, wait_seconds, reason)
+
+
+def _drop(reason: str) -> Verdict:
+    return Verdict(Action.DROP, 0, reason)
+
+
+def _recipient(reason: str) -> Verdict:
+    return Verdict(Action.RECIPIENT, 0, reason)
+
+
+def _stop(reason: str) -> Verdict:
+    return Verdict(Action.STOP, 0, reason)
+
+
+_TOKEN = "The access token is missing, expired or revoked. Make a new one in Meta's Business settings."  # noqa: S105
+_PERMISSION = "The access token does not have the permission for this. It needs whatsapp_business_messaging."
+_LIMIT = "Meta's limit for calls is reached. Sending goes on when it is over."
+_BUSY = "Meta's servers could not take it just now."
+_BUG = "Meta did not accept the form of this message. This is a fault of the program: please report it."
+_TEMPLATE = "The template does not fit what Meta has on file: compare its name, language and parameters there."
+_GROUPS = "Messages in groups are not supported."
+_ACCOUNT = "Meta has restricted or locked the WhatsApp account. See the Account Quality page of the Business manager."
+_REGISTER = "The phone number is not registered with the Cloud API. Register it again."
+_PIN = "The two-step verification PIN is wrong, or the phone number must be verified first."
+_SETUP = "This belongs to the setting up of the number, and says nothing about this message."
+
+ACTIONS: Mapping[int, Verdict] = MappingProxyType(
+    {
+        0: _stop(_TOKEN),
+        1: _retry("Meta could not say what was wrong."),
+        2: _retry(_BUSY),
+        3: _stop(_PERMISSION),
+        4: _after(60, _LIMIT),
+        10: _stop(_PERMISSION),
+        17: _after(60, _LIMIT),
+        33: _stop("Meta knows no such phone number id, or the token may not use it. Check WHATSAPP_PHONE_NUMBER_ID."),
+        100: _drop(_BUG),
+        104: _stop(_TOKEN),
+        190: _stop(_TOKEN),
+        368: _stop(_ACCOUNT),
+        613: _after(60, _LIMIT),
+        80007: _after(300, _LIMIT),
+        130403: _recipient("This customer is blocked by your business on WhatsApp."),
+        130429: _after(1, "Too many messages at once from this number. Sending goes on more slowly."),
+        130472: _drop("Meta holds this message back: the customer is part of one of its experiments."),
+        130497: _recipient("Your account may not write to customers in this country."),
+        130501: _drop(_GROUPS),
+        131000: _retry("Something went wrong on Meta's side."),
+        131005: _stop(_PERMISSION),
+        131008: _drop(_BUG),
+        131009: _drop("Meta did not accept a value in this message, such as a message quoted that is too old."),
+        131016: _retry(_BUSY),
+        131020: _drop(_GROUPS),
+        131021: _drop("A number can't write to itself."),
+        131026: _recipient("Can't be delivered: not on WhatsApp, too old a version of it, or you are blocked."),
+        131030: _drop("Your test number may write only to the numbers on its list in Meta's dashboard."),
+        131031: _stop(_ACCOUNT),
+        131037: _stop("The display name of your number is not approved yet. Ask for its approval in WhatsApp Manager."),
+        131041: _drop(_GROUPS),
+        131042: _stop("There is a problem with the payment method of the WhatsApp account."),
+        131045: _stop(_REGISTER),
+        131047: Verdict(Action.TEMPLATE, 0, "More than 24 hours since the customer wrote: only a template may go out."),
+        131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours."),
+        131049: _drop("Meta held this message back to spare the customer. Not before 24 hours from now."),
+        131050: _recipient("The customer does not want marketing messages from you."),
+        131051: _drop("Meta does not support this kind of message."),
+        131052: _drop("Meta could not fetch the customer's file. Ask them to send it again."),
+        131053: _drop("Meta could not take our file: check its type and size."),
+        131056: _after(6, "Too many messages to this customer in a short time. Sending goes on in a moment."),
+        131057: _after(60, "The account is in maintenance at Meta for a minute."),
+        131059: _drop(_GROUPS),
+        131060: _drop("WhatsApp could not show us this message. Ask the customer to send it again."),
+        131062: _drop("This message needs the customer's phone number, and WhatsApp gives us only their user id."),
+        131063: _drop("Marketing templates are switched off for this account."),
+        131064: _stop("The account is limited because templates had the wrong category."),
+        132000: _drop(_TEMPLATE),
+        132001: _drop(_TEMPLATE),
+        132005: _drop("The template is too long with these parameters."),
+        132007: _drop("The template breaks one of Meta's rules."),
+        132008: _drop(_TEMPLATE),
+        132012: _drop(_TEMPLATE),
+        132015: _drop("Meta has paused this template for its low quality. Use another."),
+        132016: _drop("Meta has disabled this template for good. Use another."),
+        132018: _drop("A parameter of the template holds what it may not, such as a line break."),
+        132068: _drop("Meta has blocked this form."),
+        132069: _retry("Meta slows this form down.", 60),
+        133000: _stop("An earlier deregistration of the number was not finished. Deregister it again."),
+        133004: _retry(_BUSY),
+        133005: _stop(_PIN),
+        133006: _stop(_PIN),
+        133008: _after(3600, "Too many wrong PINs. Wait."),
+        133009: _after(60, "The PIN was entered too fast. Wait a moment."),
+        133010: _stop(_REGISTER),
+        133015: _after(300, "The number was deleted a moment ago. Wait five minutes."),
+        133016: _stop("The number was registered too often. Wait 72 hours."),
+        134011: _drop("The terms of WhatsApp payments are not accepted."),
+        134100: _drop("Only marketing messages may take this way."),
+        134101: _drop(_TEMPLATE),
+        134102: _drop(_TEMPLATE),
+        135000: _drop("Meta did not accept this message and did not say why."),
+        137000: _recipient("The customer's phone or app has changed. Make sure it is still them."),
+        2494100: _after(60, "The number is in maintenance at Meta."),
+    }
+)
+
+_RANGES: tuple[tuple[range, Verdict], ...] = (
+    (range(200, 300), _stop(_PERMISSION)),
+    (range(131200, 131300), _drop(_GROUPS)),
+    (range(138000, 139000), _drop("Calls are not supported.")),
+    (range(139100, 139200), _drop("Meta could not block or unblock this customer.")),
+    (range(147001, 147006), _drop(_SETUP)),
+    (range(2388000, 2389000), _drop(_SETUP)),
+)
+
+
+def action_of(code: int | None, http_status: int = 0, is_transient: bool = False) -> Verdict:
+    """What to do after an error. For a status there is no HTTP status; None is an answer without a code.
+
+    A code nobody knows is tried again when Meta says so or answered 5xx, and else given up: repeating what was refused
+    for an unknown reason can only make it worse.
+    """
+    if code is not None and code in ACTIONS:
+        return ACTIONS[code]
+    if code is not None:
+        for codes, verdict in _RANGES:
+            if code in codes:
+                return verdict
+    if http_status == 429:
+        return _after(60, _LIMIT)
+    if is_transient or http_status >= 500:
+        return _retry(_BUSY)
+    if code is None:
+        return _retry(f"Something between us and Meta answered HTTP {http_status} in its place.", 30)
+    return _drop(f"Meta refused it with an error this version does not know ({code}).")

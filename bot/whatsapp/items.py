@@ -1,0 +1,80 @@
+"""What one webhook body is made of, as values: an item for each thing that arrived, and who it is about.
+
+Invariant: an item that is ignored names its reason and has neither a sender nor a rename, so nothing can come of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    MESSAGE = "message"
+    STATUS = "status"
+    OTHER = "other"
+
+
+class Reason(StrEnum):
+    """Why an item has no effect. The last two are found later, when a status meets the outbox."""
+
+    NOT_JSON = "not_json"
+    NOT_WHATSAPP = "not_whatsapp"
+    FOREIGN_NUMBER = "foreign_number"
+    NO_NUMBER = "no_number"
+    UNKNOWN_FIELD = "unknown_field"
+    EMPTY = "empty"
+    MALFORMED = "malformed"
+    NO_ID = "no_id"
+    GROUP = "group"
+    NO_SENDER = "no_sender"
+    UNKNOWN_STATUS = "unknown_status"
+    SUPERSEDED = "superseded"
+    UNKNOWN_MESSAGE = "unknown_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A customer as Meta names them: at least one of phone (digits) and bsuid is there. Name and username are theirs to
+    choose: they are shown, and never compared."""
+
+    phone: str = ""
+    bsuid: str = ""
+    name: str = ""
+    username: str = ""
+
+    @property
+    def address(self) -> str:
+        return self.phone or self.bsuid
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A customer whose number or business-scoped user id was replaced; "" is what Meta didn't say."""
+
+    old_phone: str = ""
+    new_phone: str = ""
+    old_bsuid: str = ""
+    new_bsuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    key: str
+    kind: Kind
+    meta_at: datetime
+    payload: str
+    sender: Sender | None
+    ignored: Reason | None
+    renamed: Renamed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a message of ours. `opaque` is the outbox row's id, when Meta gave it back."""
+
+    wamid: str
+    status: str
+    at: datetime
+    opaque: str = ""
+    error_code: int | None = None
+    error_text: str = ""

@@ -1,0 +1,47 @@
+"""Who may speak to the webhook: Meta's signature on a POST, and the handshake on a GET.
+
+Invariant: without the right secret both say no, in the same time and without an exception, whatever they are given.
+The bytes that were received are hashed. The parsed JSON written out again would be other bytes: Meta escapes non-ASCII
+characters and slashes, and a serialiser of ours would not do it in the same way.
+"""
+
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+
+_PREFIX = b"sha256="
+
+# The challenge is echoed, so what could be taken for markup is refused. Meta sends digits.
+_CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
+
+
+def signature_ok(body: bytes, header: bytes | None, secrets: Sequence[str]) -> bool:
+    """True when the header is "sha256=" and the lower-case hex HMAC of the body under one of the secrets.
+
+    Several secrets make a rotation possible. An empty one counts as none, so a missing setting lets nobody in.
+    """
+    if header is None or not header.startswith(_PREFIX):
+        return False
+    given = header[len(_PREFIX) :]
+    good = False
+    for secret in secrets:
+        if secret:
+            wanted = hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256").hex().encode()
+            good |= hmac.compare_digest(wanted, given)
+    return good
+
+
+def challenge(query: Iterable[tuple[str, str]], verify_token: str) -> str | None:
+    """What to answer to Meta's handshake as text/plain, or None for a 403.
+
+    A parameter that is repeated could be read in two ways by two programs, so it is refused like a missing one.
+    """
+    pairs = list(query)
+    values = dict(pairs)
+    if len(values) != len(pairs) or values.get("hub.mode") != "subscribe" or not verify_token:
+        return None
+    given = values.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(verify_token.encode("utf-8", "surrogatepass"), given):
+        return None
+    echo = values.get("hub.challenge", "")
+    return echo if _CHALLENGE.fullmatch(echo) else None
