@@ -1,0 +1,194 @@
+"""Customers, their chats, their files, and the webhooks that nobody has answered yet, kept over a restart.
+
+What is in memory is what the log says: each change is one record, applied by the same function when it happens
+and when it is replayed. A message and the webhook that tells of it are one record, so a kill between the two
+can't lose either. At a start the log is rewritten to what is still worth keeping.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from api.simulator.record_log import Record, RecordLog
+
+MESSAGES_KEPT: Final = 500  # a chat, at a start
+FILE_KEPT_SECONDS: Final = 30 * 86_400  # as long as Meta keeps an upload
+STATUS_RANK: Final = {"accepted": 0, "sent": 1, "delivered": 2, "read": 3, "failed": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    phone: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    media_id: str
+    mime_type: str
+    filename: str
+    size: int
+    sha256: str  # hex
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    option_id: str
+    title: str
+    description: str = ""
+    section: str = ""
+
+
+@dataclass(slots=True)
+class Message:
+    wamid: str
+    phone: str  # the customer's, whoever wrote it
+    by: Literal["customer", "business"]
+    at: float
+    kind: str  # text, option, buttons, list, image, video, audio, document
+    status: str
+    text: str = ""
+    quote: str = ""
+    header: str = ""
+    footer: str = ""
+    button: str = ""  # what opens the list
+    options: list[Choice] = field(default_factory=list)
+    media_id: str = ""
+    opaque: str = ""
+    fails_with: int = 0  # decided when it was accepted, told later, as Meta does
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    webhook_id: int
+    lane: str  # webhooks of one lane are posted one after the other
+    body: str
+    wamid: str
+    at: float
+
+
+class Chats:
+    def __init__(self, folder: Path) -> None:
+        self.customers: dict[str, Customer] = {}
+        self.messages: dict[str, Message] = {}
+        self.media: dict[str, Media] = {}
+        self.webhooks: dict[int, Webhook] = {}
+        self._files = folder / "files"
+        self._log = RecordLog(folder / "chats.jsonl")
+        self._next_webhook_id = 1
+
+    def open(self, now: float) -> None:
+        """Bring back what was, without what is too old to matter."""
+        self._files.mkdir(parents=True, exist_ok=True)
+        for record in self._log.read():
+            self._apply(record)
+        self._forget(now)
+        self._log.rewrite(self._records())
+
+    def close(self) -> None:
+        self._log.close()
+
+    def add_customer(self, customer: Customer) -> None:
+        self._keep({"put": "customer", **asdict(customer)})
+
+    def add_media(self, media: Media, content: bytes) -> None:
+        # The file comes first: a record without its file would be a promise that can't be kept.
+        self.file_path(media.media_id).write_bytes(content)
+        self._keep({"put": "media", "media": asdict(media)})
+
+    def remove_media(self, media_id: str) -> None:
+        self._keep({"put": "media_removed", "media_id": media_id})
+        self.file_path(media_id).unlink(missing_ok=True)
+
+    def add_message(self, message: Message, lane: str = "", webhook: bytes = b"") -> Webhook | None:
+        """Keep a copy of this message; the one that moves on is then in `messages`."""
+        return self._keep_told({"put": "message", "message": asdict(message)}, lane, webhook, message)
+
+    def set_status(
+        self, message: Message, status: str, at: float, lane: str = "", webhook: bytes = b"", error: str = ""
+    ) -> Webhook | None:
+        record = {"put": "status", "wamid": message.wamid, "status": status, "at": at, "error": error}
+        return self._keep_told(record, lane, webhook, message, at)
+
+    def webhook_answered(self, webhook: Webhook) -> None:
+        self._keep({"put": "answered", "webhook_id": webhook.webhook_id})
+
+    def file_path(self, media_id: str) -> Path:
+        return self._files / media_id
+
+    def chat(self, phone: str) -> list[Message]:
+        return [message for message in self.messages.values() if message.phone == phone]
+
+    def last_written_at(self, phone: str) -> float | None:
+        """When this customer last wrote: what opens the 24-hour window."""
+        return max((m.at for m in self.messages.values() if m.phone == phone and m.by == "customer"), default=None)
+
+    def _keep_told(
+        self, record: Record, lane: str, body: bytes, message: Message, at: float | None = None
+    ) -> Webhook | None:
+        if not body:
+            self._keep(record)
+            return None
+        told_at = message.at if at is None else at
+        webhook = Webhook(self._next_webhook_id, lane, body.decode("ascii"), message.wamid, told_at)
+        self._keep(record | {"webhook": asdict(webhook)})
+        return webhook
+
+    def _keep(self, record: Record) -> None:
+        self._log.append(record)
+        self._apply(record)
+
+    def _apply(self, record: Record) -> None:
+        match record:
+            case {"put": "customer", "phone": phone, "name": name}:
+                self.customers[phone] = Customer(phone, name)
+            case {"put": "media", "media": fields}:
+                self.media[fields["media_id"]] = Media(**fields)
+            case {"put": "media_removed", "media_id": media_id}:
+                self.media.pop(media_id, None)
+            case {"put": "message", "message": fields}:
+                options = [Choice(**option) for option in fields["options"]]
+                self.messages[fields["wamid"]] = Message(**(fields | {"options": options}))
+            case {"put": "status", "wamid": wamid, "status": status, "error": error}:
+                self._raise_status(wamid, status, error)
+            case {"put": "answered", "webhook_id": webhook_id}:
+                self._apply_answered(webhook_id)
+        self._apply_webhook(record.get("webhook"))
+
+    def _apply_webhook(self, fields: dict[str, Any] | None) -> None:
+        if fields is not None:
+            webhook = Webhook(**fields)
+            self.webhooks[webhook.webhook_id] = webhook
+            self._next_webhook_id = max(self._next_webhook_id, webhook.webhook_id + 1)
+
+    def _apply_answered(self, webhook_id: int) -> None:
+        webhook = self.webhooks.pop(webhook_id, None)
+        message = self.messages.get(webhook.wamid) if webhook is not None else None
+        if message is not None and message.by == "customer":
+            self._raise_status(message.wamid, "delivered", "")
+
+    def _raise_status(self, wamid: str, status: str, error: str) -> None:
+        message = self.messages.get(wamid)
+        if message is not None and STATUS_RANK[status] > STATUS_RANK[message.status]:
+            message.status, message.error = status, error
+
+    def _forget(self, now: float) -> None:
+        for phone in {message.phone for message in self.messages.values()}:
+            for message in self.chat(phone)[:-MESSAGES_KEPT]:
+                del self.messages[message.wamid]
+        shown = {message.media_id for message in self.messages.values()}
+        for media in list(self.media.values()):
+            if media.media_id not in shown and now - media.at > FILE_KEPT_SECONDS:
+                del self.media[media.media_id]
+        for path in self._files.iterdir():
+            if path.name not in self.media:
+                path.unlink()
+
+    def _records(self) -> Iterator[Record]:
+        yield from ({"put": "customer", **asdict(customer)} for customer in self.customers.values())
+        yield from ({"put": "media", "media": asdict(media)} for media in self.media.values())
+        yield from ({"put": "message", "message": asdict(message)} for message in self.messages.values())
+        yield from ({"put": "webhook", "webhook": asdict(webhook)} for webhook in self.webhooks.values())

@@ -1,0 +1,18 @@
+"""What the simulator needs to know, filled in by whoever puts the program together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    folder: Path
+    webhook_url: str
+    app_secret: str
+    access_token: str
+    phone_number_id: str
+    display_phone_number: str
+    waba_id: str = "102290129340398"
+    business_name: str = "Tick Support"
+    sent_after_seconds: float = 0.05
+    delivered_after_seconds: float = 0.15

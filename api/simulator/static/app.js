@@ -1,0 +1,75 @@
+// The page: a phone for each customer, kept up to date by the server's events.
+// Each time the stream opens everything is read anew, so nothing is missed while it was away.
+
+import { Phone } from "./phone.js";
+import * as server from "./server.js";
+
+const place = document.getElementById("phones");
+const offline = document.getElementById("offline");
+const phones = new Map();
+let business = { name: "Business" };
+
+function show(customer) {
+  const known = phones.get(customer.phone);
+  if (known) {
+    for (const message of customer.messages) known.put(message);
+    return;
+  }
+  const phone = new Phone(customer, business);
+  phones.set(customer.phone, phone);
+  place.append(phone.node);
+  phone.scrollToEnd();
+}
+
+async function readAll() {
+  const chats = await server.readChats();
+  business = chats.business;
+  for (const customer of chats.customers) show(customer);
+}
+
+function listen() {
+  const events = new EventSource("/simulator/events");
+  const on = (kind, act) => events.addEventListener(kind, (event) => act(JSON.parse(event.data)));
+  on("hello", () => {
+    offline.hidden = true;
+    readAll().catch(() => {
+      offline.hidden = false;
+    });
+  });
+  on("customer", show);
+  on("message", (message) => phones.get(message.phone)?.put(message));
+  on("typing", ({ phone }) => phones.get(phone)?.showTyping(true));
+  events.addEventListener("error", () => {
+    offline.hidden = false;
+    if (events.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, 1000);
+  });
+}
+
+document.addEventListener("visibilitychange", () => {
+  for (const phone of phones.values()) phone.readWhatArrived();
+});
+
+const newcomer = document.getElementById("newcomer");
+const complaint = document.getElementById("newcomer-complaint");
+const form = document.getElementById("newcomer-form");
+
+document.getElementById("add-customer").addEventListener("click", () => {
+  complaint.textContent = "";
+  form.reset();
+  newcomer.showModal();
+});
+document.getElementById("newcomer-cancel").addEventListener("click", () => newcomer.close());
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    const customer = await server.addCustomer(form.elements.name.value, form.elements.phone.value);
+    show(customer);
+    newcomer.close();
+    phones.get(customer.phone).node.scrollIntoView({ behavior: "smooth" });
+  } catch (error) {
+    complaint.textContent = error.message;
+  }
+});
+
+listen();
