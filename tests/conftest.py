@@ -1,0 +1,139 @@
+"""The servers that tests ask for by name, started once when the first test wants one, and what ran at the end.
+
+Invariant: what could not run is said. On a developer's machine a missing server is named as not run; with CI=true it
+is a failure.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import MariaDBServer, NotHere, RedisServer, program
+
+Found = TypeVar("Found")
+
+RAN = pytest.StashKey[Counter[str]]()
+NOT_RUN = pytest.StashKey[dict[str, str]]()
+SUITES = {
+    "sqlite": "SQLite",
+    "mariadb": "MariaDB",
+    "redis": "Redis server",
+    "browser": "browser",
+    "compose": "docker-compose",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RAN] = Counter()
+    config.stash[NOT_RUN] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line for each suite: CI's log and a developer's terminal say the same."""
+    for suite, title in SUITES.items():
+        if reason := config.stash[NOT_RUN].get(suite):
+            said = f"NOT RUN ({reason})"
+        elif tests := config.stash[RAN][suite]:
+            said = f"ran ({tests} tests)"
+        else:
+            said = "no test of it was chosen"
+        terminalreporter.write_line(f"suite {title}: {said}")
+
+
+@pytest.fixture(scope="session")
+def at_hand(pytestconfig: pytest.Config) -> Callable[[str, Callable[[], Found]], Found]:
+    """Calls what finds a suite's program. Where the machine has none: not run, which in CI is a failure."""
+
+    def find(suite: str, finder: Callable[[], Found]) -> Found:
+        try:
+            return finder()
+        except NotHere as missing:
+            pytestconfig.stash[NOT_RUN][suite] = str(missing)
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{SUITES[suite]} can't run: {missing}", pytrace=False)
+            pytest.skip(str(missing))
+
+    return find
+
+
+@pytest.fixture
+def ran(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Counts a test that had what its suite needs."""
+
+    def count(suite: str) -> None:
+        pytestconfig.stash[RAN][suite] += 1
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def redis_server(at_hand: Callable[[str, Callable[[], RedisServer]], RedisServer]) -> Iterator[RedisServer]:
+    """The session's Redis. A test that kills or stops one makes its own `RedisServer`."""
+    server = at_hand("redis", RedisServer)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(at_hand: Callable[[str, Callable[[], MariaDBServer]], MariaDBServer]) -> Iterator[MariaDBServer]:
+    """The session's MariaDB. A test that kills or stops one makes its own `MariaDBServer`."""
+    server = at_hand("mariadb", MariaDBServer)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, ran: Callable[[str], None]) -> str:
+    """An empty Redis: redis://..."""
+    redis_server.flush()
+    ran("redis")
+    return redis_server.url
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDBServer, ran: Callable[[str], None]) -> Iterator[str]:
+    """A fresh database, utf8mb4: mysql://..."""
+    name = mariadb_server.new_database()
+    ran("mariadb")
+    yield mariadb_server.url(name)
+    mariadb_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, ran: Callable[[str], None]) -> str:
+    """A file that is not there yet: sqlite:///..."""
+    ran("sqlite")
+    return f"sqlite://{tmp_path / 'tick.db'}"
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each database in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def chromium(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[str], None]) -> str:
+    """The browser's program, for playwright's `executable_path`."""
+    found = at_hand("browser", lambda: program("chromium", "chromium-browser", "google-chrome"))
+    ran("browser")
+    return found
+
+
+@pytest.fixture
+def docker_compose(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[str], None]) -> str:
+    """docker-compose's program."""
+    found = at_hand("compose", lambda: program("docker-compose"))
+    ran("compose")
+    return found
