@@ -10,9 +10,10 @@
 --   tick:alive:PROCESS string       lives ALIVE_MS, renewed by each beat
 --   tick:pulse         hash         last: the newest beat of anyone; since: since when there was no gap between beats
 --   tick:wake          list         one token while something is due, none otherwise
---   tick:conv:LANE     hash         v, body: the working copy of the conversation
+--   tick:conv:LANE     string       "version body": the working copy of the conversation
 --
--- Identifiers have 63 bits and never become Lua numbers, which hold 53. Written for Redis 6.2.
+-- Identifiers have 63 bits and never become Lua numbers, which hold 53. What there is of each lane comes in one argument,
+-- separated by spaces: packing a thousand of them costs the caller more than all the work here. Written for Redis 6.2.
 
 local DUE, OWNER, AGAIN, ORPHAN = 'tick:due', 'tick:owner', 'tick:again', 'tick:orphan'
 local OWNERS, WAKE, PULSE = 'tick:owners', 'tick:wake', 'tick:pulse'
@@ -37,69 +38,111 @@ local function prove_alive()
   redis.call('SET', 'tick:alive:' .. process, '1', 'PX', ALIVE_MS)
 end
 
--- Ends a hold. The lane is due again at `at`, or when it was rung for meanwhile, whichever is earlier; else not at all.
-local function give_back(lane, at)
-  redis.call('HDEL', OWNER, lane)
-  local rung = tonumber(redis.call('ZSCORE', AGAIN, lane))
-  if rung then
-    redis.call('ZREM', AGAIN, lane)
-    if not at or rung < at then at = rung end
-  end
-  if at then
-    redis.call('ZADD', DUE, 'LT', at, lane)
-    if at < now + SOON_MS then wake() end
-  end
-end
-
 local function begins(text, with)
   return text and string.sub(text, 1, #with) == with
+end
+
+local function words(text)
+  local list = {}
+  for word in string.gmatch(text or '', '%S+') do list[#list + 1] = word end
+  return list
+end
+
+local function prefixed(prefix, list)
+  local keys = {}
+  for i, word in ipairs(list) do keys[i] = prefix .. word end
+  return keys
+end
+
+-- Ends holds. Lane i is due again at times[i] (false: not by itself), or when it was rung for meanwhile, if earlier.
+local function give_back(lanes, times)
+  if #lanes == 0 then return end
+  redis.call('HDEL', OWNER, unpack(lanes))
+  local rung = {}
+  if redis.call('EXISTS', AGAIN) == 1 then
+    rung = redis.call('ZMSCORE', AGAIN, unpack(lanes))
+    redis.call('ZREM', AGAIN, unpack(lanes))
+  end
+  local due, soon = {}, false
+  for i, lane in ipairs(lanes) do
+    local at, instead = times[i], tonumber(rung[i])
+    if instead and (not at or instead < at) then at = instead end
+    if at then
+      due[#due + 1], due[#due + 2] = at, lane
+      soon = soon or at < now + SOON_MS
+    end
+  end
+  if #due > 0 then redis.call('ZADD', DUE, 'LT', unpack(due)) end
+  if soon then wake() end
+end
+
+-- Those of the lanes that this process holds, under that claim if one is given.
+local function still_held(lanes, claims)
+  local holds = redis.call('HMGET', OWNER, unpack(lanes))
+  local ours = {}
+  for i = 1, #lanes do ours[i] = begins(holds[i], process .. '|' .. (claims and claims[i] .. '|' or '')) end
+  return ours, holds
+end
+
+-- Calls `work` with no more lanes at a time than fit on Lua's stack.
+local function in_parts(lanes, work)
+  for first = 1, #lanes, 1000 do
+    local part = {}
+    for i = first, math.min(first + 999, #lanes) do part[#part + 1] = lanes[i] end
+    work(part)
+  end
 end
 
 -- Takes everything from a process that is gone.
 local function reap(gone)
   local lanes = redis.call('SMEMBERS', 'tick:held:' .. gone)
-  for _, lane in ipairs(lanes) do
-    local hold = redis.call('HGET', OWNER, lane)
-    if begins(hold, gone .. '|') then
-      redis.call('HSET', ORPHAN, lane, string.match(hold, '[^|]*$'))
-      give_back(lane, now)
+  in_parts(lanes, function(part)
+    local holds, taken, times = redis.call('HMGET', OWNER, unpack(part)), {}, {}
+    for i, lane in ipairs(part) do
+      if begins(holds[i], gone .. '|') then
+        redis.call('HSET', ORPHAN, lane, string.match(holds[i], '[^|]*$'))
+        taken[#taken + 1], times[#times + 1] = lane, now
+      end
     end
-  end
+    give_back(taken, times)
+  end)
   redis.call('DEL', 'tick:held:' .. gone)
   redis.call('SREM', OWNERS, gone)
   return #lanes
 end
 
 local function settled()
-  local last = tonumber(redis.call('HGET', PULSE, 'last'))
-  local since = tonumber(redis.call('HGET', PULSE, 'since'))
+  local pulse = redis.call('HMGET', PULSE, 'last', 'since')
+  local last, since = tonumber(pulse[1]), tonumber(pulse[2])
   return last and since and now - last <= GAP_MS and now - since >= SETTLE_MS
 end
 
 local operations = {}
 
--- count, then count pairs (lane, delay in ms), then the lanes whose working copy is wrong
+-- "lane delay-in-ms ...", "lane ..." whose working copy is wrong
 function operations.ring()
-  local count = tonumber(ARGV[3])
-  local lanes = {}
-  for i = 1, count do lanes[i] = ARGV[2 + 2 * i] end
-  local holds = count > 0 and redis.call('HMGET', OWNER, unpack(lanes)) or {}
-  local due, again, soon = {}, {}, false
-  for i, lane in ipairs(lanes) do
-    local delay = tonumber(ARGV[3 + 2 * i])
-    local list = holds[i] and again or due
-    list[#list + 1] = now + delay
-    list[#list + 1] = lane
-    if not holds[i] and delay < SOON_MS then soon = true end
+  local lanes, delays = {}, {}
+  for lane, delay in string.gmatch(ARGV[3], '(%d+) (%d+)') do
+    lanes[#lanes + 1], delays[#delays + 1] = lane, delay
   end
-  if #due > 0 then redis.call('ZADD', DUE, 'LT', unpack(due)) end
-  if #again > 0 then redis.call('ZADD', AGAIN, 'LT', unpack(again)) end
-  for i = 4 + 2 * count, #ARGV do redis.call('DEL', 'tick:conv:' .. ARGV[i]) end
-  if soon then wake() end
-  return count
+  if #lanes > 0 then
+    local holds = redis.call('HMGET', OWNER, unpack(lanes))
+    local due, again, soon, at_once = {}, {}, false, string.format('%.0f', now)
+    for i, lane in ipairs(lanes) do
+      local list = holds[i] and again or due
+      list[#list + 1] = delays[i] == '0' and at_once or now + tonumber(delays[i])
+      list[#list + 1] = lane
+      soon = soon or not holds[i] and tonumber(delays[i]) < SOON_MS
+    end
+    if #due > 0 then redis.call('ZADD', DUE, 'LT', unpack(due)) end
+    if #again > 0 then redis.call('ZADD', AGAIN, 'LT', unpack(again)) end
+    if soon then wake() end
+  end
+  local wrong = words(ARGV[4])
+  if #wrong > 0 then redis.call('DEL', unpack(prefixed('tick:conv:', wrong))) end
 end
 
--- claim number, limit -> ms until the next lane is due or '', then (lane, version, body, orphan's phase) for each
+-- claim number, limit -> ms until the next lane is due or '', then lane, working copy, orphan's phase for each
 function operations.claim()
   prove_alive()
   local lanes = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ARGV[4])
@@ -108,9 +151,8 @@ function operations.claim()
     redis.call('ZREM', DUE, unpack(lanes))
     redis.call('SADD', held, unpack(lanes))
     local hold, holds = process .. '|' .. ARGV[3] .. '|round', {}
-    for _, lane in ipairs(lanes) do
-      holds[#holds + 1] = lane
-      holds[#holds + 1] = hold
+    for i, lane in ipairs(lanes) do
+      holds[2 * i - 1], holds[2 * i] = lane, hold
     end
     redis.call('HSET', OWNER, unpack(holds))
     local orphans = {}
@@ -118,10 +160,9 @@ function operations.claim()
       orphans = redis.call('HMGET', ORPHAN, unpack(lanes))
       redis.call('HDEL', ORPHAN, unpack(lanes))
     end
+    local copies = redis.call('MGET', unpack(prefixed('tick:conv:', lanes)))
     for i, lane in ipairs(lanes) do
-      local copy = redis.call('HMGET', 'tick:conv:' .. lane, 'v', 'body')
-      local at = 4 * i - 2
-      answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = lane, copy[1] or '', copy[2] or '', orphans[i] or ''
+      answer[3 * i - 1], answer[3 * i], answer[3 * i + 1] = lane, copies[i] or '', orphans[i] or ''
     end
   end
   local head = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
@@ -131,59 +172,74 @@ function operations.claim()
   return answer
 end
 
--- ms to live, then (lane, claim or 0, version or '' for none, '1' to overwrite, body) for each
+-- ms to live, "lane claim ..." that go on to the delivery, "lane version ..." with '!' after a version that overwrites,
+-- then the working copy of each of the latter
 function operations.put()
-  for i = 4, #ARGV, 5 do
-    local lane, claim, version = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-    if version ~= '' then
-      local copy = 'tick:conv:' .. lane
-      local there = tonumber(redis.call('HGET', copy, 'v'))
-      if not there or there < tonumber(version) or ARGV[i + 3] == '1' then
-        redis.call('HSET', copy, 'v', version, 'body', ARGV[i + 4])
-        redis.call('PEXPIRE', copy, ARGV[3])
+  local lanes, claims = {}, {}
+  for lane, claim in string.gmatch(ARGV[4], '(%d+) (%d+)') do
+    lanes[#lanes + 1], claims[#claims + 1] = lane, claim
+  end
+  if #lanes > 0 then
+    local ours, phases = still_held(lanes, claims), {}
+    for i, lane in ipairs(lanes) do
+      if ours[i] then
+        phases[#phases + 1] = lane
+        phases[#phases + 1] = process .. '|' .. claims[i] .. '|delivery'
       end
     end
-    if claim ~= '0' then
-      local hold = process .. '|' .. claim .. '|'
-      if begins(redis.call('HGET', OWNER, lane), hold) then redis.call('HSET', OWNER, lane, hold .. 'delivery') end
-    end
+    if #phases > 0 then redis.call('HSET', OWNER, unpack(phases)) end
   end
-  return 1
+  local keys, versions = {}, {}
+  for lane, version in string.gmatch(ARGV[5], '(%d+) (%S+)') do
+    keys[#keys + 1], versions[#versions + 1] = 'tick:conv:' .. lane, version
+  end
+  local there = #keys > 0 and redis.call('MGET', unpack(keys))
+  for i, key in ipairs(keys) do
+    local old, new = tonumber(there[i] and string.match(there[i], '^%d+')), tonumber(versions[i])
+    if not new or not old or old < new then redis.call('SET', key, ARGV[5 + i], 'PX', ARGV[3]) end
+  end
 end
 
--- (lane, claim, delay in ms or '') for each -> how many were still held under that claim
+-- "lane claim delay-in-ms-or-none ..." -> how many were still held under that claim
 function operations.release()
-  local released = 0
-  for i = 3, #ARGV, 3 do
-    local lane, delay = ARGV[i], tonumber(ARGV[i + 2])
-    if begins(redis.call('HGET', OWNER, lane), process .. '|' .. ARGV[i + 1] .. '|') then
-      redis.call('SREM', held, lane)
-      give_back(lane, delay and now + delay)
-      released = released + 1
+  local lanes, claims, delays = {}, {}, {}
+  for lane, claim, delay in string.gmatch(ARGV[3], '(%d+) (%d+) (%S+)') do
+    lanes[#lanes + 1], claims[#claims + 1], delays[#delays + 1] = lane, claim, delay
+  end
+  local ours, ended, times = still_held(lanes, claims), {}, {}
+  for i, lane in ipairs(lanes) do
+    if ours[i] then
+      local delay = tonumber(delays[i])
+      ended[#ended + 1], times[#times + 1] = lane, delay and now + delay or false
     end
   end
-  return released
+  if #ended > 0 then
+    redis.call('SREM', held, unpack(ended))
+    give_back(ended, times)
+  end
+  return #ended
 end
 
--- the newest claim whose answer the process has seen, then the lanes it knows it holds -> how many lanes were reaped.
+-- the newest claim whose answer the process has seen, "lane ..." it knows it holds -> how many lanes were reaped.
 -- What else it holds is given back: the answer to a claim was lost, or a release was, or Redis came back with an older
 -- state.
 function operations.beat()
   prove_alive()
-  local seen, known = tonumber(ARGV[3]), {}
-  for i = 4, #ARGV do known[ARGV[i]] = true end
+  local seen, known, unknown = tonumber(ARGV[3]), {}, {}
+  for _, lane in ipairs(words(ARGV[4])) do known[lane] = true end
   for _, lane in ipairs(redis.call('SMEMBERS', held)) do
-    if not known[lane] then
-      local hold = redis.call('HGET', OWNER, lane)
-      local claim = begins(hold, process .. '|') and tonumber(string.match(hold, '|(%d+)|'))
-      if not claim then
-        redis.call('SREM', held, lane)
-      elseif claim <= seen then
-        redis.call('SREM', held, lane)
-        give_back(lane, now)
-      end
-    end
+    if not known[lane] then unknown[#unknown + 1] = lane end
   end
+  in_parts(unknown, function(part)
+    local ours, holds = still_held(part)
+    local dropped, ended, times = {}, {}, {}
+    for i, lane in ipairs(part) do
+      if not ours[i] or tonumber(string.match(holds[i], '|(%d+)|')) <= seen then dropped[#dropped + 1] = lane end
+      if ours[i] and dropped[#dropped] == lane then ended[#ended + 1], times[#times + 1] = lane, now end
+    end
+    if #dropped > 0 then redis.call('SREM', held, unpack(dropped)) end
+    give_back(ended, times)
+  end)
   local last = tonumber(redis.call('HGET', PULSE, 'last'))
   if not last or now < last or now - last > GAP_MS then redis.call('HSET', PULSE, 'since', now) end
   redis.call('HSET', PULSE, 'last', now)
@@ -198,12 +254,15 @@ function operations.beat()
 end
 
 function operations.retire()
-  for _, lane in ipairs(redis.call('SMEMBERS', held)) do
-    if begins(redis.call('HGET', OWNER, lane), process .. '|') then give_back(lane, now) end
-  end
+  in_parts(redis.call('SMEMBERS', held), function(part)
+    local ours, ended, times = still_held(part), {}, {}
+    for i, lane in ipairs(part) do
+      if ours[i] then ended[#ended + 1], times[#times + 1] = lane, now end
+    end
+    give_back(ended, times)
+  end)
   redis.call('DEL', held, 'tick:alive:' .. process)
   redis.call('SREM', OWNERS, process)
-  return 1
 end
 
 -- -> '1' when the answer can be relied on, then the living

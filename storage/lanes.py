@@ -7,11 +7,12 @@ process is due again within seconds, and a process that lost track of a lane giv
 All decisions are in lanes.lua, by the server's clock.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Literal, TypeVar, cast
 
 from redis.asyncio import Redis
@@ -63,7 +64,8 @@ class Lanes:
         self._claims = 0
         self._claims_under_way: set[int] = set()
         self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
-        self._releasing: set[int] = set()
+        self._to_release: dict[int, str] = {}
+        self._releasing = asyncio.Lock()
         self._claimed_twice: set[int] = set()
 
     @property
@@ -76,15 +78,9 @@ class Lanes:
 
         `forget`: customers whose working copy of the conversation is wrong.
         """
-        wrong = list(forget)
-        for pairs in _chunks(delays.items()):
-            arguments: list[int] = [len(pairs)]
-            for customer_id, delay_seconds in pairs:
-                arguments += (customer_id, _milliseconds(delay_seconds))
-            await self._call("ring", *arguments, *wrong[:CHUNK])
-            del wrong[:CHUNK]
-        for rest in _chunks(wrong):
-            await self._call("ring", 0, *rest)
+        rung = [f"{customer_id} {_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
+        for some, wrong in zip_longest(_chunks(rung), _chunks(forget), fillvalue=()):
+            await self._call("ring", _joined(some), _joined(wrong))
 
     async def claim(self, limit: int) -> Claim:
         """Take lanes that are due, the oldest first, and bring their conversations."""
@@ -96,15 +92,17 @@ class Lanes:
         finally:
             self._claims_under_way.discard(claim)
         lanes = []
-        for at in range(1, len(answer), 4):
-            customer_id, version, body, phase = int(answer[at]), answer[at + 1], answer[at + 2], answer[at + 3]
+        for at in range(1, len(answer), 3):
+            customer_id = int(answer[at])
+            version, _, body = answer[at + 1].decode().partition(" ")
             if customer_id in self._held:
                 # We stood still for so long that the lane was taken from us, and now we got it back while the work that
                 # held it first still runs: that work keeps it, and when it is done the lane is looked at once more.
                 self._claimed_twice.add(customer_id)
             else:
-                known = (int(version), body.decode()) if version else (None, None)
-                lanes.append(ClaimedLane(customer_id, known[0], known[1], cast(Phase, phase.decode())))
+                phase = cast(Phase, answer[at + 2].decode())
+                known = ClaimedLane(customer_id, int(version), body, phase) if version else None
+                lanes.append(known or ClaimedLane(customer_id, None, None, phase))
             self._held[customer_id] = claim
         return Claim(lanes, int(answer[0]) / 1000 if answer[0] else None)
 
@@ -120,43 +118,41 @@ class Lanes:
         The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
         whose conversation did not change.
         """
-        rows: list[tuple[int, int | str, str]] = [*conversations]
-        rows += [(customer_id, "", "") for customer_id in delivering]
-        for chunk in _chunks(rows):
-            arguments: list[int | str] = []
-            for customer_id, version, body in chunk:
-                arguments += (
-                    customer_id, self._held.get(customer_id, 0), version, "1" if customer_id in force else "", body
-                )  # fmt: skip
-            await self._call("put", self._copy_ms, *arguments)
+        moving = self._held.keys() & {*delivering, *(customer_id for customer_id, _, _ in conversations)}
+        lanes = [f"{customer_id} {self._held[customer_id]}" for customer_id in moving]
+        for some, rows in zip_longest(_chunks(lanes), _chunks(conversations), fillvalue=()):
+            versions = (
+                f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
+            )
+            copies = (f"{version} {body}" for _, version, body in rows)
+            await self._call("put", self._copy_ms, _joined(some), _joined(versions), *copies)
 
-    async def release(self, delays: Mapping[int, float | None]) -> int:
+    async def release(self, delays: Mapping[int, float | None]) -> None:
         """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.
 
-        A lane that another process has taken over stays with it. Returns how many were still ours. When this fails the
-        next beat gives the lanes back, due at once.
+        A lane that another process has taken over stays with it. Calls that come while one is under way share the next.
+        When it fails, the next beat gives the lanes back, due at once.
         """
-        released = 0
-        claims = {customer_id: self._held.pop(customer_id, 0) for customer_id in delays}
-        self._releasing |= claims.keys()
-        try:
-            for chunk in _chunks(delays.items()):
-                arguments: list[int | str] = []
-                for customer_id, delay_seconds in chunk:
-                    delay = "" if delay_seconds is None else _milliseconds(delay_seconds)
-                    if customer_id in self._claimed_twice:
-                        self._claimed_twice.discard(customer_id)
-                        delay = 0
-                    arguments += (customer_id, claims[customer_id], delay)
-                released += cast(int, await self._call("release", *arguments))
-        finally:
-            self._releasing -= claims.keys()
-        return released
+        for customer_id, delay_seconds in delays.items():
+            delay = "never" if delay_seconds is None else str(_milliseconds(delay_seconds))
+            if customer_id in self._claimed_twice:
+                self._claimed_twice.discard(customer_id)
+                delay = "0"
+            if (claim := self._held.pop(customer_id, None)) is not None:
+                self._to_release[customer_id] = f"{customer_id} {claim} {delay}"
+        async with self._releasing:
+            while self._to_release:
+                some = dict(islice(self._to_release.items(), CHUNK))
+                try:
+                    await self._call("release", _joined(some.values()))
+                finally:
+                    for customer_id in some:
+                        self._to_release.pop(customer_id, None)
 
     async def beat(self) -> int:
         """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
         seen = min(self._claims_under_way, default=self._claims + 1) - 1
-        return cast(int, await self._call("beat", seen, *self._held, *self._releasing))
+        return cast(int, await self._call("beat", seen, _joined((*self._held, *self._to_release))))
 
     async def retire(self) -> None:
         """Leave: all that is still held is due for others, and this process is not missed."""
@@ -188,6 +184,10 @@ class Lanes:
 
     async def _send(self, *command: bytes | float | str) -> object:
         return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+def _joined(words: Iterable[object]) -> str:
+    return " ".join(map(str, words))
 
 
 def _milliseconds(seconds: float) -> int:
