@@ -1,0 +1,160 @@
+"""The programs of a bench: a Redis of its own, Tick, the bare loop. Each in its own process, on loopback only.
+
+Invariant: whoever starts one ends it, by its process id, in STOP_SECONDS at most, also when the bench fails.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from api.bench.wire import Answer, Broken, Client
+from storage.embedded_redis import redis_programs
+
+STOP_SECONDS = 15
+READY_SECONDS = 60
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ProgramFailed(Exception):
+    """A program ended, or never became ready; the text says where its log is."""
+
+
+class Program:
+    """A child process whose output goes to a file."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.process = process
+        self.log = log
+        self.started_at = time.monotonic()
+
+    @classmethod
+    async def start(cls, name: str, argv: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> "Program":
+        log = folder / f"{name}.log"
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *argv, cwd=folder, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        return cls(name, process, log)
+
+    async def ready(self, url: str, path: str, *, status: int | None = 200) -> float:
+        """Waits until `path` is answered with `status` (None: any); the seconds since the start."""
+        client = Client(url)
+        last: object = "no answer"
+        try:
+            while time.monotonic() < self.started_at + READY_SECONDS:
+                if self.process.returncode is not None:
+                    break
+                try:
+                    last = answer = await client.ask("GET", path, timeout_seconds=2)
+                    if status is None or answer.status == status:
+                        return time.monotonic() - self.started_at
+                except (OSError, TimeoutError, Broken) as error:
+                    last = error
+                await asyncio.sleep(0.01)
+        finally:
+            client.close()
+        detail = last.body[:300] if isinstance(last, Answer) else last
+        raise ProgramFailed(f"{self.name} is not ready ({detail!r}); its last lines:\n{self.tail()}")
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+    async def resident_mib(self) -> float:
+        """Its resident memory; `ps` gives it on Linux and macOS alike."""
+        return int(await self._ask_ps("rss=")) / 1024
+
+    async def cpu_seconds(self) -> float:
+        """What it has used of the processors, as `[[days-]hours:]minutes:seconds` says."""
+        days, _, clock = (await self._ask_ps("time=")).rpartition("-")
+        seconds = 0.0
+        for part in clock.split(":"):
+            seconds = 60 * seconds + float(part)
+        return seconds + 86_400 * int(days or 0)
+
+    async def _ask_ps(self, column: str) -> str:
+        argv = ("ps", "-o", column, "-p", str(self.process.pid))
+        ps = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+        out, _ = await ps.communicate()
+        return out.decode().strip() or "0"
+
+    async def stop(self) -> None:
+        if self.process.returncode is not None:
+            return
+        self.process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def running(name: str, argv: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> AsyncIterator[Program]:
+    program = await Program.start(name, argv, folder=folder, env=env)
+    try:
+        yield program
+    finally:
+        await program.stop()
+
+
+@asynccontextmanager
+async def private_redis(folder: Path) -> AsyncIterator[str]:
+    """An empty redis-server with an append-only file, as ours is; its URL."""
+    port = free_port()
+    argv = [str(redis_programs()[0]), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+    async with running("redis", argv, folder=folder, env=environment()) as program:
+        await _accepting(program, port)
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+async def _accepting(program: Program, port: int) -> None:
+    for _ in range(500):
+        if program.process.returncode is not None:
+            break
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+    raise ProgramFailed(f"{program.name} does not listen; its last lines:\n{program.tail()}")
+
+
+async def completed(argv: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> str:
+    """Runs a command to its end; what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, cwd=folder, env=env, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(READY_SECONDS):
+        out, err = await process.communicate()
+    if process.returncode != 0:
+        raise ProgramFailed(f"{' '.join(argv[1:])} failed: {(err or out).decode(errors='replace')[-500:]}")
+    return out.decode()
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Ours without any setting of the caller's Tick, so that nothing of theirs is touched."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR", "TZ"}}
+    return kept | {"PYTHONPATH": str(ROOT)} | settings
