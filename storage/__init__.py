@@ -1,0 +1,1 @@
+"""What is remembered: SQL and Redis. Only home of `tortoise` and `redis`."""

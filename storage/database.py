@@ -1,0 +1,215 @@
+"""One database, opened once a process: the only door to SQL.
+
+Invariants: every statement has a deadline, so a database that hangs never hangs a webhook; an error that a second try
+may mend is tried again here and nowhere else; what has failed is rolled back, and a connection that saw it is not used
+again. Hand-written SQL on the hot path is written once, with `?` for parameters, for both databases.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from tortoise.apps import Apps
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
+
+DEADLINE_SECONDS = 5.0
+TRIES = 4
+APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
+# deadlock, lock wait, gone away, lost, server shutdown, connection killed, too many connections, read-only, can't connect
+RETRIED_MYSQL = {1213, 1205, 2006, 2013, 1053, 1927, 1040, 1290, 2003}
+
+Row: TypeAlias = tuple[Any, ...]
+T = TypeVar("T")
+
+
+class DatabaseDown(Exception):
+    """SQL can't do this now: nobody's fault who called, try again later."""
+
+
+class WrongDatabase(Exception):
+    """The database that the settings name can't be used: the operator's to mend. The text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """`url`: `sqlite:///path` or `mysql://user:password@host:port/name`; `pool_size`: connections to MySQL."""
+
+    url: str
+    pool_size: int = 8
+
+
+class Tx:
+    """A transaction, or a single statement outside of one."""
+
+    def __init__(self, client: BaseDBAsyncClient, dialect: str) -> None:
+        self.client = client
+        self.dialect = dialect
+        self._sqlite = dialect == "sqlite"
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Runs one statement; returns how many rows it changed."""
+        if self._sqlite:
+            connection = self.client._connection
+            before = connection.total_changes
+            await connection.execute_fetchall(sql, parameters)
+            return int(connection.total_changes - before)
+        async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
+            return int(await cursor.execute(sql.replace("?", "%s"), parameters))
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
+        """The rows of one SELECT."""
+        if self._sqlite:
+            rows: Sequence[Row] = await self.client._connection.execute_fetchall(sql, parameters)
+            return rows
+        async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
+            await cursor.execute(sql.replace("?", "%s"), parameters)
+            fetched: Sequence[Row] = await cursor.fetchall()
+            return fetched
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Inserts `rows` by as few statements as the databases' limits allow."""
+        one = f"({marks(len(columns))})"
+        at_once = max(1, 30_000 // len(columns))
+        for start in range(0, len(rows), at_once):
+            part = rows[start : start + at_once]
+            values = ",".join([one] * len(part))
+            names = ",".join(f"`{column}`" for column in columns)
+            await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])  # noqa: S608
+
+
+class Database:
+    """The open database. `dialect` is `sqlite` or `mysql` (MariaDB included)."""
+
+    def __init__(self, context: TortoiseContext, dialect: str) -> None:
+        self._context = context
+        self.dialect = dialect
+        self.client = context.db()
+
+    @property
+    def apps(self) -> Apps:
+        """The models, as the migrations compare them."""
+        if self._context.apps is None:
+            raise WrongDatabase("the database is closed")
+        return self._context.apps
+
+    @classmethod
+    async def open(cls, settings: DatabaseSettings) -> "Database":
+        """Opens the pool; raises WrongDatabase when the URL or the server can't be used."""
+        credentials, dialect = _credentials(settings)
+        context = TortoiseContext()
+        config = {
+            "connections": {"default": {"engine": f"storage.engine_{dialect}", "credentials": credentials}},
+            "apps": APPS,
+        }
+        with context:  # requests run in other tasks than this one, and find it by the global fallback
+            await context.init(config=config, _enable_global_fallback=True)
+        return cls(context, dialect)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._context.close_connections()
+
+    @asynccontextmanager
+    async def transaction(self, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Tx]:
+        """One transaction; raises DatabaseDown for what may pass, IntegrityError for a clash of keys."""
+        with _translated():
+            async with asyncio.timeout(deadline_seconds):
+                async with self.client._in_transaction() as client:
+                    yield Tx(client, self.dialect)
+
+    @asynccontextmanager
+    async def reading(self, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Tx]:
+        """Statements on their own, each seeing what was committed before it."""
+        with _translated():
+            async with asyncio.timeout(deadline_seconds):
+                if self.dialect == "sqlite":
+                    async with self.client.acquire_connection():
+                        yield Tx(self.client, self.dialect)
+                else:
+                    yield Tx(self.client, self.dialect)
+
+    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """`work` in one transaction, again when it failed in a way that a second try may mend.
+
+        `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
+        that were made before.
+        """
+        for attempt in range(TRIES):
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except DatabaseDown:
+                if attempt == TRIES - 1:
+                    raise
+                await asyncio.sleep(0.02 * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+def marks(count: int) -> str:
+    """`?,?,?` for `count` parameters."""
+    return ",".join("?" * count)
+
+
+class _translated:  # noqa: N801 - reads as a word in `with`
+    """Turns what the drivers raise into this module's errors."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, DatabaseDown | IntegrityError | asyncio.CancelledError):
+            return
+        if isinstance(error, TimeoutError):
+            raise DatabaseDown("the database did not answer in time") from error
+        if "IntegrityError" in type(error).__name__:
+            raise IntegrityError(error) from error
+        if is_transient(error):
+            raise DatabaseDown(str(error)) from error
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed later."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError | EOFError):
+            return True
+        if isinstance(seen, sqlite3.OperationalError):
+            return any(word in str(seen) for word in ("locked", "busy", "disk I/O", "full", "unable to open"))
+        code = seen.args[0] if seen.args else None
+        if isinstance(code, int) and code in RETRIED_MYSQL:
+            return True
+        if isinstance(seen, BaseORMException) and isinstance(code, BaseException):
+            seen = code
+            continue
+        if isinstance(seen, OperationalError) and "Can't connect" in str(seen):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+def _credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
+    parts = urlsplit(settings.url)
+    if parts.scheme == "sqlite":
+        return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"
+    if parts.scheme == "mysql" and parts.hostname and parts.path.strip("/"):
+        return {
+            "host": parts.hostname,
+            "port": parts.port or 3306,
+            "user": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+            "database": unquote(parts.path.strip("/")),
+            "minsize": 1,
+            "maxsize": settings.pool_size,
+            "charset": "utf8mb4",
+            "connect_timeout": 2,
+        }, "mysql"
+    raise WrongDatabase("DATABASE_URL must look like sqlite:///path/to/tick.db or mysql://user:password@host:3306/tick")

@@ -1,0 +1,221 @@
+"""The journal: everything that arrived, each with exactly one visible fate.
+
+Invariants: received = done + ignored + dead + pending, always; a key is taken once, for ever (until retention adds it
+to the daily totals), and what comes with a key that is taken raises the first item's `duplicates` and has no effect.
+Only a pending item is closed, and closing says how many it closed, so that two workers can't both have an effect.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from storage.database import Tx, marks
+from storage.fields import from_millis, to_millis
+
+UNKNOWN_MESSAGE = "unknown_message"
+MOST_ATTEMPTS = 5
+FATES = ("done", "ignored", "dead", "pending")
+COLUMNS = ("id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts", "late", "duplicates", "closed_at")  # fmt: skip
+EMPTIED_AFTER = timedelta(days=30)
+DELETED_AFTER = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item on its way into the journal; `reason` is set when it is ignored at the edge."""
+
+    item_id: int
+    key: str
+    kind: str
+    customer_id: int | None
+    address: str
+    meta_at: datetime
+    received_at: datetime
+    payload: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingItem:
+    """An item that waits for its turn."""
+
+    item_id: int
+    key: str
+    kind: str
+    customer_id: int
+    address: str
+    meta_at: datetime
+    received_at: datetime
+    payload: str
+    attempts: int
+    late: bool
+
+
+async def store(tx: Tx, items: Sequence[NewItem]) -> int:
+    """Inserts what is new and counts what is not; returns how many were duplicates.
+
+    Raises IntegrityError when another process took a key meanwhile: run the transaction again. An item that is found
+    under its own id was stored by an earlier try whose commit had an unknown outcome; it is no duplicate.
+    """
+    known: dict[str, int] = {}
+    for start in range(0, len(items), 1000):
+        keys = [item.key for item in items[start : start + 1000]]
+        known |= dict(await tx.fetch(f"SELECT `key`, id FROM item WHERE `key` IN ({marks(len(keys))})", keys))
+    rows = []
+    repeated: Tally[str] = Tally()
+    for item in items:
+        holder = known.setdefault(item.key, -item.item_id)
+        if holder == -item.item_id:
+            rows.append(_row(item))
+        elif holder != item.item_id:
+            repeated[item.key] += 1
+    await tx.insert("item", COLUMNS, rows)
+    for key, times in sorted(repeated.items()):
+        await tx.execute("UPDATE item SET duplicates = duplicates + ? WHERE `key` = ?", [times, key])
+    return repeated.total()
+
+
+def _row(item: NewItem) -> tuple[object, ...]:
+    received = to_millis(item.received_at)
+    fate, closed = ("ignored", received) if item.reason else ("pending", None)
+    return (item.item_id, item.key, item.kind, item.customer_id, item.address, to_millis(item.meta_at), received,
+            item.payload, fate, item.reason, 0, False, 0, closed)  # fmt: skip
+
+
+PENDING = "id, `key`, kind, customer_id, address, meta_at, received_at, payload, attempts, late"
+
+
+async def pending(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> list[PendingItem]:
+    """What waits in these lanes, in the order in which each lane handles it: Meta's timestamp, then arrival."""
+    rows = await tx.fetch(
+        f"SELECT {PENDING} FROM (SELECT {PENDING}, ROW_NUMBER() OVER "
+        "(PARTITION BY customer_id, kind ORDER BY meta_at, id) AS place FROM item "
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending') AS waiting "
+        "WHERE place <= ? ORDER BY customer_id, meta_at, id",
+        [*customer_ids, most_per_lane],
+    )
+    return [
+        PendingItem(
+            row[0], row[1], row[2], row[3], row[4], from_millis(row[5]), from_millis(row[6]), *row[7:9], bool(row[9])
+        )
+        for row in rows
+    ]
+
+
+async def waiting(tx: Tx, customer_ids: Sequence[int]) -> Sequence[tuple[int, int, int]]:
+    """(customer, meta_at in milliseconds, item) of every pending message in these lanes, as it is now."""
+    rows = await tx.fetch(
+        "SELECT customer_id, meta_at, id FROM item "
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending' AND kind = 'message'",
+        customer_ids,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def close(
+    tx: Tx,
+    item_ids: Sequence[int],
+    fate: str,
+    at: datetime,
+    *,
+    reason: str = "",
+    effects: Mapping[int, str] | None = None,
+) -> int:
+    """Gives pending items their fate; returns how many were still pending."""
+    if not item_ids:
+        return 0
+    written = effects or {}
+    when = f"effects = CASE id{' WHEN ? THEN ?' * len(written)} END, " if written else ""
+    return await tx.execute(
+        f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? WHERE id IN ({marks(len(item_ids))}) AND fate = 'pending'",
+        [*(value for pair in written.items() for value in pair), fate, reason, to_millis(at), *item_ids],
+    )
+
+
+async def mark_late(tx: Tx, item_ids: Sequence[int]) -> None:
+    """These came after something younger of the same customer had been handled."""
+    if item_ids:
+        await tx.execute(f"UPDATE item SET late = ? WHERE id IN ({marks(len(item_ids))})", [True, *item_ids])
+
+
+async def count_attempt(tx: Tx, item_id: int, error: str) -> int:
+    """One more failed attempt of a pending item; returns how many there were."""
+    await tx.execute(
+        "UPDATE item SET attempts = attempts + 1, error = ? WHERE id = ? AND fate = 'pending'", [error[:4000], item_id]
+    )
+    rows = await tx.fetch("SELECT attempts FROM item WHERE id = ?", [item_id])
+    return int(rows[0][0]) if rows else 0
+
+
+async def replay(tx: Tx, item_id: int) -> bool:
+    """Sets a dead item pending again, without attempts, to run marked late; False when it is not dead."""
+    return bool(
+        await tx.execute(
+            "UPDATE item SET fate = 'pending', reason = '', attempts = 0, late = ?, error = NULL, closed_at = NULL "
+            "WHERE id = ? AND fate = 'dead'",
+            [True, item_id],
+        )
+    )
+
+
+async def revive_statuses(tx: Tx, phone_number_id: str, wamid: str) -> int:
+    """Statuses that nobody knew in time are applied after all, now that `wamid` is known."""
+    prefix = f"s:{phone_number_id}:{wamid}"
+    return await tx.execute(
+        "UPDATE item SET fate = 'pending', reason = '', closed_at = NULL "
+        "WHERE `key` >= ? AND `key` < ? AND fate = 'ignored' AND reason = ?",
+        [f"{prefix}:", f"{prefix};", UNKNOWN_MESSAGE],
+    )
+
+
+async def overdue(tx: Tx, before: datetime, most: int) -> Sequence[int]:
+    """Customers with something that has waited since `before`, the longest waiting first."""
+    rows = await tx.fetch(
+        "SELECT customer_id, MIN(received_at) AS oldest FROM item WHERE fate = 'pending' AND received_at < ? "
+        "AND customer_id IS NOT NULL GROUP BY customer_id ORDER BY oldest LIMIT ?",
+        [to_millis(before), most],
+    )
+    return [row[0] for row in rows]
+
+
+async def counts(tx: Tx) -> dict[str, int]:
+    """received, done, ignored, dead, pending and duplicates, with what retention has deleted."""
+    totals = dict.fromkeys((*FATES, "duplicates"), 0)
+    for fate, count, duplicates in await tx.fetch("SELECT fate, COUNT(*), SUM(duplicates) FROM item GROUP BY fate"):
+        totals[fate] += int(count)
+        totals["duplicates"] += int(duplicates)
+    for fate, total in await tx.fetch("SELECT fate, SUM(total) FROM daily_total GROUP BY fate"):
+        totals[fate] += int(total)
+    return {"received": sum(totals[fate] for fate in FATES), **totals}
+
+
+async def retain(tx: Tx, now: datetime, most: int) -> int:
+    """Empties old payloads and deletes what is older still, at most `most` rows each; returns how many it touched.
+
+    Pending and dead items stay for ever. Deleted ones are added to the totals of their day in the same transaction.
+    """
+    old = await tx.fetch(
+        "SELECT id, fate, received_at, duplicates FROM item WHERE fate IN ('done', 'ignored') AND received_at < ? LIMIT ?",
+        [to_millis(now - DELETED_AFTER), most],
+    )
+    totals: Tally[tuple[str, str]] = Tally()
+    for _, fate, received_at, duplicates in old:
+        day = from_millis(received_at).date().isoformat()
+        totals[day, fate] += 1
+        totals[day, "duplicates"] += duplicates
+    if old:
+        await tx.execute(f"DELETE FROM item WHERE id IN ({marks(len(old))})", [row[0] for row in old])
+    for (day, fate), total in sorted(totals.items()):
+        key = f"{day}:{fate}"
+        if not await tx.execute("UPDATE daily_total SET total = total + ? WHERE id = ?", [total, key]):
+            await tx.insert("daily_total", ("id", "fate", "total"), [(key, fate, total)])
+    full = await tx.fetch(
+        "SELECT id FROM item WHERE fate IN ('done', 'ignored') AND received_at < ? AND payload <> '' LIMIT ?",
+        [to_millis(now - EMPTIED_AFTER), most],
+    )
+    if full:
+        await tx.execute(
+            f"UPDATE item SET payload = '', effects = NULL WHERE id IN ({marks(len(full))})", [row[0] for row in full]
+        )
+    return len(old) + len(full)

@@ -1,0 +1,251 @@
+"""The first shape of the database. Primary keys are made by the process: `generated=False` is written by hand,
+since the writer drops it."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+from storage.fields import AsciiField, InstantField
+from tortoise import fields
+from tortoise.indexes import Index
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    operations = [
+        ops.CreateModel(
+            name="Agent",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("email", fields.CharField(unique=True, max_length=191)),
+                ("name", fields.CharField(max_length=200)),
+                ("role", AsciiField(max_length=10)),
+                ("password_hash", AsciiField(max_length=200)),
+                ("disabled_at", InstantField(null=True, generated=False, unique=False)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={"table": "agent", "app": "models", "pk_attr": "id", "table_description": "A person at the desk."},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Alias",
+            fields=[
+                ("alias", AsciiField(primary_key=True, unique=True, db_index=True, max_length=180)),
+                ("customer_id", fields.BigIntField(db_index=True)),
+            ],
+            options={
+                "table": "alias",
+                "app": "models",
+                "pk_attr": "alias",
+                "table_description": "One address of a customer: `p:` and a phone's digits, or `b:` and a business-scoped user id.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="ApiKey",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("name", fields.CharField(max_length=100)),
+                ("role", AsciiField(max_length=10)),
+                ("prefix", AsciiField(max_length=16)),
+                ("digest", AsciiField(unique=True, max_length=64)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("expires_at", InstantField(null=True, generated=False, unique=False)),
+                ("revoked_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "api_key",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "A key to the REST API: what is stored lets nobody in.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Audit",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("at", InstantField(generated=False, null=False, unique=False)),
+                ("actor", fields.CharField(max_length=200)),
+                ("action", AsciiField(max_length=40)),
+                ("object_id", fields.CharField(max_length=64)),
+                ("detail", fields.TextField(default="", unique=False)),
+            ],
+            options={
+                "table": "audit",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "Who changed what at the desk, over REST or on the command line. Written with the change, never altered.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Conversation",
+            fields=[
+                ("customer_id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("version", fields.BigIntField(default=0)),
+                ("body", fields.TextField(unique=False)),
+            ],
+            options={
+                "table": "conversation",
+                "app": "models",
+                "pk_attr": "customer_id",
+                "table_description": "The newest place of a customer in their flow. `version` is the fence.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Counter",
+            fields=[
+                ("name", AsciiField(primary_key=True, unique=True, db_index=True, max_length=32)),
+                ("value", fields.BigIntField()),
+            ],
+            options={
+                "table": "counter",
+                "app": "models",
+                "pk_attr": "name",
+                "table_description": "Numbers that people read and type: a process reserves them in blocks.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Customer",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("name", fields.CharField(default="", max_length=200)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "customer",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "Who writes to us. `customer_id` is ours, phones and user ids are aliases of it.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="DailyTotal",
+            fields=[
+                ("id", AsciiField(primary_key=True, unique=True, db_index=True, max_length=32)),
+                ("fate", AsciiField(max_length=10)),
+                ("total", fields.BigIntField()),
+            ],
+            options={
+                "table": "daily_total",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "What the journal held before retention deleted it, per day and fate, so that the counts never shrink.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Item",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("key", AsciiField(unique=True, max_length=200)),
+                ("kind", AsciiField(max_length=10)),
+                ("customer_id", fields.BigIntField(null=True)),
+                ("address", AsciiField(default="", max_length=180)),
+                ("meta_at", InstantField(generated=False, null=False, unique=False)),
+                ("received_at", InstantField(generated=False, null=False, unique=False)),
+                ("payload", fields.TextField(unique=False)),
+                ("fate", AsciiField(max_length=8)),
+                ("reason", AsciiField(default="", max_length=32)),
+                ("attempts", fields.IntField(default=0)),
+                ("late", fields.BooleanField(default=False)),
+                ("duplicates", fields.IntField(default=0)),
+                ("effects", fields.TextField(null=True, unique=False)),
+                ("error", fields.TextField(null=True, unique=False)),
+                ("closed_at", InstantField(null=True, generated=False, unique=False)),
+            ],
+            options={
+                "table": "item",
+                "app": "models",
+                "indexes": [Index(fields=["customer_id", "fate"]), Index(fields=["fate", "received_at"])],
+                "pk_attr": "id",
+                "table_description": "The journal: one thing that arrived, and what became of it.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Outbox",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("customer_id", fields.BigIntField()),
+                ("version", fields.BigIntField()),
+                ("item_id", fields.BigIntField(null=True)),
+                ("ticket_id", fields.BigIntField(null=True)),
+                ("origin", AsciiField(max_length=8)),
+                ("payload", fields.TextField(unique=False)),
+                ("status", AsciiField(max_length=10)),
+                ("reason", fields.CharField(default="", max_length=300)),
+                ("wamid", AsciiField(null=True, db_index=True, max_length=200)),
+                ("owner", AsciiField(default="", max_length=32)),
+                ("attempts", fields.IntField(default=0)),
+                ("resent", fields.IntField(default=0)),
+                ("due_at", InstantField(generated=False, null=False, unique=False)),
+                ("marked_at", InstantField(null=True, generated=False, unique=False)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("status_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "outbox",
+                "app": "models",
+                "indexes": [Index(fields=["customer_id", "status"]), Index(fields=["status", "due_at"])],
+                "pk_attr": "id",
+                "table_description": "One message to a customer, from the transaction that caused it to the customer's screen.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Reply",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("ticket_id", fields.BigIntField()),
+                ("author", AsciiField(max_length=10)),
+                ("author_name", fields.CharField(default="", max_length=200)),
+                ("message", fields.TextField(unique=False)),
+                ("whatsapp_message_id", AsciiField(null=True, max_length=200)),
+                ("item_id", fields.BigIntField(null=True)),
+                ("outbox_id", fields.BigIntField(null=True)),
+                ("late", fields.BooleanField(default=False)),
+                ("written_at", InstantField(generated=False, null=False, unique=False)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "reply",
+                "app": "models",
+                "indexes": [Index(fields=["ticket_id", "written_at"])],
+                "pk_attr": "id",
+                "table_description": "What was said on a ticket: the customer sees it. Shown by `written_at`, a straggler in its place.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Ticket",
+            fields=[
+                ("id", fields.BigIntField(primary_key=True, generated=False, unique=True, db_index=True)),
+                ("customer_id", fields.BigIntField(null=True, db_index=True)),
+                ("name", fields.CharField(default="", max_length=200)),
+                ("email", fields.CharField(null=True, max_length=254)),
+                ("mobile", AsciiField(null=True, db_index=True, max_length=20)),
+                ("description", fields.TextField(unique=False)),
+                ("issue_type", fields.CharField(db_index=True, max_length=50)),
+                ("issue_type_other", fields.CharField(null=True, max_length=200)),
+                ("issue_title", fields.CharField(null=True, max_length=200)),
+                ("attachment_name", fields.CharField(null=True, max_length=255)),
+                ("attachment_type", fields.CharField(null=True, max_length=100)),
+                ("status", AsciiField(db_index=True, max_length=12)),
+                ("whatsapp_enabled", fields.BooleanField(default=True)),
+                ("whatsapp_notifications", fields.BooleanField(default=True)),
+                ("created_at", InstantField(generated=False, null=False, unique=False)),
+                ("updated_at", InstantField(generated=False, null=False, unique=False)),
+            ],
+            options={
+                "table": "ticket",
+                "app": "models",
+                "pk_attr": "id",
+                "table_description": "What a customer wants solved. The columns carry the names of the original guide.",
+            },
+            bases=["Model"],
+        ),
+    ]

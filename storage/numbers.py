@@ -1,0 +1,40 @@
+"""Short numbers for tickets, which customers read and type.
+
+Invariant: a number is given out once, whatever dies; a process that dies leaves a gap of at most one block.
+"""
+
+from tortoise.exceptions import IntegrityError
+
+from storage.database import Database, Tx
+
+BLOCK = 50
+
+
+class TicketNumbers:
+    """The numbers this process has reserved. `top_up` before a transaction that may need them; `take` never waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._free: list[int] = []
+
+    async def top_up(self, wanted: int) -> None:
+        """Makes sure of `wanted` numbers, by blocks, each in a transaction of its own."""
+        while len(self._free) < wanted:
+            try:
+                last = await self._database.run(_reserve)
+            except IntegrityError:
+                continue  # two processes made the counter at once: the other's is there now
+            self._free.extend(range(last - BLOCK + 1, last + 1))
+
+    def take(self) -> int:
+        """The next number."""
+        return self._free.pop(0)
+
+
+async def _reserve(tx: Tx) -> int:
+    if not await tx.execute("UPDATE counter SET value = value + ? WHERE name = 'ticket'", [BLOCK]):
+        # a database that was taken over goes on after the numbers it has
+        rows = await tx.fetch("SELECT COALESCE(MAX(id), 0) FROM ticket")
+        await tx.insert("counter", ("name", "value"), [("ticket", int(rows[0][0]) + BLOCK)])
+    rows = await tx.fetch("SELECT value FROM counter WHERE name = 'ticket'")
+    return int(rows[0][0])

@@ -1,0 +1,169 @@
+"""The outbox: every message to a customer, written in the transaction that caused it.
+
+Invariants: a row's status only moves forward, and MOVES below is the one table of how; a row is marked `sending`, with
+its sender's name, before its request goes out, and only a `queued` row can be, so no two senders ever have the same one;
+rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.database import Tx, marks
+from storage.fields import from_millis, to_millis
+
+# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt.
+MOVES: Mapping[str, frozenset[str]] = {
+    "queued": frozenset({"sending", "unknown", "held"}),
+    "sending": frozenset({"queued"}),
+    "unknown": frozenset({"sending"}),
+    "held": frozenset({"queued", "sending"}),
+    "accepted": frozenset({"sending", "unknown"}),
+    "sent": frozenset({"queued", "sending", "unknown", "held", "accepted"}),
+    "delivered": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed"}),
+    "read": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed", "delivered"}),
+    "failed": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),
+}
+OPEN = ("queued", "sending", "unknown")
+COLUMNS = ("id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner", "attempts", "resent", "due_at", "created_at", "status_at")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message to send. `origin`: `prompt` (the flow's own), `notice` (about a ticket), `agent` (a person's words)."""
+
+    outbox_id: int
+    customer_id: int
+    version: int
+    origin: str
+    payload: str
+    due_at: datetime
+    item_id: int | None = None
+    ticket_id: int | None = None
+    status: str = "queued"
+    reason: str = ""
+    owner: str = ""
+    attempts: int = 0
+    resent: int = 0
+    marked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A row as the matching of statuses needs it."""
+
+    outbox_id: int
+    customer_id: int
+    status: str
+    wamid: str | None
+
+
+async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
+    """Writes new rows, all with the status they carry."""
+    if not rows:
+        return
+    values = []
+    for row in rows:
+        at = to_millis(row.due_at)
+        values.append((row.outbox_id, row.customer_id, row.version, row.item_id, row.ticket_id, row.origin, row.payload,
+                       row.status, row.reason, row.owner, row.attempts, row.resent, at, at, at))  # fmt: skip
+    await tx.insert("outbox", COLUMNS, values)
+
+
+async def open_rows(tx: Tx, customer_ids: Sequence[int]) -> list[OutboxRow]:
+    """What these customers are still to be sent, or may have been, in the order of sending."""
+    rows = await tx.fetch(
+        "SELECT id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, "
+        f"resent, marked_at FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) "
+        f"AND status IN ({marks(len(OPEN))}) ORDER BY customer_id, version, id",
+        [*customer_ids, *OPEN],
+    )
+    return [
+        OutboxRow(*row[:5], from_millis(row[5]), *row[6:13], None if row[13] is None else from_millis(row[13]))
+        for row in rows
+    ]
+
+
+async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: datetime) -> set[int]:
+    """Marks queued rows as being sent by `owner`; returns the ids that it got."""
+    changed = await tx.execute(
+        "UPDATE outbox SET status = 'sending', owner = ?, marked_at = ?, status_at = ?, attempts = attempts + 1 "
+        f"WHERE id IN ({marks(len(outbox_ids))}) AND status = 'queued'",
+        [owner, to_millis(at), to_millis(at), *outbox_ids],
+    )
+    if changed == len(outbox_ids):
+        return set(outbox_ids)
+    rows = await tx.fetch(
+        f"SELECT id FROM outbox WHERE id IN ({marks(len(outbox_ids))}) AND status = 'sending' AND owner = ?",
+        [*outbox_ids, owner],
+    )
+    return {row[0] for row in rows}
+
+
+async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None:
+    """Notes the ids that Meta gave; a row that a status has moved further keeps its status."""
+    await tx.execute(
+        f"UPDATE outbox SET status = 'accepted', reason = '', status_at = ?, wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
+        f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(MOVES['accepted']))})",
+        [to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sorted(MOVES["accepted"])],
+    )
+
+
+async def move(
+    tx: Tx,
+    outbox_id: int,
+    status: str,
+    at: datetime,
+    *,
+    reason: str = "",
+    due_at: datetime | None = None,
+    resent: int = 0,
+) -> bool:
+    """One row's move by the table, with its reason; False when the row is past it."""
+    sources = sorted(MOVES[status])
+    return bool(
+        await tx.execute(
+            "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, resent = resent + ? "
+            f"WHERE id = ? AND status IN ({marks(len(sources))})",
+            [status, reason[:300], to_millis(at), to_millis(due_at or at), resent, outbox_id, *sources],
+        )
+    )
+
+
+async def find(tx: Tx, outbox_ids: Iterable[int], wamids: Iterable[str]) -> list[Sent]:
+    """The rows that statuses may be about."""
+    ids, names = sorted(set(outbox_ids)), sorted(set(wamids))
+    rows: list[Sequence[object]] = []
+    for column, values in (("id", ids), ("wamid", names)):
+        if values:
+            rows += await tx.fetch(
+                f"SELECT id, customer_id, status, wamid FROM outbox WHERE {column} IN ({marks(len(values))})",  # noqa: S608
+                values,
+            )
+    return [Sent(*row) for row in dict.fromkeys(tuple(row) for row in rows)]  # type: ignore[arg-type]
+
+
+async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, reason: str = "") -> None:
+    """Moves rows to what Meta reported, and notes the wamid where it was still unknown."""
+    sources = sorted(MOVES[status])
+    await tx.execute(
+        f"UPDATE outbox SET status = ?, reason = ?, status_at = ?, wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
+        f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(sources))})",
+        [status, reason[:300], to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sources],
+    )
+
+
+async def due(tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequence[str], most: int) -> list[int]:
+    """Customers with rows to send now, and with rows whose sender is dead or in doubt, the longest waiting first."""
+    rows = await tx.fetch(
+        "SELECT customer_id, MIN(due_at) AS oldest FROM outbox WHERE (status = 'queued' AND due_at <= ?) "
+        f"OR (status = 'sending' AND marked_at < ? AND owner NOT IN ({marks(len(alive))})) "
+        "OR (status = 'unknown' AND due_at <= ?) GROUP BY customer_id ORDER BY oldest LIMIT ?",
+        [to_millis(now), to_millis(dead_owner_before), *alive, to_millis(now), most],
+    )
+    return [row[0] for row in rows]
+
+
+async def counts(tx: Tx) -> dict[str, int]:
+    """How many rows have each status."""
+    return {row[0]: int(row[1]) for row in await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")}
