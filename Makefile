@@ -3,7 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python3.14; do \
+# 3.12 and 3.11 first: for these there is a Redis on PyPI, should the machine have none.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python3.14; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 PYTEST_FLAGS ?=
 

@@ -1,0 +1,99 @@
+"""What holds for the repository as a whole: pinned, portable, and every setting explained."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from api.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = {name.upper() for name in Settings.model_fields}
+REQUIRED = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()} | {"MARIADB_PASSWORD"}
+PIN = re.compile(
+    r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; [^\\\n]+)? \\\n"
+    r"(?:    --hash=sha256:[0-9a-f]{64} \\\n)*    --hash=sha256:[0-9a-f]{64}\n"
+)
+# Put together here, so that this page is not a finding of its own.
+ADDRESS = re.compile(
+    "index-" + r"url|https?://[^ \"']*/(simple|packages)/|\"resolved\": *\"http|^registry *=", re.MULTILINE
+)
+MACHINE = re.compile(r"(?<![\w.$}/-])/(home|Users|root|work)/" + r"\w")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The files of the repository."""
+    command = ["git", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def compose(docker_compose: str, given: set[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """docker-compose on the example, with these variables set and none of the tester's own."""
+    environment = {"PATH": os.environ["PATH"], **dict.fromkeys(given, "5550100")}
+    command = [docker_compose, "--env-file", ".env.example", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_constraints_hold_names_versions_and_hashes_and_nothing_else() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    rest = PIN.sub("", text).splitlines()
+    assert rest == ["# For developers and CI only."]
+
+
+def test_every_dependency_is_pinned_at_a_version_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = {pin["name"]: pin["version"] for pin in PIN.finditer((ROOT / "constraints.txt").read_text())}
+    for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        asked = Requirement(line)
+        assert asked.specifier.contains(pins.get(canonicalize_name(asked.name), "0")), f"{line}: run `make lock`"
+
+
+def test_no_registry_and_no_machine_is_named() -> None:
+    findings = []
+    for path in tracked():
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        findings += [
+            f"{path.relative_to(ROOT)}: {found[0]}" for rule in (ADDRESS, MACHINE) for found in rule.finditer(text)
+        ]
+    assert findings == []
+
+
+def test_the_example_explains_every_setting() -> None:
+    shown = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert shown == SETTINGS | {"MARIADB_PASSWORD"}
+
+
+def test_the_example_leaves_what_is_required_empty_and_sets_nothing_else() -> None:
+    set_here = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert set_here == dict.fromkeys(REQUIRED, "")
+
+
+def test_compose_is_valid_and_hands_every_setting_on(docker_compose: str) -> None:
+    done = compose(docker_compose, REQUIRED, "config")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    for service in ("migrate", "web", "worker"):
+        section = text.split(f"\n  {service}:\n", 1)[1]
+        handed = set(re.findall(r"^      ([A-Z_]+):", re.split(r"\n  \w+:\n", section)[0], re.MULTILINE))
+        assert handed == SETTINGS, service
+
+
+@pytest.mark.parametrize("variable", sorted(REQUIRED))
+def test_compose_names_what_is_missing(docker_compose: str, variable: str) -> None:
+    done = compose(docker_compose, REQUIRED - {variable}, "config")
+    assert done.returncode != 0
+    assert done.stderr.strip().endswith(f"{variable} is missing, see .env.example")
+
+
+def test_no_module_outgrows_one_idea() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines >= 300 and not name.startswith("tests/")} == {}
