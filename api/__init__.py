@@ -1,1 +1,1 @@
-"""Everything that others reach over HTTP or from a terminal: the webhook, the agents' API, the desk, the command line."""
+"""Everything that others reach over HTTP or from a terminal: webhook, agents' API, desk, simulator, command line."""

@@ -16,20 +16,18 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # Tortoise logs every value of every statement at DEBUG, aiohttp and httpx every URL.
-NOISY = tuple(
-    [
-        "tortoise",
-        "tortoise.db_client",
-        "aiomysql",
-        "aiosqlite",
-        "httpx",
-        "aiohttp",
-        "asyncio",
-        "_granian",
-        "redis",
-        "quart",
-        "transitions",
-    ]
+NOISY = (
+    "tortoise",
+    "tortoise.db_client",
+    "aiomysql",
+    "aiosqlite",
+    "httpx",
+    "aiohttp",
+    "asyncio",
+    "_granian",
+    "redis",
+    "quart",
+    "transitions",
 )
 
 HIDDEN = "[hidden]"

@@ -8,11 +8,9 @@ ends) holds a connection longer than READ_SECONDS; and stopping always ends, in 
 import asyncio
 import errno
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from granian._granian import SocketHolder  # what granian hands its own workers; pinned by the constraints
 from granian.constants import HTTPModes, Interfaces
@@ -22,22 +20,25 @@ from quart import Quart, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request
 
+from api.process import LISTENER_FD
+
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 READ_SECONDS = 8  # for the headers, and again for the body
 BACKLOG = 1024
 
-T = TypeVar("T")
+
+class CannotListen(Exception):
+    """HOST and PORT can't be listened on. The text is one sentence."""
 
 
-class PortTaken(OSError):
+class PortTaken(CannotListen):
     """Another program listens there."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Binds without SO_REUSEPORT: a second Tick on the same port must fail here, not share its customers by chance."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -46,9 +47,15 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"port {port} on {host} is taken by another program") from None
-        raise
+            raise PortTaken(f"Port {port} on {host} is taken by another program: stop it, or set PORT.") from None
+        raise CannotListen(f"Tick can't listen on {host}, port {port}: {error.strerror}. Set HOST or PORT.") from None
     return listener
+
+
+def inherited_listener() -> socket.socket | None:
+    """The socket of the process that supervises this one, when there is one."""
+    fd = os.environ.get(LISTENER_FD)
+    return socket.socket(fileno=int(fd)) if fd else None
 
 
 def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
@@ -58,7 +65,7 @@ def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
             return listen(host, candidate)
         except PortTaken:
             continue
-    raise PortTaken(f"ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken")
+    raise PortTaken(f"Ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken: set PORT.")
 
 
 def port_of(listener: socket.socket) -> int:
@@ -156,34 +163,3 @@ async def serve_http(
         serving.cancel()
         listener.close()
         await app.shutdown()
-
-
-@asynccontextmanager
-async def stopped_by_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set. A second signal ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask, number)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs on uvloop where it is installed, else on asyncio's own loop: named here, not left to a server."""
-    new_event_loop: Callable[[], asyncio.AbstractEventLoop]
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        from asyncio import new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)

@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import setting_checks as checks
+from api.credentials import new_key
 from api.setting_checks import Network, checked
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -168,7 +169,7 @@ def demo_secrets(folder: Path) -> DemoSecrets:
         kept = json.loads(path.read_text("utf-8"))
         return DemoSecrets(**{name: str(kept[name]) for name in names})
     except (OSError, ValueError, KeyError, TypeError):
-        made = {name: secrets.token_hex(16) for name in names} | {"api_key": f"tick_{secrets.token_urlsafe(32)}"}
+        made = {name: secrets.token_hex(16) for name in names} | {"api_key": new_key()}
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

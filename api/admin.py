@@ -1,0 +1,146 @@
+"""What an operator does to the database from the command line, beside a running service or without one.
+
+Invariant: nothing here starts a Redis or waits for one; what it leaves to be done is found by the workers' sweep. Every
+change is written together with its line in the audit.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from api.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
+from api.settings import StorageSettings
+from storage import journal
+from storage.database import Database, DatabaseSettings, Tx
+from storage.fields import to_millis
+from storage.migrate import migrate, missing
+from storage.models import Agent, ApiKey, Item
+
+ACTOR = "command line"
+
+
+class Refused(Exception):
+    """The command can't do what it was asked to. The text is one sentence."""
+
+
+@asynccontextmanager
+async def opened(settings: StorageSettings) -> AsyncIterator[Database]:
+    """The database, with every migration applied: on SQLite here and now, on MySQL by an operator who decides when."""
+    wanted = DatabaseSettings(settings.database, pool_size=1)
+    if settings.on_sqlite:
+        await migrate(wanted)
+    database = await Database.open(wanted)
+    try:
+        if await missing(database):
+            raise Refused("The database is not in the shape that this version needs: run `tick migrate` first.")
+        yield database
+    finally:
+        await database.close()
+
+
+async def create_key(database: Database, name: str, role: Role, now: datetime) -> str:
+    """Makes a key and returns it: it can't be read again."""
+    key = new_key()
+    await keep_key(database, key, name, role, now)
+    return key
+
+
+async def keep_key(database: Database, key: str, name: str, role: Role, now: datetime) -> None:
+    """Lets `key` in; it may be there already."""
+    name = _named(name, 100)
+    if await ApiKey.filter(digest=key_digest(key)).exists():
+        return
+    key_id, audit_id = _new_id(now), _new_id(now)
+
+    async def write(tx: Tx) -> None:
+        await tx.insert(
+            "api_key",
+            ("id", "name", "role", "prefix", "digest", "created_at"),
+            [(key_id, name, role.value, key_prefix(key), key_digest(key), to_millis(now))],
+        )
+        await _audit(tx, audit_id, now, "key.create", key_id, f"{name} ({role})")
+
+    await database.run(write)
+
+
+async def add_agent(database: Database, email: str, name: str, role: Role, password: str, now: datetime) -> None:
+    """Lets a person sign in at the desk."""
+    email, name = email.strip().lower(), _named(name, 200)
+    if "@" not in email.strip("@") or not email.isprintable() or " " in email or len(email) > 191:
+        raise Refused("The e-mail address doesn't look like one.")
+    if len(password) < LEAST_PASSWORD_LENGTH:
+        raise Refused(f"The password is too short: it needs {LEAST_PASSWORD_LENGTH} characters or more.")
+    if await Agent.filter(email=email).exists():
+        raise Refused("There is an agent with this e-mail address already.")
+    agent_id, audit_id, stored = _new_id(now), _new_id(now), hash_password(password)
+
+    async def write(tx: Tx) -> None:
+        await tx.insert(
+            "agent",
+            ("id", "email", "name", "role", "password_hash", "created_at"),
+            [(agent_id, email, name, role.value, stored, to_millis(now))],
+        )
+        await _audit(tx, audit_id, now, "agent.add", agent_id, f"{email} ({role})")
+
+    await database.run(write)
+
+
+async def journal_counts(database: Database) -> dict[str, int]:
+    """The journal's totals."""
+    async with database.reading() as tx:
+        return await journal.counts(tx)
+
+
+async def journal_items(fate: str, most: int) -> list[Item]:
+    """The newest items of one fate."""
+    return await Item.filter(fate=fate).order_by("-id").limit(most)
+
+
+async def journal_item(item_id: int) -> Item:
+    """One item, whole."""
+    item = await Item.get_or_none(id=item_id)
+    if item is None:
+        raise Refused(f"There is no item {item_id}.")
+    return item
+
+
+async def replay_items(database: Database, item_ids: Sequence[int], now: datetime) -> list[int]:
+    """Sets dead items pending again; returns those that were dead."""
+    replayed = []
+    for item_id in item_ids:
+        audit_id = _new_id(now)
+
+        async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
+            was_dead = await journal.replay(tx, item_id)
+            if was_dead:
+                await _audit(tx, audit_id, now, "journal.replay", item_id, "")
+            return was_dead
+
+        if await database.run(write):
+            replayed.append(item_id)
+    return replayed
+
+
+async def dead_item_ids() -> list[int]:
+    """Every dead item, in the order in which they arrived."""
+    return [item.id for item in await Item.filter(fate="dead").order_by("id").only("id")]
+
+
+def _named(name: str, most: int) -> str:
+    name = name.strip()
+    if not name or not name.isprintable() or len(name) > most:
+        raise Refused(f"The name must be 1 to {most} visible characters.")
+    return name
+
+
+def _new_id(now: datetime) -> int:
+    return to_millis(now) << 20 | secrets.randbits(20)
+
+
+async def _audit(tx: Tx, audit_id: int, now: datetime, action: str, object_id: int, detail: str) -> None:
+    await tx.insert(
+        "audit",
+        ("id", "at", "actor", "action", "object_id", "detail"),
+        [(audit_id, to_millis(now), ACTOR, action, str(object_id), detail)],
+    )

@@ -1,0 +1,90 @@
+"""The command line: each command reads the settings, then calls the part of Tick that does the work.
+
+Invariants: never a traceback; nothing heavy is imported before it is known which command runs; no secret is taken from
+the command line, where every user of the machine can read it.
+"""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from api.cli import records, running
+from api.cli.terminal import fail, say
+
+tick = typer.Typer(
+    name="tick",
+    help="Tick, a support desk on WhatsApp that you host yourself. Start with `tick demo`: it needs no Meta account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (running.demo, running.serve, running.worker, running.migrate, running.bench):
+    tick.command()(command)
+tick.add_typer(records.agent, name="agent")
+tick.add_typer(records.key, name="key")
+tick.add_typer(records.journal, name="journal")
+
+
+@tick.command()
+def flows(
+    name: Annotated[str, typer.Argument(help="One flow alone.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Draw the committed charts anew.")] = False,
+) -> None:
+    """Print the conversations as state charts (Mermaid)."""
+    from flows.chart import chart, write_charts
+    from flows.open_ticket import FLOWS
+
+    if name and name not in FLOWS:
+        fail(f"There is no flow {name!r}, only {', '.join(FLOWS)}.", 2)
+    if write:
+        for path in write_charts():
+            typer.echo(f"Wrote {path}")
+        return
+    for each in [FLOWS[name]] if name else FLOWS.values():
+        typer.echo(f"%% {each.name}\n{chart(each)}")
+
+
+def main() -> None:
+    """The program."""
+    os.umask(0o077)  # what Tick writes is its user's alone
+    try:
+        tick(prog_name="tick")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `tick journal list | head`
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the one place where an error becomes a sentence
+        explain(error)
+
+
+def explain(error: Exception) -> NoReturn:
+    from api.admin import Refused
+    from api.serving import CannotListen
+    from api.settings import SettingsError
+    from storage.database import DatabaseDown, WrongDatabase
+    from storage.embedded_redis import RedisInUse
+    from storage.redis_client import RedisDown
+
+    if isinstance(error, SettingsError):
+        for line in error.lines:
+            say(line)
+        sys.exit(2)
+    if isinstance(error, Refused | CannotListen | WrongDatabase | RedisInUse):
+        fail(str(error))
+    if isinstance(error, DatabaseDown):
+        fail("The database can't be reached: is the server of DATABASE_URL running, and does it let Tick in?")
+    if isinstance(error, RedisDown):
+        fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
+
+    import structlog
+
+    from api.logs import Redaction
+
+    if structlog.is_configured():
+        structlog.get_logger().debug("unexpected error", exc_info=error)
+    told = Redaction().clean("error", f"{type(error).__name__}: {error}")
+    fail(f"Tick stopped: {told} (LOG_LEVEL=debug shows where)")

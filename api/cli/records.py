@@ -1,0 +1,137 @@
+"""The commands that read and write what is kept: agents, keys, the journal."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.terminal import fail, say, storage_settings, table
+from api.credentials import Role
+
+if TYPE_CHECKING:
+    from storage.models import Item
+
+agent = typer.Typer(no_args_is_help=True, help="The people at the desk.")
+key = typer.Typer(no_args_is_help=True, help="The keys to the REST API.")
+journal = typer.Typer(no_args_is_help=True, help="Everything that arrived, and what became of it.")
+ROLE_HELP = "What they may do: read; read and answer; everything."
+
+
+@agent.command("add")
+def agent_add(
+    email: Annotated[str, typer.Argument(help="What they sign in with.")],
+    name: Annotated[str, typer.Option(help="What customers and colleagues see.", show_default=False)],
+    role: Annotated[Role, typer.Option(help=ROLE_HELP)] = Role.AGENT,
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+) -> None:
+    """Let a person sign in at the desk. Asks for their password."""
+    from api import admin
+
+    settings = storage_settings()
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        fail("There is no terminal to ask for the password on: give it on standard input, with --password-stdin.", 2)
+
+    async def add() -> None:
+        async with admin.opened(settings) as database:
+            await admin.add_agent(database, email, name, role, password, datetime.now(UTC))
+
+    asyncio.run(add())
+    typer.echo(f"{email} can sign in as {role}.")
+
+
+@key.command("create")
+def key_create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    role: Annotated[Role, typer.Option(help=ROLE_HELP, show_default=False)],
+) -> None:
+    """Make an API key. The last line printed is the key alone; it can't be shown again."""
+    from api import admin
+
+    settings = storage_settings()
+
+    async def create() -> str:
+        async with admin.opened(settings) as database:
+            return await admin.create_key(database, name, role, datetime.now(UTC))
+
+    made = asyncio.run(create())
+    say(f"The key of {name!r}, role {role}. Keep it safe: it can't be shown again.")
+    typer.echo(made)
+
+
+@journal.command("list")
+def journal_list(
+    fate: Annotated[str, typer.Option(help="done, ignored, dead or pending.")] = "dead",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 50,
+) -> None:
+    """List what arrived, by what became of it; the totals come first."""
+    from api import admin
+    from storage.journal import FATES
+
+    if fate not in FATES:
+        fail(f"--fate is one of {', '.join(FATES)}.", 2)
+    settings = storage_settings()
+
+    async def read() -> "tuple[dict[str, int], list[Item]]":
+        async with admin.opened(settings) as database:
+            return await admin.journal_counts(database), await admin.journal_items(fate, limit)
+
+    counts, items = asyncio.run(read())
+    say(", ".join(f"{name} {count}" for name, count in counts.items()))
+    rows = [
+        (
+            str(item.id),
+            item.kind,
+            f"{item.received_at:%Y-%m-%d %H:%M:%S}Z",
+            str(item.attempts),
+            item.error or item.reason,
+        )
+        for item in items
+    ]
+    table(("id", "kind", "received", "attempts", "why"), rows)
+
+
+@journal.command("show")
+def journal_show(item_id: Annotated[int, typer.Argument(help="As `tick journal list` prints it.")]) -> None:
+    """Show one item whole, as JSON, with what the customer wrote."""
+    from api import admin
+
+    settings = storage_settings()
+
+    async def read() -> "Item":
+        async with admin.opened(settings):
+            return await admin.journal_item(item_id)
+
+    item = asyncio.run(read())
+    shown = {name: getattr(item, name) for name in sorted(item._meta.fields)}
+    typer.echo(json.dumps(shown, indent=2, default=str))  # escapes every control character
+
+
+@journal.command("replay")
+def journal_replay(
+    item_ids: Annotated[list[int] | None, typer.Argument(metavar="ITEM_ID...", help="Dead items.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead item.")] = False,
+) -> None:
+    """Give dead items another chance; a running worker takes them up within seconds."""
+    from api import admin
+
+    if bool(item_ids) == every:
+        fail("Name the items to replay, or --all.", 2)
+    settings = storage_settings()
+
+    async def replay() -> tuple[list[int], list[int]]:
+        async with admin.opened(settings) as database:
+            wanted = await admin.dead_item_ids() if every else list(item_ids or ())
+            return wanted, await admin.replay_items(database, wanted, datetime.now(UTC))
+
+    wanted, replayed = asyncio.run(replay())
+    for item_id in replayed:
+        typer.echo(f"{item_id} is pending again")
+    if missed := [str(item_id) for item_id in wanted if item_id not in replayed]:
+        fail(f"Not dead, so not replayed: {', '.join(missed)}.")

@@ -1,0 +1,114 @@
+"""The commands that run Tick: demo, serve, worker, migrate, bench."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from api.cli.terminal import fail, logs, say, storage_settings, until_stopped
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from api.settings import Settings
+
+
+def demo() -> None:
+    """Run all of Tick with a stand-in for Meta, on this machine alone, under DATA_DIR/demo."""
+    from api.serving import listen_nearby, port_of
+    from api.settings import demo_settings
+
+    settings = demo_settings()
+    listener = listen_nearby(settings.host, settings.port)
+    port = port_of(listener)
+    if port != settings.port:
+        say(f"Port {settings.port} is taken: this demo is on port {port}.")
+    graph = f"http://127.0.0.1:{port}/simulator/graph/v25.0"
+    settings = settings.model_copy(update={"port": port, "whatsapp_api_url": graph})
+    logs(settings)
+
+    from api import app
+
+    until_stopped(lambda stop: app.demo(settings, listener, stop))
+
+
+def serve(
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Also do the work, or leave it to `tick worker`.")
+    ] = True,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Web processes; above 1 the worker is one of its own. Not on SQLite."),
+    ] = 1,
+) -> None:
+    """Serve the webhook, the API and the desk, connected to Meta by the WHATSAPP_* settings."""
+    from api.serving import inherited_listener, listen
+    from api.settings import load_settings
+
+    settings = load_settings()
+    logs(settings)
+    if processes > 1:
+        _split(settings, worker, processes)
+    listener = inherited_listener() or listen(settings.host, settings.port)
+
+    from api import app
+
+    until_stopped(lambda stop: app.serve(settings, listener, stop, worker=worker))
+
+
+def worker() -> None:
+    """Do the work that `tick serve --no-worker` takes in. Any number of these share one database and one Redis."""
+    from api.settings import load_settings
+
+    settings = load_settings()
+    logs(settings)
+
+    from api import app
+
+    until_stopped(lambda stop: app.work(settings, stop))
+
+
+def migrate() -> None:
+    """Bring the database to the shape that this version needs."""
+    settings = storage_settings()
+
+    from storage.database import DatabaseSettings
+    from storage.migrate import migrate
+
+    names = asyncio.run(migrate(DatabaseSettings(settings.database)))
+    for name in names:
+        typer.echo(f"Applied {name}")
+    if not names:
+        typer.echo("Nothing to do: the database is up to date.")
+
+
+def bench(
+    customers: Annotated[int, typer.Option(min=1, max=2000, help="Simulated customers, each in a closed loop.")] = 64,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each run measures.")] = 20.0,
+    runs: Annotated[int, typer.Option(min=1, max=20, help="Runs of each of the two, in turn.")] = 3,
+    steps: Annotated[int, typer.Option(min=0, help="Steps between two looks at memory; 0: none.")] = 20_000,
+    mysql: Annotated[bool, typer.Option("--mysql", help="On the server of DATABASE_URL, in new databases.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
+    from api.bench.run import Wish, bench
+
+    url = storage_settings().database if mysql else ""
+    if mysql and not url.startswith("mysql:"):
+        fail("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
+    wish = Wish(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
+    raise typer.Exit(asyncio.run(bench(wish, json_only=as_json)))
+
+
+def _split(settings: "Settings", worker: bool, processes: int) -> NoReturn:
+    from api.serving import listen
+    from api.supervisor import supervise
+
+    if settings.on_sqlite:
+        fail("--processes needs MySQL or MariaDB, by DATABASE_URL: SQLite lets one process alone write.")
+    if not settings.redis:
+        fail("--processes needs a Redis server, by REDIS_URL: the embedded one belongs to a single process.")
+    children: list[Sequence[str]] = [("serve", "--no-worker")] * processes + [("worker",)] * worker
+    listener: socket = listen(settings.host, settings.port)
+    until_stopped(lambda stop: supervise(children, listener, stop))
