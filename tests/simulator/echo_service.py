@@ -39,7 +39,7 @@ class EchoService:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def webhook(self) -> tuple[str, int]:
-        body = await request.get_data()
+        body = await request.get_data(as_text=False)
         assert request.headers["X-Hub-Signature-256"] == bodies.sign(body, SECRET)
         if self.status != 200:
             self.refused += 1
@@ -123,7 +123,11 @@ class EchoService:
 def buttons(*titles: str) -> dict[str, Any]:
     named = titles or ("Send", "Change", "Cancel")
     replies = [{"type": "reply", "reply": {"id": f"b{place}", "title": title}} for place, title in enumerate(named)]
-    return {"type": "button", "body": {"text": "Please check: *Hardware*. Send it now?"}, "action": {"buttons": replies}}
+    return {
+        "type": "button",
+        "body": {"text": "Please check: *Hardware*. Send it now?"},
+        "action": {"buttons": replies},
+    }
 
 
 def a_list(count: int = 3, title: str = "Topic {}") -> dict[str, Any]:

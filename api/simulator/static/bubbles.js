@@ -12,11 +12,18 @@ export const mine = (message) => message.by === "customer";
 export const arrived = (message) => mine(message) || ["delivered", "read", "failed"].includes(message.status);
 
 export function summary(message) {
-  const named = { image: "📷 Photo", video: "🎥 Video", audio: "🎤 Voice message" }[message.kind];
   const text = plain(message.text);
-  if (named) return text ? `${named.split(" ")[0]} ${text}` : named;
-  if (message.kind === "document") return `📄 ${message.media?.filename || "Document"}`;
-  return text;
+  if (message.kind === "document") return message.media?.filename || "Document";
+  return text || { image: "Photo", video: "Video", audio: "Voice message" }[message.kind] || "";
+}
+
+export function shortened(message, className) {
+  const node = make("span", className);
+  node.dir = "auto";
+  const drawn = { image: "camera", video: "camera", audio: "sound", document: "file" }[message.kind];
+  if (drawn) node.append(icon(drawn));
+  node.append(summary(message));
+  return node;
 }
 
 export function bubble(message, phone) {
@@ -42,7 +49,7 @@ export function bubble(message, phone) {
   box.append(stamp);
   if (!mine(message) && message.options.length) box.append(answers(message, phone));
 
-  const reply = button("reply", "Reply", "reply");
+  const reply = button("reply", "Reply to this message", "reply");
   reply.addEventListener("click", () => phone.quoteMessage(message));
   node.append(box, reply);
   node.addEventListener("dblclick", (event) => {
@@ -65,9 +72,7 @@ export function quoted(original, phone) {
   node.setAttribute("aria-label", `In reply to ${who}: ${text.slice(0, 80)}`);
   const lines = make("span", "quoted-words");
   lines.append(make("span", "quoted-who", who));
-  const line = make("span", "quoted-text", text);
-  line.dir = "auto";
-  lines.append(line);
+  lines.append(original ? shortened(original, "quoted-text") : make("span", "quoted-text", text));
   node.append(lines);
   if (original?.kind === "image" && original.media) node.append(picture(original.media, "quoted-picture", ""));
   if (original) node.addEventListener("click", () => phone.showMessage(original.wamid));

@@ -36,10 +36,8 @@ export class Composer {
   build() {
     const emoji = button("tool", "Emoji", "emoji");
     const attach = button("tool", "Attach a file", "attach");
-    const send = make("button", "send");
-    send.setAttribute("aria-label", "Send");
-    send.title = "Send";
-    send.append(icon("send"));
+    const send = button("send", "Send message", "send");
+    send.type = "submit";
     const pill = make("div", "pill");
     const row = make("div", "pill-row");
     row.append(emoji, this.field, attach, this.picker);

@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const ICONS = {
   back: ["M15 5l-7 7 7 7"],
-  send: ["M4 5.500l16 6.5-16 6.5 2.5-6.500z", "M6.5 12H13"],
+  send: ["M3.5 20.2v-6.4L12 12l-8.5-1.8V3.8L22 12z"],
   attach: ["M19 11.500l-7.3 7.300a4.6 4.6 0 0 1-6.5-6.500l7.8-7.800a3.1 3.1 0 0 1 4.4 4.400l-7.7 7.700a1.5 1.5 0 0 1-2.2-2.200l6.7-6.6"],
   emoji: ["M12 3a9 9 0 1 0 .01 0z", "M9 9.500v.6", "M15 9.500v.6", "M8 14q4 4.5 8 0"],
   reply: ["M10 6l-6 6 6 6", "M4.5 12H14q6 0 6 6.5"],
@@ -13,6 +13,8 @@ const ICONS = {
   down: ["M6 9.500l6 6 6-6"],
   file: ["M6 3h8l5 5v13H6z", "M14 3v5h5"],
   sound: ["M9 4.500a3 3 0 0 1 6 0V11a3 3 0 0 1-6 0z", "M5.5 11a6.5 6.5 0 0 0 13 0", "M12 17.500V21"],
+  camera: ["M4 7.5h3.500l1.5-2.500h6l1.5 2.500H20V19H4z", "M12 9.800a3.2 3.2 0 1 0 .01 0z"],
+  lock: ["M6 11h12v9H6z", "M8.5 11V8a3.5 3.5 0 0 1 7 0v3"],
   check: ["M5 12.500l5 5 9.5-11"],
 };
 
@@ -58,7 +60,7 @@ export function tick(status) {
 
 export function avatar(name, className = "") {
   const letter = Array.from(name.trim())[0] ?? "?";
-  const hue = Array.from(name).reduce((sum, char) => sum + char.codePointAt(0), 0) % 6;
+  const hue = Array.from(name).reduce((sum, char) => sum * 31 + char.codePointAt(0), 7) % 6;
   const node = make("span", `avatar hue-${hue} ${className}`, letter.toUpperCase());
   node.setAttribute("aria-hidden", "true");
   return node;

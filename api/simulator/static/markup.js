@@ -22,7 +22,7 @@ export function formatted(text) {
 }
 
 export function plain(text) {
-  return text.replace(/```|[*_~`]/g, "");
+  return formatted(text).textContent;
 }
 
 function styled(text, depth) {

@@ -1,7 +1,7 @@
 // One customer's phone: the chat with the business, or the list of chats when the customer has left it.
 // What has arrived counts as read only while the chat is open and the page can be seen.
 
-import { arrived, bubble, mine, showStatus, summary } from "./bubbles.js";
+import { arrived, bubble, mine, shortened, showStatus } from "./bubbles.js";
 import { Composer } from "./composer.js";
 import { avatar, button, clockTime, dayName, icon, make, phoneNumber, tick } from "./elements.js";
 import * as server from "./server.js";
@@ -50,12 +50,18 @@ export class Phone {
     this.jump = button("jump", "Go to the newest message", "down");
     this.jump.hidden = true;
     this.jump.addEventListener("click", () => this.scrollToEnd(true));
+    this.following = true;
     this.log.addEventListener("scroll", () => {
-      this.jump.hidden = this.nearTheEnd();
+      this.following = this.nearTheEnd();
+      this.jump.hidden = this.following;
     });
+    // A quote or the emoji take room from the log: whoever was reading its end still is.
+    new ResizeObserver(() => this.following && this.scrollToEnd()).observe(this.log);
     const middle = make("div", "middle");
     middle.append(this.log, this.jump);
-    this.log.append(make("p", "notice", "🔒 This chat stays on your machine. It behaves like WhatsApp, and never reaches it."));
+    const notice = make("p", "notice");
+    notice.append(icon("lock"), "This chat stays on your machine. It behaves like WhatsApp, and never reaches it.");
+    this.log.append(notice);
     this.chat.append(head, middle, this.composer.node);
     return this.chat;
   }
@@ -82,7 +88,7 @@ export class Phone {
   }
 
   add(message) {
-    const follow = this.nearTheEnd() || mine(message);
+    const follow = this.following || mine(message);
     const node = bubble(message, this);
     const later = [...this.nodes.entries()].find(([wamid]) => this.messages.get(wamid).at > message.at);
     this.nodes.set(message.wamid, node);
@@ -184,8 +190,7 @@ export class Phone {
     line.append(make("span", "list-name", this.businessName));
     if (last) line.append(make("time", unread ? "fresh" : "", clockTime(last.at)));
     const second = make("span", "list-line");
-    const preview = make("span", "list-preview", last ? summary(last) : "Tap to start chatting");
-    preview.dir = "auto";
+    const preview = last ? shortened(last, "list-preview") : make("span", "list-preview", "Tap to start chatting");
     if (last && mine(last)) second.append(tick(last.status));
     second.append(preview);
     if (unread) second.append(make("span", "badge", String(unread)));

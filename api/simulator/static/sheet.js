@@ -17,6 +17,7 @@ export function openSheet(frame, message, send) {
   rows.setAttribute("role", "radiogroup");
   rows.setAttribute("aria-label", message.button);
   const go = button("sheet-send", "Send");
+  go.setAttribute("aria-label", "Send choice");
   go.disabled = true;
   let chosen = null;
 
