@@ -1,0 +1,38 @@
+"""What is said: the conversations as tables, and the pure step that plays them."""
+
+from flows.conversation import Conversation, Draft
+from flows.model import (
+    LIMITS,
+    AddReply,
+    Desk,
+    Effect,
+    Event,
+    IssueType,
+    Media,
+    Offer,
+    OpenTicket,
+    Option,
+    Say,
+    Ticket,
+    Turn,
+)
+from flows.turn import take_turn
+
+__all__ = [
+    "LIMITS",
+    "AddReply",
+    "Conversation",
+    "Desk",
+    "Draft",
+    "Effect",
+    "Event",
+    "IssueType",
+    "Media",
+    "Offer",
+    "OpenTicket",
+    "Option",
+    "Say",
+    "Ticket",
+    "Turn",
+    "take_turn",
+]

@@ -1,0 +1,37 @@
+"""The conversation while a turn is under way: the model that the state machine moves.
+
+It lives for one turn. Whatever it holds at the end becomes the next conversation and the turn's effects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.conversation import Conversation
+from flows.model import Desk, Effect, Event
+
+if TYPE_CHECKING:
+    from flows.table import Row
+
+
+class Talk:
+    __slots__ = ("argument", "desk", "draft", "effects", "event", "flow", "row", "state", "ticket_id")
+
+    def __init__(self, conversation: Conversation, event: Event, desk: Desk) -> None:
+        self.flow = conversation.flow
+        self.state = conversation.state
+        self.draft = conversation.draft
+        self.ticket_id = conversation.ticket_id
+        self.event = event
+        self.desk = desk
+        self.argument = ""  # what an option is about: the topic that was picked
+        self.effects: list[Effect] = []
+        self.row: Row | None = None  # the row of the table that was taken
+
+    def taken(self) -> Row:
+        if self.row is None:
+            raise LookupError(f"{self.flow}: no row was taken in {self.state}")
+        return self.row
+
+    def conversation(self) -> Conversation:
+        return Conversation(self.flow, self.state, self.draft, self.ticket_id)

@@ -1,0 +1,78 @@
+"""What the bot says, where the words depend on the customer's draft or ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from flows import fit
+from flows.check import LEAD
+from flows.model import LIMITS, IssueType
+from flows.steps import OTHER, has_content, has_open_ticket
+from flows.table import Choice
+from flows.talk import Talk
+
+TOPICS_A_PAGE = LIMITS.rows - 2  # beside them: More topics, Back
+
+
+def ask_topic(talk: Talk) -> str:
+    if has_content(talk):
+        return "What is it about?"
+    return "What do you need help with? Pick a topic, or just write what is wrong."
+
+
+def list_topics(talk: Talk) -> Sequence[Choice]:
+    """The desk's topics; where they don't fit into one list, the page that the draft is at."""
+    pages = _pages(talk.desk.issue_types)
+    return pages[min(talk.draft.page, len(pages) - 1)]
+
+
+@lru_cache(maxsize=8)  # the desk's topics are the same turn after turn
+def _pages(issue_types: tuple[IssueType, ...]) -> list[list[Choice]]:
+    width = LIMITS.button if len(issue_types) <= LIMITS.buttons else LIMITS.row
+    topics = [
+        Choice(
+            "topic",
+            fit.clip(issue_type.label, width),
+            description=fit.clip(issue_type.description, LIMITS.row_description),
+            words=(issue_type.label,),
+            argument=issue_type.type_id,
+        )
+        for issue_type in issue_types
+    ]
+    if len(topics) <= LIMITS.rows:
+        return [topics]
+    pages = [topics[start : start + TOPICS_A_PAGE] for start in range(0, len(topics), TOPICS_A_PAGE)]
+    for number, page in enumerate(pages):
+        if number + 1 < len(pages):
+            page.append(Choice("page", "More topics", words=("more",), argument=str(number + 1)))
+        if number:
+            page.append(Choice("page", "Back", argument=str(number - 1)))
+    return pages
+
+
+def check_draft(talk: Talk) -> str:
+    """The draft as it stands, shortened so that the whole question fits beside its buttons."""
+    draft = talk.draft
+    issue_type = draft.issue_type or OTHER
+    label = next((t.label for t in talk.desk.issue_types if t.type_id == issue_type), issue_type.capitalize())
+    head = f"Please check: *{fit.harmless(fit.one_line(label, LIMITS.row))}*"
+    end = "Send it now, or keep writing to add more."
+    count = fit.counted(draft.attachments)
+    room = LIMITS.body - LEAD - sum(fit.units(part) + 2 for part in (head, count, end))
+    return "\n\n".join(part for part in (head, fit.echo(draft.description, room), count, end) if part)
+
+
+def say_opened(talk: Talk) -> str:
+    return f"Done: your ticket is *#{talk.ticket_id}*. Write here any time to add to it."
+
+
+def say_added(talk: Talk) -> str:
+    return f"Thank you, that is added to your ticket *#{talk.ticket_id}*."
+
+
+def ask_at_rest(talk: Talk) -> str:
+    if not has_open_ticket(talk):
+        return "Tell us what is wrong, or write *menu* to see the topics."
+    ticket_id = talk.desk.tickets[0].ticket_id
+    return f"What you write here is added to your ticket *#{ticket_id}*. For something new, write *menu*."

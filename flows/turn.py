@@ -1,0 +1,105 @@
+"""One turn: a conversation and what happened become the next conversation and what follows.
+
+Pure and total: the same values give the same turn, and there is a turn for everything. At most one message goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flows import fit
+from flows.conversation import Conversation
+from flows.flow import Flow
+from flows.model import LIMITS, Desk, Event, Offer, Option, Say, Turn
+from flows.open_ticket import FLOWS, OPEN_TICKET
+from flows.table import Choice, Heard, Row
+from flows.talk import Talk
+from flows.words import GREETINGS, LONGEST_WORD, is_blank, is_number, number_of, plain
+
+COMMANDS = {"menu": Heard.MENU, "cancel": Heard.CANCEL}
+
+
+def take_turn(conversation: Conversation | None, event: Event, desk: Desk) -> Turn:
+    """`conversation` is None when the customer is new."""
+    conversation = conversation or Conversation.new()
+    if event.kind == "silent":
+        return Turn(conversation, ())
+    talk = Talk(conversation, event, desk)
+    flow = FLOWS.get(talk.flow, OPEN_TICKET)
+    _start_again_if_damaged(flow, talk)
+    row = flow.hear(_heard(flow, talk), talk)
+    talk.effects.append(_answer(flow, talk, row))
+    return Turn(talk.conversation(), tuple(talk.effects))
+
+
+def _start_again_if_damaged(flow: Flow, talk: Talk) -> None:
+    state = flow.by_name.get(talk.state)
+    if state is None or (state.needs and not state.needs(talk)):
+        talk.state = flow.states[0].name
+    talk.flow = flow.name
+
+
+def _heard(flow: Flow, talk: Talk) -> str:
+    event = talk.event
+    if event.kind == "option":
+        return _tapped(flow, talk)
+    if event.kind in ("place", "contact"):
+        return Heard.CONTENT
+    if event.media is not None:
+        return Heard.NOISE if event.media.kind == "sticker" else Heard.CONTENT
+    if event.kind == "unreadable":
+        return Heard.UNREADABLE
+    return _typed(flow, talk)
+
+
+def _tapped(flow: Flow, talk: Talk) -> str:
+    """An option counts only for the draft it was offered for: an old one can't send a new draft."""
+    number, _, rest = talk.event.option_id.partition(".")
+    name, _, talk.argument = rest.partition(".")
+    if not talk.draft.number or number != str(talk.draft.number) or name not in flow.option_names:
+        return Heard.OLD_OPTION
+    if name == "topic" and all(t.type_id != talk.argument for t in talk.desk.issue_types):
+        return Heard.OLD_OPTION
+    return name
+
+
+def _typed(flow: Flow, talk: Talk) -> str:
+    text = talk.event.text
+    if is_blank(text):
+        return Heard.BLANK
+    if len(text) > LONGEST_WORD:
+        return Heard.CONTENT
+    word = plain(text)
+    if word in COMMANDS:
+        return COMMANDS[word]
+    choice = _meant(flow.by_name[talk.state].offered(talk), word)
+    if choice is not None:
+        talk.argument = choice.argument
+        return choice.name
+    if word in GREETINGS:
+        return Heard.GREETING
+    return Heard.NOISE if not word or is_number(word) else Heard.CONTENT
+
+
+def _meant(offered: Sequence[Choice], word: str) -> Choice | None:
+    number = number_of(word)
+    if 0 < number <= len(offered):
+        return offered[number - 1]
+    return next((choice for choice in offered if choice.means(word)), None)
+
+
+def _answer(flow: Flow, talk: Talk, row: Row) -> Say | Offer:
+    state = flow.by_name[talk.state]
+    text = row.says or state.asks
+    said = text if isinstance(text, str) else text(talk)
+    if row.lead:
+        said = f"{row.lead} {said}"
+    offered = state.offered(talk)
+    if not offered:
+        return Say(fit.clip(said, LIMITS.text))
+    options = [Option(_option_id(talk.draft.number, c), c.label, c.description) for c in offered]
+    return Offer(fit.clip(said, LIMITS.body), tuple(options), state.button)
+
+
+def _option_id(number: int, choice: Choice) -> str:
+    return f"{number}.{choice.name}.{choice.argument}" if choice.argument else f"{number}.{choice.name}"

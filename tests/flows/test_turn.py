@@ -1,0 +1,276 @@
+"""What holds in every turn, whatever comes and wherever a conversation stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows import (
+    LIMITS,
+    AddReply,
+    Conversation,
+    Desk,
+    Draft,
+    Event,
+    IssueType,
+    Media,
+    Offer,
+    OpenTicket,
+    Option,
+    Say,
+    Ticket,
+    Turn,
+    take_turn,
+)
+from flows.fit import ECHO, TITLE, units
+from flows.model import EventKind, MediaKind
+from flows.open_ticket import OPEN_TICKET
+from flows.words import is_blank
+from tests.flows.transcript import NOW, OPENING
+
+STATES = [state.name for state in OPEN_TICKET.states]
+NUMBERS = st.integers(0, 3)
+WORDS = st.sampled_from(
+    [
+        "",
+        " ",
+        "\u200b",
+        "Hi",
+        "menu",
+        "cancel",
+        "1",
+        "٢",
+        "99",
+        "yes",
+        "send",
+        "change",
+        "topic",
+        "other",
+        "?",
+        "👍",
+        "*x*",
+    ]
+)
+TEXTS = WORDS | st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.text("a*_~`> \n👍", min_size=500)
+NAMES = st.sampled_from([*sorted(OPEN_TICKET.option_names), "", "state", "menu", "old_option", "nobody"])
+OPTION_IDS = TEXTS | st.builds("{}.{}{}".format, NUMBERS, NAMES, st.sampled_from(["", ".", ".hardware", ".1", ".x.y"]))
+MEDIA = st.builds(Media, st.text(), st.text(), st.text(), st.sampled_from(get_args(MediaKind)))
+EVENTS = st.builds(
+    Event,
+    kind=st.sampled_from(get_args(EventKind)),
+    at=st.just(NOW),
+    item_id=st.integers(1, 1 << 62) | NUMBERS,
+    text=TEXTS,
+    option_id=OPTION_IDS,
+    media=st.none() | MEDIA,
+    late=st.booleans(),
+)
+DRAFTS = st.builds(
+    Draft,
+    NUMBERS,
+    st.sampled_from(["", "hardware", "other", "gone", "*"]),
+    TEXTS,
+    st.lists(MEDIA, max_size=3).map(tuple),
+    st.integers(0, 5),
+)
+CONVERSATIONS = st.builds(
+    Conversation,
+    st.sampled_from(["open_ticket", "guided", ""]),
+    st.sampled_from([*STATES, "", "nowhere"]),
+    DRAFTS,
+    NUMBERS,
+)
+TYPES = st.integers(0, 25).map(lambda count: tuple(IssueType(f"t{n}", f"Topic {n}" * n) for n in range(count)))
+DESKS = st.builds(
+    Desk,
+    st.just(NOW),
+    st.sampled_from(["guided", "instant", ""]),
+    st.lists(st.builds(Ticket, NUMBERS, st.just("new"), st.text()), max_size=3).map(tuple),
+    TYPES | st.just(OPENING.issue_types),
+    st.integers(1, 100_000),
+    st.text(),
+)
+
+
+@given(st.none() | CONVERSATIONS, EVENTS, DESKS)
+def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk) -> None:
+    turn = take_turn(conversation, event, desk)
+
+    assert take_turn(conversation, event, desk) == turn, "the same turn twice is the same"
+    assert Conversation.from_json(turn.conversation.to_json()) == turn.conversation
+    if event.kind == "silent":
+        assert turn == Turn(conversation or Conversation.new(), ())
+        return
+    *others, last = turn.effects
+    assert isinstance(last, Say | Offer), "everything is answered"
+    assert all(isinstance(effect, OpenTicket | AddReply) for effect in others), "and with one message"
+    assert len(others) <= 1
+    _fits(last)
+    for effect in others:
+        _is_right(effect, event, desk)
+
+
+def _fits(message: Say | Offer | OpenTicket | AddReply) -> None:
+    assert isinstance(message, Say | Offer)
+    if isinstance(message, Say):
+        assert 0 < units(message.text) <= LIMITS.text
+        return
+    assert 0 < units(message.text) <= LIMITS.body
+    assert 0 < len(message.options) <= LIMITS.rows
+    is_list = len(message.options) > LIMITS.buttons
+    assert not is_list or 0 < units(message.button) <= LIMITS.button
+    assert len({option.option_id for option in message.options}) == len(message.options)
+    for option in message.options:
+        assert units(option.label) <= (LIMITS.row if is_list else LIMITS.button)
+        assert units(option.description) <= LIMITS.row_description
+        assert len(option.option_id) <= 200
+
+
+def _is_right(effect: object, event: Event, desk: Desk) -> None:
+    match effect:
+        case OpenTicket():
+            assert effect.ticket_id == desk.next_ticket_id
+            assert not is_blank(effect.description) or effect.attachments
+            assert effect.description
+            assert effect.title
+            assert units(effect.title) <= TITLE
+            assert "\n" not in effect.name
+        case AddReply():
+            assert any(ticket.ticket_id == effect.ticket_id for ticket in desk.tickets)
+            assert not is_blank(effect.text)
+
+
+@given(st.text() | st.just("[" * 100_000) | CONVERSATIONS.map(Conversation.to_json))
+def test_any_stored_text_is_a_conversation(text: str) -> None:
+    conversation = Conversation.from_json(text)
+    event = Event("text", NOW, 1, text="Hi")
+    assert take_turn(conversation, event, OPENING).effects
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4)))
+def test_any_field_may_be_damaged(value: object) -> None:
+    for name in ("flow", "state", "draft", "issue_type", "description", "attachments", "page", "ticket_id"):
+        kept = {"flow": "open_ticket", "state": "confirm", "draft": 7, "description": "The door is stuck.", name: value}
+        conversation = Conversation.from_json(json.dumps(kept))
+        if name != "description":
+            assert conversation.draft.description == "The door is stuck."
+        assert take_turn(conversation, Event("text", NOW, 9, text="?"), OPENING).effects
+
+
+@given(st.lists(EVENTS, max_size=12), DESKS)
+def test_a_draft_is_only_sent_by_its_own_customer(events: list[Event], desk: Desk) -> None:
+    """Whatever is tapped that was never offered for this draft opens no ticket."""
+    conversation = take_turn(None, Event("text", NOW, 1 << 62, text="The door is stuck."), desk).conversation
+    for event in events:
+        if event.kind == "option":
+            turn = take_turn(conversation, replace(event, item_id=5), desk)
+            assert turn.conversation.draft == conversation.draft
+            assert len(turn.effects) == 1
+
+
+def _asked_to_confirm(description: str, **changes: object) -> Offer:
+    draft = Draft(7, "hardware")
+    event = Event("text", NOW, 8, text=description)
+    turn = take_turn(Conversation("open_ticket", "describe", draft), event, replace(OPENING, **changes))  # type: ignore[arg-type]
+    (offer,) = turn.effects
+    assert isinstance(offer, Offer)
+    return offer
+
+
+def test_the_echo_ends_after_600_characters() -> None:
+    text = _asked_to_confirm("x" * 65_536).text
+    assert "x" * ECHO + "…" in text
+    assert "x" * (ECHO + 1) not in text
+    assert text.endswith("Send it now, or keep writing to add more.")
+
+
+@pytest.mark.parametrize("letter", ["👍", "*", "_", "~", "`", "👨‍👩‍👧", "\n>", "z̵"])
+def test_the_question_stays_whole_beside_any_echo(letter: str) -> None:
+    text = _asked_to_confirm(letter * 4096).text
+    assert units(text) <= LIMITS.body
+    assert text.startswith("Please check: *Hardware*")
+    assert text.endswith("Send it now, or keep writing to add more.")
+
+
+def test_a_customers_marks_do_not_format_our_message() -> None:
+    """A zero-width space on each side keeps a mark from beginning or ending anything."""
+    text = _asked_to_confirm("*bold* _it_ ~no~ ```code```\n> quote\u202e").text
+    body = text.removeprefix("Please check: *Hardware*")
+    for position, letter in enumerate(body):
+        if letter in "*_~`":
+            assert (body[position - 1], body[position + 1]) == ("\u200b", "\u200b")
+    assert "\n\u200b>" in body
+    assert "\u202e" not in body
+
+
+@pytest.mark.parametrize("size", [1, 4096, 65_536])
+def test_every_character_reaches_the_ticket(size: int) -> None:
+    description = ("*👍🏽 العربية\n" * size)[: size - 1] + "."
+    conversation = Conversation("open_ticket", "describe", Draft(7, "hardware"))
+    conversation = take_turn(conversation, Event("text", NOW, 8, text=description), OPENING).conversation
+    if size == 1:
+        assert conversation.state == "describe", "a full stop describes nothing"
+        return
+    conversation = Conversation.from_json(conversation.to_json())
+    opened = take_turn(conversation, Event("option", NOW, 9, option_id="7.send"), OPENING).effects[0]
+    assert isinstance(opened, OpenTicket)
+    assert opened.description == description
+
+
+def test_a_full_draft_says_so_and_takes_no_more() -> None:
+    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", "x" * 65_000))
+    turn = take_turn(conversation, Event("text", NOW, 8, text="y" * 1000), OPENING)
+    assert turn.conversation == conversation
+    assert isinstance(turn.effects[0], Offer)
+    assert turn.effects[0].text.startswith("Your report is as long as it can be")
+
+
+@pytest.mark.parametrize("name", ["", "\n\n", "A" * 10_000, "<script>", "*Admin*\nTicket #7", "\u202eeve", "👍" * 500])
+def test_any_profile_name_will_do(name: str) -> None:
+    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", "The door is stuck."))
+    event = Event("option", NOW, 8, option_id="7.send")
+    opened, said = take_turn(conversation, event, replace(OPENING, profile_name=name)).effects
+    assert isinstance(opened, OpenTicket)
+    assert units(opened.name) <= 100
+    assert "\n" not in opened.name
+    assert said == Say("Done: your ticket is *#1*. Write here any time to add to it.")
+
+
+def test_the_title_is_the_first_line() -> None:
+    conversation = Conversation(
+        "open_ticket", "confirm", Draft(7, "hardware", "\n  The   door\tis stuck. \nSince " + "x" * 200)
+    )
+    opened = take_turn(conversation, Event("option", NOW, 8, option_id="7.send"), OPENING).effects[0]
+    assert isinstance(opened, OpenTicket)
+    assert opened.title == "The door is stuck."
+
+
+def test_a_long_title_is_shortened() -> None:
+    desk = replace(OPENING, flow="instant")
+    opened = take_turn(None, Event("text", NOW, 8, text="word " * 100), desk).effects[0]
+    assert isinstance(opened, OpenTicket)
+    assert units(opened.title) <= TITLE
+    assert opened.title.endswith("word…")
+    assert opened.issue_type == "other"
+    assert opened.issue_type_other == opened.title
+
+
+def test_three_topics_or_fewer_are_buttons() -> None:
+    desk = replace(OPENING, issue_types=(IssueType("a", "A label of 24 characters"), IssueType("b", "B")))
+    (offer,) = take_turn(None, Event("text", NOW, 4, text="Hi"), desk).effects
+    assert isinstance(offer, Offer)
+    assert offer.options == (Option("4.topic.a", "A label of 24 chara…"), Option("4.topic.b", "B"))
+    turn = take_turn(None, Event("text", NOW, 4, text="Hi"), desk)
+    typed = take_turn(turn.conversation, Event("text", NOW, 5, text="a label of 24 characters"), desk)
+    assert typed.conversation.draft.issue_type == "a"
+
+
+def test_a_desk_without_topics_just_asks() -> None:
+    desk = replace(OPENING, issue_types=())
+    (said,) = take_turn(None, Event("text", NOW, 4, text="Hi"), desk).effects
+    assert isinstance(said, Say)

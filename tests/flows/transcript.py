@@ -1,0 +1,144 @@
+"""Plays a transcript against the flow: what a support lead wrote down is exactly what must happen.
+
+    # what this is about
+    ! flow instant                      the desk is set so
+    ! an agent opens #7 "Broken chair"  something happened at the desk
+    ! #7 is closed
+    ! stored {"state": "nowhere"}       the conversation that was kept is replaced
+    > Hi                                the customer writes
+    > "\\u200b"                          the same, spelled as JSON
+    > (Send)                            taps an option of our last question, or gives an option id
+    > (old Send)                        taps that option where it was first offered
+    > [photo] the screen                sends something else; [silent] is a reaction and the like
+    < Hello! {Send | Change}            we say this, with these buttons
+    < Hello! {Pick: Red | Blue ...}     or with this list behind the button Pick
+    = ticket #1 hardware "title" "description" 1 photo
+    = reply #1 "text" photo
+
+Whatever follows a customer's line is all that may happen. Line breaks in our messages are written as spaces.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows import (
+    AddReply,
+    Conversation,
+    Desk,
+    Effect,
+    Event,
+    IssueType,
+    Media,
+    Offer,
+    OpenTicket,
+    Option,
+    Say,
+    Ticket,
+    take_turn,
+)
+from flows.fit import counted
+
+TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+TOPICS = (
+    IssueType("hardware", "Hardware", "Printers, screens, phones"),
+    IssueType("software", "Software"),
+    IssueType("network", "Network and Wi-Fi"),
+    IssueType("account", "Account and access"),
+    IssueType("other", "Something else"),
+)
+OPENING = Desk(NOW, "guided", (), TOPICS, 1, "Ann")
+MEDIA = ("photo", "video", "voice", "audio", "file", "sticker")
+
+
+@dataclass
+class Stage:
+    """A desk with one customer, and everything that was offered to them."""
+
+    desk: Desk = OPENING
+    conversation: Conversation | None = None
+    item_id: int = 0
+    offered: list[Option] = field(default_factory=list)
+    latest: list[Option] = field(default_factory=list)
+
+    def set(self, line: str) -> None:
+        if found := re.fullmatch(r"flow (\w+)", line):
+            self.desk = replace(self.desk, flow=found[1])
+        elif found := re.fullmatch(r'an agent opens #(\d+) "(.*)"', line):
+            self._touch(Ticket(int(found[1]), "new", found[2]))
+        elif found := re.fullmatch(r"an agent answers #(\d+)", line):
+            self._touch(next(t for t in self.desk.tickets if t.ticket_id == int(found[1])))
+        elif found := re.fullmatch(r"#(\d+) is closed", line):
+            left = tuple(t for t in self.desk.tickets if t.ticket_id != int(found[1]))
+            self.desk = replace(self.desk, tickets=left)
+        elif found := re.fullmatch(r"stored (.*)", line):
+            self.conversation = Conversation.from_json(found[1])
+        elif found := re.fullmatch(r"(\d+) topics", line):
+            topics = tuple(IssueType(f"t{n}", f"Topic {n}") for n in range(1, int(found[1]) + 1))
+            self.desk = replace(self.desk, issue_types=topics)
+        else:
+            raise ValueError(f"not a line that sets the stage: {line}")
+
+    def play(self, line: str) -> list[str]:
+        self.item_id += 1
+        turn = take_turn(self.conversation, self._event(line), self.desk)
+        self.conversation = Conversation.from_json(turn.conversation.to_json())  # as it is between two turns
+        return [self._happened(effect) for effect in turn.effects]
+
+    def _event(self, line: str) -> Event:
+        if found := re.fullmatch(r"\[(\w+)\] ?(.*)", line):
+            kind, text = found[1], found[2]
+            if kind in MEDIA:
+                media = Media(f"media-{self.item_id}", "", "", kind)  # type: ignore[arg-type]
+                return Event("media", NOW, self.item_id, text=text or f"[{kind}]", media=media)
+            return Event(kind, NOW, self.item_id, text=text)  # type: ignore[arg-type]
+        if found := re.fullmatch(r"\((old )?(.*)\)", line):
+            options = self.offered if found[1] else self.latest
+            named = {option.label: option.option_id for option in reversed(options)}
+            return Event("option", NOW, self.item_id, option_id=named.get(found[2], found[2]))
+        return Event("text", NOW, self.item_id, text=json.loads(line) if line.startswith('"') else line)
+
+    def _happened(self, effect: Effect) -> str:
+        match effect:
+            case OpenTicket():
+                ticket = Ticket(effect.ticket_id, "new", effect.title)
+                self._touch(ticket)
+                words = [json.dumps(text, ensure_ascii=False) for text in (effect.title, effect.description)]
+                parts = ["= ticket", f"#{effect.ticket_id}", effect.issue_type, *words, counted(effect.attachments)]
+                return " ".join(filter(None, parts))
+            case AddReply():
+                self._touch(next(t for t in self.desk.tickets if t.ticket_id == effect.ticket_id))
+                media = f" {effect.media.kind}" if effect.media else ""
+                return f"= reply #{effect.ticket_id} {json.dumps(effect.text, ensure_ascii=False)}{media}"
+            case Say():
+                return f"< {' '.join(effect.text.split())}"
+            case Offer():
+                self.latest = list(effect.options)
+                self.offered += effect.options
+                opens = f"{effect.button}: " if len(effect.options) > 3 else ""
+                labels = " | ".join(option.label for option in effect.options)
+                return f"< {' '.join(effect.text.split())} {{{opens}{labels}}}"
+
+    def _touch(self, ticket: Ticket) -> None:
+        others = tuple(t for t in self.desk.tickets if t.ticket_id != ticket.ticket_id)
+        highest = max(self.desk.next_ticket_id, ticket.ticket_id + 1)
+        self.desk = replace(self.desk, tickets=(ticket, *others), next_ticket_id=highest)
+
+
+def played(script: str) -> str:
+    """The script as it really goes: the customer's lines kept, and below each what happened."""
+    stage, lines = Stage(), []
+    for line in script.splitlines():
+        if line.startswith(("<", "=")):
+            continue
+        lines.append(line)
+        if line.startswith("! "):
+            stage.set(line[2:])
+        elif line.startswith("> "):
+            lines += stage.play(line[2:])
+    return "\n".join(lines) + "\n"
