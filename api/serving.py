@@ -142,7 +142,11 @@ async def serve_http(
     """
     answering: set[asyncio.Task[Any]] = set()
     app.asgi_http_class = type("Connection", (_Connection,), {"answering": answering})
-    await app.startup()
+    try:
+        await app.startup()
+    except BaseException:
+        listener.close()
+        raise
     server = _Server(app, listener)
     serving = asyncio.create_task(server.serve(), name="http")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")

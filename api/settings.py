@@ -144,21 +144,19 @@ def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
 
 def demo_settings(config: Path = CONFIG_FILE) -> Settings:
     """The demo's settings: on this machine alone, under DATA_DIR/demo, whatever is set for the real service."""
-    alone = {"database_url": SecretStr(""), "redis_url": SecretStr(""), "files_url": ""}
+    alone = {"database_url": SecretStr(""), "redis_url": SecretStr("")}
     folder = _load(StorageSettings, config, [], alone).data_dir / "demo"
     made = demo_secrets(folder)
-    return _load(Settings, config, [], alone | {
-        "data_dir": folder,
-        "host": "127.0.0.1",
-        "public_url": "",
-        "trusted_proxies": (),
+    meta = {
         "whatsapp_api_url": "http://127.0.0.1/simulator/graph/v25.0",  # with the port, once it is known
         "whatsapp_phone_number_id": DEMO_PHONE_NUMBER_ID,
         "whatsapp_business_account_id": DEMO_BUSINESS_ACCOUNT_ID,
         "whatsapp_access_token": SecretStr(made.access_token),
         "whatsapp_verify_token": SecretStr(made.verify_token),
         "whatsapp_app_secret": SecretStr(made.app_secret),
-    })  # fmt: skip
+    }
+    here = {"data_dir": folder, "host": "127.0.0.1", "public_url": "", "files_url": "", "trusted_proxies": ()}
+    return _load(Settings, config, [], alone | meta).model_copy(update=here)
 
 
 def demo_secrets(folder: Path) -> DemoSecrets:
@@ -180,6 +178,8 @@ def demo_secrets(folder: Path) -> DemoSecrets:
 def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, Any]) -> Kind:
     loaded = None
     try:
+        if config.is_dir():
+            raise IsADirectoryError
         loaded = kind(_env_file=config, **given)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         problems += [_line(problem) for problem in error.errors(include_input=False, include_url=False)]

@@ -1,0 +1,24 @@
+"""A small service on the listener of its parent, for tests of processes that share a port. Says who it is."""
+
+import os
+
+from quart import Quart
+
+from api.process import run, stopped_by_signals
+from api.serving import inherited_listener, serve_http
+
+
+async def main() -> None:
+    listener = inherited_listener()
+    assert listener is not None
+    app = Quart(__name__)
+
+    @app.get("/pid")
+    async def pid() -> str:
+        return str(os.getpid())
+
+    async with stopped_by_signals() as stop:
+        await serve_http(app, listener, stop)
+
+
+run(main())

@@ -1,0 +1,224 @@
+"""The start: a setting that is missing, malformed or a placeholder is named, with where to find its value, in one line
+that holds no value."""
+
+import os
+import stat
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from api.settings import DEMO_PHONE_NUMBER_ID, SettingsError, demo_settings, load_settings, load_storage_settings
+
+GOOD = {
+    "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+    "WHATSAPP_ACCESS_TOKEN": "EAAtesttoken123",
+    "WHATSAPP_VERIFY_TOKEN": "my_verify_token_123",
+    "WHATSAPP_APP_SECRET": "test-app-secret",
+}
+PLACEHOLDERS = [
+    "changeme", "CHANGE_ME_PLEASE", "your_token", "your-app-secret", "EXAMPLE", "example_secret", "<app secret>",
+    "xxxxxxxx", "replace-me", "put_token_here", "${WHATSAPP_APP_SECRET}", "placeholder", "password",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own settings, if it has any, stay out of these tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("WHATSAPP_", "DATABASE_", "REDIS_", "TICK_", "DATA_DIR", "HOST", "PORT", "LOG_")):
+            monkeypatch.delenv(name)
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
+    for name, value in (GOOD | changed).items():
+        monkeypatch.setenv(name, value)
+
+
+def lines_of(monkeypatch: pytest.MonkeyPatch, **changed: str) -> list[str]:
+    set_all(monkeypatch, **changed)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    return raised.value.lines
+
+
+def test_everything_that_is_missing_is_named_with_its_place() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert [line.split(" ")[0] for line in raised.value.lines] == list(GOOD)
+    assert "WHATSAPP_APP_SECRET is missing: App Dashboard > App settings > Basic > App secret" in raised.value.lines
+    assert all("\n" not in line for line in raised.value.lines)
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t"])
+def test_a_blank_secret_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    (line,) = lines_of(monkeypatch, WHATSAPP_APP_SECRET=value)
+    assert line.startswith(("WHATSAPP_APP_SECRET is missing:", "WHATSAPP_APP_SECRET is blank:"))
+
+
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+@pytest.mark.parametrize("name", ["WHATSAPP_APP_SECRET", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_VERIFY_TOKEN"])
+def test_a_placeholder_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    (line,) = lines_of(monkeypatch, **{name: value})
+    assert line.startswith(f"{name} still has a placeholder:")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WHATSAPP_APP_SECRET", '"test-app-secret"'),
+        ("WHATSAPP_APP_SECRET", " test-app-secret"),
+        ("WHATSAPP_APP_SECRET", "test-app-secret\n"),
+        ("WHATSAPP_APP_SECRET", "2tiny"),
+        ("WHATSAPP_ACCESS_TOKEN", "Bearer EAAtesttoken123"),
+        ("WHATSAPP_PHONE_NUMBER_ID", "+15550001111"),
+        ("WHATSAPP_PHONE_NUMBER_ID", "１２３４５"),
+        ("WHATSAPP_BUSINESS_ACCOUNT_ID", "waba"),
+        ("WHATSAPP_API_URL", "graph.facebook.com/v25.0"),
+        ("WHATSAPP_API_URL", "https://graph.facebook.com"),
+        ("WHATSAPP_API_URL", "http://graph.example.org/v25.0"),
+        ("WHATSAPP_API_URL", "https://graph.facebook.com:99999/v25.0"),
+        ("DATABASE_URL", "postgres://user:pw@db/tick"),
+        ("DATABASE_URL", "mysql://root:pw@db.example.org"),
+        ("DATABASE_URL", "mysql://user:password@host:3306/tick"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("REDIS_URL", "http://cache:6379"),
+        ("REDIS_URL", "redis://"),
+        ("FILES_URL", "ftp://files"),
+        ("HOST", "0.0.0.0:5000"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("PORT", "-1"),
+        ("PORT", "5e3"),
+        ("PUBLIC_URL", "desk.example.org"),
+        ("PUBLIC_URL", "https://user@desk.example.org"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
+        ("TICK_FLOW", "quick"),
+        ("BURST_SECONDS", "-1"),
+        ("BURST_SECONDS", "nan"),
+        ("RECEIPT_SECONDS", "soon"),
+        ("DOUBT_SECONDS", "0"),
+        ("DOUBT_SECONDS", "inf"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_malformed_value_is_named_and_never_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    (line,) = lines_of(monkeypatch, **{name: value})
+    assert line.startswith(f"{name} ")
+    assert "\n" not in line
+    if name in GOOD:
+        assert value.strip() not in line
+
+
+def test_a_blank_optional_value_means_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, REDIS_URL="", PORT="", DATABASE_URL="")
+    settings = load_settings()
+    assert (settings.redis, settings.port) == ("", 5000)
+    assert settings.database == f"sqlite://{Path.cwd() / 'data' / 'tick.db'}"
+
+
+def test_all_values_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(
+        monkeypatch,
+        WHATSAPP_API_URL="http://127.0.0.1:9000/v25.0/",
+        DATABASE_URL="mysql://tick:s%40cret@db:3306/tick",
+        REDIS_URL="redis://:pw@cache:6379/0",
+        TRUSTED_PROXIES="10.0.0.0/8, ::1 192.0.2.7",
+        PORT="8080",
+        TICK_FLOW="instant",
+        BURST_SECONDS="0",
+        DOUBT_SECONDS="2.5",
+        LOG_LEVEL="DEBUG",
+    )
+    settings = load_settings()
+    assert settings.whatsapp_api_url == "http://127.0.0.1:9000/v25.0"
+    assert settings.database == "mysql://tick:s%40cret@db:3306/tick"
+    assert not settings.on_sqlite
+    assert settings.redis == "redis://:pw@cache:6379/0"
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"), ip_network("192.0.2.7"))
+    assert (settings.port, settings.tick_flow, settings.burst_seconds) == (8080, "instant", 0.0)
+    assert (settings.doubt_seconds, settings.log_level) == (2.5, "debug")
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f'{name}="{value}"' for name, value in GOOD.items()]
+    Path("config.env").write_text("\n".join([*lines, "# a comment", "PORT=6000", "TICK_FLOW=instant", "UNKNOWN=1"]))
+    Path("config.env").chmod(0o600)
+    monkeypatch.setenv("PORT", "6001")
+    settings = load_settings()
+    assert (settings.port, settings.tick_flow) == (6001, "instant")
+    assert settings.whatsapp_app_secret.get_secret_value() == "test-app-secret"
+
+
+def test_a_file_of_secrets_that_everyone_can_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("config.env").write_text("WHATSAPP_APP_SECRET=test-app-secret\n")
+    Path("config.env").chmod(0o644)
+    (line,) = lines_of(monkeypatch)
+    assert line.endswith("chmod 600 config.env")
+    Path("config.env").write_text("PORT=6000\n")
+    assert load_settings().port == 6000
+
+
+@pytest.mark.parametrize("content", [b"PORT=\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, content: bytes | None) -> None:
+    if content is None:
+        Path("config.env").mkdir()
+    else:
+        Path("config.env").write_bytes(content)
+    (line,) = lines_of(monkeypatch)
+    assert line.startswith("config.env can't be read")
+
+
+def test_a_secret_may_come_from_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    set_all(monkeypatch)
+    monkeypatch.delenv("WHATSAPP_APP_SECRET")
+    monkeypatch.setenv("WHATSAPP_APP_SECRET_FILE", str(tmp_path / "secret"))
+    with pytest.raises(SettingsError, match="WHATSAPP_APP_SECRET_FILE names a file that can't be read"):
+        load_settings()
+    (tmp_path / "secret").write_text("from-a-file\n")
+    assert load_settings().whatsapp_app_secret.get_secret_value() == "from-a-file"
+
+
+def test_no_repr_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, DATABASE_URL="mysql://tick:dbpassword@db/tick", REDIS_URL="redis://:cachepassword@cache")
+    settings = load_settings()
+    assert set(settings.secrets()) >= {"test-app-secret", "EAAtesttoken123", "my_verify_token_123"}
+    shown = f"{settings!r} {settings} {settings.model_dump()}"
+    for secret in ("test-app-secret", "EAAtesttoken123", "my_verify_token_123", "dbpassword", "cachepassword"):
+        assert secret not in shown
+
+
+def test_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch)
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1
+
+
+def test_commands_on_the_database_need_no_whatsapp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_PHONE_NUMBER_ID", "not digits")
+    assert load_storage_settings().on_sqlite
+
+
+def test_the_demo_ignores_the_real_service_and_keeps_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(
+        monkeypatch,
+        WHATSAPP_PHONE_NUMBER_ID="not digits",
+        DATABASE_URL="nonsense",
+        REDIS_URL="nonsense",
+        HOST="192.0.2.1",
+        TICK_FLOW="instant",
+    )
+    first = demo_settings()
+    assert first.whatsapp_phone_number_id == DEMO_PHONE_NUMBER_ID
+    assert first.database == f"sqlite://{Path.cwd() / 'data' / 'demo' / 'tick.db'}"
+    assert (first.redis, first.host, first.tick_flow) == ("", "127.0.0.1", "instant")
+    assert not set(GOOD.values()) & set(first.secrets())
+    kept = Path("data/demo/secrets.json")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert demo_settings().secrets() == first.secrets()
+    kept.write_text("{")
+    assert demo_settings().secrets() != first.secrets()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
