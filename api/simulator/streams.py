@@ -40,7 +40,8 @@ class Streams:
                     yield coming.result()
                     continue
                 coming.cancel()
-                yield b": still here\n\n"
+                if not closed.done():
+                    yield b": still here\n\n"
         finally:
             closed.cancel()
             self._queues.discard(queue)

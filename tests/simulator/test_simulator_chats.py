@@ -1,0 +1,64 @@
+"""The chats' file: what a start keeps, and what it lets go of."""
+
+from pathlib import Path
+from typing import Any
+
+from api.simulator.chats import FILE_KEPT_SECONDS, MESSAGES_KEPT, Chats, Customer, Media, Message
+
+
+def message(number: int, **changes: Any) -> Message:
+    return Message(f"wamid.{number}", "15550100001", "customer", float(number), "text", "sent", **changes)
+
+
+def opened(folder: Path, now: float = 0.0) -> Chats:
+    chats = Chats(folder)
+    chats.open(now)
+    return chats
+
+
+def test_a_start_keeps_the_newest_messages_and_every_webhook(tmp_path: Path) -> None:
+    chats = opened(tmp_path)
+    chats.add_customer(Customer("15550100001", "Ana"))
+    for number in range(MESSAGES_KEPT + 5):
+        chats.add_message(message(number, text=f"é {number}"), "lane", b"{}")
+    chats.close()
+
+    again = opened(tmp_path)
+    assert [m.wamid for m in again.chat("15550100001")][:1] == ["wamid.5"]
+    assert len(again.messages) == MESSAGES_KEPT
+    assert len(again.webhooks) == MESSAGES_KEPT + 5
+    for webhook in list(again.webhooks.values()):
+        again.webhook_answered(webhook)
+    again.close()
+
+    last = opened(tmp_path)
+    assert last.webhooks == {}
+    assert {m.status for m in last.messages.values()} == {"delivered"}
+    assert last.customers == chats.customers
+    last.close()
+    assert len((tmp_path / "chats.jsonl").read_text().splitlines()) == 1 + MESSAGES_KEPT
+
+
+def test_a_status_only_moves_forward(tmp_path: Path) -> None:
+    chats = opened(tmp_path)
+    chats.add_message(message(1))
+    kept = chats.messages["wamid.1"]
+    for status in ("read", "delivered", "sent"):
+        chats.set_status(kept, status, 2.0)
+    chats.close()
+    again = opened(tmp_path)
+    assert again.messages["wamid.1"].status == "read"
+    again.close()
+
+
+def test_a_file_goes_when_it_is_old_and_nobody_shows_it(tmp_path: Path) -> None:
+    chats = opened(tmp_path)
+    for media_id in ("shown", "loose"):
+        chats.add_media(Media(media_id, "text/plain", "a.txt", 1, "00", 0.0), b"x")
+    chats.add_message(message(1, media_id="shown"))
+    chats.close()
+
+    opened(tmp_path, FILE_KEPT_SECONDS).close()
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {"shown", "loose"}
+    opened(tmp_path, FILE_KEPT_SECONDS + 1).close()
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {"shown"}
