@@ -20,9 +20,6 @@ from httpx_aiohttp import AiohttpTransport
 from bot.whatsapp.cleaning import one_line
 from bot.whatsapp.errors import Action, action_of
 
-_CONNECT_SECONDS = 5.0
-_READ_SECONDS = 15.0
-_ALL_SECONDS = _CONNECT_SECONDS + _READ_SECONDS  # a server that sends a byte now and then ends too
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
 _CONNECTIONS = 100
 _MOST_BYTES = 1_000_000
@@ -75,6 +72,8 @@ class GraphSettings:
     phone_number_id: str
     access_token: str = field(repr=False)
     app_secret: str = field(repr=False)
+    connect_seconds: float = 5.0
+    answer_seconds: float = 15.0
 
 
 def open_http() -> httpx.AsyncClient:
@@ -108,14 +107,17 @@ class GraphClient:
                 "User-Agent": "tick",
             }
         )
-        self._extensions = {
-            "timeout": httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS).as_dict()
-        }
+        timeouts = httpx.Timeout(
+            settings.answer_seconds, connect=settings.connect_seconds, pool=settings.connect_seconds
+        )
+        self._extensions = {"timeout": timeouts.as_dict()}
+        # A server that sends a byte now and then comes to an end too.
+        self._all_seconds = settings.connect_seconds + settings.answer_seconds
 
     async def send(self, body: dict[str, object]) -> Outcome:
         """One attempt; raises nothing but CancelledError, after which the message may have gone out too."""
         try:
-            async with asyncio.timeout(_ALL_SECONDS):
+            async with asyncio.timeout(self._all_seconds):
                 status, headers, answer = await self._post(json.dumps(body).encode())
         except TimeoutError:
             return Unknown("Meta's answer did not come in time.")

@@ -52,6 +52,11 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool) -> Event
     )
 
 
+def read_name(payload: str) -> str:
+    """What the customer calls themselves: untrusted, for display only."""
+    return one_line(_text(_object(_load(payload), "contact"), "name"), 200)
+
+
 def read_status(payload: str) -> Status:
     """The status of a status item; without a time of its own it is as old as can be, and the item's time counts."""
     status = _load(payload)
