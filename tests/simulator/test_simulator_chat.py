@@ -3,7 +3,9 @@
 import time
 from pathlib import Path
 
-from tests.simulator.echo_service import NUMBER_ID, TOKEN, running
+from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, open_http
+from bot.whatsapp.outgoing import build
+from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA, BEN = "15550100001", "15550100002"
 
@@ -35,6 +37,23 @@ async def test_what_the_service_sends_along_comes_back_with_each_status(tmp_path
         await service.until(lambda: len(service.statuses(wamid)) == 2)
         assert {status["biz_opaque_callback_data"] for status in service.values("statuses")} == {"row-7"}
         assert {status["recipient_id"] for status in service.values("statuses")} == {ANA}
+
+
+async def test_the_services_own_client_is_understood(tmp_path: Path) -> None:
+    options = [{"option_id": f"o{n}", "label": f"Option {n}", "description": ""} for n in range(3)]
+    offers: list[dict[str, object]] = [
+        {"type": "text", "text": "Hello"},
+        {"type": "buttons", "text": "Well?", "options": options},
+        {"type": "list", "text": "Well?", "button": "Choose", "options": options},
+    ]
+    async with running(tmp_path) as service, open_http() as http:
+        await service.write(ANA, text="silence")
+        await service.until(lambda: service.texts() == ["silence"])
+        client = GraphClient(GraphSettings(service.graph, NUMBER_ID, TOKEN, SECRET), http)
+        for number, offer in enumerate(offers):
+            outcome = await client.send(build(offer, to=ANA, opaque=str(number)))
+            assert isinstance(outcome, Accepted), outcome
+        assert [m["kind"] for m in await service.chat(ANA)][1:] == ["text", "buttons", "list"]
 
 
 async def test_outside_the_window_a_message_is_accepted_and_then_fails(tmp_path: Path) -> None:

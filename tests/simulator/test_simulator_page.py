@@ -1,6 +1,5 @@
 """Two customers on the page of phones, in a real browser, against a service that echoes."""
 
-import shutil
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -15,8 +14,7 @@ QUIET = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-backgrou
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         yield await playwright.chromium.launch(executable_path=chromium, args=QUIET)
 
