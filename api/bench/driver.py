@@ -85,6 +85,7 @@ class Driver:
         self._settled = settled
         self._stalled = stalled
         self._customers: dict[str, Customer] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
         self._stop = False
         self._last_step: int | None = None
         self._started = 0
@@ -122,6 +123,8 @@ class Driver:
                 await self._live(customer)
             except (Unanswered, NeverAcknowledged) as problem:
                 self.problems.append(f"{customer.person.wa_id}: {problem}")
+                if self._log:
+                    self._write("gave_up", customer=customer.person.wa_id, problem=str(problem))
             if self._log is None:  # nobody will ask who they were
                 del self._customers[customer.person.wa_id]
 
@@ -181,23 +184,21 @@ class Driver:
             acked_at = time.time() - (time.monotonic() - said.acked_at)
             self._write("said", customer=said.customer, n=said.n, kind=kind, text=words, wamid=wamid, tries=said.tries,
                         acked_at=acked_at)  # fmt: skip
+        if self._stalled:
+            self._watches[said.wamid] = asyncio.create_task(self._watch(customer, said))
         return said
 
     async def _wait(self, customer: Customer, said: Said) -> Send:
         """The next message that reaches the customer."""
         try:
-            async with asyncio.timeout(said.acked_at + self._habits.stall_seconds - time.monotonic()):
+            async with asyncio.timeout(self._habits.patience_seconds):
                 seen = await customer.arrived.get()
         except TimeoutError:
-            committed = await self._stalled(customer, said) if self._stalled else None
-            if self._log:
-                self._write("stalled", customer=said.customer, n=said.n, committed=committed, at=time.time())
-            try:
-                async with asyncio.timeout(self._habits.patience_seconds):
-                    seen = await customer.arrived.get()
-            except TimeoutError:
-                waited = time.monotonic() - said.acked_at
-                raise Unanswered(f"no answer to message {said.n} ({said.kind}) in {waited:.1f} s") from None
+            waited = time.monotonic() - said.acked_at
+            raise Unanswered(f"no answer to message {said.n} ({said.kind}) in {waited:.1f} s") from None
+        finally:
+            if watch := self._watches.pop(said.wamid, None):
+                watch.cancel()
         self.reply_seconds.append(time.monotonic() - said.posted_at)
         if self._last_step is not None and self.steps >= self._last_step:
             self._stop = True
@@ -205,10 +206,20 @@ class Driver:
             await self._settled(seen)
         return seen
 
+    async def _watch(self, customer: Customer, said: Said) -> None:
+        """Asks, once a wait is too long, whether the turn was committed at least."""
+        assert self._stalled is not None
+        await asyncio.sleep(said.acked_at + self._habits.stall_seconds - time.monotonic())
+        committed = await self._stalled(customer, said)
+        if self._log:
+            self._write("stalled", customer=said.customer, n=said.n, committed=committed, at=time.time())
+
     def _write(self, event: str, **what: Any) -> None:
         assert self._log is not None
         self._log.write(json.dumps({"event": event} | what) + "\n")
 
     def close(self) -> None:
+        for watch in self._watches.values():
+            watch.cancel()
         if self._log:
             self._log.close()

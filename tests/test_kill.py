@@ -1,0 +1,40 @@
+"""Forty customers talk to two workers while one of them is killed every second.
+
+Nothing that was acknowledged is lost, nothing is doubled, out of order or sent twice, and nobody waits for long: judged
+by what the customers said and saw, never by Tick's own tables. The figures are printed.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.rig.judge import PHASES, Verdict, judge
+from tests.rig.scene import Plan, play
+from tests.servers import RedisServer
+
+
+async def test_workers_may_die_at_any_moment(
+    mariadb_url: str, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan()
+    evidence = await play(plan, tmp_path, database_url=mariadb_url, redis_url=redis_url)
+    _passes(judge(evidence), plan, capsys)
+
+
+async def test_redis_may_forget_everything_meanwhile(
+    mariadb_url: str, redis_url: str, redis_server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan(in_the_middle=redis_server.flush, seed=2)
+    evidence = await play(plan, tmp_path, database_url=mariadb_url, redis_url=redis_url)
+    _passes(judge(evidence), plan, capsys)
+
+
+def _passes(verdict: Verdict, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\n" + json.dumps(verdict.figures, indent=2))
+    assert verdict.broken == []
+    assert verdict.figures["customers"] >= plan.customers
+    assert verdict.figures["kills"] >= plan.kills
+    hits = verdict.figures["kills_by_phase"]
+    assert all(hits[phase] >= plan.hits_of_each for phase in PHASES), hits
