@@ -1,0 +1,108 @@
+"""Whatever is logged, by whom ever: no secret, no whole phone number, no text of a customer, no control character."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from api.logs import configure_logs
+
+SECRET = "canary-app-secret"
+SECRETS = {
+    "known": f"it was {SECRET}!",
+    "bearer": "Authorization: Bearer EAAcanarycanarycanary",
+    "url": "GET https://graph.example/v25.0/1?access_token=canarytoken&appsecret_proof=canaryproof",
+    "token": "refused EAAcanarycanarycanary1",
+    "api key": "tick_canarycanarycanarycanary-canary",
+    "database": "can't connect to mysql://tick:canarypassword@db:3306/tick",
+    "signature": "sha256=0123456789abcdef0123456789abcdef",
+    "phone": "to +15551234567 and 15551234567",
+}
+LEAKS = ("canary", "1555123", "0123456789abcdef")
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(params=["json", "console"])
+def out(request: pytest.FixtureRequest, restored: None) -> io.StringIO:
+    stream = io.StringIO()
+    configure_logs("info", request.param, [SECRET], stream)
+    return stream
+
+
+@pytest.mark.parametrize("leak", SECRETS.values(), ids=SECRETS)
+def test_nothing_leaks_from_an_event_a_value_a_library_or_an_exception(out: io.StringIO, leak: str) -> None:
+    ours, library = structlog.get_logger(), logging.getLogger("some.library")
+    ours.info(leak, reason=leak, nested={"list": [leak]}, error=ValueError(leak))
+    library.warning("it said %s", leak)
+    for log in (ours, library):
+        try:
+            raise ValueError("a\nb " + leak)
+        except ValueError:
+            log.exception("failed")
+    said = out.getvalue()
+    assert said.count("failed") == 2
+    for part in LEAKS:
+        assert part not in said.replace("test_logs", "")
+
+
+def test_values_are_hidden_by_their_name(out: io.StringIO) -> None:
+    structlog.get_logger().info(
+        "event",
+        access_token="canary",
+        password="canary",
+        phone="15551234567",
+        text="canary",
+        headers={"Cookie": "canary"},
+    )
+    said = out.getvalue()
+    assert "...4567" in said
+    for part in LEAKS:
+        assert part not in said
+
+
+def test_a_customer_cannot_write_lines_or_colours_into_the_log(out: io.StringIO) -> None:
+    structlog.get_logger().info("name", name="Eve\n2026 fake line\x1b[31m\u202e\x9b31m", other="a\x00b")
+    said = out.getvalue()
+    assert said.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\x9b", "\x00"} & set(said)
+
+
+def test_ids_and_numbers_stay_readable(restored: None) -> None:
+    stream = io.StringIO()
+    configure_logs("info", "json", [], stream)
+    structlog.get_logger().info(
+        "done", item_id=1845839485739485739, seconds=1.23456789012, ok=True, key="s:wamid.x:read"
+    )
+    said = json.loads(stream.getvalue())
+    assert (said["item_id"], said["seconds"], said["ok"]) == (1845839485739485739, 1.23456789012, True)
+    assert said["level"] == "info"
+    assert said["timestamp"].endswith("Z")
+
+
+def test_sql_is_not_logged_even_at_debug(restored: None) -> None:
+    stream = io.StringIO()
+    configure_logs("debug", "json", [], stream)
+    for name in ("tortoise", "tortoise.db_client", "httpx", "aiomysql"):
+        logging.getLogger(name).debug("SELECT canary")
+        logging.getLogger(name).info("SELECT canary")
+    structlog.get_logger().debug("ours")
+    assert "canary" not in stream.getvalue()
+    assert "ours" in stream.getvalue()
+
+
+def test_below_the_level_is_silent(out: io.StringIO) -> None:
+    structlog.get_logger().debug("quiet")
+    logging.getLogger("x").debug("quiet")
+    assert out.getvalue() == ""
