@@ -6,6 +6,7 @@ text, and showing them safely is the business of the page that shows them. Only 
 lose their invisible characters.
 """
 
+import hashlib
 import re
 
 TEXT_CAP = 65_536
@@ -26,6 +27,7 @@ _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u20
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"|?*\n\t]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _FILE_NAME_CAP = 120
+_PLAIN_ID = re.compile(r"[!-}]{1,200}")
 _MIME_TYPE = re.compile(r'[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9_.-]+=[a-z0-9_.+"-]+){0,3}')
 
 
@@ -45,6 +47,14 @@ def one_line(text: str, cap: int) -> str:
     return clean(" ".join(clean(text).split()), cap)
 
 
+def plain_id(text: str) -> str:
+    """An id of Meta's that any column takes: itself as a rule, the hash of one that is too long or strange. The same id
+    is the same text wherever it comes from, so a status still finds its message."""
+    if not text or _PLAIN_ID.fullmatch(text):
+        return text
+    return "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def file_name(text: str) -> str:
     """A name to show beside a file; files are stored under names of our own."""
     name = re.split(r"[/\\]", _INVISIBLE.sub("", clean(text)))[-1]
@@ -60,7 +70,7 @@ def file_name(text: str) -> str:
 def mime_type(text: str) -> str:
     """The type as it was given when it looks like one; never trusted to decide how a file is served."""
     lowered = text[:200].strip().lower()
-    return lowered if len(lowered) <= 127 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
+    return lowered if len(lowered) <= 100 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
 
 
 def clean_json(value: object, depth: int = 32) -> object:

@@ -17,7 +17,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bot.whatsapp.cleaning import one_line
+from bot.whatsapp.cleaning import one_line, plain_id
 from bot.whatsapp.errors import Action, action_of
 
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
@@ -199,7 +199,7 @@ def _wamid_of(value: dict[str, object]) -> str:
     messages = value.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     wamid = first.get("id") if isinstance(first, dict) else None
-    return wamid if isinstance(wamid, str) else ""
+    return plain_id(wamid) if isinstance(wamid, str) else ""
 
 
 def _code_of(error: dict[str, object]) -> int | None:

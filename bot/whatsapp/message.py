@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from bot.whatsapp.cleaning import TEXT_CAP, clean, file_name, mime_type, one_line
+from bot.whatsapp.cleaning import TEXT_CAP, clean, file_name, mime_type, one_line, plain_id
 from bot.whatsapp.items import Status
 from flows.model import Event, EventKind, Media, MediaKind
 
@@ -43,10 +43,10 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool) -> Event
         kind=read.kind,
         at=at,
         item_id=item_id,
-        wamid=_id(message, "id"),
+        wamid=_wamid(message, "id"),
         text=read.text,
         option_id=read.option_id,
-        quoted_wamid=read.about or _id(context, "id"),
+        quoted_wamid=read.about or _wamid(context, "id"),
         media=read.media,
         late=late,
     )
@@ -66,12 +66,12 @@ def read_status(payload: str) -> Status:
     error = errors[0] if errors else {}
     code = error.get("code")
     return Status(
-        wamid=_id(status, "id"),
+        wamid=_wamid(status, "id"),
         status="read" if name == "played" else name,
         at=datetime.fromtimestamp(int(seconds) if _SECONDS.fullmatch(seconds) else 0, UTC),
         opaque=_id(status, "biz_opaque_callback_data"),
         error_code=code if type(code) is int else None,
-        error_text=_text(_object(error, "error_data"), "details", 500) or _text(error, "title", 500),
+        error_text=_text(_object(error, "error_data"), "details", 300) or _text(error, "title", 300),
     )
 
 
@@ -151,7 +151,7 @@ def _order(message: dict[str, object]) -> _Read:
 
 def _reaction(message: dict[str, object]) -> _Read:
     reaction = _object(message, "reaction")
-    return _Read("silent", _text(reaction, "emoji", 64), about=_id(reaction, "message_id"))
+    return _Read("silent", _text(reaction, "emoji", 64), about=_wamid(reaction, "message_id"))
 
 
 def _edit(message: dict[str, object]) -> _Read:
@@ -159,11 +159,11 @@ def _edit(message: dict[str, object]) -> _Read:
     edit = _object(message, "edit")
     after = _object(edit, "message")
     held = _object(after, _text(after, "type"))
-    return _Read("silent", _text(held, "body") or _text(held, "caption"), about=_original(edit))
+    return _Read("silent", _text(held, "body") or _text(held, "caption"), about=_wamid(edit, "original_message_id"))
 
 
 def _revoke(message: dict[str, object]) -> _Read:
-    return _Read("silent", about=_original(_object(message, "revoke")))
+    return _Read("silent", about=_wamid(_object(message, "revoke"), "original_message_id"))
 
 
 def _system(message: dict[str, object]) -> _Read:
@@ -234,8 +234,9 @@ def _id(value: dict[str, object], key: str) -> str:
     return held if len(held) <= _ID_CAP else ""
 
 
-def _original(value: dict[str, object]) -> str:
-    return _id(value, "original_message_id")
+def _wamid(value: dict[str, object], key: str) -> str:
+    held = value.get(key)
+    return plain_id(held) if isinstance(held, str) else ""
 
 
 def _degrees(place: dict[str, object], key: str, most: int) -> float | None:

@@ -195,7 +195,16 @@ def test_one_bad_item_among_fifty_harms_no_other() -> None:
     deep: dict[str, object] = {}
     for _ in range(400):
         deep = {"deep": deep}
-    bad: list[object] = [None, 7, "x", [], {}, {"id": None}, MESSAGE | {"id": []}, MESSAGE | {"id": "wamid.D", "text": deep}]
+    bad: list[object] = [
+        None,
+        7,
+        "x",
+        [],
+        {},
+        {"id": None},
+        MESSAGE | {"id": []},
+        MESSAGE | {"id": "wamid.D", "text": deep},
+    ]
     good = [MESSAGE | {"id": f"wamid.{number}"} for number in range(50)]
     items = items_of(webhook(*good[:25], *bad, *good[25:]))
     check(items)

@@ -1,12 +1,14 @@
 """Every kind of message has one event, written down in expected/messages.json."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from bot.whatsapp.cleaning import file_name, mime_type
-from bot.whatsapp.incoming import read_event
+from bot.whatsapp.incoming import read_event, read_status
+from bot.whatsapp.message import read_name
 from tests.whatsapp.reading import OUR_NUMBER, RECEIVED_AT, outcome_of
 
 EXPECTED = json.loads((Path(__file__).parent / "expected" / "messages.json").read_text("utf-8"))
@@ -34,11 +36,25 @@ def test_five_thousand_phones_are_a_line() -> None:
     assert len(event["text"]) < 2000
 
 
-def test_an_id_that_is_too_long_is_no_id() -> None:
-    """A part of it would be somebody else's."""
-    message = {"type": "text", "text": {"body": "x"}, "context": {"id": "w" * 257}}
+def test_an_option_id_that_is_too_long_is_none() -> None:
+    """A part of it would be another option's."""
+    message = {"type": "button", "button": {"payload": "x" * 257, "text": "Send"}}
     event = read_event(json.dumps({"message": message}), item_id=3, at=RECEIVED_AT, late=True)
-    assert (event.quoted_wamid, event.wamid, event.item_id, event.late) == ("", "", 3, True)
+    assert (event.kind, event.option_id, event.text, event.item_id, event.late) == ("text", "", "Send", 3, True)
+
+
+@pytest.mark.parametrize("wamid", ["w" * 201, "with space", "d\u00e9j\u00e0", "\ud800", "~"], ids=ascii)
+def test_a_strange_wamid_fits_its_column_and_is_found_again(wamid: str) -> None:
+    message = {"id": wamid, "type": "text", "text": {"body": "x"}, "context": {"id": wamid}}
+    event = read_event(json.dumps({"message": message}), item_id=3, at=RECEIVED_AT, late=False)
+    assert re.fullmatch(r"~[0-9a-f]{64}", event.wamid)
+    assert event.wamid == event.quoted_wamid == read_status(json.dumps({"id": wamid})).wamid
+
+
+def test_the_name_of_the_sender() -> None:
+    assert read_name('{"message": {}, "contact": {"name": "Ann"}}') == "Ann"
+    for payload in ("", "{", '{"contact": null}', '{"contact": {"name": null}}'):
+        assert read_name(payload) == ""
 
 
 @pytest.mark.parametrize(
