@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from flows.model import Media, MediaKind
+from flows.words import is_blank
 
 FIRST_FLOW = "open_ticket"
 FIRST_STATE = "new_issue"
@@ -29,7 +30,7 @@ class Draft:
 
     @property
     def has_content(self) -> bool:
-        return bool(self.description or self.attachments)
+        return bool(self.attachments) or not is_blank(self.description)
 
 
 NO_DRAFT = Draft()

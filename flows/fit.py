@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from flows.model import Media
+from flows.words import is_blank
 
 TITLE = 100
 ECHO = 600
@@ -58,7 +59,7 @@ def one_line(text: str, limit: int) -> str:
 
 def title(description: str) -> str:
     """The first line that says something."""
-    return one_line(next((line for line in description.splitlines() if line.strip()), ""), TITLE)
+    return one_line(next((line for line in description.splitlines() if not is_blank(line)), ""), TITLE)
 
 
 def counted(attachments: Iterable[Media]) -> str:

@@ -6,6 +6,7 @@ one step; it is never added as a model, because that would set it back to the st
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,9 @@ from transitions import Machine
 from flows.check import check
 from flows.table import Act, Row, State
 from flows.talk import Talk
+
+# At INFO the library writes several lines for each step, which would cost more than the step.
+logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

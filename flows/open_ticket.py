@@ -34,9 +34,10 @@ from flows.texts import (
     say_opened,
 )
 
-MENU, CANCEL, GREETING, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION = Heard
+MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION = Heard
 
 HELLO = "Hello!"
+WELCOME = "You are welcome."
 KEPT = "Thanks, I have kept that."
 SORRY = "Sorry, I did not understand that."
 CANNOT_READ = "Sorry, I cannot read this kind of message."
@@ -52,7 +53,7 @@ OPEN_TICKET = Flow(
             asks=ask_at_rest,
             rows=(
                 Row(CONTENT, when=has_content, do=(begin, keep), then="pick_type", lead=KEPT),
-                Row(CONTENT, when=has_open_ticket, do=(add_reply,), then="follow_up", says=say_added),
+                Row((CONTENT, THANKS), when=has_open_ticket, do=(add_reply,), then="follow_up", says=say_added),
                 Row(CONTENT, when=instant, do=(keep, open_ticket), then="follow_up", says=say_opened),
                 Row(CONTENT, do=(begin, keep), then="pick_type", lead=KEPT),
                 Row(GREETING, when=guided_start, do=(begin,), then="pick_type", lead=HELLO),
@@ -134,7 +135,7 @@ OPEN_TICKET = Flow(
             "follow_up",
             asks=ask_at_rest,
             rows=(
-                Row((CONTENT, NOISE), when=has_open_ticket, do=(add_reply,), says=say_added),
+                Row((CONTENT, NOISE, THANKS), when=has_open_ticket, do=(add_reply,), says=say_added),
                 Row(CONTENT, when=instant, do=(keep, open_ticket), says=say_opened),
                 Row(CONTENT, do=(begin, keep), then="pick_type", lead=KEPT),
                 Row(GREETING, when=guided_start, do=(begin,), then="pick_type", lead=HELLO),
@@ -155,6 +156,7 @@ OPEN_TICKET = Flow(
         Row(("send", "change", "go_back", "edit_topic", "edit_description", "bring_back", "new_report"), lead=OLD),
         # Whatever else comes is met kindly, and moves nothing.
         Row(GREETING, lead=HELLO),
+        Row(THANKS, lead=WELCOME),
         Row((NOISE, BLANK), lead=SORRY),
         Row(UNREADABLE, lead=CANNOT_READ),
         Row(OLD_OPTION, lead=OLD),

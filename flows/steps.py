@@ -91,7 +91,7 @@ def turn_page(talk: Talk) -> None:
 
 def open_ticket(talk: Talk) -> None:
     draft, ticket_id = talk.draft, talk.desk.next_ticket_id
-    description = draft.description or fit.counted(draft.attachments)
+    description = fit.counted(draft.attachments) if is_blank(draft.description) else draft.description
     title = fit.title(description)
     issue_type = draft.issue_type or OTHER
     name = fit.one_line(talk.desk.profile_name, NAME)

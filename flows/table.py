@@ -28,6 +28,7 @@ class Heard(StrEnum):
     MENU = "menu"
     CANCEL = "cancel"
     GREETING = "greeting"
+    THANKS = "thanks"
     CONTENT = "content"
     NOISE = "noise"  # says something and describes nothing: a sticker, "?", a number that picks nothing
     BLANK = "blank"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from flows import fit
@@ -29,26 +30,27 @@ def list_topics(talk: Talk) -> Sequence[Choice]:
 
 @lru_cache(maxsize=8)  # the desk's topics are the same turn after turn
 def _pages(issue_types: tuple[IssueType, ...]) -> list[list[Choice]]:
-    width = LIMITS.button if len(issue_types) <= LIMITS.buttons else LIMITS.row
     topics = [
-        Choice(
-            "topic",
-            fit.clip(issue_type.label, width),
-            description=fit.clip(issue_type.description, LIMITS.row_description),
-            words=(issue_type.label,),
-            argument=issue_type.type_id,
-        )
-        for issue_type in issue_types
+        Choice("topic", t.label, words=(t.label,), description=t.description, argument=t.type_id) for t in issue_types
     ]
     if len(topics) <= LIMITS.rows:
-        return [topics]
+        return [_fitted(topics)]
     pages = [topics[start : start + TOPICS_A_PAGE] for start in range(0, len(topics), TOPICS_A_PAGE)]
     for number, page in enumerate(pages):
         if number + 1 < len(pages):
             page.append(Choice("page", "More topics", words=("more",), argument=str(number + 1)))
         if number:
             page.append(Choice("page", "Back", argument=str(number - 1)))
-    return pages
+    return [_fitted(page) for page in pages]
+
+
+def _fitted(page: list[Choice]) -> list[Choice]:
+    """The desk may name its topics as it likes: a label that is too long is shortened, and may still be typed whole."""
+    width = LIMITS.button if len(page) <= LIMITS.buttons else LIMITS.row
+    return [
+        replace(c, label=fit.clip(c.label, width), description=fit.clip(c.description, LIMITS.row_description))
+        for c in page
+    ]
 
 
 def check_draft(talk: Talk) -> str:

@@ -14,7 +14,7 @@ from flows.model import LIMITS, Desk, Event, Offer, Option, Say, Turn
 from flows.open_ticket import FLOWS, OPEN_TICKET
 from flows.table import Choice, Heard, Row
 from flows.talk import Talk
-from flows.words import GREETINGS, LONGEST_WORD, is_blank, is_number, number_of, plain
+from flows.words import GREETINGS, LONGEST_WORD, THANKS, is_blank, is_number, number_of, plain
 
 COMMANDS = {"menu": Heard.MENU, "cancel": Heard.CANCEL}
 
@@ -78,6 +78,8 @@ def _typed(flow: Flow, talk: Talk) -> str:
         return choice.name
     if word in GREETINGS:
         return Heard.GREETING
+    if word in THANKS:
+        return Heard.THANKS
     return Heard.NOISE if not word or is_number(word) else Heard.CONTENT
 
 

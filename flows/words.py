@@ -67,4 +67,10 @@ start, hola, buenos días, buenas, buenas tardes, bonjour, bonsoir, salut, hallo
 buongiorno, buonasera, olá, oi, bom dia, boa tarde, merhaba, selam, namaste, नमस्ते, salam, salaam, assalamu alaikum,
 سلام, مرحبا, السلام عليكم, שלום, привет, здравствуйте, 你好, 您好, こんにちは, 안녕하세요, 👋, 🙂, 😊
 """
+_THANKS = """
+thanks, thank you, thanks a lot, thank you very much, thank you so much, many thanks, ok thanks, ok thank you, thx, ty,
+gracias, muchas gracias, merci, merci beaucoup, danke, vielen dank, danke schön, grazie, grazie mille, obrigado,
+obrigada, teşekkürler, teşekkür ederim, shukran, شكرا, شكرا لك, धन्यवाद, תודה, спасибо, 谢谢, ありがとう, 감사합니다, 🙏
+"""
 GREETINGS = frozenset(plain(word) for word in _GREETINGS.split(","))
+THANKS = frozenset(plain(word) for word in _THANKS.split(","))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows import (
@@ -33,6 +33,8 @@ from flows.open_ticket import OPEN_TICKET
 from flows.words import is_blank
 from tests.flows.transcript import NOW, OPENING
 
+# A busy machine is no fault of the flow.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STATES = [state.name for state in OPEN_TICKET.states]
 NUMBERS = st.integers(0, 3)
 WORDS = st.sampled_from(
@@ -56,7 +58,11 @@ WORDS = st.sampled_from(
         "*x*",
     ]
 )
-TEXTS = WORDS | st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.text("a*_~`> \n👍", min_size=500)
+TEXTS = (
+    WORDS
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+    | st.text("a*_~`> \n👍", min_size=1, max_size=20).map(lambda text: text * 60)
+)
 NAMES = st.sampled_from([*sorted(OPEN_TICKET.option_names), "", "state", "menu", "old_option", "nobody"])
 OPTION_IDS = TEXTS | st.builds("{}.{}{}".format, NUMBERS, NAMES, st.sampled_from(["", ".", ".hardware", ".1", ".x.y"]))
 MEDIA = st.builds(Media, st.text(), st.text(), st.text(), st.sampled_from(get_args(MediaKind)))
@@ -80,8 +86,8 @@ DRAFTS = st.builds(
 )
 CONVERSATIONS = st.builds(
     Conversation,
-    st.sampled_from(["open_ticket", "guided", ""]),
-    st.sampled_from([*STATES, "", "nowhere"]),
+    st.sampled_from(["open_ticket", "guided"]),
+    st.sampled_from([*STATES, "nowhere"]),
     DRAFTS,
     NUMBERS,
 )
@@ -97,6 +103,7 @@ DESKS = st.builds(
 )
 
 
+@calm
 @given(st.none() | CONVERSATIONS, EVENTS, DESKS)
 def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk) -> None:
     turn = take_turn(conversation, event, desk)
@@ -145,6 +152,7 @@ def _is_right(effect: object, event: Event, desk: Desk) -> None:
             assert not is_blank(effect.text)
 
 
+@calm
 @given(st.text() | st.just("[" * 100_000) | CONVERSATIONS.map(Conversation.to_json))
 def test_any_stored_text_is_a_conversation(text: str) -> None:
     conversation = Conversation.from_json(text)
@@ -152,6 +160,7 @@ def test_any_stored_text_is_a_conversation(text: str) -> None:
     assert take_turn(conversation, event, OPENING).effects
 
 
+@calm
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4)))
 def test_any_field_may_be_damaged(value: object) -> None:
     for name in ("flow", "state", "draft", "issue_type", "description", "attachments", "page", "ticket_id"):
@@ -162,6 +171,7 @@ def test_any_field_may_be_damaged(value: object) -> None:
         assert take_turn(conversation, Event("text", NOW, 9, text="?"), OPENING).effects
 
 
+@calm
 @given(st.lists(EVENTS, max_size=12), DESKS)
 def test_a_draft_is_only_sent_by_its_own_customer(events: list[Event], desk: Desk) -> None:
     """Whatever is tapped that was never offered for this draft opens no ticket."""

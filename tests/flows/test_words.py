@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.words import GREETINGS, is_blank, is_number, number_of, plain
@@ -62,6 +62,7 @@ def test_is_not_blank(text: str) -> None:
     assert not is_blank(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_compared_is_settled(text: str) -> None:
     assert plain(plain(text)) == plain(text)
