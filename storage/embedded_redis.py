@@ -82,7 +82,7 @@ class EmbeddedRedis:
         return open_redis(settings or RedisSettings(self.url))
 
     def revive(self) -> bool:
-        """Start the server again if it ended by itself; True if it did. Main thread only, like start."""
+        """Start the server again, at the same address, if it ended by itself; True if it did. Main thread only."""
         if self._process is None or self._process.poll() is None or self._program is None:
             return False
         return self._launch(self._program)
@@ -113,12 +113,8 @@ class EmbeddedRedis:
         self.line = "Redis: inside this process, for want of a redis-server; `tick worker` needs a real one."
 
     def _launch(self, program: Path) -> bool:
-        self._forget()
-        place = Path(tempfile.mkdtemp(prefix="tick-redis-"))
-        if len(str(place)) > SOCKET_PATH_LIMIT - len("/redis"):
-            place.rmdir()
-            place = Path(tempfile.mkdtemp(prefix="tick-redis-", dir="/tmp"))
-        self._socket = place / "redis"
+        if self._socket is None:
+            self._socket = _private_folder() / "redis"
         server_lock = _locked(self._folder / "server.lock")
         if server_lock is None:
             raise RedisInUse(f"A Redis server still uses {self._folder}: stop it first.")
@@ -201,6 +197,14 @@ class EmbeddedRedis:
             if place.name.startswith("tick-redis-"):
                 shutil.rmtree(place, ignore_errors=True)
         self._socket = None
+
+
+def _private_folder() -> Path:
+    place = Path(tempfile.mkdtemp(prefix="tick-redis-"))
+    if len(str(place)) > SOCKET_PATH_LIMIT - len("/redis"):
+        place.rmdir()
+        place = Path(tempfile.mkdtemp(prefix="tick-redis-", dir="/tmp"))
+    return place
 
 
 def redis_programs() -> list[Path]:

@@ -1,0 +1,115 @@
+"""A Redis of one's own: one on a folder, ended with its parent, nothing lost over a restart."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from storage.embedded_redis import EmbeddedRedis, RedisInUse, recorded_url, redis_programs
+from storage.lanes import Lanes
+from storage.redis_client import inspect_redis
+
+spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.mark.parametrize("program", redis_programs(), ids=lambda program: program.parent.parent.name)
+async def test_stopping_and_starting_again_loses_nothing(tmp_path: Path, program: Path) -> None:
+    for expected in (None, b"kept"):
+        server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
+        assert str(program) in server.line
+        assert recorded_url(tmp_path) == server.url
+        client = server.open()
+        assert await client.get("x") == expected
+        assert (await inspect_redis(client)).refusal is None
+        await client.set("x", "kept")
+        await client.aclose()
+        place = Path((tmp_path / "redis" / "socket").read_text()).parent
+        server.stop()
+        server.stop()
+        assert recorded_url(tmp_path) is None
+        assert not place.exists()
+
+
+def test_a_second_start_on_the_folder_is_refused(tmp_path: Path) -> None:
+    server = EmbeddedRedis.start(tmp_path)
+    with pytest.raises(RedisInUse, match="already runs"):
+        EmbeddedRedis.start(tmp_path)
+    assert recorded_url(tmp_path) == server.url
+    server.stop()
+    EmbeddedRedis.start(tmp_path).stop()
+
+
+async def test_without_any_server_redis_lives_inside_the_process(tmp_path: Path) -> None:
+    server = EmbeddedRedis.start(tmp_path, programs=list)
+    assert server.url is None
+    assert "inside this process" in server.line
+    one, other = server.open(), server.open()
+    await Lanes(one, "one").ring({7: 0})
+    assert [lane.customer_id for lane in (await Lanes(other, "other").claim(1)).lanes] == [7]
+    await one.aclose()
+    await other.aclose()
+    server.stop()
+
+
+async def test_what_the_server_cannot_read_is_put_aside(tmp_path: Path) -> None:
+    program = redis_programs()[0]
+    server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
+    server.stop()
+    folder = tmp_path / "redis"
+    for file in [*folder.glob("appendonlydir/*.aof"), *folder.glob("appendonly.aof")]:
+        file.write_bytes(b"this is not a command\r\n" * 50)
+    server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
+    assert "started empty" in server.line
+    assert any((folder / "unreadable").iterdir())
+    server.stop()
+
+
+def keep(data_dir: str, done: Connection) -> None:
+    server = EmbeddedRedis.start(Path(data_dir))
+    done.send(server.url)
+    signal.pause()
+
+
+async def test_the_server_ends_with_a_killed_parent_and_the_next_start_waits_for_it(tmp_path: Path) -> None:
+    here, there = spawn.Pipe(duplex=False)
+    parent = spawn.Process(target=keep, args=(str(tmp_path), there), daemon=True)
+    parent.start()
+    assert await asyncio.to_thread(here.recv) == recorded_url(tmp_path)
+    orphan = int((tmp_path / "redis" / "pid").read_text())
+    place = Path((tmp_path / "redis" / "socket").read_text()).parent
+    os.kill(orphan, signal.SIGSTOP)  # so slow to end that the next start finds it
+    parent.kill()
+    await asyncio.to_thread(parent.join)
+    os.kill(orphan, signal.SIGCONT)
+    server = EmbeddedRedis.start(tmp_path)
+    assert recorded_url(tmp_path) == server.url
+    assert int((tmp_path / "redis" / "pid").read_text()) != orphan
+    assert not place.exists()
+    server.stop()
+    here.close()
+    there.close()
+
+
+def test_a_recorded_number_that_is_somebody_else_now_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    (folder / "pid").write_text(str(os.getpid()))
+    (folder / "socket").write_text("/nonexistent/tick-redis-x/redis")
+    server = EmbeddedRedis.start(tmp_path)
+    server.stop()
+
+
+async def test_a_server_that_ended_by_itself_is_started_again(tmp_path: Path) -> None:
+    server = EmbeddedRedis.start(tmp_path)
+    assert not server.revive()
+    pid, url = int((tmp_path / "redis" / "pid").read_text()), server.url
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(5):
+        while not server.revive():
+            await asyncio.sleep(0.01)
+    assert recorded_url(tmp_path) == server.url == url
+    server.stop()
