@@ -53,7 +53,7 @@ class Stage:
         self.driver.ack_seconds.clear()
         self.driver.reply_seconds.clear()
         statuses, busy, began = self.webhooks.delivered, time.process_time(), time.monotonic()
-        cpu = await self.program.cpu_seconds()
+        cpu = self.program.cpu_seconds()
         await self._load(customers, seconds)
         took = time.monotonic() - began
         acks, replies = self.driver.ack_seconds, self.driver.reply_seconds
@@ -67,7 +67,7 @@ class Stage:
             reply_p50=percentile(replies, 50),
             reply_p99=percentile(replies, 99),
             driver_busy=(time.process_time() - busy) / took,
-            program_busy=(await self.program.cpu_seconds() - cpu) / took,
+            program_busy=(self.program.cpu_seconds() - cpu) / took,
             ready_seconds=self.ready_seconds,
             problems=tuple(self.driver.problems),
         )
@@ -95,12 +95,12 @@ class Stage:
 
     async def memory(self, customers: int, steps: int, readings: int = 4) -> list[tuple[int, float]]:
         """Resident MiB at rest, then after each part of `steps`."""
-        seen = [(0, await self.program.resident_mib())]
+        seen = [(0, self.program.resident_mib())]
         before = self.driver.steps
         while self.driver.steps - before < steps:
             await self.driver.play(customers, steps=before + steps * len(seen) // readings)
             await self.drained()
-            seen.append((self.driver.steps - before, await self.program.resident_mib()))
+            seen.append((self.driver.steps - before, self.program.resident_mib()))
             if self.driver.problems:
                 break
         return seen
