@@ -1,0 +1,69 @@
+"""What an agent's change sends to its customer: one message, in as many rows of the outbox as its length needs.
+
+Invariant: the rows are written in the change's own transaction, in the order of their ids, which is the order in which
+they go out; with the window closed they are held, all of them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.whatsapp.outgoing import message_of
+from flows import Say
+from storage import outbox
+from storage.database import Tx
+from storage.outbox import OutboxRow
+from storage.tickets import PROGRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A customer behind their fence."""
+
+    customer_id: int
+    version: int
+    window_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`origin` as in the outbox; `pieces`: the ids of the rows, and texts that fit."""
+
+    origin: str
+    pieces: Sequence[tuple[int, str]]
+    ticket_id: int | None
+
+    @property
+    def outbox_ids(self) -> list[int]:
+        """The rows, in the order of sending."""
+        return [outbox_id for outbox_id, _ in self.pieces]
+
+
+async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> str | None:
+    """Writes the letter's rows and returns their status; None when there is nobody to send them to."""
+    if behind is None:
+        return None
+    status = "queued" if behind.window_open else "held"
+    rows = [
+        OutboxRow(
+            outbox_id,
+            behind.customer_id,
+            behind.version,
+            letter.origin,
+            json.dumps(message_of(Say(piece)), ensure_ascii=False, separators=(",", ":")),
+            now,
+            ticket_id=letter.ticket_id,
+            status=status,
+            reason="" if behind.window_open else "window_closed",
+        )
+        for outbox_id, piece in letter.pieces
+    ]
+    await outbox.insert(tx, rows)
+    return status
+
+
+async def delivery(tx: Tx, letter: Letter) -> str | None:
+    """Where a letter stands that an earlier try has written."""
+    statuses = [row.status for row in await outbox.find(tx, letter.outbox_ids, [])]
+    return min(statuses, key=PROGRESS.index, default=None)
