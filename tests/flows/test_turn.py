@@ -58,11 +58,9 @@ WORDS = st.sampled_from(
         "*x*",
     ]
 )
-TEXTS = (
-    WORDS
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-    | st.text("a*_~`> \n👍", min_size=1, max_size=20).map(lambda text: text * 60)
-)
+LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+LONG = st.text("a*_~`> \n👍", min_size=1, max_size=20).map(lambda text: text * 60)
+TEXTS = WORDS | LETTERS | LONG
 NAMES = st.sampled_from([*sorted(OPEN_TICKET.option_names), "", "state", "menu", "old_option", "nobody"])
 OPTION_IDS = TEXTS | st.builds("{}.{}{}".format, NUMBERS, NAMES, st.sampled_from(["", ".", ".hardware", ".1", ".x.y"]))
 MEDIA = st.builds(Media, st.text(), st.text(), st.text(), st.sampled_from(get_args(MediaKind)))
