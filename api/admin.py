@@ -4,13 +4,13 @@ Invariant: nothing here starts a Redis or waits for one; what it leaves to be do
 change is written together with its line in the audit.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from api.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
 from api.settings import StorageSettings
+from bot.ids import IdMaker
 from storage import journal
 from storage.database import Database, DatabaseSettings, Tx
 from storage.fields import to_millis
@@ -53,7 +53,8 @@ async def keep_key(database: Database, key: str, name: str, role: Role, now: dat
     name = _named(name, 100)
     if await ApiKey.filter(digest=key_digest(key)).exists():
         return
-    key_id, audit_id = _new_id(now), _new_id(now)
+    ids = IdMaker(lambda: now)
+    key_id, audit_id = ids.next(), ids.next()
 
     async def write(tx: Tx) -> None:
         await tx.insert(
@@ -75,7 +76,8 @@ async def add_agent(database: Database, email: str, name: str, role: Role, passw
         raise Refused(f"The password is too short: it needs {LEAST_PASSWORD_LENGTH} characters or more.")
     if await Agent.filter(email=email).exists():
         raise Refused("There is an agent with this e-mail address already.")
-    agent_id, audit_id, stored = _new_id(now), _new_id(now), hash_password(password)
+    ids, stored = IdMaker(lambda: now), hash_password(password)
+    agent_id, audit_id = ids.next(), ids.next()
 
     async def write(tx: Tx) -> None:
         await tx.insert(
@@ -109,9 +111,9 @@ async def journal_item(item_id: int) -> Item:
 
 async def replay_items(database: Database, item_ids: Sequence[int], now: datetime) -> list[int]:
     """Sets dead items pending again; returns those that were dead."""
-    replayed = []
+    replayed, ids = [], IdMaker(lambda: now)
     for item_id in item_ids:
-        audit_id = _new_id(now)
+        audit_id = ids.next()
 
         async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
             was_dead = await journal.replay(tx, item_id)
@@ -134,10 +136,6 @@ def _named(name: str, most: int) -> str:
     if not name or not name.isprintable() or len(name) > most:
         raise Refused(f"The name must be 1 to {most} visible characters.")
     return name
-
-
-def _new_id(now: datetime) -> int:
-    return to_millis(now) << 20 | secrets.randbits(20)
 
 
 async def _audit(tx: Tx, audit_id: int, now: datetime, action: str, object_id: int, detail: str) -> None:

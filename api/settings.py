@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import setting_checks as checks
@@ -71,7 +71,8 @@ class StorageSettings(BaseSettings):
 
     database_url: Annotated[SecretStr, checked(checks.database_url)] = SecretStr("")
     redis_url: Annotated[SecretStr, checked(checks.redis_url)] = SecretStr("")
-    data_dir: Annotated[Path, checked()] = Path("data")
+    # Absolute, since what Tick starts may work in a folder of its own.
+    data_dir: Annotated[Path, checked(), AfterValidator(Path.absolute)] = Field(Path("data"), validate_default=True)
     files_url: Annotated[str, checked(checks.files_url)] = ""
     log_level: Annotated[LogLevel, checked(checks.one_of(*get_args(LogLevel)))] = "info"
     log_format: Annotated[LogFormat, checked(checks.one_of("json", "console"))] = ""
@@ -79,7 +80,7 @@ class StorageSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's URL: the one that is set, else a file under DATA_DIR."""
-        return self.database_url.get_secret_value() or f"sqlite://{(self.data_dir / 'tick.db').absolute()}"
+        return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'tick.db'}"
 
     @property
     def redis(self) -> str:

@@ -63,6 +63,7 @@ def main() -> None:
 
 def explain(error: Exception) -> NoReturn:
     from api.admin import Refused
+    from api.app import WrongRedis
     from api.serving import CannotListen
     from api.settings import SettingsError
     from storage.database import DatabaseDown, WrongDatabase
@@ -73,7 +74,7 @@ def explain(error: Exception) -> NoReturn:
         for line in error.lines:
             say(line)
         sys.exit(2)
-    if isinstance(error, Refused | CannotListen | WrongDatabase | RedisInUse):
+    if isinstance(error, Refused | CannotListen | WrongDatabase | WrongRedis | RedisInUse):
         fail(str(error))
     if isinstance(error, DatabaseDown):
         fail("The database can't be reached: is the server of DATABASE_URL running, and does it let Tick in?")

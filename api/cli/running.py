@@ -54,7 +54,10 @@ def serve(
 
     from api import app
 
-    until_stopped(lambda stop: app.serve(settings, listener, stop, worker=worker))
+    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    until_stopped(
+        lambda stop: app.serve(settings, listener, stop, worker=worker, on_ready=lambda: say(f"Tick serves {address}"))
+    )
 
 
 def worker() -> None:

@@ -3,16 +3,21 @@
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 
 from api.admin import Refused, add_agent, journal_item, opened
 from api.credentials import Role, key_digest, password_matches
+from api.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
 from storage.fields import to_millis
 from storage.journal import NewItem, count_attempt, store
@@ -89,6 +94,63 @@ def test_several_processes_are_refused_with_the_reason(tmp_path: Path, database:
     done = tick(tmp_path, "serve", "--processes", "2", DATABASE_URL=database, **KNOWN)
     assert done.returncode == 1
     assert reason in done.stderr
+
+
+def test_serve_says_where_it_is_and_ends_in_order_on_sigterm(tmp_path: Path) -> None:
+    with listen_nearby("127.0.0.1", 17600) as free:
+        port = port_of(free)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "serve"],
+        cwd=tmp_path, env=environment(tmp_path, PORT=str(port), **KNOWN), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = list(until(process.stderr, f"Tick serves http://127.0.0.1:{port}\n"))
+        query = urlencode({"hub.mode": "subscribe", "hub.verify_token": "canary-verify-token", "hub.challenge": "42"})
+        with urlopen(f"http://127.0.0.1:{port}/api/whatsapp/webhook?{query}", timeout=10) as answer:
+            assert answer.read() == b"42"
+        process.terminate()
+        said += process.stderr.readlines()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    everything = "".join(said)
+    assert "Traceback" not in everything
+    assert not [secret for secret in KNOWN.values() if secret in everything]
+
+
+def until(lines: Iterable[str], wanted: str) -> Iterator[str]:
+    """The lines up to the `wanted` one, which must come."""
+    for line in lines:
+        yield line
+        if line == wanted:
+            return
+    raise AssertionError(f"{wanted!r} was never said")
+
+
+def test_the_demo_takes_the_next_port_and_says_so(tmp_path: Path) -> None:
+    with listen_nearby("127.0.0.1", 17600) as taken:
+        port = port_of(taken)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api", "demo"],
+            cwd=tmp_path, env=environment(tmp_path, PORT=str(port)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            said = re.fullmatch(rf"Port {port} is taken: this demo is on port (\d+)\.\n", first)
+            assert said, first
+            with urlopen(f"http://127.0.0.1:{said[1]}/simulator", timeout=30) as answer:
+                assert answer.status == 200
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 def test_migrate_says_what_it_did(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_a_blank_optional_value_means_its_default(monkeypatch: pytest.MonkeyPatc
     set_all(monkeypatch, REDIS_URL="", PORT="", DATABASE_URL="")
     settings = load_settings()
     assert (settings.redis, settings.port) == ("", 5000)
+    assert settings.data_dir == Path.cwd() / "data"
     assert settings.database == f"sqlite://{Path.cwd() / 'data' / 'tick.db'}"
 
 
