@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,7 @@ from tortoise.exceptions import BaseORMException, IntegrityError, OperationalErr
 DEADLINE_SECONDS = 5.0
 TRIES = 4
 APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
-# deadlock, lock wait, gone away, lost, server shutdown, connection killed, too many connections, read-only, can't connect
+# deadlock, lock wait, gone away, lost, shutdown, killed, too many connections, read-only, can't connect
 RETRIED_MYSQL = {1213, 1205, 2006, 2013, 1053, 1927, 1040, 1290, 2003}
 
 Row: TypeAlias = tuple[Any, ...]
@@ -35,6 +36,13 @@ class DatabaseDown(Exception):
 
 class WrongDatabase(Exception):
     """The database that the settings name can't be used: the operator's to mend. The text is one sentence."""
+
+
+class Clash(Enum):
+    """What a clash of keys means to a transaction."""
+
+    RAISE = "an error"
+    RUN_AGAIN = "another process was first: read again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class Tx:
             part = rows[start : start + at_once]
             values = ",".join([one] * len(part))
             names = ",".join(f"`{column}`" for column in columns)
-            await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])  # noqa: S608
+            await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])
 
 
 class Database:
@@ -135,18 +143,20 @@ class Database:
                 else:
                     yield Tx(self.client, self.dialect)
 
-    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[Tx], Awaitable[T]], *, clash: Clash = Clash.RAISE) -> T:
         """`work` in one transaction, again when it failed in a way that a second try may mend.
 
         `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
-        that were made before.
+        that were made before. With `clash` RUN_AGAIN, it reads before it inserts, and a clash of keys means that
+        another process was first.
         """
         for attempt in range(TRIES):
             try:
                 async with self.transaction() as tx:
                     return await work(tx)
-            except DatabaseDown:
-                if attempt == TRIES - 1:
+            except (DatabaseDown, IntegrityError) as error:
+                final = attempt == TRIES - 1
+                if final or (isinstance(error, IntegrityError) and clash is Clash.RAISE):
                     raise
                 await asyncio.sleep(0.02 * 2**attempt)
         raise AssertionError("unreachable")

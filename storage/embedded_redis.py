@@ -58,7 +58,7 @@ class EmbeddedRedis:
         the thread that forked it does."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the embedded Redis is started from the main thread")
-        folder = data_dir / "redis"
+        folder = data_dir.absolute() / "redis"  # the server has another working directory
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _locked(folder / "lock")
         if lock is None:

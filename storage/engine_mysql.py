@@ -30,9 +30,9 @@ async def _discard(pool: Any, connection: Any) -> None:
 class _ClosingTransaction(TransactionContextPooled):
     async def __aenter__(self) -> TransactionalDBClient:
         await self.ensure_connection()
-        pool = self.client._parent._pool  # type: ignore[attr-defined]
+        pool = self.client._parent._pool
         connection = await pool.acquire()
-        self.client._connection = connection  # type: ignore[attr-defined]
+        self.client._connection = connection
         try:
             await self.client.begin()
         except BaseException:
@@ -43,8 +43,8 @@ class _ClosingTransaction(TransactionContextPooled):
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         get_connections().reset(self.token)
-        pool = self.client._parent._pool  # type: ignore[attr-defined]
-        connection = self.client._connection  # type: ignore[attr-defined]
+        pool = self.client._parent._pool
+        connection = self.client._connection
         if exc_type is not None:  # closing the connection is the rollback
             await _discard(pool, connection)
             return
@@ -61,7 +61,7 @@ class _ClosingConnection(PoolConnectionWrapper[Any]):
         if exc_type is None:
             await super().__aexit__(exc_type, exc_val, exc_tb)
         else:
-            await _discard(self.client._pool, self.connection)  # type: ignore[attr-defined]
+            await _discard(self.client._pool, self.connection)
 
 
 class StrictMySQLClient(MySQLClient):

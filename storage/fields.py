@@ -24,7 +24,7 @@ def from_millis(millis: int) -> datetime:
     return datetime.fromtimestamp(millis / 1000, UTC)
 
 
-class AsciiField(CharField):
+class AsciiField(CharField[str]):
     """ASCII text that compares byte by byte on every database."""
 
     class _db_mysql:  # noqa: N801 - the name is Tortoise's own protocol

@@ -16,7 +16,10 @@ from storage.fields import from_millis, to_millis
 UNKNOWN_MESSAGE = "unknown_message"
 MOST_ATTEMPTS = 5
 FATES = ("done", "ignored", "dead", "pending")
-COLUMNS = ("id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts", "late", "duplicates", "closed_at")  # fmt: skip
+COLUMNS = (
+    "id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts",
+    "late", "duplicates", "closed_at",
+)  # fmt: skip
 EMPTIED_AFTER = timedelta(days=30)
 DELETED_AFTER = timedelta(days=90)
 
@@ -96,10 +99,7 @@ async def pending(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> li
         [*customer_ids, most_per_lane],
     )
     return [
-        PendingItem(
-            row[0], row[1], row[2], row[3], row[4], from_millis(row[5]), from_millis(row[6]), *row[7:9], bool(row[9])
-        )
-        for row in rows
+        PendingItem(*row[:5], from_millis(row[5]), from_millis(row[6]), row[7], row[8], bool(row[9])) for row in rows
     ]
 
 
@@ -128,7 +128,8 @@ async def close(
     written = effects or {}
     when = f"effects = CASE id{' WHEN ? THEN ?' * len(written)} END, " if written else ""
     return await tx.execute(
-        f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? WHERE id IN ({marks(len(item_ids))}) AND fate = 'pending'",
+        f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? "
+        f"WHERE id IN ({marks(len(item_ids))}) AND fate = 'pending'",
         [*(value for pair in written.items() for value in pair), fate, reason, to_millis(at), *item_ids],
     )
 
@@ -196,7 +197,8 @@ async def retain(tx: Tx, now: datetime, most: int) -> int:
     Pending and dead items stay for ever. Deleted ones are added to the totals of their day in the same transaction.
     """
     old = await tx.fetch(
-        "SELECT id, fate, received_at, duplicates FROM item WHERE fate IN ('done', 'ignored') AND received_at < ? LIMIT ?",
+        "SELECT id, fate, received_at, duplicates FROM item "
+        "WHERE fate IN ('done', 'ignored') AND received_at < ? LIMIT ?",
         [to_millis(now - DELETED_AFTER), most],
     )
     totals: Tally[tuple[str, str]] = Tally()

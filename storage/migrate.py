@@ -44,7 +44,8 @@ async def check_server(database: Database) -> list[str]:
     charset, packet, flush, name = rows[0]
     if charset != "utf8mb4":
         raise WrongDatabase(
-            f"The database's character set is {charset}; emoji need utf8mb4: ALTER DATABASE `{name}` CHARACTER SET utf8mb4"
+            f"The database's character set is {charset}, and emoji need utf8mb4: "
+            f"ALTER DATABASE `{name}` CHARACTER SET utf8mb4"
         )
     if int(packet) < LEAST_PACKET_BYTES:
         raise WrongDatabase(f"max_allowed_packet is {packet}; set it to 16M or more: a batch of Meta's must fit")

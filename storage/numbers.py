@@ -3,6 +3,8 @@
 Invariant: a number is given out once, whatever dies; a process that dies leaves a gap of at most one block.
 """
 
+from collections import deque
+
 from tortoise.exceptions import IntegrityError
 
 from storage.database import Database, Tx
@@ -15,7 +17,7 @@ class TicketNumbers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._free: list[int] = []
+        self._free: deque[int] = deque()
 
     async def top_up(self, wanted: int) -> None:
         """Makes sure of `wanted` numbers, by blocks, each in a transaction of its own."""
@@ -26,9 +28,13 @@ class TicketNumbers:
                 continue  # two processes made the counter at once: the other's is there now
             self._free.extend(range(last - BLOCK + 1, last + 1))
 
+    def peek(self) -> int:
+        """The number that `take` will give."""
+        return self._free[0]
+
     def take(self) -> int:
         """The next number."""
-        return self._free.pop(0)
+        return self._free.popleft()
 
 
 async def _reserve(tx: Tx) -> int:

@@ -1,13 +1,14 @@
 """The outbox: every message to a customer, written in the transaction that caused it.
 
 Invariants: a row's status only moves forward, and MOVES below is the one table of how; a row is marked `sending`, with
-its sender's name, before its request goes out, and only a `queued` row can be, so no two senders ever have the same one;
-rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
+its sender's name, before its request goes out, and only a `queued` row can be, so no two senders ever have the same
+one; rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
@@ -17,15 +18,18 @@ MOVES: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"sending", "unknown", "held"}),
     "sending": frozenset({"queued"}),
     "unknown": frozenset({"sending"}),
-    "held": frozenset({"queued", "sending"}),
+    "held": frozenset({"queued", "sending"}),  # and out of it again when the customer writes
     "accepted": frozenset({"sending", "unknown"}),
     "sent": frozenset({"queued", "sending", "unknown", "held", "accepted"}),
     "delivered": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed"}),
     "read": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed", "delivered"}),
     "failed": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),
 }
-OPEN = ("queued", "sending", "unknown")
-COLUMNS = ("id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner", "attempts", "resent", "due_at", "created_at", "status_at")  # fmt: skip
+OPEN = ("queued", "sending", "unknown", "held")
+COLUMNS = (
+    "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner",
+    "attempts", "resent", "due_at", "created_at", "status_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,29 @@ async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
 async def open_rows(tx: Tx, customer_ids: Sequence[int]) -> list[OutboxRow]:
     """What these customers are still to be sent, or may have been, in the order of sending."""
     rows = await tx.fetch(
-        "SELECT id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, "
-        f"resent, marked_at FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) "
+        "SELECT id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, "
+        f"attempts, resent, marked_at FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) "
         f"AND status IN ({marks(len(OPEN))}) ORDER BY customer_id, version, id",
         [*customer_ids, *OPEN],
     )
-    return [
-        OutboxRow(*row[:5], from_millis(row[5]), *row[6:13], None if row[13] is None else from_millis(row[13]))
-        for row in rows
-    ]
+    return [_outbox_row(*row) for row in rows]
+
+
+def _outbox_row(*row: Any) -> OutboxRow:
+    *first, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, marked_at = row
+    marked = None if marked_at is None else from_millis(marked_at)
+    return OutboxRow(
+        first[0], first[1], first[2], first[3], first[4], from_millis(due_at),
+        item_id, ticket_id, status, reason, owner, attempts, resent, marked,
+    )  # fmt: skip
+
+
+async def release_held(tx: Tx, outbox_ids: Sequence[int], at: datetime) -> None:
+    """What was held may go out: the customer wrote again."""
+    await tx.execute(
+        f"UPDATE outbox SET status = 'queued', due_at = ? WHERE id IN ({marks(len(outbox_ids))}) AND status = 'held'",
+        [to_millis(at), *outbox_ids],
+    )
 
 
 async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: datetime) -> set[int]:
@@ -103,7 +121,8 @@ async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: dateti
 async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None:
     """Notes the ids that Meta gave; a row that a status has moved further keeps its status."""
     await tx.execute(
-        f"UPDATE outbox SET status = 'accepted', reason = '', status_at = ?, wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
+        "UPDATE outbox SET status = 'accepted', reason = '', status_at = ?, "
+        f"wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
         f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(MOVES['accepted']))})",
         [to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sorted(MOVES["accepted"])],
     )
@@ -137,7 +156,7 @@ async def find(tx: Tx, outbox_ids: Iterable[int], wamids: Iterable[str]) -> list
     for column, values in (("id", ids), ("wamid", names)):
         if values:
             rows += await tx.fetch(
-                f"SELECT id, customer_id, status, wamid FROM outbox WHERE {column} IN ({marks(len(values))})",  # noqa: S608
+                f"SELECT id, customer_id, status, wamid FROM outbox WHERE {column} IN ({marks(len(values))})",
                 values,
             )
     return [Sent(*row) for row in dict.fromkeys(tuple(row) for row in rows)]  # type: ignore[arg-type]

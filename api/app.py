@@ -1,0 +1,257 @@
+"""The composition root: one frozen settings object becomes the parts, wired, started in order and stopped in reverse.
+
+Invariants: nothing is opened at import; what cannot work refuses to start, in a sentence; a stop first ends the
+claiming and lets sends finish, then the streams, then the listener, then the connections.
+"""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from quart import Quart
+
+from api.demo import let_in, welcome
+from api.serving import limit_requests, serve_http
+from api.settings import Settings, demo_secrets
+from api.simulator.settings import SimulatorSettings
+from api.simulator.simulator import make_simulator
+from api.webhook import PATH as WEBHOOK_PATH
+from api.webhook import make_webhook
+from bot.clock import Clock, utc_now
+from bot.delivery import Delivery
+from bot.ids import IdMaker
+from bot.intake import Intake
+from bot.marks import Marks
+from bot.rounds import Rounds
+from bot.settings import BotSettings
+from bot.turns import Turns
+from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.worker import Worker
+from storage.database import Database, DatabaseSettings, WrongDatabase
+from storage.embedded_redis import EmbeddedRedis
+from storage.lanes import Lanes
+from storage.migrate import check_server, migrate, missing
+from storage.numbers import TicketNumbers
+from storage.redis_client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
+
+REVIVE_SECONDS = 0.5
+log = structlog.get_logger(__name__)
+
+
+class WrongRedis(Exception):
+    """The Redis that the settings name can't be used. The text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that has a connection or a state, once a process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    lanes: Lanes
+    ids: IdMaker
+    numbers: TicketNumbers
+    intake: Intake
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: bool = False) -> AsyncIterator[Parts]:
+    """The parts of one process. `share_redis`: the Redis must be one that other processes reach."""
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings)
+        stack.push_async_callback(database.close)
+        redis = await _open_redis(settings, stack, share_redis)
+        lanes = Lanes(redis, secrets.token_hex(8))
+        ids = IdMaker(clock)
+        intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id)
+        yield Parts(settings, clock, database, lanes, ids, TicketNumbers(database), intake)
+
+
+async def serve(
+    settings: Settings,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    worker: bool = True,
+    clock: Clock = utc_now,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """The web process, and the worker in it unless that is another's."""
+    async with opened(settings, clock=clock, share_redis=not worker) as parts:
+        app = make_app(parts)
+        await _run_together(parts, app, listener, stop, worker=worker, on_ready=on_ready)
+
+
+async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
+    """A worker alone."""
+    async with opened(settings, clock=clock, share_redis=True) as parts, _worker(parts) as worker:
+        log.info("working", process=parts.lanes.owner)
+        await worker.run(stop)
+
+
+async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """All of Tick with the simulator in Meta's place, on the same port."""
+    async with opened(settings) as parts, open_http() as http:
+        made = demo_secrets(settings.data_dir)
+        await let_in(parts.database, made, parts.clock())
+        app = make_app(parts)
+        simulator = make_simulator(_simulator_settings(settings), http)
+        app.register_blueprint(simulator.blueprint)
+        await simulator.start()
+        ending = asyncio.create_task(_when(stop, simulator.end_streams))
+        try:
+            await _run_together(
+                parts,
+                app,
+                listener,
+                stop,
+                worker=True,
+                on_ready=lambda: welcome(settings.port, made, settings.data_dir),
+            )
+        finally:
+            ending.cancel()
+            await simulator.stop()
+
+
+def make_app(parts: Parts) -> Quart:
+    """The web application."""
+    app = Quart("api", static_folder=None)
+    limit_requests(app)
+    settings = parts.settings
+    secrets_ = [settings.whatsapp_app_secret.get_secret_value()]
+    app.register_blueprint(
+        make_webhook(parts.intake, settings.whatsapp_verify_token.get_secret_value(), secrets_, lambda _: None)
+    )
+    return app
+
+
+@asynccontextmanager
+async def _worker(parts: Parts) -> AsyncIterator[Worker]:
+    settings = parts.settings
+    bot = BotSettings(settings.whatsapp_phone_number_id, settings.tick_flow, settings.doubt_seconds)
+    async with open_http() as http:
+        graph = GraphClient(graph_settings(settings), http)
+        marks = Marks(parts.database, parts.lanes.owner, parts.clock, bot.phone_number_id)
+        delivery = Delivery(marks, graph, parts.lanes, parts.clock, bot.doubt_seconds)
+        turns = Turns(bot, parts.ids, parts.numbers)
+        rounds = Rounds(parts.database, turns, parts.numbers, parts.clock)
+        yield Worker(parts.database, parts.lanes, rounds, turns, delivery, parts.clock)
+
+
+def graph_settings(settings: Settings) -> GraphSettings:
+    """The client's part of the settings."""
+    return GraphSettings(
+        settings.whatsapp_api_url,
+        settings.whatsapp_phone_number_id,
+        settings.whatsapp_access_token.get_secret_value(),
+        settings.whatsapp_app_secret.get_secret_value(),
+    )
+
+
+def _simulator_settings(settings: Settings) -> SimulatorSettings:
+    return SimulatorSettings(
+        folder=settings.data_dir / "simulator",
+        webhook_url=f"http://127.0.0.1:{settings.port}{WEBHOOK_PATH}",
+        app_secret=settings.whatsapp_app_secret.get_secret_value(),
+        access_token=settings.whatsapp_access_token.get_secret_value(),
+        phone_number_id=settings.whatsapp_phone_number_id,
+        display_phone_number="15550100000",
+    )
+
+
+async def _when(event: asyncio.Event, act: Callable[[], None]) -> None:
+    await event.wait()
+    act()
+
+
+async def _run_together(
+    parts: Parts,
+    app: Quart,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    worker: bool,
+    on_ready: Callable[[], None] | None,
+) -> None:
+    """The worker stops before the listener closes: what it still sends may bring statuses back."""
+    closing = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        working: asyncio.Task[None] | None = None
+        if worker:
+            doing = await stack.enter_async_context(_worker(parts))
+            working = asyncio.create_task(doing.run(stop), name="worker")
+        serving = asyncio.create_task(serve_http(app, listener, closing, on_ready=on_ready), name="web")
+        stopping = asyncio.create_task(stop.wait())
+        watched = {task for task in (serving, stopping, working) if task is not None}
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        if working is not None:
+            await working
+        closing.set()
+        await serving
+
+
+async def _open_database(settings: Settings) -> Database:
+    wanted = DatabaseSettings(settings.database)
+    if settings.on_sqlite:
+        Path(settings.database.removeprefix("sqlite://")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await migrate(wanted)
+    database = await Database.open(wanted)
+    try:
+        for warning in await check_server(database):
+            log.warning("weaker_durability", warning=warning)
+        if lacking := await missing(database):
+            raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> Redis:
+    if settings.redis:
+        redis = open_redis(RedisSettings(settings.redis))
+    else:
+        embedded = EmbeddedRedis.start(settings.data_dir)
+        stack.callback(embedded.stop)
+        if share and embedded.url is None:
+            raise WrongRedis(
+                "No redis-server was found here, and `tick worker` needs one: install it, or set REDIS_URL."
+            )
+        log.info("embedded_redis", line=embedded.line)
+        redis = embedded.open()
+        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_alive(embedded)))
+        if embedded.url is None:
+            return redis
+    stack.push_async_callback(redis.aclose)
+    await _inspect(redis)
+    return redis
+
+
+async def _inspect(redis: Redis) -> None:
+    try:
+        server = await inspect_redis(redis)
+    except RedisDown as error:
+        log.warning("redis_down", error=str(error), consequence="webhooks are taken in, and worked on when it is back")
+        return
+    if server.refusal:
+        raise WrongRedis(server.refusal)
+    log.info("redis", version=server.version, persistence=server.persistence)
+
+
+async def _keep_alive(embedded: EmbeddedRedis) -> None:
+    while True:
+        await asyncio.sleep(REVIVE_SECONDS)
+        if embedded.revive():
+            log.warning("embedded_redis_revived")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

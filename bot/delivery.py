@@ -1,0 +1,173 @@
+"""Delivery: a lane's rows go out one after the other, each at most once as far as anybody can know.
+
+Invariants: a later row never overtakes an earlier one of its customer; a row whose outcome is in doubt is not sent
+again before a status has had doubt_seconds to settle it, and then once, and an agent's words only by a person; a back-
+off is never slept on, the lane is given back until then; the window is judged at the moment of sending, by Meta's
+timestamps.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.marks import Mark, Marks
+from bot.phases import phase
+from bot.place import Place
+from bot.whatsapp.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.errors import Action
+from bot.whatsapp.outgoing import Unsendable, build
+from bot.window import window_open
+from storage.database import DatabaseDown
+from storage.lanes import Lanes
+from storage.outbox import OutboxRow
+from storage.redis_client import RedisDown
+
+WINDOW_CLOSED = "window_closed"
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 60.0
+MOST_TRIES = 6
+OWNER_CHECK_SECONDS = 1.0
+NEVER = datetime(2200, 1, 1, tzinfo=UTC)
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The lane has nothing to send for so long; None: nothing at all."""
+
+    again_seconds: float | None
+
+
+class Delivery:
+    """Sends for one process."""
+
+    def __init__(self, marks: Marks, graph: GraphClient, lanes: Lanes, clock: Clock, doubt_seconds: float) -> None:
+        self._marks = marks
+        self._graph = graph
+        self._lanes = lanes
+        self._clock = clock
+        self._doubt = timedelta(seconds=doubt_seconds)
+
+    async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
+        """Sends what may go out now, in order; says when to come back for the rest."""
+        for row in rows:
+            rest = await self._attend(place, row)
+            if rest is not None:
+                return rest
+        return Rest(None)
+
+    async def _attend(self, place: Place, row: OutboxRow) -> Rest | None:
+        """Does what one row needs; a Rest means that the rows behind it have to wait."""
+        now = self._clock()
+        if row.status == "sending":
+            return await self._in_doubt(row) if await self._abandoned(row) else Rest(OWNER_CHECK_SECONDS)
+        if row.status == "unknown":
+            if row.due_at == NEVER:
+                return None  # a person decides about it; the lane goes on
+            if row.due_at > now:
+                return Rest((row.due_at - now).total_seconds())
+            return await self._resolve(place, row)
+        if row.due_at > now:
+            return Rest((row.due_at - now).total_seconds())
+        return await self._send(place, row)
+
+    async def _abandoned(self, row: OutboxRow) -> bool:
+        """Whether nobody is sending this row any more. Our own name on it means that we lost track of it."""
+        if row.owner == self._lanes.owner:
+            return True
+        try:
+            alive = await self._lanes.alive_owners()
+        except RedisDown:
+            return False
+        return alive is not None and row.owner not in alive
+
+    async def _in_doubt(self, row: OutboxRow) -> Rest:
+        due_at = (row.marked_at or self._clock()) + self._doubt
+        await self._marks.settle(Mark(row.outbox_id, "unknown", reason="the sender died", due_at=due_at))
+        return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+
+    async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
+        """The doubt has lasted long enough."""
+        if row.origin == "agent":
+            await self._marks.settle(
+                Mark(row.outbox_id, "unknown", reason="in doubt: send it again by hand", due_at=NEVER)
+            )
+            return None
+        if row.resent:
+            await self._marks.settle(Mark(row.outbox_id, "failed", reason="in doubt twice"))
+            return None
+        log.warning("resent_in_doubt", outbox_id=row.outbox_id)
+        await self._marks.settle(Mark(row.outbox_id, "queued", reason="in doubt", resent=1))
+        return await self._send(place, replace(row, status="queued", resent=1))
+
+    async def _send(self, place: Place, row: OutboxRow) -> Rest | None:
+        if not window_open(place.last_inbound_at, self._clock()):
+            status = "failed" if row.origin == "prompt" else "held"
+            await self._marks.settle(Mark(row.outbox_id, status, reason=WINDOW_CLOSED))
+            return None
+        try:
+            body = build(json.loads(row.payload), to=place.address, opaque=str(row.outbox_id))
+        except Unsendable as error:
+            await self._marks.settle(Mark(row.outbox_id, "failed", reason=str(error)))
+            return None
+        began = time.monotonic()
+        try:
+            marked_at = await self._marks.sending(row.outbox_id)
+        except DatabaseDown:
+            return Rest(1.0)
+        if marked_at is None:
+            return Rest(0.2)  # somebody else has it, or a status has settled it: look at the lane again
+        if time.monotonic() - began > self._doubt.total_seconds() / 2:
+            await self._marks.settle(Mark(row.outbox_id, "queued", reason="marked too slowly to be sent safely"))
+            return Rest(0.0)
+        with phase("sending", 1):
+            outcome = await self._graph.send(body)
+        return await self._settle(row, marked_at, outcome)
+
+    async def _settle(self, row: OutboxRow, marked_at: datetime, outcome: Outcome) -> Rest | None:
+        settle = self._marks.settle
+        match outcome:
+            case Accepted(wamid=wamid):
+                await settle(Mark(row.outbox_id, "accepted", wamid=wamid, marked_at=marked_at))
+                return None
+            case Unknown(reason=reason):
+                due_at = marked_at + self._doubt
+                log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
+                await settle(Mark(row.outbox_id, "unknown", reason=reason, due_at=due_at))
+                return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+            case NotSent(reason=reason):
+                return await self._later(row, reason, _backoff(row.attempts))
+            case Refused():
+                return await self._refused(row, outcome)
+
+    async def _refused(self, row: OutboxRow, refused: Refused) -> Rest | None:
+        log.warning("send_refused", outbox_id=row.outbox_id, code=refused.code, action=refused.action)
+        reason = f"{refused.code}: {refused.reason}"
+        match refused.action:
+            case Action.RETRY if row.attempts < MOST_TRIES:
+                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row.attempts)))
+            case Action.RETRY_AFTER:
+                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row.attempts)))
+            case Action.STOP:
+                log.error("channel_stopped", code=refused.code, reason=refused.reason)
+                return await self._later(row, reason, LONGEST_BACKOFF_SECONDS)
+            case Action.TEMPLATE if row.origin != "prompt":
+                await self._marks.settle(Mark(row.outbox_id, "held", reason=WINDOW_CLOSED))
+            case _:
+                await self._marks.settle(Mark(row.outbox_id, "failed", reason=reason))
+        return None
+
+    async def _later(self, row: OutboxRow, reason: str, seconds: float) -> Rest:
+        due_at = self._clock() + timedelta(seconds=seconds)
+        await self._marks.settle(Mark(row.outbox_id, "queued", reason=reason, due_at=due_at))
+        return Rest(seconds)
+
+
+def _backoff(attempts: int) -> float:
+    """Seconds before the next try, doubling; spread by the row, so that a recovery is no stampede."""
+    return min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 10))

@@ -1,0 +1,154 @@
+"""The intake: what a signed webhook holds is durable when this returns, and nothing else has happened yet.
+
+Invariants: every item of a body is in the journal, each once, before the webhook is answered; whose it is was settled
+in the same transaction; a body that can't be read is an item too. Webhooks that arrive while a commit is under way
+share the next one. A lost ring costs a second (the sweep), never an item.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import structlog
+
+from bot.clock import Clock
+from bot.group import GroupCommit
+from bot.ids import IdMaker
+from bot.place import Place
+from bot.whatsapp.incoming import read_webhook
+from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender
+from storage import customers, journal
+from storage.customers import Directory, bsuid_alias, phone_alias
+from storage.database import Clash, Database, Tx
+from storage.journal import NewItem
+from storage.lanes import Lanes
+from storage.redis_client import RedisDown
+
+RING_SECONDS = 0.2
+MOST_WEBHOOKS = 256
+NOBODY = 0  # the lane of statuses whose customer nobody knows
+log = structlog.get_logger(__name__)
+
+Arrival = tuple[datetime, Sequence[Item]]
+
+
+class Intake:
+    """Takes webhook bodies, already authenticated."""
+
+    def __init__(self, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock, phone_number_id: str) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._ids = ids
+        self._clock = clock
+        self._phone_number_id = phone_number_id
+        self._group: GroupCommit[Arrival, None] = GroupCommit(self._store, MOST_WEBHOOKS)
+        self._rings: set[asyncio.Task[None]] = set()
+
+    async def receive(self, body: bytes) -> Sequence[Item]:
+        """Journals every item of `body`; raises DatabaseDown when it can't, and then Meta keeps the webhook for us."""
+        received_at = self._clock()
+        items = read_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
+        await self._group.submit((received_at, items))
+        return items
+
+    async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
+        made = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]
+        empty = Place().to_json()
+        rung: set[int] = set()
+
+        async def work(tx: Tx) -> int:
+            wanted = {alias for _, _, item in made for alias in _aliases_of(item)}
+            directory = await customers.read_directory(tx, wanted, self._clock(), empty)
+            new = [self._journalled(item_id, received_at, item, directory) for item_id, received_at, item in made]
+            await customers.write_directory(tx, directory)
+            rung.clear()
+            rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
+            return await journal.store(tx, new)
+
+        duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)
+        if duplicates:
+            log.info("duplicates", count=duplicates)
+        for reason, count in Counter(item.ignored for _, _, item in made if item.ignored).items():
+            log.info("ignored", reason=reason, count=count)
+        self._ring(rung)
+        return [None] * len(arrivals)
+
+    def _journalled(self, item_id: int, received_at: datetime, item: Item, directory: Directory) -> NewItem:
+        reason = item.ignored or ""
+        customer_id = None if reason else self._customer_of(item, directory)
+        if customer_id is None and not reason:
+            reason = Reason.NO_SENDER
+        address = ""
+        if item.renamed:
+            address = item.renamed.new_phone or item.renamed.new_bsuid
+        elif item.kind is Kind.MESSAGE and item.sender:
+            address = item.sender.address
+        return NewItem(
+            item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason
+        )
+
+    def _customer_of(self, item: Item, directory: Directory) -> int | None:
+        """Settles identity for one item, changing the directory."""
+        if item.renamed:
+            return self._rename(item, item.renamed, directory)
+        aliases = _aliases(item.sender)
+        found = directory.find(aliases)
+        if item.kind is Kind.STATUS:
+            return NOBODY if found is None else found
+        if found is None and item.kind is Kind.MESSAGE and item.sender and aliases:
+            return directory.add(self._ids.next(), item.sender.name, aliases)
+        if found is not None:
+            others = {directory.known[alias] for alias in aliases if alias in directory.known} - {found}
+            if others:
+                log.warning("two_customers_share_a_message", customer_id=found, others=sorted(others))
+            directory.attach(found, aliases)
+        return found
+
+    def _rename(self, item: Item, renamed: Renamed, directory: Directory) -> int | None:
+        old = _aliases(Sender(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.sender)
+        new = _aliases(Sender(renamed.new_phone, renamed.new_bsuid))
+        found = directory.find(old)
+        if found is None:
+            found = directory.find(new)
+        if found is None:
+            return directory.add(self._ids.next(), "", new) if item.kind is Kind.MESSAGE and new else None
+        if renamed.new_phone and renamed.old_phone:
+            directory.detach(phone_alias(renamed.old_phone))
+        if directory.find(new) not in (None, found):
+            log.warning("new_number_belongs_to_another_customer", customer_id=found)
+        directory.attach(found, new)
+        return found
+
+    def _ring(self, customer_ids: set[int]) -> None:
+        """Tells the workers, without making anybody wait for it."""
+        if customer_ids:
+            task = asyncio.create_task(self._ring_now(customer_ids))
+            self._rings.add(task)
+            task.add_done_callback(self._rings.discard)
+
+    async def _ring_now(self, customer_ids: Iterable[int]) -> None:
+        try:
+            async with asyncio.timeout(RING_SECONDS):
+                await self._lanes.ring(dict.fromkeys(customer_ids, 0.0))
+        except (RedisDown, TimeoutError) as error:
+            log.warning("ring_failed", error=str(error))
+
+
+def _aliases(sender: Sender | None) -> list[str]:
+    """The phone first: where phone and user id lead to two customers, the phone's is meant."""
+    if sender is None:
+        return []
+    phone = [phone_alias(sender.phone)] if sender.phone else []
+    return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
+
+
+def _aliases_of(item: Item) -> list[str]:
+    if not item.renamed:
+        return _aliases(item.sender)
+    renamed = item.renamed
+    return [
+        *_aliases(item.sender),
+        *_aliases(Sender(renamed.old_phone, renamed.old_bsuid)),
+        *_aliases(Sender(renamed.new_phone, renamed.new_bsuid)),
+    ]

@@ -1,0 +1,24 @@
+"""What the process is doing, as debug events: whoever kills it can name what was interrupted.
+
+Invariant: for each phase there is an event when it begins and one when it ends, so the phases open at a death are
+known.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import structlog
+
+Phase = Literal["claimed", "transaction", "sending", "marking"]
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def phase(name: Phase, count: int) -> Iterator[None]:
+    """Brackets `name`, over `count` lanes or rows."""
+    log.debug("phase", phase=name, state="begin", n=count)
+    try:
+        yield
+    finally:
+        log.debug("phase", phase=name, state="end", n=count)

@@ -1,0 +1,43 @@
+"""Where we are with a customer: what is kept with the conversation, in Redis and in SQL alike.
+
+Invariant: everything a lane needs besides its items is in here, so that a claim brings it and the fence writes it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.fields import from_millis, to_millis
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`address`: what we answer to; `last_inbound_at`: what the window counts from; `last_item_at`: what a straggler is
+    late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn."""
+
+    address: str = ""
+    last_inbound_at: datetime | None = None
+    last_item_at: datetime | None = None
+    flow: str = ""
+
+    def to_json(self) -> str:
+        """Compact: it is written with every turn."""
+        return json.dumps(
+            [self.address, _millis(self.last_inbound_at), _millis(self.last_item_at), self.flow],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Place":
+        """The place that `to_json` wrote."""
+        address, last_inbound_at, last_item_at, flow = json.loads(text)
+        return cls(address, _instant(last_inbound_at), _instant(last_item_at), flow)
+
+
+def _millis(at: datetime | None) -> int | None:
+    return None if at is None else to_millis(at)
+
+
+def _instant(millis: int | None) -> datetime | None:
+    return None if millis is None else from_millis(millis)

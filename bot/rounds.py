@@ -1,0 +1,251 @@
+"""The round: every lane that is due, in one transaction.
+
+Invariants: what a lane's turns rest on (its version, and that nothing older waits) is checked again after the locks are
+held; a lane for which it no longer holds drops out and is taken again from SQL, and the others commit; an item is
+closed in the transaction that writes its effects, and only if it was still pending. A round that fails has changed
+nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from bot import statuses
+from bot.clock import Clock
+from bot.phases import phase
+from bot.place import Place
+from bot.turns import Failure, LaneTurns, Turns
+from flows import Ticket
+from storage import conversations, filing, journal, outbox
+from storage.conversations import Move
+from storage.database import Database, Tx
+from storage.fields import to_millis
+from storage.journal import PendingItem
+from storage.lanes import ClaimedLane
+from storage.numbers import TicketNumbers
+from storage.outbox import OutboxRow
+
+MOST_ITEMS = 100  # of a lane and kind in one round
+TRIES = 3
+log = structlog.get_logger(__name__)
+
+
+class _Dropped(Exception):
+    """These lanes' turns rest on something that is no longer so; all lanes when it can't be told."""
+
+    def __init__(self, customer_ids: Iterable[int] = ()) -> None:
+        super().__init__()
+        self.customer_ids = set(customer_ids)
+
+
+@dataclass(slots=True)
+class Played:
+    """A lane after its round: what it has to deliver, and when to look at it again (None: only when rung)."""
+
+    customer_id: int
+    place: Place
+    version: int
+    rows: list[OutboxRow] = field(default_factory=list)
+    again_seconds: float | None = None
+    moved: bool = False
+    forced: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What a round knows before its transaction."""
+
+    versions: Mapping[int, tuple[int, str]]
+    messages: dict[int, list[PendingItem]] = field(default_factory=dict)
+    statuses: list[PendingItem] = field(default_factory=list)
+    tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
+    rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
+    full: set[int] = field(default_factory=set)
+
+
+class Rounds:
+    """Plays rounds against one database."""
+
+    def __init__(self, database: Database, turns: Turns, numbers: TicketNumbers, clock: Clock) -> None:
+        self._database = database
+        self._turns = turns
+        self._numbers = numbers
+        self._clock = clock
+
+    async def play(self, lanes: Sequence[ClaimedLane]) -> list[Played]:
+        """Everything that waits in `lanes`. When it raises, nothing was changed."""
+        with phase("claimed", len(lanes)):
+            known = {lane.customer_id: (lane.version, lane.body) for lane in lanes if lane.version is not None}
+            waiting = [lane.customer_id for lane in lanes]
+            played: list[Played] = []
+            for attempt in range(TRIES):
+                plan = await self._plan(waiting, {} if attempt else known)
+                dropped = await self._commit(plan)
+                played += [
+                    self._played(plan, customer_id, bool(attempt))
+                    for customer_id in waiting
+                    if customer_id not in dropped
+                ]
+                waiting = sorted(dropped)
+                if not waiting:
+                    break
+            return played + [Played(customer_id, Place(), 0, again_seconds=0.1) for customer_id in waiting]
+
+    async def _plan(self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]]) -> "_Plan":
+        loaded = await self._load(customer_ids, known)
+        now = self._clock()
+        await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
+        lanes = {}
+        for customer_id, items in loaded.messages.items():
+            version, body = loaded.versions[customer_id]
+            tickets = [Ticket(*row) for row in loaded.tickets.get(customer_id, ())]
+            lanes[customer_id] = self._turns.play(customer_id, version, Place.from_json(body), items, tickets, now)
+        reported = statuses.read(loaded.statuses)
+        rows: list[outbox.Sent] = []
+        if reported:
+            async with self._database.reading() as tx:
+                rows = await outbox.find(tx, statuses.row_ids(reported), [status.wamid for _, status in reported])
+        return _Plan(now, loaded, lanes, statuses.match(reported, rows, now))
+
+    async def _load(self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]]) -> _Loaded:
+        async with self._database.reading() as tx:
+            items = await journal.pending(tx, customer_ids, MOST_ITEMS)
+            missing = [customer_id for customer_id in customer_ids if customer_id not in known]
+            versions = {customer_id: (int(v or 0), b or "") for customer_id, (v, b) in known.items()}
+            loaded = _Loaded(versions | dict(await conversations.load(tx, missing)))
+            for item in items:
+                if item.kind == "status":
+                    loaded.statuses.append(item)
+                elif item.customer_id in loaded.versions:
+                    loaded.messages.setdefault(item.customer_id, []).append(item)
+            loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= MOST_ITEMS}
+            loaded.full |= _crowded(loaded.statuses)
+            loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
+            for row in await outbox.open_rows(tx, customer_ids):
+                loaded.rows.setdefault(row.customer_id, []).append(row)
+        return loaded
+
+    async def _commit(self, plan: "_Plan") -> set[int]:
+        """Writes the plan; returns the lanes that dropped out of it."""
+        dropped: set[int] = set()
+        while plan.writes():
+            try:
+                with phase("transaction", len(plan.lanes)):
+                    await self._database.run(plan.write)
+                break
+            except _Dropped as gone:
+                lost = gone.customer_ids or await self._moved(plan)
+                log.info("lanes_dropped", count=len(lost), of=len(plan.lanes))
+                for customer_id in lost:
+                    plan.lanes.pop(customer_id, None)
+                dropped |= lost
+        return dropped
+
+    async def _moved(self, plan: "_Plan") -> set[int]:
+        async with self._database.reading() as tx:
+            now = await conversations.load(tx, plan.lanes)
+        moved = {customer_id for customer_id, lane in plan.lanes.items() if now[customer_id][0] != lane.version}
+        return moved or set(plan.lanes)
+
+    def _played(self, plan: "_Plan", customer_id: int, forced: bool) -> Played:
+        loaded, lane = plan.loaded, plan.lanes.get(customer_id)
+        version, body = loaded.versions.get(customer_id, (0, ""))
+        again = 0.0 if customer_id in loaded.full else plan.matched.waiting.get(customer_id)
+        rows = loaded.rows.get(customer_id, [])
+        if lane is None or not lane.done:
+            place = Place.from_json(body) if body else Place()
+            rows = [row for row in rows if row.status != "held"]
+            failure = lane.failure if lane else None
+            return Played(customer_id, place, version, rows, again, failure=failure)
+        stale = set(plan.stale(customer_id))
+        rows = [_heard(row, plan.now) if lane.heard else row for row in rows if row.outbox_id not in stale]
+        rows = [row for row in rows if row.status != "held"] + lane.rows
+        return Played(
+            customer_id, lane.place, version + 1, rows, again, moved=True, forced=forced, failure=lane.failure
+        )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one transaction writes."""
+
+    now: datetime
+    loaded: _Loaded
+    lanes: dict[int, LaneTurns]
+    matched: statuses.Matched
+
+    def writes(self) -> bool:
+        matched = self.matched
+        return bool(any(lane.done for lane in self.lanes.values()) or matched.done or matched.ignored)
+
+    async def write(self, tx: Tx) -> None:
+        """The transaction of a round, the fence first."""
+        lanes = [lane for lane in self.lanes.values() if lane.done]
+        if lanes:
+            await self._fence(tx, lanes)
+            await self._write_turns(tx, lanes)
+        await self._write_statuses(tx)
+
+    async def _fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        moves = [Move(lane.customer_id, lane.version, lane.place.to_json()) for lane in lanes]
+        if not await conversations.raise_versions(tx, moves):
+            raise _Dropped
+        overtaken = set()
+        for customer_id, meta_at, item_id in await journal.waiting(tx, [lane.customer_id for lane in lanes]):
+            lane = self.lanes[customer_id]
+            if item_id not in lane.done and lane.last and (meta_at, item_id) < (to_millis(lane.last[0]), lane.last[1]):
+                overtaken.add(customer_id)
+        if overtaken:
+            raise _Dropped(overtaken)
+
+    async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        effects = {item_id: text for lane in lanes for item_id, text in lane.done.items()}
+        if await journal.close(tx, list(effects), "done", self.now, effects=effects) != len(effects):
+            raise _Dropped({lane.customer_id for lane in lanes})
+        await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
+        await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
+        await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
+        stale = [row_id for lane in lanes for row_id in self.stale(lane.customer_id)]
+        for row_id in stale:
+            await outbox.move(tx, row_id, "failed", self.now, reason="superseded")
+        held = [row.outbox_id for lane in lanes if lane.heard for row in self._held(lane.customer_id)]
+        if fresh := [row_id for row_id in held if row_id not in stale]:
+            await outbox.release_held(tx, fresh, self.now)
+        await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
+
+    async def _write_statuses(self, tx: Tx) -> None:
+        matched = self.matched
+        for status, wamids in matched.advances.items():
+            for row_id in [row_id for row_id in wamids if row_id in matched.failures and status == "failed"]:
+                await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
+            if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
+                await outbox.advance(tx, status, rest, self.now)
+        await journal.close(tx, matched.done, "done", self.now)
+        for reason, item_ids in matched.ignored.items():
+            await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+
+    def _held(self, customer_id: int) -> list[OutboxRow]:
+        return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]
+
+    def stale(self, customer_id: int) -> list[int]:
+        """Held notices that a later one about the same ticket has overtaken: only what is still true goes out."""
+        lane = self.lanes.get(customer_id)
+        if lane is None or not lane.heard:
+            return []
+        notices = [row for row in self._held(customer_id) if row.origin == "notice" and row.ticket_id is not None]
+        last = {row.ticket_id: row.outbox_id for row in notices}
+        return [row.outbox_id for row in notices if last[row.ticket_id] != row.outbox_id]
+
+
+def _heard(row: OutboxRow, now: datetime) -> OutboxRow:
+    return replace(row, status="queued", due_at=now) if row.status == "held" else row
+
+
+def _crowded(items: Sequence[PendingItem]) -> set[int]:
+    counts: dict[int, int] = {}
+    for item in items:
+        counts[item.customer_id] = counts.get(item.customer_id, 0) + 1
+    return {customer_id for customer_id, count in counts.items() if count >= MOST_ITEMS}

@@ -1,0 +1,24 @@
+"""What the bot is told by the operator; api/ fills it in."""
+
+from dataclasses import dataclass
+
+from flows import IssueType
+
+ISSUE_TYPES = (
+    IssueType("hardware", "Hardware", "Computers, printers, phones"),
+    IssueType("software", "Software", "Programs, updates, errors"),
+    IssueType("network", "Network", "Wi-Fi, VPN, internet"),
+    IssueType("account", "Account and access", "Passwords, permissions"),
+    IssueType("billing", "Billing", "Invoices and payments"),
+    IssueType("other", "Something else"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BotSettings:
+    """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it."""
+
+    phone_number_id: str
+    flow: str = "guided"
+    doubt_seconds: float = 15.0
+    issue_types: tuple[IssueType, ...] = ISSUE_TYPES

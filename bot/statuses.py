@@ -1,0 +1,83 @@
+"""Which message of ours a status is about, and what it changes: pure.
+
+Invariants: a status moves its row only forward (storage/outbox.py has the table); it counts only for the customer it
+came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.whatsapp.items import Reason
+from bot.whatsapp.items import Status as Reported
+from bot.whatsapp.message import read_status
+from storage.journal import PendingItem
+from storage.outbox import MOVES, Sent
+
+WAITS = timedelta(seconds=15)
+NOBODY = 0
+
+
+@dataclass(slots=True)
+class Matched:
+    """What becomes of the statuses of one round."""
+
+    advances: dict[str, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
+    failures: dict[int, str] = field(default_factory=dict)  # row -> why
+    done: list[int] = field(default_factory=list)
+    ignored: dict[Reason, list[int]] = field(default_factory=dict)
+    waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
+
+
+def read(items: Sequence[PendingItem]) -> list[tuple[PendingItem, Reported]]:
+    """The statuses, parsed."""
+    return [(item, read_status(item.payload)) for item in items]
+
+
+def row_ids(statuses: Sequence[tuple[PendingItem, Reported]]) -> list[int]:
+    """The outbox ids that they name."""
+    return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
+
+
+def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent], now: datetime) -> Matched:
+    """Applies `statuses`, in their order, to `rows` in memory."""
+    by_id = {row.outbox_id: row for row in rows}
+    by_wamid = {row.wamid: row for row in rows if row.wamid}
+    current = {row.outbox_id: row.status for row in rows}
+    matched = Matched()
+    for item, status in statuses:
+        row = _row_of(item, status, by_id, by_wamid)
+        if row is None:
+            age = now - item.received_at
+            if age < WAITS:
+                rest = (WAITS - age).total_seconds()
+                matched.waiting[item.customer_id] = min(rest, matched.waiting.get(item.customer_id, rest))
+            else:
+                matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
+        elif current[row.outbox_id] not in MOVES[status.status]:
+            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+        else:
+            current[row.outbox_id] = status.status
+            matched.done.append(item.item_id)
+            for others in matched.advances.values():
+                others.pop(row.outbox_id, None)
+            matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
+            if status.status == "failed":
+                matched.failures[row.outbox_id] = f"{status.error_code or ''} {status.error_text}".strip()
+    return matched
+
+
+def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wamid: dict[str, Sent]) -> Sent | None:
+    named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
+    if named is not None and named.wamid not in (None, status.wamid):
+        named = None
+    row = named or by_wamid.get(status.wamid)
+    if row is None or item.customer_id not in (NOBODY, row.customer_id):
+        return None
+    if item.customer_id == NOBODY and row is named and row.wamid is None:
+        return None  # a stranger's word that this row went out is not enough: any id can be written there
+    return row
+
+
+def _is_id(opaque: str) -> bool:
+    return opaque.isascii() and opaque.isdecimal() and len(opaque) < 20

@@ -1,0 +1,233 @@
+"""The worker: claims lanes that are due, plays them in rounds, and delivers each lane by itself.
+
+Invariants: a round waits for no delivery, and no lane waits for another's; every lane that was claimed is released,
+whatever happened to it; what Redis forgets, the sweep finds in SQL within a second or two; an item whose own turn
+fails, or whose process dies in its round, counts one attempt, and after five it is dead and the lane goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.delivery import Delivery
+from bot.rounds import Played, Rounds
+from bot.turns import Turns
+from storage import conversations, journal, outbox
+from storage.database import Database, DatabaseDown, Tx
+from storage.journal import MOST_ATTEMPTS
+from storage.lanes import BEAT_SECONDS, ClaimedLane, Lanes
+from storage.redis_client import RedisDown
+
+MOST_LANES = 256
+SWEEP_SECONDS = 1.0
+MOST_SWEPT = 1000
+RETAIN_SECONDS = 3600.0
+MOST_RETAINED = 500
+MOST_BATCHES = 1000
+AGAIN_SECONDS = 1.0
+GRACE_SECONDS = 10.0
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One process's share of the work."""
+
+    def __init__(
+        self, database: Database, lanes: Lanes, rounds: Rounds, turns: Turns, delivery: Delivery, clock: Clock
+    ) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._rounds = rounds
+        self._turns = turns
+        self._delivery = delivery
+        self._clock = clock
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
+        loops = (self._beat(), self._sweep(), self._retain())
+        background = [asyncio.create_task(loop) for loop in loops]
+        working = asyncio.create_task(self._work(stop))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait_for(working, GRACE_SECONDS)
+            if self._deliveries:
+                await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
+        finally:
+            for task in (*background, working, stopping, *self._deliveries):
+                task.cancel()
+            await asyncio.gather(*background, working, stopping, *self._deliveries, return_exceptions=True)
+            try:
+                await self._lanes.retire()
+            except RedisDown:
+                log.warning("redis_down_at_exit")
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                claim = await self._lanes.claim(MOST_LANES - len(self._lanes.held))
+                if claim.lanes:
+                    await self._handle(claim.lanes)
+                elif len(self._lanes.held) >= MOST_LANES:
+                    await asyncio.sleep(0.01)  # full: the deliveries under way give room
+                else:
+                    due = claim.next_due_seconds
+                    await self._lanes.wait(1.0 if due is None else max(due, 0.001))
+            except RedisDown as error:
+                log.warning("redis_down", error=str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
+        """The lanes of a dead process run alone: one of their items may have been what killed it."""
+        orphans = [lane for lane in claimed if lane.orphan_phase == "round"]
+        usual = [lane for lane in claimed if lane.orphan_phase != "round"]
+        if usual:
+            await self._round(usual)
+        for lane in orphans:
+            if await self._guarded([lane], self._count_death(lane.customer_id)):
+                await self._round([lane])
+
+    async def _round(self, lanes: Sequence[ClaimedLane]) -> None:
+        try:
+            played = await self._rounds.play(lanes)
+        except DatabaseDown as error:
+            log.warning("database_down", error=str(error))
+            await self._release({lane.customer_id: AGAIN_SECONDS for lane in lanes})
+        except Exception as error:
+            log.exception("round_failed", lanes=len(lanes))
+            if len(lanes) == 1:
+                await self._release({lanes[0].customer_id: 5 * AGAIN_SECONDS})
+                return
+            for lane in lanes:
+                await self._round([lane])
+            log.info("round_split", error=str(error))
+        else:
+            await self._after(played)
+
+    async def _after(self, played: Sequence[Played]) -> None:
+        copies = [(lane.customer_id, lane.version, lane.place.to_json()) for lane in played if lane.moved]
+        sending = [lane for lane in played if lane.rows]
+        try:
+            await self._lanes.put(
+                copies,
+                force=[lane.customer_id for lane in played if lane.forced],
+                delivering=[lane.customer_id for lane in sending],
+            )
+        except RedisDown as error:
+            log.warning("redis_down", error=str(error))
+        for lane in played:
+            if lane.failure is not None:
+                await self._guarded([lane], self._count_failure(lane))
+        done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
+        for lane in sending:
+            task = asyncio.create_task(self._deliver(lane))
+            self._deliveries.add(task)
+            task.add_done_callback(self._deliveries.discard)
+        if done:
+            await self._release(done)
+
+    async def _deliver(self, lane: Played) -> None:
+        again: float | None = AGAIN_SECONDS
+        try:
+            again = (await self._delivery.deliver(lane.place, lane.rows)).again_seconds
+        except Exception:
+            log.exception("delivery_failed", customer_id=lane.customer_id)
+        finally:
+            await self._release({lane.customer_id: _again(lane, again)})
+
+    async def _release(self, delays: dict[int, float | None] | dict[int, float]) -> None:
+        try:
+            await self._lanes.release(delays)
+        except RedisDown as error:
+            log.warning("redis_down", error=str(error))  # the next beat gives them back
+
+    async def _guarded(self, lanes: Sequence[ClaimedLane | Played], work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except DatabaseDown as error:
+            log.warning("database_down", error=str(error))
+            await self._release({lane.customer_id: AGAIN_SECONDS for lane in lanes})
+            return False
+        return True
+
+    async def _count_failure(self, lane: Played) -> None:
+        assert lane.failure is not None
+        item, error = lane.failure.item, lane.failure.error
+        attempts = await self._database.run(lambda tx: journal.count_attempt(tx, item.item_id, error))
+        if attempts >= MOST_ATTEMPTS:
+            await self._bury(lane.customer_id, item.item_id)
+        lane.again_seconds = 0.1
+
+    async def _count_death(self, customer_id: int) -> None:
+        async with self._database.reading() as tx:
+            waiting = sorted(await journal.waiting(tx, [customer_id]), key=lambda row: row[1:])
+        if not waiting:
+            return
+        item_id = waiting[0][2]
+        error = "the process died while it had this item in a round"
+        if await self._database.run(lambda tx: journal.count_attempt(tx, item_id, error)) >= MOST_ATTEMPTS:
+            await self._bury(customer_id, item_id)
+
+    async def _bury(self, customer_id: int, item_id: int) -> None:
+        """The item is dead: somebody is told, the customer gets a line, and the lane goes on."""
+        log.error("item_dead", item_id=item_id, remedy=f"tick journal show {item_id}")
+        now = self._clock()
+
+        async def work(tx: Tx) -> None:
+            version, _ = await conversations.raise_version(tx, customer_id)
+            if await journal.close(tx, [item_id], "dead", now):
+                await outbox.insert(tx, [self._turns.sorry(customer_id, version - 1, item_id, now)])
+
+        await self._database.run(work)
+
+    async def _beat(self) -> None:
+        async def beat() -> None:
+            if reaped := await self._lanes.beat():
+                log.warning("took_over_lanes", count=reaped)
+
+        await self._every(BEAT_SECONDS, beat)
+
+    async def _sweep(self) -> None:
+        await self._every(SWEEP_SECONDS, self._sweep_once)
+
+    async def _sweep_once(self) -> None:
+        alive = await self._lanes.alive_owners()
+        now = self._clock()
+        owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
+        # just after Redis came back nobody can be called dead
+        dead_before = now - timedelta(seconds=1.5 if alive is not None else 60)
+        async with self._database.reading() as tx:
+            overdue = await journal.overdue(tx, now - timedelta(seconds=SWEEP_SECONDS), MOST_SWEPT)
+            unsent = await outbox.due(tx, now, dead_before, owners, MOST_SWEPT)
+        if found := dict.fromkeys((*overdue, *unsent), 0.0):
+            await self._lanes.ring(found)
+
+    async def _retain(self) -> None:
+        async def once() -> None:
+            for _ in range(MOST_BATCHES):
+                touched = await self._database.run(lambda tx: journal.retain(tx, self._clock(), MOST_RETAINED))
+                if touched < MOST_RETAINED:
+                    return
+                await asyncio.sleep(0.1)  # others want the database too
+
+        await self._every(RETAIN_SECONDS, once)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except (RedisDown, DatabaseDown) as error:
+                log.debug("waits", error=str(error))
+            except Exception:
+                log.exception("background_work_failed")
+            await asyncio.sleep(seconds)
+
+
+def _again(lane: Played, rest: float | None) -> float | None:
+    """The earlier of what the round and the delivery asked for."""
+    wanted = [seconds for seconds in (lane.again_seconds, rest) if seconds is not None]
+    return min(wanted, default=None)
