@@ -62,6 +62,15 @@ class Model(RuleBasedStateMachine):
         for customer_id in forgotten:
             self.copies.pop(customer_id, None)
 
+    @rule(delay=delays)
+    def ring_what_is_held(self, delay: float) -> None:
+        self.ring(dict.fromkeys(self.holder, delay), set())
+
+    @rule(owner=owners)
+    def ring_and_claim(self, owner: str) -> None:
+        self.ring(dict.fromkeys(range(2**62, 2**62 + 5), 0.0), set())
+        self.claim(owner, 3)
+
     @rule(owner=owners, limit=st.integers(1, 3))
     def claim(self, owner: str, limit: int) -> None:
         claim = self.runner.run(self.lanes[owner].claim(limit))
