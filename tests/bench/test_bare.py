@@ -1,0 +1,40 @@
+"""The yardstick is straight: the bare loop answers everybody, and keeps what it says it keeps."""
+
+import sqlite3
+from pathlib import Path
+
+import pymysql
+
+from api.bench.driver import Habits
+from api.bench.stage import staged
+from storage.bare import mysql_address
+
+COUNTS = (
+    "SELECT (SELECT count(*) FROM bare_messages), (SELECT count(*) FROM bare_sends), "
+    "(SELECT count(*) FROM bare_sends WHERE status = 3), (SELECT count(*) FROM bare_sends WHERE wamid IS NULL)"
+)
+
+
+async def test_the_bare_loop_keeps_each_message_send_and_status(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with staged("bare", tmp_path, database_url, redis_url, habits=Habits(follow_ups=2), pool_size=4) as stage:
+        await stage.driver.play(8, steps=60)
+        await stage.drained()
+        assert stage.driver.problems == []
+        said = len(stage.driver.ack_seconds)
+    assert said >= 60
+    assert counted(database_url) == (said, said, said, 0)
+
+
+def counted(database_url: str) -> tuple[int, ...]:
+    if database_url.startswith("sqlite:"):
+        with sqlite3.connect(database_url.removeprefix("sqlite://")) as connection:
+            found: tuple[int, ...] = connection.execute(COUNTS).fetchone()
+        connection.close()
+        return found
+    address = mysql_address(database_url)
+    with pymysql.connect(**address) as connection, connection.cursor() as cursor:
+        cursor.execute(COUNTS)
+        row: tuple[int, ...] = cursor.fetchone() or ()
+        return row
