@@ -47,6 +47,7 @@ def make_webhook(
 
     async def _receive() -> Response:
         body = await request.get_data(cache=False, as_text=False)
+        assert isinstance(body, bytes)  # as_text decides, which the annotation does not know
         headers = request.headers.getlist("X-Hub-Signature-256")
         signature = headers[0].encode("utf-8", "replace") if len(headers) == 1 else None
         if not signature_ok(body, signature, app_secrets):

@@ -9,6 +9,7 @@ from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
@@ -98,9 +99,15 @@ async def pending(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> li
         "WHERE place <= ? ORDER BY customer_id, meta_at, id",
         [*customer_ids, most_per_lane],
     )
-    return [
-        PendingItem(*row[:5], from_millis(row[5]), from_millis(row[6]), row[7], row[8], bool(row[9])) for row in rows
-    ]
+    return [_pending_item(*row) for row in rows]
+
+
+def _pending_item(*row: Any) -> PendingItem:
+    item_id, key, kind, customer_id, address, meta_at, received_at, payload, attempts, late = row
+    return PendingItem(
+        item_id, key, kind, customer_id, address, from_millis(meta_at), from_millis(received_at), payload, attempts,
+        bool(late),
+    )  # fmt: skip
 
 
 async def waiting(tx: Tx, customer_ids: Sequence[int]) -> Sequence[tuple[int, int, int]]:
