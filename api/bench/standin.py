@@ -83,7 +83,7 @@ class StandIn:
             self._log = None
 
     def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        if method != "POST" or not path.endswith("/messages"):
+        if method != "POST" or not path.partition("?")[0].endswith("/messages"):
             return 200, b'{"id":"%s","display_phone_number":"%s"}' % (
                 self._number.phone_number_id.encode(),
                 self._number.display_phone_number.encode(),
