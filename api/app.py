@@ -16,6 +16,8 @@ import structlog
 from quart import Quart
 
 from api.demo import let_in, welcome
+from api.parts import Account, ApiParts
+from api.rest import add_api
 from api.serving import limit_requests, serve_http
 from api.settings import Settings, demo_secrets
 from api.simulator.settings import SimulatorSettings
@@ -27,6 +29,7 @@ from bot.delivery import Delivery
 from bot.ids import IdMaker
 from bot.intake import Intake
 from bot.marks import Marks
+from bot.metrics import Metrics
 from bot.rounds import Rounds
 from bot.settings import BotSettings
 from bot.turns import Turns
@@ -58,6 +61,8 @@ class Parts:
     ids: IdMaker
     numbers: TicketNumbers
     intake: Intake
+    metrics: Metrics
+    redis_line: str
 
 
 @asynccontextmanager
@@ -66,11 +71,12 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
     async with AsyncExitStack() as stack:
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
-        redis = await _open_redis(settings, stack, share_redis)
+        redis, redis_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         ids = IdMaker(clock)
         intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id)
-        yield Parts(settings, clock, database, lanes, ids, TicketNumbers(database), intake)
+        numbers = TicketNumbers(database)
+        yield Parts(settings, clock, database, lanes, ids, numbers, intake, Metrics(), redis_line)
 
 
 async def serve(
@@ -124,10 +130,16 @@ def make_app(parts: Parts) -> Quart:
     app = Quart("api", static_folder=None)
     limit_requests(app)
     settings = parts.settings
-    secrets_ = [settings.whatsapp_app_secret.get_secret_value()]
-    app.register_blueprint(
-        make_webhook(parts.intake, settings.whatsapp_verify_token.get_secret_value(), secrets_, lambda _: None)
+    account = Account(settings.whatsapp_phone_number_id)
+    add_api(
+        app,
+        ApiParts(
+            parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock, account, parts.metrics, parts.redis_line
+        ),
     )
+    verify_token = settings.whatsapp_verify_token.get_secret_value()
+    app_secrets = [settings.whatsapp_app_secret.get_secret_value()]
+    app.register_blueprint(make_webhook(parts.intake, verify_token, app_secrets, parts.metrics.webhook))
     return app
 
 
@@ -214,7 +226,7 @@ async def _open_database(settings: Settings) -> Database:
     return database
 
 
-async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> Redis:
+async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> tuple[Redis, str]:
     if settings.redis:
         redis = open_redis(RedisSettings(settings.redis))
     else:
@@ -228,21 +240,21 @@ async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) ->
         redis = embedded.open()
         stack.push_async_callback(_cancelled, asyncio.create_task(_keep_alive(embedded)))
         if embedded.url is None:
-            return redis
+            return redis, embedded.line
     stack.push_async_callback(redis.aclose)
-    await _inspect(redis)
-    return redis
+    return redis, await _inspect(redis)
 
 
-async def _inspect(redis: Redis) -> None:
+async def _inspect(redis: Redis) -> str:
     try:
         server = await inspect_redis(redis)
     except RedisDown as error:
         log.warning("redis_down", error=str(error), consequence="webhooks are taken in, and worked on when it is back")
-        return
+        return "Redis was away when this process started"
     if server.refusal:
         raise WrongRedis(server.refusal)
     log.info("redis", version=server.version, persistence=server.persistence)
+    return server.persistence
 
 
 async def _keep_alive(embedded: EmbeddedRedis) -> None:
