@@ -123,11 +123,11 @@ async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
     """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
     clock, in the order in which it came."""
     rows = await tx.fetch(
-        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at FROM reply "
-        "WHERE ticket_id = ? ORDER BY written_at - written_at % 1000, id",
+        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at FROM reply WHERE ticket_id = ?",
         [ticket_id],
     )
-    return [StoredReply(*row[:6], *map(from_millis, row[6:])) for row in rows]
+    in_order = sorted(rows, key=lambda row: (row[6] // 1000, row[0]))
+    return [StoredReply(*row[:6], *map(from_millis, row[6:])) for row in in_order]
 
 
 async def carriers(tx: Tx, customer_id: int, ticket_id: int) -> Mapping[int, tuple[str, str | None]]:

@@ -1,0 +1,95 @@
+"""For those who watch over Tick: is it alive, can it work, what has it counted.
+
+Invariant: nothing here names a customer or a secret, so no key is asked for; a check gives up in seconds. A Redis that
+is down is told and is no reason to take the process out of service: webhooks are safe without it.
+"""
+
+import asyncio
+from typing import Any
+
+from pydantic import BaseModel
+from quart import Response
+
+from api.answers import Answer, Problem, Refusal, answer, gives, refusal
+from api.auth import GuardedBlueprint, open_to_all
+from api.parts import ApiParts
+from storage.database import DatabaseDown
+from storage.lanes import Lanes
+from storage.migrate import missing
+from storage.redis_client import RedisDown
+
+DATABASE_SECONDS = 2.0
+REDIS_SECONDS = 1.0
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Ready(BaseModel):
+    """What it takes to work. `worker` is `unknown` where Redis, which knows, does not."""
+
+    database: str
+    migrations: str
+    worker: str
+    redis: str
+
+
+def make_health(parts: ApiParts) -> GuardedBlueprint:
+    """/healthz, /readyz and /metrics."""
+    blueprint = GuardedBlueprint("health", __name__)
+    migrated = False
+
+    @blueprint.get("/healthz")
+    @open_to_all
+    @gives(Answer[Alive])
+    async def alive() -> Response:
+        """Is the process alive?"""
+        return answer(Answer[Alive](data=Alive()))
+
+    @blueprint.get("/readyz")
+    @open_to_all
+    @gives(Answer[Ready])
+    @gives(Refusal, 503)
+    async def ready() -> Response:
+        """Can it do its work?"""
+        nonlocal migrated
+        problems = []
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                async with parts.database.reading(DATABASE_SECONDS) as tx:
+                    await tx.fetch("SELECT 1")
+                migrated = migrated or not await missing(parts.database)
+                if not migrated:
+                    problems.append(Problem(field="migrations", message="some are missing: run `tick migrate`"))
+        except (DatabaseDown, TimeoutError):
+            problems.append(Problem(field="database", message="it does not answer"))
+        worker, redis = await _workers(parts.lanes)
+        if worker == "none":
+            problems.append(Problem(field="worker", message="none is alive"))
+        if problems:
+            return refusal(503, "Not ready", [*problems, Problem(field="redis", message=redis)])
+        told = parts.redis_line if redis == "ok" and parts.redis_line else redis
+        return answer(Answer[Ready](data=Ready(database="ok", migrations="ok", worker=worker, redis=told)))
+
+    @blueprint.get("/metrics")
+    @open_to_all
+    async def metrics() -> Response:
+        """What this process has counted, for Prometheus."""
+        return Response(parts.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return blueprint
+
+
+async def _workers(lanes: Lanes) -> tuple[str, str]:
+    """(are workers alive, how is Redis)."""
+    try:
+        async with asyncio.timeout(REDIS_SECONDS):
+            owners: Any = await lanes.alive_owners()
+    except (RedisDown, TimeoutError):
+        return "unknown", "it does not answer"
+    if owners is None:
+        return "unknown", "ok"
+    return ("alive" if owners else "none"), "ok"

@@ -1,0 +1,99 @@
+"""The agents' API, put together and added to an application.
+
+Invariants: every route of the application is either declared here to need a permission or to be open, or belongs to a
+blueprint that keeps its own door; the description of the API is made from the code that checks its requests.
+"""
+
+import json
+from collections.abc import Iterable
+
+from quart import Blueprint, Quart, Response
+from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide
+from quart_schema.openapi import OpenAPIProvider
+from werkzeug.routing import IntegerConverter, Rule
+
+from api.answers import Problem, answer_errors, refusal
+from api.auth import GuardedBlueprint, KeyRing, Permission, guard, needs
+from api.health import make_health
+from api.parts import ApiParts
+from api.replies import make_replies
+from api.tickets import make_tickets
+from api.whatsapp import make_whatsapp
+from bot.desk import AgentDesk, IllegalMove, NoTicket, WindowClosed
+
+OWN_DOORS = frozenset({"webhook", "simulator"})
+
+
+class TicketNumber(IntegerConverter):
+    """A ticket's number in an address; what can't be one is an address that isn't there."""
+
+    regex = "[0-9]{1,18}"
+
+
+class GuardedRoutes(OpenAPIProvider):
+    """Describes what the guard keeps: not the simulator, nor the door that Meta alone uses."""
+
+    def generate_rules(self) -> Iterable[Rule]:
+        for rule in super().generate_rules():
+            if rule.endpoint.partition(".")[0] not in OWN_DOORS:
+                yield rule
+
+
+def add_api(app: Quart, parts: ApiParts) -> None:
+    """Adds the API, its answers to errors and its guard. Before any other blueprint, or after: the routes are checked
+    when the application starts."""
+    app.url_map.converters["ticket"] = TicketNumber
+    schema = QuartSchema(
+        openapi_path=None,
+        info=Info(title="Tick", version="1", description="The agents' API of a support desk on WhatsApp."),
+        security_schemes={"key": HttpSecurityScheme(scheme="bearer")},
+        security=[{"key": []}],
+        conversion_preference="pydantic",
+        openapi_provider_class=GuardedRoutes,
+    )
+    schema.init_app(app)
+    answer_errors(app)
+    guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS)
+    app.register_error_handler(NoTicket, _no_ticket)
+    app.register_error_handler(IllegalMove, _illegal_move)
+    app.register_error_handler(WindowClosed, _window_closed)
+    desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
+    blueprints: list[Blueprint] = [
+        make_tickets(desk, parts.database),
+        make_replies(desk, parts.database),
+        make_whatsapp(desk, parts.database, parts.account),
+        make_health(parts),
+        _make_description(schema),
+    ]
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+
+
+def _make_description(schema: QuartSchema) -> GuardedBlueprint:
+    blueprint = GuardedBlueprint("description", __name__)
+
+    @blueprint.get("/api/openapi.json")
+    @needs(Permission.READ)
+    @hide
+    async def openapi() -> Response:
+        """The API, described."""
+        return Response(json.dumps(schema.openapi_provider.schema()), content_type="application/json")
+
+    return blueprint
+
+
+async def _no_ticket(_error: NoTicket) -> Response:
+    return refusal(404)
+
+
+async def _illegal_move(error: IllegalMove) -> Response:
+    told = Problem(field="status", message=f"a ticket that is {error.current} can't go there")
+    return refusal(409, "illegal_status_change", [told])
+
+
+async def _window_closed(_error: WindowClosed) -> Response:
+    told = Problem(
+        field="phoneNumber",
+        message="this customer has not written within 24 hours; until they do, only a template may go out",
+    )
+    return refusal(409, "window_closed", [told])

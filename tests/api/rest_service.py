@@ -1,0 +1,165 @@
+"""The agents' API as its callers meet it: real sockets, a real database, a real Redis; only the clock is ours."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from quart import Quart
+
+from api.admin import create_key
+from api.credentials import Role
+from api.parts import Account, ApiParts
+from api.rest import add_api
+from api.serving import limit_requests, listen_nearby, port_of, serve_http
+from bot.ids import IdMaker
+from bot.metrics import Metrics
+from bot.phones import read_phone
+from bot.place import Place
+from storage import customers, outbox
+from storage.customers import phone_alias
+from storage.database import Database, DatabaseSettings, Row, Tx
+from storage.lanes import Lanes
+from storage.migrate import migrate
+from storage.numbers import TicketNumbers
+from storage.redis_client import RedisSettings, open_redis
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+PHONE = "+15550001234"
+TICKET = {"name": "Ann Example", "issue_type": "hardware", "description": "The printer is on fire."}
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Service:
+    """A running API, and a look behind it."""
+
+    app: Quart
+    parts: ApiParts
+    clock: Clock
+    keys: Mapping[Role, str]
+    http: httpx.AsyncClient
+    port: int
+
+    async def call(
+        self, method: str, path: str, body: object = None, *, role: Role | None = Role.AGENT, **more: Any
+    ) -> httpx.Response:
+        """One request, with the key of `role`."""
+        headers = {"Authorization": f"Bearer {self.keys[role]}"} if role else {}
+        if body is not None:
+            more["content"] = body if isinstance(body, bytes) else json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        return await self.http.request(method, path, headers=headers | more.pop("headers", {}), **more)
+
+    async def data(self, method: str, path: str, body: object = None, *, status: int = 200, **more: Any) -> Any:
+        """The `data` of an answer that must be good."""
+        response = await self.call(method, path, body, **more)
+        assert response.status_code == status, response.text
+        answer = response.json()
+        assert answer["success"] is True
+        return answer["data"]
+
+    async def refused(self, status: int, method: str, path: str, body: object = None, **more: Any) -> Any:
+        """A refusal, in the shape of all of them."""
+        response = await self.call(method, path, body, **more)
+        assert response.status_code == status, response.text
+        answer = response.json()
+        assert answer["success"] is False
+        assert answer["message"]
+        assert set(answer) <= {"success", "message", "errors"}
+        return answer
+
+    async def rows(self, sql: str, values: Sequence[object] = ()) -> Sequence[Row]:
+        """What the database holds."""
+        async with self.parts.database.reading() as tx:
+            return await tx.fetch(sql, values)
+
+    async def execute(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Changes what the database holds."""
+        async with self.parts.database.transaction() as tx:
+            await tx.execute(sql, values)
+
+    async def customer(self, phone: str = PHONE, *, wrote_ago: timedelta | None = timedelta(hours=1)) -> int:
+        """A customer who wrote so long ago."""
+        digits = read_phone(phone)
+        assert digits
+        customer_id = self.parts.ids.next()
+        wrote_at = None if wrote_ago is None else self.clock.now - wrote_ago
+        body = Place(address=digits, last_inbound_at=wrote_at, last_item_at=wrote_at).to_json()
+
+        async def write(tx: Tx) -> None:
+            directory = await customers.read_directory(tx, [], self.clock.now, body)
+            directory.add(customer_id, "Ann", [phone_alias(digits)])
+            await customers.write_directory(tx, directory)
+
+        await self.parts.database.run(write)
+        return customer_id
+
+    async def sent(self) -> list[dict[str, Any]]:
+        """The outbox, in the order of sending."""
+        rows = await self.rows(
+            "SELECT id, customer_id, version, origin, ticket_id, status, payload FROM outbox "
+            "ORDER BY customer_id, version, id"
+        )
+        names = ("id", "customer_id", "version", "origin", "ticket_id", "status")
+        return [dict(zip(names, row[:6], strict=True)) | {"text": json.loads(row[6])["text"]} for row in rows]
+
+    async def accept(self, outbox_id: int, wamid: str) -> None:
+        """Meta takes a message."""
+
+        async def write(tx: Tx) -> None:
+            await outbox.mark_sending(tx, [outbox_id], "tests", self.clock.now)
+            await outbox.mark_accepted(tx, {outbox_id: wamid}, self.clock.now)
+
+        await self.parts.database.run(write)
+
+
+@asynccontextmanager
+async def served(database_url: str, redis_url: str) -> AsyncIterator[Service]:
+    """The API on a port of its own, with a key for each role."""
+    clock = Clock()
+    await migrate(DatabaseSettings(database_url))
+    database = await Database.open(DatabaseSettings(database_url))
+    redis = open_redis(RedisSettings(redis_url))
+    ids = IdMaker(clock)
+    parts = ApiParts(
+        database=database,
+        lanes=Lanes(redis, "tests"),
+        ids=ids,
+        numbers=TicketNumbers(database),
+        clock=clock,
+        account=Account("106540352242922"),
+        metrics=Metrics(),
+    )
+    keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
+    app = Quart("served", static_folder=None)
+    limit_requests(app)
+    add_api(app, parts)
+    listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
+    port = port_of(listener)
+    serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
+    try:
+        await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            yield Service(app, parts, clock, keys, http, port)
+    finally:
+        stop.set()
+        await serving
+        await redis.aclose()
+        await database.close()

@@ -1,0 +1,308 @@
+"""Tickets over the REST API: opened, listed, read, moved, and what the customer is told of it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from storage.database import Database, Tx
+from storage.tickets import MOVES, STATUSES
+from tests.api.rest_service import PHONE, TICKET, Service
+
+FIELDS = {
+    "id", "name", "email", "mobile", "description", "issue_type", "issue_type_other", "issue_title", "attachment_name",
+    "attachment_type", "status", "whatsapp_enabled", "whatsapp_notifications", "created_at", "updated_at",
+}  # fmt: skip
+
+
+async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
+    customer_id = await service.customer()
+    body = TICKET | {"mobile": "+1 (555) 000-1234", "email": "ann@example.com", "issue_title": "Fire"}
+    ticket = await service.data("POST", "/api/tickets", body, status=201)
+    assert set(ticket) == FIELDS | {"delivery"}
+    assert ticket["delivery"] == "queued"
+    assert (ticket["status"], ticket["mobile"], ticket["email"]) == ("new", PHONE, "ann@example.com")
+    assert ticket["created_at"] == "2026-03-01T12:00:00.250000Z"
+    [row] = await service.sent()
+    assert row["text"].startswith(f"We have opened ticket *#{ticket['id']}* for you.")
+    assert (row["customer_id"], row["version"], row["origin"], row["status"]) == (customer_id, 1, "notice", "queued")
+    assert row["ticket_id"] == ticket["id"]
+    [[actor, action, object_id]] = await service.rows(
+        "SELECT actor, action, object_id FROM audit WHERE action <> 'key.create'"
+    )
+    assert actor.startswith("key the agent's (tick_")
+    assert (action, object_id) == ("ticket.open", str(ticket["id"]))
+    claim = await service.parts.lanes.claim(10)
+    assert [lane.customer_id for lane in claim.lanes] == [customer_id]
+    del ticket["delivery"]
+    assert await service.data("GET", f"/api/tickets/{ticket['id']}") == ticket
+
+
+async def test_unseen_number_makes_a_customer_once(service: Service) -> None:
+    first = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    second = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    assert (first["delivery"], second["delivery"]) == ("held", "held")
+    assert [alias for (alias,) in await service.rows("SELECT alias FROM alias")] == ["p:15550001234"]
+    [[version, body]] = await service.rows("SELECT version, body FROM conversation")
+    assert version == 2
+    assert "15550001234" in body
+    assert len({row["customer_id"] for row in await service.sent()}) == 1
+
+
+async def test_many_open_a_ticket_for_one_stranger_at_once(service: Service) -> None:
+    asked = [service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201) for _ in range(8)]
+    made = await asyncio.gather(*asked)
+    assert len({ticket["id"] for ticket in made}) == 8
+    assert len(await service.rows("SELECT id FROM customer")) == 1
+    assert [row["version"] for row in await service.sent()] == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("known", "dialled"),
+    [
+        ("+5511998765432", "+551198765432"),
+        ("+551198765432", "+5511998765432"),
+        ("+5215512345678", "+525512345678"),
+        ("+543512345678", "+5493512345678"),
+    ],
+)
+async def test_number_in_its_other_national_form(light_service: Service, known: str, dialled: str) -> None:
+    customer_id = await light_service.customer(known)
+    ticket = await light_service.data("POST", "/api/tickets", TICKET | {"mobile": dialled}, status=201)
+    assert ticket["mobile"] == dialled
+    assert [row["customer_id"] for row in await light_service.sent()] == [customer_id]
+    assert len(await light_service.rows("SELECT alias FROM alias")) == 1
+    listed = await light_service.data("GET", "/api/tickets", params={"mobile": dialled})
+    assert [each["id"] for each in listed] == [ticket["id"]]
+
+
+async def test_ticket_of_nobody_on_whatsapp(service: Service) -> None:
+    ticket = await service.data("POST", "/api/tickets", TICKET, status=201)
+    assert (ticket["mobile"], ticket["whatsapp_enabled"], ticket["delivery"]) == (None, False, None)
+    moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "closed"})
+    assert (moved["status"], moved["delivery"]) == ("closed", None)
+    assert await service.sent() == []
+
+
+async def test_customer_who_wants_no_notices(service: Service) -> None:
+    await service.customer()
+    body = TICKET | {"mobile": PHONE, "whatsapp_notifications": False}
+    ticket = await service.data("POST", "/api/tickets", body, status=201)
+    moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "resolved"})
+    assert (ticket["delivery"], moved["delivery"]) == (None, None)
+    assert await service.sent() == []
+
+
+async def test_every_move(light_service: Service) -> None:
+    service = light_service
+    await service.customer()
+    ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    path = f"/api/tickets/{ticket['id']}/status"
+    for source in STATUSES:
+        for target in STATUSES:
+            await service.execute("UPDATE ticket SET status = ? WHERE id = ?", [source, ticket["id"]])
+            before = len(await service.sent())
+            if target == source:
+                assert (await service.data("PUT", path, {"status": target}))["delivery"] is None
+            elif target in MOVES[source]:
+                assert (await service.data("PUT", path, {"status": target}))["delivery"] == "queued"
+                before += 1
+            else:
+                refused = await service.refused(409, "PUT", path, {"status": target})
+                assert source in refused["errors"][0]["message"]
+            rows = await service.sent()
+            assert len(rows) == before
+            assert all(f"*#{ticket['id']}*" in row["text"] for row in rows)
+
+
+async def test_the_window_closes_after_24_hours(light_service: Service) -> None:
+    service = light_service
+    await service.customer(wrote_ago=timedelta(hours=24) - timedelta(milliseconds=1))
+    ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    service.clock.forward(milliseconds=1)
+    moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "in_progress"})
+    assert (ticket["delivery"], moved["delivery"]) == ("queued", "held")
+    assert [row["status"] for row in await service.sent()] == ["queued", "held"]
+
+
+async def test_list(service: Service) -> None:
+    await service.customer()
+    ids = []
+    for number in range(23):
+        service.clock.forward(seconds=1)
+        body = TICKET | ({"mobile": PHONE} if number % 2 else {})
+        ids.append((await service.data("POST", "/api/tickets", body, status=201))["id"])
+    await service.data("PUT", f"/api/tickets/{ids[3]}/status", {"status": "closed"})
+    ids.reverse()
+
+    async def listed(**params: Any) -> tuple[list[int], dict[str, int]]:
+        answer = (await service.call("GET", "/api/tickets", params=params)).json()
+        return [ticket["id"] for ticket in answer["data"]], answer["pagination"]
+
+    assert await listed() == (ids[:20], {"page": 1, "limit": 20, "total": 23})
+    assert await listed(page=2) == (ids[20:], {"page": 2, "limit": 20, "total": 23})
+    assert await listed(page=1_000_000, limit=10**18) == ([], {"page": 1_000_000, "limit": 100, "total": 23})
+    assert await listed(status="closed") == ([ids[-4]], {"page": 1, "limit": 20, "total": 1})
+    mine = [ticket_id for at, ticket_id in enumerate(ids) if at % 2]
+    assert (await listed(mobile=PHONE, limit=5))[0] == mine[:5]
+    unescaped = await service.call("GET", f"/api/tickets?mobile={PHONE}&limit=5")  # the + arrives as a space
+    assert [ticket["id"] for ticket in unescaped.json()["data"]] == mine[:5]
+    assert (await listed(mobile="+15550009999"))[0] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=-1", "limit=1e9", "limit=x", "page=0", "page=-1", "page=99999999999999999999", "page=1.5",
+        "status=open", "status=", "status=new&status=closed", "mobile=15550001234", "mobile=%2B1", "mobile=",
+        "order_by=password_hash", "filter[__class__]=1", "id=1%20OR%201=1", "mobile=%00", "limit[]=5",
+        "page=" + "9" * 5000,
+    ],
+)  # fmt: skip
+async def test_query_that_is_not_valid(light_service: Service, query: str) -> None:
+    answer = await light_service.refused(422, "GET", f"/api/tickets?{query}")
+    assert answer["errors"]
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "999", "-1", "1.5", "9" * 18, "9" * 19, "9" * 6000, "abc", "1%20OR%201=1", "%00", "١"]
+)
+async def test_ticket_that_is_not_there(light_service: Service, number: str) -> None:
+    same = await light_service.refused(404, "GET", "/api/tickets/123456")
+    assert await light_service.refused(404, "GET", f"/api/tickets/{number}") == same
+    assert await light_service.refused(404, "GET", f"/api/replies/{number}") == same
+    assert await light_service.refused(404, "PUT", f"/api/tickets/{number}/status", {"status": "closed"}) == same
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "\u200b\u2060 \u3164"}, "name"),
+        ({"name": ["Ann"]}, "name"),
+        ({"name": {"$ne": ""}}, "name"),
+        ({"name": True}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "\ud800"}, "name"),
+        ({"description": "\x00\x07"}, "description"),
+        ({"description": 5}, "description"),
+        ({"description": "x" * 65_537}, "description"),
+        ({"issue_type": "x" * 51}, "issue_type"),
+        ({"issue_title": "x" * 201}, "issue_title"),
+        ({"email": "no address"}, "email"),
+        ({"email": "a@b\r\nBcc: c@d"}, "email"),
+        ({"mobile": "15550001234"}, "mobile"),
+        ({"mobile": "+0000000"}, "mobile"),
+        ({"mobile": "+1555"}, "mobile"),
+        ({"mobile": "+1 555 000 1234 ext 5"}, "mobile"),
+        ({"mobile": "tel:+15550001234"}, "mobile"),
+        ({"mobile": 15550001234}, "mobile"),
+        ({"mobile": "+" + "1" * 49}, "mobile"),
+        ({"whatsapp_notifications": "yes"}, "whatsapp_notifications"),
+        ({"whatsapp_notifications": 1}, "whatsapp_notifications"),
+        ({"status": "closed"}, "status"),
+        ({"created_at": "2020-01-01"}, "created_at"),
+        ({"customer_id": 1}, "customer_id"),
+        ({"whatsapp_enabled": True}, "whatsapp_enabled"),
+        ({"\ud800": 1}, None),
+        ({"name": float("nan")}, "name"),
+    ],
+)  # fmt: skip
+async def test_ticket_that_is_not_valid(light_service: Service, change: dict[str, object], field: str | None) -> None:
+    answer = await light_service.refused(422, "POST", "/api/tickets", TICKET | change)
+    if field:
+        assert [problem["field"] for problem in answer["errors"]] == [field]
+    assert await light_service.rows("SELECT id FROM ticket") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff\xfe", 400),
+        (b'{"a":' * 100_000, 400),
+        (b"[" * 100_000, 400),
+        (b'{"name": ' + b"9" * 5000 + b"}", 400),
+        (b"[]", 422),
+        (b"null", 422),
+        (b"7", 422),
+        (b'"text"', 422),
+        (b"NaN", 422),
+    ],
+)
+async def test_body_that_is_no_ticket(light_service: Service, body: bytes, status: int) -> None:
+    await light_service.refused(status, "POST", "/api/tickets", body)
+
+
+async def test_text_is_cleaned_and_kept(service: Service) -> None:
+    body = TICKET | {"name": "  Ann\r\n\x1b[31m Łódź\x00 ", "description": "a\x00b\r\nc\x07 👩🏽‍🚒\u202e %_\\' \"<b>"}
+    ticket = await service.data("POST", "/api/tickets", body, status=201)
+    assert ticket["name"] == "Ann Łódź"
+    assert ticket["description"] == "ab\nc 👩🏽‍🚒\u202e %_\\' \"<b>"
+    assert await service.data("GET", f"/api/tickets/{ticket['id']}") == {
+        name: value for name, value in ticket.items() if name != "delivery"
+    }
+
+
+async def test_two_agents_move_a_ticket_at_once(service: Service) -> None:
+    await service.customer()
+    ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    path = f"/api/tickets/{ticket['id']}/status"
+    moved = await asyncio.gather(*(service.data("PUT", path, {"status": "in_progress"}) for _ in range(6)))
+    assert sorted(str(each["delivery"]) for each in moved) == ["None"] * 5 + ["queued"]
+    assert len(await service.sent()) == 2
+
+
+class CommitUnheard(Database):
+    """A database whose next commit lands, and nobody hears of it: the connection breaks in between."""
+
+    unheard = 0
+
+    async def run(self, work: Any, **more: Any) -> Any:
+        for _ in range(self.unheard):
+            self.unheard -= 1
+            async with self.transaction() as tx:
+                await work(tx)
+        return await super().run(work, **more)
+
+
+async def test_commit_that_landed_unheard_is_not_repeated(service: Service) -> None:
+    service.parts.database.__class__ = CommitUnheard
+    database: Any = service.parts.database
+    service.clock.forward(seconds=1)
+    for mobile in (PHONE, "+15550005678", None):
+        database.unheard = 1
+        body = TICKET | ({"mobile": mobile} if mobile else {})
+        await service.parts.numbers.top_up(1)
+        ticket = await service.data("POST", "/api/tickets", body, status=201)
+        assert ticket["delivery"] == ("held" if mobile else None)
+        database.unheard = 1
+        moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "closed"})
+        assert (moved["status"], moved["delivery"]) == ("closed", "held" if mobile else None)
+        database.unheard = 1
+        body = {"ticket_id": ticket["id"], "message": "Done."}
+        reply = await service.data("POST", "/api/replies", body, status=201)
+        assert reply["delivery"] == ("held" if mobile else None)
+    assert len(await service.rows("SELECT id FROM ticket")) == 3
+    assert len(await service.rows("SELECT id FROM reply")) == 3
+    assert len(await service.sent()) == 6
+    assert len(await service.rows("SELECT id FROM audit WHERE action <> 'key.create'")) == 9
+
+
+async def test_fence_that_another_transaction_holds_is_waited_for(service: Service) -> None:
+    customer_id = await service.customer()
+    ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+
+    async def hold(tx: Tx) -> asyncio.Task[Any]:
+        await tx.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [customer_id])
+        body = {"ticket_id": ticket["id"], "message": "Hello"}
+        asked = asyncio.create_task(service.data("POST", "/api/replies", body, status=201))
+        done, _ = await asyncio.wait({asked}, timeout=0.3)
+        assert not done
+        return asked
+
+    await (await service.parts.database.run(hold))
+    assert [row["version"] for row in await service.sent()] == [1, 3]
