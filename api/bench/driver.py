@@ -27,10 +27,12 @@ TICKET = re.compile(r"#(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How customers behave. `burst` follow-ups are written before the first receipt is waited for."""
+    """How customers behave. `burst` follow-ups are written before the first receipt is waited for; `pause_seconds` is
+    the longest that somebody thinks before answering."""
 
     follow_ups: int = 12
     burst: int = 1
+    pause_seconds: float = 0.0
     patience_seconds: float = 30.0
     stall_seconds: float = 6.0
 
@@ -204,6 +206,8 @@ class Driver:
             self._stop = True
         if self._settled:
             await self._settled(seen)
+        if self._habits.pause_seconds:
+            await asyncio.sleep(self._random.uniform(0.0, self._habits.pause_seconds))
         return seen
 
     async def _watch(self, customer: Customer, said: Said) -> None:

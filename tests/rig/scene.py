@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
 from api.simulator.bodies import Number
 from tests.rig.judge import Evidence, read_log
-from tests.rig.workers import Crew
+from tests.rig.workers import Crew, Nursery
 
 NUMBER = Number("555000000000001", "15550100000", "555000000000002")
 SECRET = "rig-app-secret"
@@ -40,11 +40,11 @@ class Plan:
     kill_every_seconds: float = 1.0
     doubt_seconds: int = 8
     stall_seconds: float = 6.0
+    pause_seconds: float = 0.6
     late_seconds: float = 4.0
     doubled: float = 0.1
     seed: int = 1
     in_the_middle: Callable[[], None] | None = None
-    command: Sequence[str] = TICK
 
 
 class Desk:
@@ -99,8 +99,8 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         HOST="127.0.0.1", PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0",
         DOUBT_SECONDS=str(plan.doubt_seconds), LOG_LEVEL="debug",
     )  # fmt: skip
-    await completed([*plan.command, "migrate"], folder=folder, env=env)
-    made = await completed([*plan.command, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
+    await completed([*TICK, "migrate"], folder=folder, env=env)
+    made = await completed([*TICK, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
     desk = Desk(url, made.strip().splitlines()[-1].strip())
     webhooks = Webhooks(url, SECRET, doubled=plan.doubled, seed=plan.seed)
     driver_log, standin_log = folder / "driver.jsonl", folder / "standin.jsonl"
@@ -108,15 +108,23 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
     driver = Driver(
         NUMBER,
         webhooks,
-        habits=Habits(follow_ups=6, burst=2, patience_seconds=patience, stall_seconds=plan.stall_seconds),
+        habits=Habits(
+            follow_ups=6,
+            burst=2,
+            pause_seconds=plan.pause_seconds,
+            patience_seconds=patience,
+            stall_seconds=plan.stall_seconds,
+        ),
         log=driver_log,
         seed=plan.seed,
         stalled=desk.committed,
     )
     late = StatusPlan(least_seconds=0.0, most_seconds=plan.late_seconds, shuffled=True)
     standin = StandIn(NUMBER, webhooks, plan=late, on_send=driver.heard, log=standin_log, seed=plan.seed)
-    crew = Crew([*plan.command, "worker"], count=plan.workers, env=env, folder=folder)
+    nursery = await Nursery.open(env)
+    crew = Crew(nursery, count=plan.workers, env=env, folder=folder)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(nursery.close)
         stack.callback(desk.close)
         stack.push_async_callback(standin.close)
         stack.callback(driver.close)
@@ -125,7 +133,7 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         stack.push_async_callback(crew.stop)
         await crew.start()
         serve = await stack.enter_async_context(
-            running("serve", [*plan.command, "serve", "--no-worker"], folder=folder, env=env)
+            running("serve", [*TICK, "serve", "--no-worker"], folder=folder, env=env)
         )
         await serve.ready(url, "/readyz")
         playing = asyncio.create_task(driver.play(plan.customers))

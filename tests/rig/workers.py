@@ -13,9 +13,11 @@ import json
 import os
 import random
 import signal
+import socket
+import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +28,80 @@ LOOK_SECONDS = 0.003
 LONGEST_PAUSE_SECONDS = 0.012
 
 
-class Worker:
-    """One life of a worker process."""
+class Nursery:
+    """Where workers come from."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+
+    @classmethod
+    async def open(cls, env: Mapping[str, str]) -> "Nursery":
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.rig.nursery", env=dict(env), stdin=theirs.fileno()
+            )
+        nursery = cls(process, ours)
+        await nursery._hear()
+        return nursery
+
+    async def bear(self, env: Mapping[str, str], folder: Path) -> tuple[int, int]:
+        """Starts a worker; its process id, and where what it logs can be read."""
+        reading, writing = os.pipe()
+        order = json.dumps({"env": dict(env), "folder": str(folder)}).encode()
+        try:
+            socket.send_fds(self._control, [order], [writing])
+        finally:
+            os.close(writing)
+        return int(await self._hear()), reading
+
+    async def _hear(self) -> bytes:
+        async with asyncio.timeout(60):
+            heard = await asyncio.get_running_loop().sock_recv(self._control, 64)
+        if not heard:
+            raise RuntimeError("the nursery ended")
+        return heard
+
+    async def close(self) -> None:
+        self._control.close()
+        await self._process.wait()
+
+
+class Worker:
+    """One life of a worker process. It has ended when its log has: nobody else holds the other end."""
+
+    def __init__(self, name: str, pid: int, log: Path) -> None:
         self.name = name
-        self.process = process
+        self.pid = pid
         self.working_since: float | None = None
         self._open: Counter[str] = Counter()
         self._log = log
-        self._reading = asyncio.create_task(self._read())
+        self.life: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(
-        cls, name: str, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path
-    ) -> "Worker":
-        process = await asyncio.create_subprocess_exec(
-            *argv, env=dict(env), cwd=folder, limit=LINE_LIMIT,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        return cls(name, process, log)
+    async def start(cls, name: str, nursery: Nursery, *, env: Mapping[str, str], folder: Path) -> "Worker":
+        pid, reading = await nursery.bear(env, folder)
+        worker = cls(name, pid, folder / f"{name}.log")
+        worker.life = asyncio.create_task(worker._read(reading))
+        return worker
 
-    async def _read(self) -> None:
-        assert self.process.stderr is not None
+    @property
+    def ended(self) -> bool:
+        return self.life is not None and self.life.done()
+
+    async def _read(self, descriptor: int) -> None:
+        stream = asyncio.StreamReader(limit=LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
+        )
         with self._log.open("ab") as copy:
-            async for line in self.process.stderr:
+            async for line in stream:
                 copy.write(line)
                 if b'"phase"' in line:
                     self._hear(json.loads(line))
+        transport.close()
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         phase = said["phase"]
@@ -68,38 +116,37 @@ class Worker:
         """Holds it again and again until it is in this phase; then it stays held."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            os.kill(self.process.pid, signal.SIGSTOP)
+            os.kill(self.pid, signal.SIGSTOP)
             await asyncio.sleep(LOOK_SECONDS)  # what it has written arrives
             if self._open[phase] > 0:
                 return True
-            os.kill(self.process.pid, signal.SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
             await asyncio.sleep(chance.uniform(0.001, LONGEST_PAUSE_SECONDS))
         return False
 
     async def kill(self) -> list[str]:
         """SIGKILL; the phases that were open when it died."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        await self.process.wait()
-        await self._reading
+        os.kill(self.pid, signal.SIGKILL)
+        await self._end()
         return [phase for phase in PHASES if self._open[phase] > 0]
 
     async def stop(self) -> None:
-        if self.process.returncode is None:
-            self.process.terminate()
-            try:
-                async with asyncio.timeout(15):
-                    await self.process.wait()
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
-        await self._reading
+        """SIGTERM, and what it takes."""
+        if not self.ended:
+            os.kill(self.pid, signal.SIGTERM)
+            await self._end()
+
+    async def _end(self) -> None:
+        assert self.life is not None
+        async with asyncio.timeout(20):
+            await self.life
 
 
 class Crew:
     """Workers that are always as many as they should be, but for the one that has just been killed."""
 
-    def __init__(self, argv: Sequence[str], *, count: int, env: Mapping[str, str], folder: Path) -> None:
-        self._argv = argv
+    def __init__(self, nursery: Nursery, *, count: int, env: Mapping[str, str], folder: Path) -> None:
+        self._nursery = nursery
         self._env = env
         self._folder = folder
         self._count = count
@@ -112,8 +159,7 @@ class Crew:
             self.workers.append(await self._begin(f"worker-{number + 1}"))
 
     async def _begin(self, name: str) -> Worker:
-        log = self._folder / f"{name}.log"
-        return await Worker.start(name, self._argv, env=self._env, folder=self._folder, log=log)
+        return await Worker.start(name, self._nursery, env=self._env, folder=self._folder)
 
     def hits(self) -> Counter[str]:
         return Counter(phase for kill in self.kills for phase in kill["phases"])
@@ -124,8 +170,6 @@ class Crew:
         hits = self.hits()
         wanted = min(PHASES, key=lambda phase: hits[phase])
         await victim.caught_in(wanted, wait_seconds, self._random)
-        if victim.process.returncode is not None:
-            raise RuntimeError(f"{victim.name} ended by itself with {victim.process.returncode}")
         at = time.time()
         phases = await victim.kill()
         self.kills.append({"at": at, "worker": victim.name, "wanted": wanted, "phases": phases})
@@ -135,8 +179,8 @@ class Crew:
         async with asyncio.timeout(30):
             while True:
                 for worker in self.workers:
-                    if worker.process.returncode is not None:
-                        raise RuntimeError(f"{worker.name} ended by itself with {worker.process.returncode}")
+                    if worker.ended:
+                        raise RuntimeError(f"{worker.name} ended by itself; see its log")
                 working = [worker for worker in self.workers if worker.working_since is not None]
                 working.sort(key=lambda worker: worker.working_since or 0.0)
                 if working and time.monotonic() - (working[0].working_since or 0.0) >= settled_seconds:

@@ -1,0 +1,67 @@
+"""A process that has imported Tick and forks workers on demand.
+
+Why: on a busy machine importing takes longer than a worker lives here, and this is a test of deaths, not of imports. A
+worker born here is `tick worker` in every other respect. Invariant: a worker outlives neither its nursery nor, since
+the nursery ends with its control socket, the test run.
+
+An order is one JSON message with a descriptor, which becomes the worker's standard error; the answer is its process id.
+"""
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+PRELOADED = ("api.cli", "api.settings", "api.app", "storage.engine_mysql", "uvloop")
+LONGEST_ORDER = 64 * 1024
+
+
+def main() -> None:
+    for name in PRELOADED:
+        importlib.import_module(name)
+    control = socket.socket(fileno=0)
+    control.send(b"ready")
+    born: set[int] = set()
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, LONGEST_ORDER, 1)
+        born -= _gone(born)
+        if not order:
+            break
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(control, json.loads(order), descriptors[0])
+        os.close(descriptors[0])
+        born.add(pid)
+        control.send(str(pid).encode())
+    for pid in born:  # none of them is reaped yet, so each number is still theirs
+        os.kill(pid, signal.SIGKILL)
+
+
+def _gone(born: set[int]) -> set[int]:
+    return {pid for pid in born if os.waitpid(pid, os.WNOHANG)[0] == pid}
+
+
+def _become_worker(control: socket.socket, order: dict[str, dict[str, str] | str], stderr: int) -> NoReturn:
+    control.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.dup2(stderr, 2)
+    os.close(stderr)
+    assert isinstance(order["env"], dict)
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(str(order["folder"]))
+    sys.argv = ["tick", "worker"]
+    try:
+        importlib.import_module("api.cli").main()
+    finally:
+        sys.stderr.flush()
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
