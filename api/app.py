@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from quart import Quart
@@ -23,7 +24,7 @@ from api.settings import Settings, demo_secrets
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import make_simulator
 from api.webhook import PATH as WEBHOOK_PATH
-from api.webhook import make_webhook
+from api.webhook import WebhookDoor, make_handshake
 from bot.clock import Clock, utc_now
 from bot.delivery import Delivery
 from bot.ids import IdMaker
@@ -137,9 +138,10 @@ def make_app(parts: Parts) -> Quart:
             parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock, account, parts.metrics, parts.redis_line
         ),
     )
-    verify_token = settings.whatsapp_verify_token.get_secret_value()
+    app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app_secrets = [settings.whatsapp_app_secret.get_secret_value()]
-    app.register_blueprint(make_webhook(parts.intake, verify_token, app_secrets, parts.metrics.webhook))
+    door: Any = WebhookDoor(app.asgi_app, parts.intake, app_secrets, parts.metrics.webhook)
+    app.asgi_app = door  # Quart's own place for what stands in front of it
     return app
 
 

@@ -65,5 +65,5 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
 
 async def delivery(tx: Tx, letter: Letter) -> str | None:
     """Where a letter stands that an earlier try has written."""
-    statuses = [row.status for row in await outbox.find(tx, letter.outbox_ids, [])]
+    statuses = [row.status for row in await outbox.find(tx, "id", letter.outbox_ids)]
     return min(statuses, key=PROGRESS.index, default=None)

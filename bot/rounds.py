@@ -107,7 +107,8 @@ class Rounds:
         rows: list[outbox.Sent] = []
         if reported:
             async with self._database.reading() as tx:
-                rows = await outbox.find(tx, statuses.row_ids(reported), [status.wamid for _, status in reported])
+                rows = await outbox.find(tx, "id", statuses.row_ids(reported))
+                rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
         return _Plan(now, loaded, lanes, statuses.match(reported, rows, now))
 
     async def _load(self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]]) -> _Loaded:

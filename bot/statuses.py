@@ -39,6 +39,16 @@ def row_ids(statuses: Sequence[tuple[PendingItem, Reported]]) -> list[int]:
     return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
 
 
+def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]) -> list[str]:
+    """The wamids of those whose row was not found by the id that they name, so must be looked for by Meta's."""
+    found = {row.outbox_id: row.wamid for row in rows}
+    return [
+        status.wamid
+        for _, status in statuses
+        if not _is_id(status.opaque) or found.get(int(status.opaque), "") not in (None, status.wamid)
+    ]
+
+
 def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent], now: datetime) -> Matched:
     """Applies `statuses`, in their order, to `rows` in memory."""
     by_id = {row.outbox_id: row for row in rows}
