@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 from quart import Quart
@@ -140,8 +139,8 @@ def make_app(parts: Parts) -> Quart:
     )
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app_secrets = [settings.whatsapp_app_secret.get_secret_value()]
-    door: Any = WebhookDoor(app.asgi_app, parts.intake, app_secrets, parts.metrics.webhook)
-    app.asgi_app = door  # Quart's own place for what stands in front of it
+    door = WebhookDoor(app.asgi_app, parts.intake, app_secrets, parts.metrics.webhook)
+    app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 
 

@@ -5,7 +5,7 @@ be read to the end is answered 200 once all of it is durable, and 503 when it ca
 body is counted while it streams in, and a sender who trickles is cut off.
 
 Webhooks are most of what comes in, some four for each message that goes out, so their POST is answered in front of the
-web framework: the same request costs a sixth of the processor's time (CONTRIBUTING.md has the command that shows it).
+web framework. In `tick bench` that took the processor's time for a step from 5.6 to 3.5 ms.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ import structlog
 from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.ids import IdMaker
+from bot.phones import lookup_forms
 from bot.place import Place
 from bot.whatsapp.incoming import read_webhook
 from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender
@@ -93,7 +94,7 @@ class Intake:
         if item.renamed:
             return self._rename(item, item.renamed, directory)
         aliases = _aliases(item.sender)
-        found = directory.find(aliases)
+        found = directory.find(_lookups(item.sender))
         if item.kind is Kind.STATUS:
             return NOBODY if found is None else found
         if found is None and item.kind is Kind.MESSAGE and item.sender and aliases:
@@ -143,12 +144,20 @@ def _aliases(sender: Sender | None) -> list[str]:
     return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
 
 
+def _lookups(sender: Sender | None) -> list[str]:
+    """The aliases under which the customer may be known: also the other forms of a Brazilian, Mexican or Argentinian
+    number, which Meta uses side by side."""
+    if sender is None or not sender.phone:
+        return _aliases(sender)
+    return [*map(phone_alias, lookup_forms(sender.phone)), *_aliases(Sender(bsuid=sender.bsuid))]
+
+
 def _aliases_of(item: Item) -> list[str]:
     if not item.renamed:
-        return _aliases(item.sender)
+        return _lookups(item.sender)
     renamed = item.renamed
     return [
-        *_aliases(item.sender),
+        *_lookups(item.sender),
         *_aliases(Sender(renamed.old_phone, renamed.old_bsuid)),
         *_aliases(Sender(renamed.new_phone, renamed.new_bsuid)),
     ]

@@ -151,7 +151,7 @@ async def move(
 
 async def find(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | str]) -> list[Sent]:
     """The rows that statuses may be about, by our id or by Meta's."""
-    wanted = sorted(set(values))  # type: ignore[type-var]  # of one kind each time
+    wanted = list(set(values))
     if not wanted:
         return []
     rows = await tx.fetch(
