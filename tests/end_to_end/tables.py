@@ -1,0 +1,74 @@
+"""The tests' own eyes on the database: another connection than Tick's, so what is seen here was committed.
+
+Invariant: no query is made on the event loop's thread, where it could wait for a lock that Tick can only release there.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import pymysql
+
+Row: TypeAlias = tuple[Any, ...]
+
+# All but what a running process remembers by itself: the numbers it has reserved, and who may call.
+EMPTIED = ("item", "outbox", "reply", "ticket", "alias", "conversation", "customer", "audit", "daily_total")
+
+
+class Tables:
+    """What Tick has written."""
+
+    def __init__(self, url: str) -> None:
+        self._lock = asyncio.Lock()
+        self._connection: Any
+        self._sqlite = url.startswith("sqlite:")
+        if self._sqlite:
+            self._connection = sqlite3.connect(
+                url.removeprefix("sqlite://"), isolation_level=None, check_same_thread=False, timeout=10
+            )
+        else:
+            parts = urlsplit(url)
+            self._connection = pymysql.connect(
+                host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or "",
+                database=parts.path.strip("/"), charset="utf8mb4", autocommit=True, read_timeout=20,
+            )  # fmt: skip
+
+    async def rows(self, sql: str, *values: object) -> list[Row]:
+        """What a statement gives."""
+        return (await self._all([(sql, values)]))[0]
+
+    async def one(self, sql: str, *values: object) -> Any:
+        """The first value of the only row."""
+        ((value, *_),) = await self.rows(sql, *values)
+        return value
+
+    async def empty(self) -> None:
+        """Forgets everything that came in and all that came of it, in one transaction."""
+        statements: list[tuple[str, Sequence[object]]] = [(f"DELETE FROM {table}", ()) for table in EMPTIED]
+        await self._all([("BEGIN", ()), *statements, ("COMMIT", ())])
+
+    async def snapshot(self) -> dict[str, list[Row]]:
+        """Every row that a message may leave behind, but for what counts the duplicates."""
+        selects = {
+            table: f"SELECT * FROM {table} ORDER BY 1"
+            for table in ("outbox", "reply", "ticket", "alias", "conversation", "customer")
+        }
+        selects["item"] = "SELECT id, `key`, fate, reason, attempts, late, effects, error, closed_at FROM item ORDER BY 1"
+        return dict(zip(selects, await self._all([(sql, ()) for sql in selects.values()]), strict=True))
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    async def _all(self, statements: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        async with self._lock:
+            return await asyncio.to_thread(lambda: [self._run(*statement) for statement in statements])
+
+    def _run(self, sql: str, values: Sequence[object]) -> list[Row]:
+        cursor = self._connection.cursor()
+        cursor.execute(sql if self._sqlite else sql.replace("?", "%s"), tuple(values))
+        found = [tuple(row) for row in cursor.fetchall()]
+        cursor.close()
+        return found
