@@ -7,7 +7,7 @@ again. Hand-written SQL on the hot path is written once, with `?` for parameters
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +22,8 @@ from tortoise.exceptions import BaseORMException, IntegrityError, OperationalErr
 
 DEADLINE_SECONDS = 5.0
 TRIES = 4
+MOST_PARAMETERS = 30_000
+MOST_CHARACTERS = 2_000_000
 APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
 # deadlock, lock wait, gone away, lost, shutdown, killed, too many connections, read-only, can't connect
 RETRIED_MYSQL = {1213, 1205, 2006, 2013, 1053, 1927, 1040, 1290, 2003}
@@ -84,12 +86,25 @@ class Tx:
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Inserts `rows` by as few statements as the databases' limits allow."""
         one = f"({marks(len(columns))})"
-        at_once = max(1, 30_000 // len(columns))
-        for start in range(0, len(rows), at_once):
-            part = rows[start : start + at_once]
+        names = ",".join(f"`{column}`" for column in columns)
+        for part in _statements(rows, max(1, MOST_PARAMETERS // len(columns))):
             values = ",".join([one] * len(part))
-            names = ",".join(f"`{column}`" for column in columns)
             await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])
+
+
+def _statements(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
+    """`rows` in parts that fit into one statement each: MySQL takes 16 MB, and a character may be 4 bytes."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        length = sum(len(value) for value in row if isinstance(value, str | bytes))
+        if part and (len(part) == most or size + length > MOST_CHARACTERS):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += length
+    if part:
+        yield part
 
 
 class Database:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from storage.database import Tx, marks
+from storage.database import DatabaseDown, Tx, marks
 from storage.fields import from_millis, to_millis
 
 UNKNOWN_MESSAGE = "unknown_message"
@@ -74,6 +74,8 @@ async def store(tx: Tx, items: Sequence[NewItem]) -> int:
             rows.append(_row(item))
         elif holder != item.item_id:
             repeated[item.key] += 1
+    if any(known[item.key] == item.item_id for item in items):
+        return repeated.total()  # that earlier try has counted them too
     await tx.insert("item", COLUMNS, rows)
     for key, times in sorted(repeated.items()):
         await tx.execute("UPDATE item SET duplicates = duplicates + ? WHERE `key` = ?", [times, key])
@@ -214,8 +216,10 @@ async def retain(tx: Tx, now: datetime, most: int) -> int:
         totals[day, fate] += 1
         totals[day, "duplicates"] += duplicates
     if old:
-        await tx.execute(f"DELETE FROM item WHERE id IN ({marks(len(old))})", [row[0] for row in old])
-    for (day, fate), total in sorted(totals.items()):
+        deleted = await tx.execute(f"DELETE FROM item WHERE id IN ({marks(len(old))})", [row[0] for row in old])
+        if deleted != len(old):
+            raise DatabaseDown("another process is deleting the same items")  # and has counted them
+    for (day, fate), total in sorted((+totals).items()):  # MySQL reports a row to which nothing is added as unchanged
         key = f"{day}:{fate}"
         if not await tx.execute("UPDATE daily_total SET total = total + ? WHERE id = ?", [total, key]):
             await tx.insert("daily_total", ("id", "fate", "total"), [(key, fate, total)])
