@@ -123,7 +123,8 @@ async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
     """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
     clock, in the order in which it came."""
     rows = await tx.fetch(
-        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at FROM reply WHERE ticket_id = ?",
+        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at "
+        "FROM reply WHERE ticket_id = ?",
         [ticket_id],
     )
     in_order = sorted(rows, key=lambda row: (row[6] // 1000, row[0]))

@@ -1,0 +1,81 @@
+"""For those who watch over it: alive, ready, and what it counts, while its servers come and go."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from storage.lanes import BEAT_SECONDS
+from tests.api.rest_service import TICKET, Service, served
+from tests.servers import MariaDBServer, RedisServer
+
+
+async def test_alive_and_counting(light_service: Service) -> None:
+    assert await light_service.data("GET", "/healthz", role=None) == {"status": "alive"}
+    light_service.parts.metrics.webhook(200)
+    light_service.parts.metrics.items("done", 3)
+    light_service.parts.metrics.send("accepted")
+    page = await light_service.call("GET", "/metrics", role=None)
+    assert page.headers["Content-Type"].startswith("text/plain; version=")
+    for line in ('tick_webhooks_total{status="200"} 1.0', 'tick_items_total{fate="done"} 3.0',
+                 'tick_sends_total{outcome="accepted"} 1.0'):  # fmt: skip
+        assert line in page.text.splitlines()
+
+
+async def test_ready_with_a_worker(service: Service) -> None:
+    async with asyncio.timeout(10):
+        while (await service.call("GET", "/readyz", role=None)).status_code != 200:
+            await service.parts.lanes.beat()
+            await asyncio.sleep(BEAT_SECONDS)  # the rhythm of a worker
+    told = await service.data("GET", "/readyz", role=None)
+    assert told == {"database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
+
+
+async def test_not_ready_without_a_worker(light_service: Service) -> None:
+    answer = await light_service.refused(503, "GET", "/readyz", role=None)
+    assert {"field": "worker", "message": "none is alive"} in answer["errors"]
+
+
+async def test_missing_migrations(light_service: Service) -> None:
+    await light_service.parts.lanes.beat()
+    await light_service.execute("DELETE FROM tortoise_migrations")
+    answer = await light_service.refused(503, "GET", "/readyz", role=None)
+    assert answer["errors"][0]["field"] == "migrations"
+
+
+async def test_redis_gone(sqlite_url: str, at_hand: Callable[..., RedisServer]) -> None:
+    server = at_hand("redis", RedisServer)
+    server.start()
+    try:
+        async with served(sqlite_url, server.url) as service:
+            server.send(signal.SIGSTOP)
+            told = await service.data("GET", "/readyz", role=None)
+            assert (told["worker"], told["redis"]) == ("unknown", "it does not answer")
+            customer_id = await service.customer()
+            sent = await service.data("POST", "/api/whatsapp/send", {"phoneNumber": "+15550001234", "message": "Hi"})
+            assert sent["delivery"] == "queued"
+            server.stop(signal.SIGKILL)
+            ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": "+15550001234"}, status=201)
+            assert ticket["delivery"] == "queued"
+            assert [row["customer_id"] for row in await service.sent()] == [customer_id] * 2
+    finally:
+        server.close()
+
+
+async def test_database_gone(redis_url: str, at_hand: Callable[..., MariaDBServer]) -> None:
+    server = at_hand("mariadb", MariaDBServer)
+    server.start()
+    try:
+        async with served(server.url(server.new_database()), redis_url) as service:
+            await service.data("GET", "/api/tickets")
+            server.stop(signal.SIGKILL)
+            answer = await service.refused(503, "GET", "/readyz", role=None)
+            assert answer["errors"][0]["field"] == "database"
+            refused = await service.refused(503, "GET", "/api/tickets")
+            assert "mysql" not in str(refused).lower()
+            await service.refused(503, "POST", "/api/tickets", TICKET)
+            assert (await service.call("GET", "/healthz", role=None)).status_code == 200
+            server.start()
+            ticket = await service.data("POST", "/api/tickets", TICKET, status=201)
+            assert ticket["status"] == "new"
+    finally:
+        server.close()

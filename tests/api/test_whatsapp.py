@@ -1,0 +1,113 @@
+"""Writing to a customer over the REST API, and the status of the connection."""
+
+from datetime import timedelta
+
+import pytest
+
+from storage import journal
+from storage.database import Tx
+from storage.journal import NewItem
+from tests.api.rest_service import PHONE, Service
+
+GUIDE = {"phoneNumber": "+1234567890", "message": "Test message from Tick System"}
+
+
+async def test_the_guides_own_example(service: Service) -> None:
+    customer_id = await service.customer("+1234567890")
+    sent = await service.data("POST", "/api/whatsapp/send", GUIDE)
+    assert sent["delivery"] == "queued"
+    [row] = await service.sent()
+    assert str(row["id"]) == sent["id"]
+    assert (row["customer_id"], row["origin"], row["ticket_id"]) == (customer_id, "agent", None)
+    assert row["text"] == "Test message from Tick System"
+    [[action]] = await service.rows("SELECT action FROM audit WHERE action <> 'key.create'")
+    assert action == "message.send"
+
+
+@pytest.mark.parametrize("wrote_ago", ["never seen", None, timedelta(hours=24)])
+async def test_outside_of_the_window_nothing_is_queued(service: Service, wrote_ago: timedelta | str | None) -> None:
+    if not isinstance(wrote_ago, str):
+        await service.customer("+1234567890", wrote_ago=wrote_ago)
+    answer = await service.refused(409, "POST", "/api/whatsapp/send", GUIDE)
+    assert answer["message"] == "window_closed"
+    assert await service.sent() == []
+    assert await service.rows("SELECT id FROM audit WHERE action <> 'key.create'") in ([], ())
+
+
+async def test_long_message_is_split(light_service: Service) -> None:
+    await light_service.customer()
+    await light_service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "x" * 4097})
+    assert [len(row["text"]) for row in await light_service.sent()] == [4096, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"phoneNumber": "1234567890"}, "phoneNumber"),
+        ({"phoneNumber": "+999123456789"}, "phoneNumber"),
+        ({"phoneNumber": "US.13491208655302741918"}, "phoneNumber"),
+        ({"phoneNumber": None}, "phoneNumber"),
+        ({"message": "\u200b"}, "message"),
+        ({"message": {"body": "x"}}, "message"),
+        ({"message": "x" * 65_537}, "message"),
+        ({"to": "+15550001234"}, "to"),
+        ({"type": "template"}, "type"),
+    ],
+)
+async def test_message_that_is_not_valid(light_service: Service, change: dict[str, object], field: str) -> None:
+    await light_service.customer("+1234567890")
+    answer = await light_service.refused(422, "POST", "/api/whatsapp/send", GUIDE | change)
+    assert [problem["field"] for problem in answer["errors"]] == [field]
+    assert await light_service.sent() == []
+
+
+async def test_status(service: Service) -> None:
+    status = await service.data("GET", "/api/whatsapp/status", role=None, headers=bearer(service))
+    nothing = dict.fromkeys(("received", "done", "ignored", "dead", "pending", "duplicates"), 0)
+    assert status == {
+        "configured": True,
+        "connected": False,
+        "number": None,
+        "phone_number_id": "106540352242922",
+        "quality": None,
+        "last_webhook": None,
+        "last_error": None,
+        "journal": nothing,
+        "outbox": dict.fromkeys(("queued", "sending", "held", "unknown", "failed"), 0),
+    }
+    now = service.clock.now
+    items = [
+        NewItem(service.parts.ids.next(), f"k{number}", "message", 1, "", now, now, "{}", reason)
+        for number, reason in enumerate(("", "", "group"))
+    ]
+
+    async def store(tx: Tx) -> None:
+        await journal.store(tx, items)
+        await journal.store(tx, [NewItem(1, "k0", "message", 1, "", now, now, "{}", "")])
+        await journal.close(tx, [items[0].item_id], "done", now)
+
+    await service.parts.database.run(store)
+    await service.customer()
+    for _ in range(2):
+        await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "Hello"})
+    status = await service.data("GET", "/api/whatsapp/status")
+    assert status["journal"] == {"received": 3, "done": 1, "ignored": 1, "dead": 0, "pending": 1, "duplicates": 1}
+    assert status["outbox"] == {"queued": 2, "sending": 0, "held": 0, "unknown": 0, "failed": 0}
+    assert (status["connected"], status["last_webhook"]) == (True, "2026-03-01T12:00:00.250000Z")
+    first, second = await service.sent()
+    await service.execute(
+        "UPDATE outbox SET status = 'failed', reason = '190 The access token expired.', status_at = status_at + 1 "
+        "WHERE id = ?",
+        [first["id"]],
+    )
+    status = await service.data("GET", "/api/whatsapp/status")
+    assert status["connected"] is False
+    assert status["last_error"] == {"message": "190 The access token expired.", "at": "2026-03-01T12:00:00.251000Z"}
+    service.clock.forward(seconds=1)
+    await service.accept(second["id"], "wamid.1")
+    assert (await service.data("GET", "/api/whatsapp/status"))["connected"] is True
+
+
+def bearer(service: Service) -> dict[str, str]:
+    viewer = next(key for role, key in service.keys.items() if role == "viewer")
+    return {"Authorization": f"Bearer {viewer}"}
