@@ -1,8 +1,8 @@
 """The intake: what a signed webhook holds is durable when this returns, and nothing else has happened yet.
 
 Invariants: every item of a body is in the journal, each once, before the webhook is answered; whose it is was settled
-in the same transaction; a body that can't be read is an item too. Webhooks that arrive while a commit is under way
-share the next one. A lost ring costs a second (the sweep), never an item.
+in the same transaction, and what came before settles nothing again; a body that can't be read is an item too. Webhooks
+that arrive while a commit is under way share the next one. A lost ring costs a second (the sweep), never an item.
 """
 
 import asyncio
@@ -57,27 +57,45 @@ class Intake:
         made = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]
         empty = Place().to_json()
         rung: set[int] = set()
+        differing: set[int] = set()
 
         async def work(tx: Tx) -> int:
-            wanted = {alias for _, _, item in made for alias in _aliases_of(item)}
+            held = await journal.holders(tx, [item.key for _, _, item in made])
+            first = dict(held)
+            for item_id, _, item in made:
+                first.setdefault(item.key, (item_id, item.payload))
+            fresh = {item_id for item_id, _, item in made if first[item.key][0] == item_id}
+            wanted = {alias for item_id, _, item in made if item_id in fresh for alias in _aliases_of(item)}
             directory = await customers.read_directory(tx, wanted, self._clock(), empty)
-            new = [self._journalled(item_id, received_at, item, directory) for item_id, received_at, item in made]
+            new = [
+                self._journalled(item_id, received_at, item, directory if item_id in fresh else None)
+                for item_id, received_at, item in made
+            ]
             await customers.write_directory(tx, directory)
+            differing.clear()
+            differing.update(
+                first[item.key][0]
+                for _, _, item in made
+                if item.kind is Kind.MESSAGE and first[item.key][1] not in ("", item.payload)  # "": emptied by now
+            )
             rung.clear()
             rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
-            return await journal.store(tx, new)
+            return await journal.store(tx, new, held)
 
         duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)
         if duplicates:
             log.info("duplicates", count=duplicates)
+        for item_id in sorted(differing):
+            log.warning("came_again_changed", item_id=item_id, kept="what came first")
         for reason, count in Counter(item.ignored for _, _, item in made if item.ignored).items():
             log.info("ignored", reason=reason, count=count)
         self._ring(rung)
         return [None] * len(arrivals)
 
-    def _journalled(self, item_id: int, received_at: datetime, item: Item, directory: Directory) -> NewItem:
+    def _journalled(self, item_id: int, received_at: datetime, item: Item, directory: Directory | None) -> NewItem:
+        """Without a directory the item came before: it is only counted, and says nothing about who is who any more."""
         reason = item.ignored or ""
-        customer_id = None if reason else self._customer_of(item, directory)
+        customer_id = None if reason or directory is None else self._customer_of(item, directory)
         if customer_id is None and not reason:
             reason = Reason.NO_SENDER
         address = ""

@@ -56,16 +56,26 @@ class PendingItem:
     late: bool
 
 
-async def store(tx: Tx, items: Sequence[NewItem]) -> int:
-    """Inserts what is new and counts what is not; returns how many were duplicates.
+async def holders(tx: Tx, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """(item, payload) of those of these keys that are taken."""
+    found: dict[str, tuple[int, str]] = {}
+    for start in range(0, len(keys), 1000):
+        some = keys[start : start + 1000]
+        rows = await tx.fetch(f"SELECT `key`, id, payload FROM item WHERE `key` IN ({marks(len(some))})", some)
+        found |= {key: (item_id, payload) for key, item_id, payload in rows}
+    return found
+
+
+async def store(tx: Tx, items: Sequence[NewItem], held: Mapping[str, tuple[int, str]] | None = None) -> int:
+    """Inserts what is new and counts what is not; returns how many were duplicates. `held`: what `holders` says of the
+    items' keys in this transaction.
 
     Raises IntegrityError when another process took a key meanwhile: run the transaction again. An item that is found
     under its own id was stored by an earlier try whose commit had an unknown outcome; it is no duplicate.
     """
-    known: dict[str, int] = {}
-    for start in range(0, len(items), 1000):
-        keys = [item.key for item in items[start : start + 1000]]
-        known |= dict(await tx.fetch(f"SELECT `key`, id FROM item WHERE `key` IN ({marks(len(keys))})", keys))
+    if held is None:
+        held = await holders(tx, [item.key for item in items])
+    known = {key: item_id for key, (item_id, _) in held.items()}
     rows = []
     repeated: Tally[str] = Tally()
     for item in items:

@@ -11,10 +11,10 @@ import structlog
 
 from storage.database import DatabaseSettings
 from storage.migrate import migrate
-from tests.end_to_end.tick import Tick, running
+from tests.end_to_end.tick import Flow, Tick, running
 from tests.servers import MariaDBServer, RedisServer
 
-Stage = tuple[str, str]
+Stage = tuple[str, Flow]
 
 
 @pytest.fixture(scope="module", params=[("sqlite", "guided"), ("mariadb", "guided")], ids="-".join)

@@ -6,6 +6,7 @@ The clock stands shortly after a file's own timestamps, so what is expected is w
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.end_to_end.conftest import Stage
 from tests.end_to_end.tick import Tick
 
 HERE = Path(__file__).parent
-BODIES = sorted((HERE.parent / "payloads" / "webhooks").iterdir())
+BODIES = {path: path.read_bytes() for path in sorted((HERE.parent / "payloads" / "webhooks").iterdir())}
 
 
 STAGES = [("sqlite", "guided"), ("sqlite", "instant"), ("mariadb", "instant")]
@@ -25,12 +26,17 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return chosen
 
 
+def expected_of(path: Path) -> dict[str, Any]:
+    expected: dict[str, Any] = json.loads((HERE / "expected" / f"{path.stem}.json").read_text("utf-8"))
+    return expected
+
+
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.name)
 async def test_a_body_into_an_empty_journal(tick: Tick, stage: Stage, path: Path) -> None:
-    expected = json.loads((HERE / "expected" / f"{path.stem}.json").read_text("utf-8"))
+    expected = expected_of(path)
     tick.clock.set(datetime.fromisoformat(expected["at"]))
-    answered = await tick.post(path.read_bytes())
+    answered = await tick.post(BODIES[path])
     await tick.at_rest()
     outcome = {"status": answered.status} | await tick.outcome()
     for found, written in zip(outcome["items"], expected["items"], strict=True):

@@ -1,4 +1,4 @@
-"""Tick itself, in this process, as strangers meet it: the real application on a real port, with a clock that can be set.
+"""Tick itself, in this process, as strangers meet it: the real application on a real port, with a clock of ours.
 
 Invariant: whatever is asked of it goes over HTTP, and whatever is said of it was read from its database or arrived at
 the stand-in for the Graph API. Waiting is always for a condition, and never longer than a deadline.
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from pydantic import SecretStr
@@ -30,6 +30,7 @@ SECRET = "test-app-secret"
 VERIFY_TOKEN = "test-verify-token"
 WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
+Flow = Literal["guided", "instant"]
 ORPHANED = timedelta(seconds=16)  # after it, a status that nobody knows is given up
 
 
@@ -107,7 +108,7 @@ class Tick:
                 while not await condition():
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            pending = await self.tables.rows("SELECT id, kind, reason, attempts, error FROM item WHERE fate = 'pending'")
+            pending = await self.tables.rows("SELECT id, kind, attempts, error FROM item WHERE fate = 'pending'")
             raise AssertionError(f"never: {what}; pending: {pending[:5]}; outbox: {await self.outbox()}") from None
 
     async def settled(self) -> None:
@@ -153,7 +154,7 @@ class Tick:
             "SELECT id, status, issue_type, name, mobile, issue_title, description FROM ticket ORDER BY id"
         )
         numbers = {row[0]: at for at, row in enumerate(tickets, start=1)}
-        replies = await self.tables.rows("SELECT ticket_id, author, message, late FROM reply ORDER BY id")
+        replies = await self.tables.rows("SELECT ticket_id, author, message FROM reply ORDER BY id")
         outbox = await self.outbox()
         for row in outbox:
             for ticket_id, at in numbers.items():
@@ -163,7 +164,7 @@ class Tick:
             "items": counted(await self.items()),
             "customers": sorted(customers.values()),
             "tickets": [[*row[1:6], *_long(row[6])] for row in tickets],
-            "replies": counted([[numbers[row[0]], row[1], *_long(row[2]), *["late"] * bool(row[3])] for row in replies]),
+            "replies": counted([[numbers[row[0]], row[1], *_long(row[2])] for row in replies]),
             "outbox": counted(outbox),
         }
 
@@ -203,7 +204,7 @@ def _long(text: str) -> list[Any]:
 
 
 @asynccontextmanager
-async def running(database_url: str, redis_url: str, folder: Path, flow: str = "guided") -> AsyncIterator[Tick]:
+async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = "guided") -> AsyncIterator[Tick]:
     """Tick on a free port, with the worker in it, until the block ends. The database has to be migrated."""
     clock, graph, stop, ready = SettableClock(), Graph(), asyncio.Event(), asyncio.Event()
     await graph.start()
