@@ -45,6 +45,7 @@ class Worker:
         self._delivery = delivery
         self._clock = clock
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._delivering: set[int] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
@@ -71,7 +72,7 @@ class Worker:
             try:
                 claim = await self._lanes.claim(MOST_LANES - len(self._lanes.held))
                 if claim.lanes:
-                    await self._handle(claim.lanes)
+                    await self._handle_safely(claim.lanes)
                 elif len(self._lanes.held) >= MOST_LANES:
                     await asyncio.sleep(0.01)  # full: the deliveries under way give room
                 else:
@@ -80,6 +81,15 @@ class Worker:
             except RedisDown as error:
                 log.warning("redis_down", error=str(error))
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _handle_safely(self, claimed: Sequence[ClaimedLane]) -> None:
+        """Whatever goes wrong costs these lanes some time, and never the worker."""
+        try:
+            await self._handle(claimed)
+        except Exception:  # noqa: BLE001
+            log.exception("lanes_given_back", lanes=len(claimed))
+            left = [lane.customer_id for lane in claimed if lane.customer_id not in self._delivering]
+            await self._release(dict.fromkeys(left, 5 * AGAIN_SECONDS))
 
     async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
         """The lanes of a dead process run alone: one of their items may have been what killed it."""
@@ -124,6 +134,7 @@ class Worker:
                 await self._guarded([lane], self._count_failure(lane))
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
+            self._delivering.add(lane.customer_id)
             task = asyncio.create_task(self._deliver(lane))
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
@@ -137,6 +148,7 @@ class Worker:
         except Exception:
             log.exception("delivery_failed", customer_id=lane.customer_id)
         finally:
+            self._delivering.discard(lane.customer_id)
             await self._release({lane.customer_id: _again(lane, again)})
 
     async def _release(self, delays: dict[int, float | None] | dict[int, float]) -> None:
