@@ -7,6 +7,7 @@ own Tick is read or touched.
 import json
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from storage.bare import drop_database, durability, fresh_database
 from storage.database import DatabaseSettings
 
 POOL_SIZE = DatabaseSettings(url="").pool_size  # the bare loop gets as many connections as we have
+WIDTH = 140  # in a file, where nothing says how wide a line may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def show(wish: Wish, result: Result, console: Console) -> None:
 
 async def bench(wish: Wish, *, json_only: bool = False) -> int:
     """The command. 1 when anything went unanswered."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     result = await measure(wish, Console(stderr=True))
     if json_only:
         console.print_json(as_json(wish, result))

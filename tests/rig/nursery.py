@@ -8,6 +8,7 @@ An order is one JSON message with a descriptor, which becomes the worker's stand
 """
 
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -21,7 +22,8 @@ LONGEST_ORDER = 64 * 1024
 
 def main() -> None:
     for name in PRELOADED:
-        importlib.import_module(name)
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)
     control = socket.socket(fileno=0)
     control.send(b"ready")
     born: set[int] = set()
