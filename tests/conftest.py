@@ -6,13 +6,16 @@ is a failure.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from tests.servers import MariaDBServer, NotHere, RedisServer, program
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 Found = TypeVar("Found")
 
@@ -23,6 +26,7 @@ SUITES = {
     "mariadb": "MariaDB",
     "redis": "Redis server",
     "browser": "browser",
+    "curl": "curl",
     "compose": "docker-compose",
 }
 
@@ -129,6 +133,15 @@ def chromium(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[st
     found = at_hand("browser", lambda: program("chromium", "chromium-browser", "google-chrome"))
     ran("browser")
     return found
+
+
+@pytest.fixture
+async def browser(chromium: str) -> "AsyncIterator[Browser]":
+    """A browser without a window."""
+    from tests.phones import browsing  # playwright takes its time to import, and few tests want it
+
+    async with browsing(chromium) as opened:
+        yield opened
 
 
 @pytest.fixture

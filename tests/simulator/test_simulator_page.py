@@ -1,41 +1,11 @@
 """Two customers on the page of phones, in a real browser, against a service that echoes."""
 
-import struct
-import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
+from tests.phones import phone_of, tiny_png, write
 from tests.simulator.echo_service import running
-
-QUIET = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-
-
-@pytest.fixture
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        yield await playwright.chromium.launch(executable_path=chromium, args=QUIET)
-
-
-def phone_of(page: Page, name: str) -> Locator:
-    return page.get_by_role("region", name=f"Phone of {name}")
-
-
-async def write(phone: Locator, text: str) -> None:
-    field = phone.get_by_role("textbox", name="Type a message")
-    await field.fill(text)
-    await field.press("Enter")
-
-
-def tiny_png() -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0)
-    rows = zlib.compress(b"\x00" + b"\x20\x80\xf0" * 2 + b"\x00" + b"\xf0\x80\x20" * 2)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 async def test_two_customers_chat_at_once_and_find_all_of_it_again(tmp_path: Path, browser: Browser) -> None:
