@@ -30,6 +30,7 @@ from bot.ids import IdMaker
 from bot.intake import Intake
 from bot.marks import Marks
 from bot.metrics import Metrics
+from bot.poison import Poison
 from bot.rounds import Rounds
 from bot.settings import BotSettings
 from bot.turns import Turns
@@ -74,9 +75,10 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         redis, redis_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         ids = IdMaker(clock)
-        intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id)
+        metrics = Metrics()
+        intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
         numbers = TicketNumbers(database)
-        yield Parts(settings, clock, database, lanes, ids, numbers, intake, Metrics(), redis_line)
+        yield Parts(settings, clock, database, lanes, ids, numbers, intake, metrics, redis_line)
 
 
 async def serve(
@@ -151,10 +153,11 @@ async def _worker(parts: Parts) -> AsyncIterator[Worker]:
     async with open_http() as http:
         graph = GraphClient(graph_settings(settings), http)
         marks = Marks(parts.database, parts.lanes.owner, parts.clock, bot.phone_number_id)
-        delivery = Delivery(marks, graph, parts.lanes, parts.clock, bot.doubt_seconds)
+        delivery = Delivery(marks, graph, parts.lanes, parts.clock, bot.doubt_seconds, parts.metrics)
         turns = Turns(bot, parts.ids, parts.numbers)
-        rounds = Rounds(parts.database, turns, parts.numbers, parts.clock)
-        yield Worker(parts.database, parts.lanes, rounds, turns, delivery, parts.clock)
+        rounds = Rounds(parts.database, turns, parts.numbers, parts.clock, parts.metrics)
+        poison = Poison(parts.database, turns, parts.clock, parts.metrics)
+        yield Worker(parts.database, parts.lanes, rounds, poison, delivery, parts.clock)
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

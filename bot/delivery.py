@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.marks import Mark, Marks
+from bot.marks import Marks, Taken
+from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
 from bot.whatsapp.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
@@ -24,7 +25,7 @@ from bot.whatsapp.outgoing import Unsendable, build
 from bot.window import window_open
 from storage.database import DatabaseDown
 from storage.lanes import Lanes
-from storage.outbox import OutboxRow
+from storage.outbox import Move, OutboxRow
 from storage.redis_client import RedisDown
 
 WINDOW_CLOSED = "window_closed"
@@ -32,6 +33,8 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 MOST_TRIES = 6
 OWNER_CHECK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.2
+OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
 NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 log = structlog.get_logger(__name__)
 
@@ -46,11 +49,14 @@ class Rest:
 class Delivery:
     """Sends for one process."""
 
-    def __init__(self, marks: Marks, graph: GraphClient, lanes: Lanes, clock: Clock, doubt_seconds: float) -> None:
+    def __init__(
+        self, marks: Marks, graph: GraphClient, lanes: Lanes, clock: Clock, doubt_seconds: float, metrics: Metrics
+    ) -> None:
         self._marks = marks
         self._graph = graph
         self._lanes = lanes
         self._clock = clock
+        self._metrics = metrics
         self._doubt = timedelta(seconds=doubt_seconds)
 
     async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
@@ -88,32 +94,31 @@ class Delivery:
 
     async def _in_doubt(self, row: OutboxRow) -> Rest:
         due_at = (row.marked_at or self._clock()) + self._doubt
-        await self._marks.settle(Mark(row.outbox_id, "unknown", reason="the sender died", due_at=due_at))
+        await self._marks.settle(_from(row, "unknown", reason="the sender died", due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
 
     async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
         """The doubt has lasted long enough."""
         if row.origin == "agent":
-            await self._marks.settle(
-                Mark(row.outbox_id, "unknown", reason="in doubt: send it again by hand", due_at=NEVER)
-            )
+            await self._marks.settle(_from(row, "unknown", reason="in doubt: send it again by hand", due_at=NEVER))
             return None
         if row.resent:
-            await self._marks.settle(Mark(row.outbox_id, "failed", reason="in doubt twice"))
+            await self._marks.settle(_from(row, "failed", reason="in doubt twice"))
             return None
+        if not await self._marks.settle(_from(row, "queued", reason="in doubt", resent=1)):
+            return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
         log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-        await self._marks.settle(Mark(row.outbox_id, "queued", reason="in doubt", resent=1))
         return await self._send(place, replace(row, status="queued", resent=1))
 
     async def _send(self, place: Place, row: OutboxRow) -> Rest | None:
         if not window_open(place.last_inbound_at, self._clock()):
             status = "failed" if row.origin == "prompt" else "held"
-            await self._marks.settle(Mark(row.outbox_id, status, reason=WINDOW_CLOSED))
+            await self._marks.settle(_from(row, status, reason=WINDOW_CLOSED))
             return None
         try:
             body = build(json.loads(row.payload), to=place.address, opaque=str(row.outbox_id))
         except Unsendable as error:
-            await self._marks.settle(Mark(row.outbox_id, "failed", reason=str(error)))
+            await self._marks.settle(_from(row, "failed", reason=str(error)))
             return None
         began = time.monotonic()
         try:
@@ -121,24 +126,25 @@ class Delivery:
         except DatabaseDown:
             return Rest(1.0)
         if marked_at is None:
-            return Rest(0.2)  # somebody else has it, or a status has settled it: look at the lane again
+            return Rest(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
+        row = replace(row, status="sending", attempts=row.attempts + 1)
         if time.monotonic() - began > self._doubt.total_seconds() / 2:
-            await self._marks.settle(Mark(row.outbox_id, "queued", reason="marked too slowly to be sent safely"))
+            await self._marks.settle(_from(row, "queued", reason="marked too slowly to be sent safely"))
             return Rest(0.0)
         with phase("sending", 1):
             outcome = await self._graph.send(body)
         return await self._settle(row, marked_at, outcome)
 
     async def _settle(self, row: OutboxRow, marked_at: datetime, outcome: Outcome) -> Rest | None:
-        settle = self._marks.settle
+        self._metrics.send(OUTCOMES[type(outcome)])
         match outcome:
             case Accepted(wamid=wamid):
-                await settle(Mark(row.outbox_id, "accepted", wamid=wamid, marked_at=marked_at))
+                await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
                 return None
             case Unknown(reason=reason):
                 due_at = marked_at + self._doubt
                 log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
-                await settle(Mark(row.outbox_id, "unknown", reason=reason, due_at=due_at))
+                await self._marks.settle(_from(row, "unknown", reason=reason, due_at=due_at))
                 return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
             case NotSent(reason=reason):
                 return await self._later(row, reason, _backoff(row.attempts))
@@ -157,15 +163,19 @@ class Delivery:
                 log.error("channel_stopped", code=refused.code, reason=refused.reason)
                 return await self._later(row, reason, LONGEST_BACKOFF_SECONDS)
             case Action.TEMPLATE if row.origin != "prompt":
-                await self._marks.settle(Mark(row.outbox_id, "held", reason=WINDOW_CLOSED))
+                await self._marks.settle(_from(row, "held", reason=WINDOW_CLOSED))
             case _:
-                await self._marks.settle(Mark(row.outbox_id, "failed", reason=reason))
+                await self._marks.settle(_from(row, "failed", reason=reason))
         return None
 
     async def _later(self, row: OutboxRow, reason: str, seconds: float) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)
-        await self._marks.settle(Mark(row.outbox_id, "queued", reason=reason, due_at=due_at))
+        await self._marks.settle(_from(row, "queued", reason=reason, due_at=due_at))
         return Rest(seconds)
+
+
+def _from(row: OutboxRow, status: str, *, reason: str, due_at: datetime | None = None, resent: int = 0) -> Move:
+    return Move(row.outbox_id, row.status, row.attempts, status, reason, due_at, resent)
 
 
 def _backoff(attempts: int) -> float:

@@ -15,6 +15,7 @@ import structlog
 from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.ids import IdMaker
+from bot.metrics import Metrics
 from bot.phones import lookup_forms
 from bot.place import Place
 from bot.whatsapp.incoming import read_webhook
@@ -37,12 +38,15 @@ Arrival = tuple[datetime, Sequence[Item]]
 class Intake:
     """Takes webhook bodies, already authenticated."""
 
-    def __init__(self, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock, phone_number_id: str) -> None:
+    def __init__(
+        self, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock, phone_number_id: str, metrics: Metrics
+    ) -> None:
         self._database = database
         self._lanes = lanes
         self._ids = ids
         self._clock = clock
         self._phone_number_id = phone_number_id
+        self._metrics = metrics
         self._group: GroupCommit[Arrival, None] = GroupCommit(self._store, MOST_WEBHOOKS)
         self._rings: set[asyncio.Task[None]] = set()
 
@@ -89,6 +93,7 @@ class Intake:
             log.warning("came_again_changed", item_id=item_id, kept="what came first")
         for reason, count in Counter(item.ignored for _, _, item in made if item.ignored).items():
             log.info("ignored", reason=reason, count=count)
+            self._metrics.items("ignored", count)
         self._ring(rung)
         return [None] * len(arrivals)
 

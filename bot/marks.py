@@ -17,6 +17,7 @@ from bot.group import GroupCommit
 from bot.phases import phase
 from storage import journal, outbox
 from storage.database import Database, DatabaseDown, Tx
+from storage.outbox import Move
 
 LEARNED_LATE = timedelta(seconds=10)
 MOST_MARKS = 500
@@ -25,16 +26,22 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """`status`: where the row goes. `wamid`: with `accepted`. The rest: see `outbox.move`."""
+class Sending:
+    """A queued row, about to be sent by us."""
 
     outbox_id: int
-    status: str
-    wamid: str = ""
-    reason: str = ""
-    due_at: datetime | None = None
-    resent: int = 0
-    marked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Meta took the message, which we had marked as being sent at `marked_at`."""
+
+    outbox_id: int
+    wamid: str
+    marked_at: datetime
+
+
+Mark = Sending | Taken | Move
 
 
 class Marks:
@@ -49,37 +56,37 @@ class Marks:
 
     async def sending(self, outbox_id: int) -> datetime | None:
         """When the row was marked as being sent by us; None when somebody else has it. Raises DatabaseDown."""
-        return await self._group.submit(Mark(outbox_id, "sending"))
+        return await self._group.submit(Sending(outbox_id))
 
-    async def settle(self, mark: Mark) -> None:
-        """Writes what a send came to, however long that takes."""
+    async def settle(self, mark: Taken | Move) -> bool:
+        """Writes what a send came to, however long that takes; False when the row had moved on meanwhile."""
         while True:
             try:
-                await self._group.submit(mark)
-                return
+                return await self._group.submit(mark) is not None
             except DatabaseDown as error:
-                log.warning("mark_waits", outbox_id=mark.outbox_id, status=mark.status, error=str(error))
+                log.warning("mark_waits", outbox_id=mark.outbox_id, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self, marks: Sequence[Mark]) -> Sequence[datetime | None]:
         now = self._clock()
-        got: set[int] = set()
+        starting = sorted(mark.outbox_id for mark in marks if isinstance(mark, Sending))
+        taken = [mark for mark in marks if isinstance(mark, Taken)]
+        made: set[int] = set()
 
         async def work(tx: Tx) -> None:
-            got.clear()
-            if starting := sorted(mark.outbox_id for mark in marks if mark.status == "sending"):
-                got.update(await outbox.mark_sending(tx, starting, self._owner, now))
-            accepted = {mark.outbox_id: mark.wamid for mark in marks if mark.status == "accepted"}
-            if accepted:
-                await outbox.mark_accepted(tx, accepted, now)
+            made.clear()
+            if starting:
+                made.update(await outbox.mark_sending(tx, starting, self._owner, now))
+            if taken:
+                await outbox.mark_accepted(tx, {mark.outbox_id: mark.wamid for mark in taken}, now)
+                made.update(mark.outbox_id for mark in taken)
             for mark in marks:
-                if mark.status not in ("sending", "accepted"):
-                    await outbox.move(
-                        tx, mark.outbox_id, mark.status, now, reason=mark.reason, due_at=mark.due_at, resent=mark.resent
-                    )
-                elif mark.wamid and mark.marked_at and now - mark.marked_at > LEARNED_LATE:
+                if isinstance(mark, Move) and await outbox.move(tx, mark, now):
+                    made.add(mark.outbox_id)
+            for mark in taken:
+                if now - mark.marked_at > LEARNED_LATE:
                     await journal.revive_statuses(tx, self._phone_number_id, mark.wamid)
 
         with phase("marking", len(marks)):
             await self._database.run(work)
-        return [now if mark.outbox_id in got else None for mark in marks]
+        return [now if mark.outbox_id in made else None for mark in marks]

@@ -14,6 +14,7 @@ import structlog
 
 from bot import statuses
 from bot.clock import Clock
+from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
 from bot.turns import Failure, LaneTurns, Turns
@@ -69,11 +70,14 @@ class _Loaded:
 class Rounds:
     """Plays rounds against one database."""
 
-    def __init__(self, database: Database, turns: Turns, numbers: TicketNumbers, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, turns: Turns, numbers: TicketNumbers, clock: Clock, metrics: Metrics
+    ) -> None:
         self._database = database
         self._turns = turns
         self._numbers = numbers
         self._clock = clock
+        self._metrics = metrics
 
     async def play(self, lanes: Sequence[ClaimedLane]) -> list[Played]:
         """Everything that waits in `lanes`. When it raises, nothing was changed."""
@@ -136,6 +140,7 @@ class Rounds:
             try:
                 with phase("transaction", len(plan.lanes)):
                     await self._database.run(plan.write)
+                self._count(plan)
                 break
             except _Dropped as gone:
                 lost = gone.customer_ids or await self._moved(plan)
@@ -144,6 +149,10 @@ class Rounds:
                     plan.lanes.pop(customer_id, None)
                 dropped |= lost
         return dropped
+
+    def _count(self, plan: "_Plan") -> None:
+        self._metrics.items("done", sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done))
+        self._metrics.items("ignored", sum(map(len, plan.matched.ignored.values())))
 
     async def _moved(self, plan: "_Plan") -> set[int]:
         async with self._database.reading() as tx:
@@ -161,7 +170,7 @@ class Rounds:
             rows = [row for row in rows if row.status != "held"]
             failure = lane.failure if lane else None
             return Played(customer_id, place, version, rows, again, failure=failure)
-        stale = set(plan.stale(customer_id))
+        stale = {row.outbox_id for row in plan.stale(customer_id)}
         rows = [_heard(row, plan.now) if lane.heard else row for row in rows if row.outbox_id not in stale]
         rows = [row for row in rows if row.status != "held"] + lane.rows
         return Played(
@@ -209,11 +218,13 @@ class _Plan:
         await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
         await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
         await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
-        stale = [row_id for lane in lanes for row_id in self.stale(lane.customer_id)]
-        for row_id in stale:
-            await outbox.move(tx, row_id, "failed", self.now, reason="superseded")
+        stale = [row for lane in lanes for row in self.stale(lane.customer_id)]
+        for row in stale:
+            step = outbox.Move(row.outbox_id, "held", row.attempts, "failed", reason="superseded")
+            await outbox.move(tx, step, self.now)
         held = [row.outbox_id for lane in lanes if lane.heard for row in self._held(lane.customer_id)]
-        if fresh := [row_id for row_id in held if row_id not in stale]:
+        overtaken = {row.outbox_id for row in stale}
+        if fresh := [row_id for row_id in held if row_id not in overtaken]:
             await outbox.release_held(tx, fresh, self.now)
         await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
 
@@ -231,14 +242,14 @@ class _Plan:
     def _held(self, customer_id: int) -> list[OutboxRow]:
         return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]
 
-    def stale(self, customer_id: int) -> list[int]:
+    def stale(self, customer_id: int) -> list[OutboxRow]:
         """Held notices that a later one about the same ticket has overtaken: only what is still true goes out."""
         lane = self.lanes.get(customer_id)
         if lane is None or not lane.heard:
             return []
         notices = [row for row in self._held(customer_id) if row.origin == "notice" and row.ticket_id is not None]
         last = {row.ticket_id: row.outbox_id for row in notices}
-        return [row.outbox_id for row in notices if last[row.ticket_id] != row.outbox_id]
+        return [row for row in notices if last[row.ticket_id] != row.outbox_id]
 
 
 def _heard(row: OutboxRow, now: datetime) -> OutboxRow:

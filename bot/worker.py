@@ -7,17 +7,17 @@ fails, or whose process dies in its round, counts one attempt, and after five it
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from bot.clock import Clock
 from bot.delivery import Delivery
+from bot.poison import Poison
 from bot.rounds import Played, Rounds
-from bot.turns import Turns
-from storage import conversations, journal, outbox
-from storage.database import Database, DatabaseDown, Tx
-from storage.journal import MOST_ATTEMPTS
+from storage import journal, outbox
+from storage.database import Database, DatabaseDown
 from storage.lanes import BEAT_SECONDS, ClaimedLane, Lanes
 from storage.redis_client import RedisDown
 
@@ -28,6 +28,7 @@ RETAIN_SECONDS = 3600.0
 MOST_RETAINED = 500
 MOST_BATCHES = 1000
 AGAIN_SECONDS = 1.0
+FAILED_SECONDS = 0.1
 GRACE_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
@@ -36,12 +37,12 @@ class Worker:
     """One process's share of the work."""
 
     def __init__(
-        self, database: Database, lanes: Lanes, rounds: Rounds, turns: Turns, delivery: Delivery, clock: Clock
+        self, database: Database, lanes: Lanes, rounds: Rounds, poison: Poison, delivery: Delivery, clock: Clock
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._rounds = rounds
-        self._turns = turns
+        self._poison = poison
         self._delivery = delivery
         self._clock = clock
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -86,37 +87,36 @@ class Worker:
         """Whatever goes wrong costs these lanes some time, and never the worker."""
         try:
             await self._handle(claimed)
-        except Exception:  # noqa: BLE001
-            log.exception("lanes_given_back", lanes=len(claimed))
-            left = [lane.customer_id for lane in claimed if lane.customer_id not in self._delivering]
-            await self._release(dict.fromkeys(left, 5 * AGAIN_SECONDS))
-
-    async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
-        """The lanes of a dead process run alone: one of their items may have been what killed it."""
-        orphans = [lane for lane in claimed if lane.orphan_phase == "round"]
-        usual = [lane for lane in claimed if lane.orphan_phase != "round"]
-        if usual:
-            await self._round(usual)
-        for lane in orphans:
-            if await self._guarded([lane], self._count_death(lane.customer_id)):
-                await self._round([lane])
-
-    async def _round(self, lanes: Sequence[ClaimedLane]) -> None:
-        try:
-            played = await self._rounds.play(lanes)
         except DatabaseDown as error:
             log.warning("database_down", error=str(error))
-            await self._release({lane.customer_id: AGAIN_SECONDS for lane in lanes})
-        except Exception as error:
-            log.exception("round_failed", lanes=len(lanes))
-            if len(lanes) == 1:
-                await self._release({lanes[0].customer_id: 5 * AGAIN_SECONDS})
-                return
-            for lane in lanes:
-                await self._round([lane])
-            log.info("round_split", error=str(error))
-        else:
-            await self._after(played)
+            await self._give_back(claimed, AGAIN_SECONDS)
+        except Exception:
+            log.exception("round_failed", lanes=len(claimed))
+            await self._give_back(claimed, 5 * AGAIN_SECONDS)
+
+    async def _give_back(self, claimed: Sequence[ClaimedLane], seconds: float) -> None:
+        left = [lane.customer_id for lane in claimed if lane.customer_id not in self._delivering]
+        await self._release(dict.fromkeys(left, seconds))
+
+    async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
+        """What killed a process may be among the lanes it left: those that were there at more than one death run alone.
+        One that fails in SQL is found in the same way."""
+        orphans = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
+        alone = await self._poison.died(orphans) if orphans else set()
+        together = [lane for lane in claimed if lane.customer_id not in alone]
+        rounds = [together] if together else []
+        for lanes in [*rounds, *([lane] for lane in claimed if lane.customer_id in alone)]:
+            try:
+                await self._after(await self._rounds.play(lanes))
+            except DatabaseDown:
+                raise
+            except Exception:
+                if len(lanes) == 1:
+                    raise
+                log.exception("round_split", lanes=len(lanes))
+                for lane in lanes:
+                    if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
+                        await self._handle_safely([replace(lane, orphan_phase="")])
 
     async def _after(self, played: Sequence[Played]) -> None:
         copies = [(lane.customer_id, lane.version, lane.place.to_json()) for lane in played if lane.moved]
@@ -131,7 +131,8 @@ class Worker:
             log.warning("redis_down", error=str(error))
         for lane in played:
             if lane.failure is not None:
-                await self._guarded([lane], self._count_failure(lane))
+                await self._poison.failed(lane.customer_id, lane.failure)
+                lane.again_seconds = FAILED_SECONDS
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             self._delivering.add(lane.customer_id)
@@ -156,45 +157,6 @@ class Worker:
             await self._lanes.release(delays)
         except RedisDown as error:
             log.warning("redis_down", error=str(error))  # the next beat gives them back
-
-    async def _guarded(self, lanes: Sequence[ClaimedLane | Played], work: Awaitable[None]) -> bool:
-        try:
-            await work
-        except DatabaseDown as error:
-            log.warning("database_down", error=str(error))
-            await self._release({lane.customer_id: AGAIN_SECONDS for lane in lanes})
-            return False
-        return True
-
-    async def _count_failure(self, lane: Played) -> None:
-        assert lane.failure is not None
-        item, error = lane.failure.item, lane.failure.error
-        attempts = await self._database.run(lambda tx: journal.count_attempt(tx, item.item_id, error))
-        if attempts >= MOST_ATTEMPTS:
-            await self._bury(lane.customer_id, item.item_id)
-        lane.again_seconds = 0.1
-
-    async def _count_death(self, customer_id: int) -> None:
-        async with self._database.reading() as tx:
-            waiting = sorted(await journal.waiting(tx, [customer_id]), key=lambda row: row[1:])
-        if not waiting:
-            return
-        item_id = waiting[0][2]
-        error = "the process died while it had this item in a round"
-        if await self._database.run(lambda tx: journal.count_attempt(tx, item_id, error)) >= MOST_ATTEMPTS:
-            await self._bury(customer_id, item_id)
-
-    async def _bury(self, customer_id: int, item_id: int) -> None:
-        """The item is dead: somebody is told, the customer gets a line, and the lane goes on."""
-        log.error("item_dead", item_id=item_id, remedy=f"tick journal show {item_id}")
-        now = self._clock()
-
-        async def work(tx: Tx) -> None:
-            version, _ = await conversations.raise_version(tx, customer_id)
-            if await journal.close(tx, [item_id], "dead", now):
-                await outbox.insert(tx, [self._turns.sorry(customer_id, version - 1, item_id, now)])
-
-        await self._database.run(work)
 
     async def _beat(self) -> None:
         async def beat() -> None:

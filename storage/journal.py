@@ -159,13 +159,14 @@ async def mark_late(tx: Tx, item_ids: Sequence[int]) -> None:
         await tx.execute(f"UPDATE item SET late = ? WHERE id IN ({marks(len(item_ids))})", [True, *item_ids])
 
 
-async def count_attempt(tx: Tx, item_id: int, error: str) -> int:
-    """One more failed attempt of a pending item; returns how many there were."""
+async def count_attempts(tx: Tx, item_ids: Sequence[int], error: str) -> dict[int, int]:
+    """One more failed attempt of each pending item; returns how many each has had."""
+    chosen = marks(len(item_ids))
     await tx.execute(
-        "UPDATE item SET attempts = attempts + 1, error = ? WHERE id = ? AND fate = 'pending'", [error[:4000], item_id]
+        f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({chosen}) AND fate = 'pending'",
+        [error[:4000], *item_ids],
     )
-    rows = await tx.fetch("SELECT attempts FROM item WHERE id = ?", [item_id])
-    return int(rows[0][0]) if rows else 0
+    return dict(await tx.fetch(f"SELECT id, attempts FROM item WHERE id IN ({chosen})", item_ids))
 
 
 async def replay(tx: Tx, item_id: int) -> bool:

@@ -17,8 +17,8 @@
 
 local DUE, OWNER, AGAIN, ORPHAN = 'tick:due', 'tick:owner', 'tick:again', 'tick:orphan'
 local OWNERS, WAKE, PULSE = 'tick:owners', 'tick:wake', 'tick:pulse'
-local ALIVE_MS = 1500
--- Beats come each half second. When nobody's came for GAP_MS, Redis itself was away, and who is silent is given SETTLE_MS
+local ALIVE_MS = 1200
+-- Beats come each 400 ms. When nobody's came for GAP_MS, Redis itself was away, and who is silent is given SETTLE_MS
 -- to speak up before it counts as dead.
 local GAP_MS, SETTLE_MS = 1000, 1000
 -- A lane due within this time wakes a worker at once: it then knows how long to wait.

@@ -23,7 +23,7 @@ from .redis_client import redis_errors
 T = TypeVar("T")
 Phase = Literal["", "round", "delivery"]
 
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 0.4
 WAIT_SECONDS = 1.0
 CHUNK = 1000
 

@@ -114,7 +114,7 @@ class Ticket(Model):
     issue_title = fields.CharField(max_length=200, null=True)
     attachment_name = fields.CharField(max_length=255, null=True)
     attachment_type = fields.CharField(max_length=100, null=True)
-    status = AsciiField(max_length=12, db_index=True)
+    status = AsciiField(max_length=12)
     whatsapp_enabled = fields.BooleanField(default=True)
     whatsapp_notifications = fields.BooleanField(default=True)
     created_at = InstantField()
@@ -122,6 +122,7 @@ class Ticket(Model):
 
     class Meta:
         table = "ticket"
+        indexes = (Index(fields=("created_at",)), Index(fields=("status", "created_at")))
 
 
 class Reply(Model):

@@ -17,7 +17,7 @@ from storage.fields import from_millis, to_millis
 MOVES: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"sending", "unknown", "held"}),
     "sending": frozenset({"queued"}),
-    "unknown": frozenset({"sending"}),
+    "unknown": frozenset({"sending", "unknown"}),  # the second: from waiting for a status to waiting for a person
     "held": frozenset({"queued", "sending"}),  # and out of it again when the customer writes
     "accepted": frozenset({"sending", "unknown"}),
     "sent": frozenset({"queued", "sending", "unknown", "held", "accepted"}),
@@ -128,23 +128,38 @@ async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None
     )
 
 
-async def move(
-    tx: Tx,
-    outbox_id: int,
-    status: str,
-    at: datetime,
-    *,
-    reason: str = "",
-    due_at: datetime | None = None,
-    resent: int = 0,
-) -> bool:
-    """One row's move by the table, with its reason; False when the row is past it."""
-    sources = sorted(MOVES[status])
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row's move, from the state in which it was seen: `source` and `attempts`, which rise with each sending, so a
+    state is never mistaken for an earlier one of the same name."""
+
+    outbox_id: int
+    source: str
+    attempts: int
+    status: str
+    reason: str = ""
+    due_at: datetime | None = None
+    resent: int = 0
+
+
+async def move(tx: Tx, step: Move, at: datetime) -> bool:
+    """Makes the move; False when the row is no longer where it was seen."""
+    if step.source not in MOVES[step.status]:
+        raise ValueError(f"a row never goes from {step.source} to {step.status}")
     return bool(
         await tx.execute(
             "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, resent = resent + ? "
-            f"WHERE id = ? AND status IN ({marks(len(sources))})",
-            [status, reason[:300], to_millis(at), to_millis(due_at or at), resent, outbox_id, *sources],
+            "WHERE id = ? AND status = ? AND attempts = ?",
+            [
+                step.status,
+                step.reason[:300],
+                to_millis(at),
+                to_millis(step.due_at or at),
+                step.resent,
+                step.outbox_id,
+                step.source,
+                step.attempts,
+            ],
         )
     )
 

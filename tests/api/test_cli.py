@@ -20,7 +20,7 @@ from api.credentials import Role, key_digest, password_matches
 from api.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
 from storage.fields import to_millis
-from storage.journal import NewItem, count_attempt, store
+from storage.journal import NewItem, count_attempts, store
 from storage.models import Agent, ApiKey, Audit
 
 ROOT = Path(__file__).parents[2]
@@ -237,7 +237,7 @@ async def dead_item(item_id: int) -> None:
                 )
             ],
         )
-        await count_attempt(tx, item_id, "ValueError: \x1b[31m too red")
+        await count_attempts(tx, [item_id], "ValueError: \x1b[31m too red")
         await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
 
 

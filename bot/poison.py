@@ -1,0 +1,67 @@
+"""Items that can't be handled: how often they were tried, and their end.
+
+Invariants: only an exception from the item's own turn, or the death of the process that had it in a round, counts as an
+attempt; errors of SQL, Redis or the Graph API never do. After MOST_ATTEMPTS the item is dead, somebody is told, the
+customer gets a polite line, and the lane goes on. `tick journal replay` gives it another life.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from bot.clock import Clock
+from bot.metrics import Metrics
+from bot.turns import Failure, Turns
+from storage import conversations, journal, outbox
+from storage.database import Database, Tx
+from storage.journal import MOST_ATTEMPTS
+
+DIED = "the process died while it had this item in a round"
+log = structlog.get_logger(__name__)
+
+
+class Poison:
+    """Counts attempts, each in a transaction of its own."""
+
+    def __init__(self, database: Database, turns: Turns, clock: Clock, metrics: Metrics) -> None:
+        self._database = database
+        self._turns = turns
+        self._clock = clock
+        self._metrics = metrics
+
+    async def failed(self, customer_id: int, failure: Failure) -> None:
+        """The item's own turn raised."""
+        await self._count({failure.item.item_id: customer_id}, failure.error)
+
+    async def died(self, customer_ids: Sequence[int]) -> set[int]:
+        """A process died with these lanes in a round: the first item of each may be why. Returns the lanes where that
+        is not the first time: they run alone."""
+        async with self._database.reading() as tx:
+            waiting = await journal.waiting(tx, customer_ids)
+        first: dict[int, int] = {}
+        for customer_id, _, item_id in sorted(waiting, key=lambda row: row[1:]):
+            first.setdefault(customer_id, item_id)
+        customers = {item_id: customer_id for customer_id, item_id in first.items()}
+        attempts = await self._count(customers, DIED) if customers else {}
+        return {customers[item_id] for item_id, count in attempts.items() if count > 1}
+
+    async def _count(self, customers: dict[int, int], error: str) -> dict[int, int]:
+        attempts = await self._database.run(lambda tx: journal.count_attempts(tx, sorted(customers), error))
+        for item_id, count in attempts.items():
+            if count >= MOST_ATTEMPTS:
+                await self._bury(customers[item_id], item_id)
+        return attempts
+
+    async def _bury(self, customer_id: int, item_id: int) -> None:
+        log.error("item_dead", item_id=item_id, remedy=f"tick journal show {item_id}")
+        now = self._clock()
+
+        async def work(tx: Tx) -> bool:
+            version, _ = await conversations.raise_version(tx, customer_id)
+            died = await journal.close(tx, [item_id], "dead", now)
+            if died:
+                await outbox.insert(tx, [self._turns.sorry(customer_id, version, item_id, now)])
+            return bool(died)
+
+        if await self._database.run(work):
+            self._metrics.items("dead")
