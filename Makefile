@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 PYTEST_FLAGS ?=
 
-.PHONY: setup run test check lock clean
+.PHONY: setup run test check lock screenshot clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -36,6 +36,9 @@ check: setup
 
 lock:  ## constraints.txt after a change of the dependencies in pyproject.toml; needs uv
 	@.ci/lock
+
+screenshot: setup  ## docs/simulator.png anew, after a change of the simulator's page; needs chromium
+	@$(BIN)/python -m tests.screenshot
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
