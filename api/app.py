@@ -16,6 +16,8 @@ import structlog
 from quart import Quart
 
 from api.demo import let_in, welcome
+from api.desk.desk import add_desk
+from api.desk.sessions import Sessions
 from api.parts import Account, ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, serve_http
@@ -133,15 +135,15 @@ def make_app(parts: Parts) -> Quart:
     limit_requests(app)
     settings = parts.settings
     account = Account(settings.whatsapp_phone_number_id)
-    add_api(
-        app,
-        ApiParts(
-            parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock, account, parts.metrics, parts.redis_line
-        ),
+    shared = ApiParts(
+        parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock, account, parts.metrics, parts.redis_line
     )
+    app_secret = settings.whatsapp_app_secret.get_secret_value()
+    sessions = Sessions(parts.database, parts.clock, app_secret, settings.public_url)
+    add_api(app, shared, sessions)
+    add_desk(app, shared, sessions, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
-    app_secrets = [settings.whatsapp_app_secret.get_secret_value()]
-    door = WebhookDoor(app.asgi_app, parts.intake, app_secrets, parts.metrics.webhook)
+    door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook)
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 

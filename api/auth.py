@@ -2,14 +2,15 @@
 
 Invariants: every route says what it needs, and one that doesn't can't be registered; PERMISSIONS is the one table of
 which role may do what; a request without a good key gets the same answer whatever was wrong with it; a key that was
-revoked is no good after CACHE_SECONDS at the latest. A key in a query string ends up in logs, so it is refused.
+revoked is no good after CACHE_SECONDS at the latest. A key in a query string ends up in logs, so it is refused. Who is
+signed in at the desk needs no key; a change by such a session must come from the desk's own pages and say its token.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from quart import Blueprint, Quart, Response, g, request
 
@@ -23,6 +24,8 @@ from storage.keys import StoredKey
 CACHE_SECONDS = 5.0
 MOST_CACHED = 1000
 LONGEST_KEY = 200
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -53,6 +56,16 @@ class Principal:
 
     actor: str
     role: Role
+
+
+class Sessions(Protocol):
+    """Those who are signed in at the desk."""
+
+    async def principal(self) -> Principal | None:
+        """Whose session this request belongs to."""
+
+    def genuine(self, token: str) -> bool:
+        """Whether the request was meant by the one whose session it is."""
 
 
 def needs(permission: Permission) -> Callable[[View], View]:
@@ -127,7 +140,7 @@ class KeyRing:
         return found
 
 
-def guard(app: Quart, ring: KeyRing, own_doors: Collection[str]) -> None:
+def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessions | None = None) -> None:
     """Lets callers in by what their routes need. `own_doors`: the blueprints that check their callers themselves."""
 
     def needed() -> Permission | None:
@@ -141,12 +154,19 @@ def guard(app: Quart, ring: KeyRing, own_doors: Collection[str]) -> None:
         permission = needed()
         if permission is None:
             return None
-        principal = await _principal(ring)
+        session = sessions if "Authorization" not in request.headers else None
+        if _key_in_query():
+            principal = None
+        else:
+            principal = await (session.principal() if session is not None else _key_holder(ring))
         if principal is None:
             response = refusal(401)
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         if permission not in PERMISSIONS[principal.role]:
+            return refusal(403)
+        token = request.headers.get(CSRF_HEADER, "")
+        if session is not None and request.method not in SAFE_METHODS and not session.genuine(token):
             return refusal(403)
         if request.method in ("POST", "PUT", "PATCH") and not request.is_json:
             return refusal(415)
@@ -166,11 +186,12 @@ def caller() -> Principal:
     return principal
 
 
-async def _principal(ring: KeyRing) -> Principal | None:
-    if (
-        any(KEY_PREFIX in value for value in request.args.values())
-        or len(request.headers.getlist("Authorization")) != 1
-    ):
+def _key_in_query() -> bool:
+    return any(KEY_PREFIX in value for value in request.args.values())
+
+
+async def _key_holder(ring: KeyRing) -> Principal | None:
+    if len(request.headers.getlist("Authorization")) != 1:
         return None
     scheme, _, key = request.headers["Authorization"].partition(" ")
     if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX) or len(key) > LONGEST_KEY:

@@ -52,3 +52,11 @@ def password_matches(stored: str, password: str) -> bool:
         return PasswordHasher().verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def renewed_hash(stored: str, password: str) -> str | None:
+    """A new hash of the password that was just right, where `stored` was made at costs that are no longer ours."""
+    from argon2 import PasswordHasher
+
+    hasher = PasswordHasher()
+    return hasher.hash(password) if hasher.check_needs_rehash(stored) else None

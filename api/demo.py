@@ -34,11 +34,12 @@ def welcome(port: int, made: DemoSecrets, folder: Path) -> None:
 Tick is running, with a stand-in for WhatsApp. Everything stays on this machine, in {folder}.
 
   Chat as a customer   {here}/simulator
+  Answer as an agent   {here}/desk
+  Sign in with         {EMAIL}  {made.password}
   Agents' API          {here}/api/tickets
   API key              {made.api_key}
-  Sign-in (desk)       {EMAIL}  {made.password}
 
-Try it: say "Hi" in the chat until you have a ticket number, then
+Try it: say "Hi" in the chat until you have a ticket number, then answer it at the desk, or here:
 
   curl -s {here}/api/tickets {key}
   curl -s -X PUT {here}/api/tickets/1/status {key} {json} -d '{{"status": "in_progress"}}'

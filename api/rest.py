@@ -13,7 +13,7 @@ from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import IntegerConverter, Rule
 
 from api.answers import Problem, answer_errors, refusal
-from api.auth import GuardedBlueprint, KeyRing, Permission, guard, needs
+from api.auth import GuardedBlueprint, KeyRing, Permission, Sessions, guard, needs
 from api.health import make_health
 from api.parts import ApiParts
 from api.replies import make_replies
@@ -21,7 +21,7 @@ from api.tickets import make_tickets
 from api.whatsapp import make_whatsapp
 from bot.desk import AgentDesk, IllegalMove, NoTicket, WindowClosed
 
-OWN_DOORS = frozenset({"webhook", "simulator"})
+OWN_DOORS = frozenset({"webhook", "simulator", "desk"})
 
 
 class TicketNumber(IntegerConverter):
@@ -31,7 +31,7 @@ class TicketNumber(IntegerConverter):
 
 
 class GuardedRoutes(OpenAPIProvider):
-    """Describes what the guard keeps: not the simulator, nor the door that Meta alone uses."""
+    """Describes what the guard keeps: not the simulator, the desk's pages, nor the door that Meta alone uses."""
 
     def generate_rules(self) -> Iterable[Rule]:
         for rule in super().generate_rules():
@@ -39,9 +39,9 @@ class GuardedRoutes(OpenAPIProvider):
                 yield rule
 
 
-def add_api(app: Quart, parts: ApiParts) -> None:
-    """Adds the API, its answers to errors and its guard. Before any other blueprint, or after: the routes are checked
-    when the application starts."""
+def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> None:
+    """Adds the API, its answers to errors and its guard, which lets `sessions` in too. Before any other blueprint, or
+    after: the routes are checked when the application starts."""
     app.url_map.converters["ticket"] = TicketNumber
     schema = QuartSchema(
         openapi_path=None,
@@ -53,7 +53,7 @@ def add_api(app: Quart, parts: ApiParts) -> None:
     )
     schema.init_app(app)
     answer_errors(app)
-    guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS)
+    guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS, sessions)
     app.register_error_handler(NoTicket, _no_ticket)
     app.register_error_handler(IllegalMove, _illegal_move)
     app.register_error_handler(WindowClosed, _window_closed)

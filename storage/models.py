@@ -190,6 +190,17 @@ class Agent(Model):
         table = "agent"
 
 
+class DeskSession(Model):
+    """A sign-in at the desk, from the password to the sign-out. What is stored lets nobody in."""
+
+    digest = AsciiField(max_length=64, primary_key=True)
+    agent_id = fields.BigIntField(db_index=True)
+    expires_at = InstantField()
+
+    class Meta:
+        table = "desk_session"
+
+
 class Counter(Model):
     """Numbers that people read and type: a process reserves them in blocks."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Tx, marks
+from storage.database import Row, Tx, marks
 from storage.fields import from_millis, to_millis
 
 STATUSES = ("new", "in_progress", "waiting", "resolved", "closed")
@@ -55,7 +55,8 @@ class StoredTicket:
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """Something said on a ticket. `outbox_id`: the first of the rows that carry it to the customer."""
+    """Something said on a ticket. `outbox_id`: the first of the rows that carry it to the customer; `late`: a straggler
+    that was put in its place."""
 
     reply_id: int
     ticket_id: int
@@ -64,6 +65,8 @@ class StoredReply:
     wamid: str | None
     outbox_id: int | None
     written_at: datetime
+    author_name: str = ""
+    late: bool = False
 
 
 async def insert(tx: Tx, ticket: StoredTicket) -> None:
@@ -123,12 +126,12 @@ async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
     """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
     clock, in the order in which it came."""
     rows = await tx.fetch(
-        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at "
+        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at, author_name, late "
         "FROM reply WHERE ticket_id = ?",
         [ticket_id],
     )
     in_order = sorted(rows, key=lambda row: (row[6] // 1000, row[0]))
-    return [StoredReply(*row[:6], *map(from_millis, row[6:])) for row in in_order]
+    return [_reply(row) for row in in_order]
 
 
 async def carriers(tx: Tx, customer_id: int, ticket_id: int) -> Mapping[int, tuple[str, str | None]]:
@@ -149,3 +152,8 @@ async def carriers(tx: Tx, customer_id: int, ticket_id: int) -> Mapping[int, tup
 
 def _ticket(row: Sequence[object]) -> StoredTicket:
     return StoredTicket(*row[:12], *map(bool, row[12:14]), *map(from_millis, row[14:]))  # type: ignore[arg-type]
+
+
+def _reply(row: Row) -> StoredReply:
+    *same, written_at, author_name, late = row
+    return StoredReply(*(*same, from_millis(written_at), author_name, bool(late)))

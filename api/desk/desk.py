@@ -1,0 +1,48 @@
+"""The desk, put together and added to an application."""
+
+from collections.abc import Sequence
+
+from quart import Quart, Response
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.auth import GuardedBlueprint, open_to_all
+from api.desk.door import keep_door
+from api.desk.pages import Pages, go_to
+from api.desk.sessions import Sessions
+from api.desk.sign_in import add_sign_in
+from api.desk.throttle import Throttle
+from api.desk.tickets import add_tickets
+from api.parts import ApiParts
+from api.setting_checks import Network
+from bot.desk import AgentDesk
+
+
+def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: Sequence[Network] = ()) -> None:
+    """Adds the desk's pages to an application that has the API."""
+    sessions.join(app)
+    blueprint = GuardedBlueprint("desk", __name__)
+    pages = Pages(sessions)
+    keep_door(blueprint, sessions, pages)
+    add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
+    desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
+    add_tickets(blueprint, sessions, pages, desk, parts.database)
+
+    @blueprint.get("/")
+    @open_to_all
+    async def home() -> AnyResponse:
+        """Where an address without a path leads."""
+        return go_to("/desk")
+
+    @blueprint.get("/desk/static/<name>")
+    @open_to_all
+    async def static_file(name: str) -> Response:
+        """What the pages load."""
+        return pages.file(name) or await pages.refuse(404)
+
+    @blueprint.get("/desk/<path:rest>")
+    @open_to_all
+    async def nothing(rest: str) -> Response:
+        """Every other address of the desk."""
+        return await pages.refuse(404)
+
+    app.register_blueprint(blueprint)
