@@ -1,0 +1,205 @@
+"""All of the bot on real servers: SQL, Redis, and a Graph API that follows a script.
+
+A test writes as customers and as Meta do (webhook bodies), lets workers run, and looks at the tables and at what the
+Graph API was asked. Time is the wall clock's, and can be put forward.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from bot.delivery import Delivery
+from bot.desk import AgentDesk
+from bot.ids import IdMaker
+from bot.intake import Intake
+from bot.marks import Marks
+from bot.metrics import Metrics
+from bot.poison import Poison
+from bot.rounds import Rounds
+from bot.settings import BotSettings
+from bot.turns import Turns
+from bot.whatsapp.client import GraphClient, GraphSettings
+from bot.worker import Worker
+from storage import journal
+from storage.database import Database
+from storage.lanes import ClaimedLane, Lanes
+from storage.numbers import TicketNumbers
+from storage.redis_client import Redis
+from tests.bot.graph import Graph
+
+NUMBER = "106540352242922"
+ANNE, BEN = "15550001111", "15550002222"
+
+
+class Clock:
+    """The wall clock, put forward as a test likes."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def forward(self, seconds: float) -> None:
+        self.ahead += timedelta(seconds=seconds)
+
+
+class World:
+    """One database, one Redis, one Graph API; any number of processes' worth of bots."""
+
+    def __init__(self, database: Database, redis: Redis, graph: Graph, http: httpx.AsyncClient) -> None:
+        self.database = database
+        self.redis = redis
+        self.graph = graph
+        self.http = http
+        self.clock = Clock()
+        self.ids = IdMaker(self.clock)
+        self.numbers = TicketNumbers(database)
+        self.lanes = Lanes(redis, "intake")
+        self.intake = Intake(database, self.lanes, self.ids, self.clock, NUMBER, Metrics())
+        self.desk = AgentDesk(database, self.lanes, self.ids, self.numbers, self.clock)
+        self.doubt_seconds = 2.0
+        self.answer_seconds = 15.0
+        self._wamids = count(1)
+
+    # what Meta sends
+
+    def message(
+        self, text: str = "Hi", *, phone: str = ANNE, bsuid: str = "", wamid: str = "", ago: float = 0, name: str = ""
+    ) -> dict[str, Any]:
+        """One entry of `messages`, with its contact."""
+        at = int((self.clock() - timedelta(seconds=ago)).timestamp())
+        message = {"id": wamid or f"wamid.in.{next(self._wamids)}", "timestamp": str(at)}
+        message |= {"type": "text", "text": {"body": text}}  # type: ignore[dict-item]
+        contact: dict[str, Any] = {"profile": {"name": name}} if name else {}
+        if phone:
+            message["from"] = contact["wa_id"] = phone
+        if bsuid:
+            message["from_user_id"] = contact["user_id"] = bsuid
+        return {"messages": [message], "contacts": [contact]}
+
+    def status(
+        self, wamid: str, status: str, *, phone: str = ANNE, opaque: int | str = "", ago: float = 0, **more: Any
+    ) -> dict[str, Any]:
+        """One entry of `statuses`."""
+        at = int((self.clock() - timedelta(seconds=ago)).timestamp())
+        told = {"id": wamid, "status": status, "timestamp": str(at), "recipient_id": phone, **more}
+        if opaque:
+            told["biz_opaque_callback_data"] = str(opaque)
+        return {"statuses": [told]}
+
+    @staticmethod
+    def body(*values: dict[str, Any], field: str = "messages") -> bytes:
+        """A webhook with these changes."""
+        number = {"metadata": {"phone_number_id": NUMBER}, "messaging_product": "whatsapp"}
+        changes = [{"field": field, "value": number | value} for value in values]
+        return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
+
+    async def receive(self, *values: dict[str, Any], field: str = "messages") -> None:
+        """A webhook comes in, and is durable."""
+        await self.intake.receive(self.body(*values, field=field))
+
+    async def write(self, *texts: str, **how: Any) -> None:
+        """A customer writes, a message after the other."""
+        for text in texts:
+            await self.receive(self.message(text, **how))
+
+    # who works on it
+
+    def rounds(self, settings: BotSettings | None = None) -> Rounds:
+        """The rounds of one more process."""
+        numbers = TicketNumbers(self.database)
+        turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
+        return Rounds(self.database, turns, numbers, self.clock, Metrics())
+
+    def worker(self, settings: BotSettings | None = None, *, redis: Redis | None = None) -> Worker:
+        """One more process."""
+        lanes = Lanes(redis or self.redis, secrets.token_hex(4))
+        numbers = TicketNumbers(self.database)
+        turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
+        metrics = Metrics()
+        rounds = Rounds(self.database, turns, numbers, self.clock, metrics)
+        poison = Poison(self.database, turns, self.clock, metrics)
+        graph_settings = GraphSettings(
+            self.graph.url, NUMBER, "token", "secret", connect_seconds=1.0, answer_seconds=self.answer_seconds
+        )
+        marks = Marks(self.database, lanes.owner, self.clock, NUMBER)
+        graph = GraphClient(graph_settings, self.http)
+        delivery = Delivery(marks, graph, lanes, self.clock, self.doubt_seconds, metrics)
+        return Worker(self.database, lanes, rounds, poison, delivery, self.clock)
+
+    @asynccontextmanager
+    async def working(self, *workers: Worker) -> AsyncIterator[None]:
+        """Workers run, and stop as after SIGTERM."""
+        stop = asyncio.Event()
+        running = [asyncio.create_task(worker.run(stop)) for worker in (workers or (self.worker(),))]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*running)
+
+    # what has become of it
+
+    async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        async with self.database.reading() as tx:
+            return [tuple(row) for row in await tx.fetch(sql, values)]
+
+    async def until(self, look: Callable[[], Any], seconds: float = 12) -> Any:
+        """What `look` finds, once it finds something."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    if found := await look():
+                        return found
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s: {await self.everything()}") from None
+
+    async def everything(self) -> str:
+        items = await self.rows("SELECT id, kind, fate, reason, attempts, late, error FROM item ORDER BY id")
+        sends = await self.rows("SELECT id, origin, status, reason, attempts, resent, wamid FROM outbox ORDER BY id")
+        return f"items {items} outbox {sends} asked {self.graph.texts()}"
+
+    async def at_rest(self, seconds: float = 12) -> None:
+        """Nothing is pending, and everything that can go out went out."""
+
+        async def quiet() -> bool:
+            pending = await self.rows("SELECT 1 FROM item WHERE fate = 'pending'")
+            going = await self.rows("SELECT 1 FROM outbox WHERE status IN ('queued', 'sending', 'unknown')")
+            return not pending and not going
+
+        await self.until(quiet, seconds)
+
+    async def fates(self) -> list[tuple[str, str]]:
+        """(fate, reason) of every item, in the order of arrival."""
+        return [(row[0], row[1]) for row in await self.rows("SELECT fate, reason FROM item ORDER BY id")]
+
+    async def sends(self) -> list[tuple[str, str]]:
+        """(status, reason) of every row of the outbox, in the order of sending."""
+        return [(row[0], row[1]) for row in await self.rows("SELECT status, reason FROM outbox ORDER BY version, id")]
+
+    async def customers(self) -> dict[str, int]:
+        """alias -> customer."""
+        return dict(await self.rows("SELECT alias, customer_id FROM alias"))  # type: ignore[arg-type]
+
+    async def lane(self, phone: str = ANNE) -> ClaimedLane:
+        """The lane of a customer as a process without a working copy claims it."""
+        return ClaimedLane((await self.customers())[f"p:{phone}"], None, None, "")
+
+    async def play(self, lanes: Sequence[ClaimedLane] = (), rounds: Rounds | None = None) -> None:
+        """One round, without Redis."""
+        await (rounds or self.rounds()).play(lanes or [await self.lane()])
+
+    async def counts(self) -> dict[str, int]:
+        async with self.database.reading() as tx:
+            found = await journal.counts(tx)
+        assert found["received"] == found["done"] + found["ignored"] + found["dead"] + found["pending"]
+        return found
