@@ -30,13 +30,14 @@ class Graph:
     script: deque[Answer] = field(default_factory=deque)
     port: int = 0
     _count: int = 0
+    _gates: list[asyncio.Event] = field(default_factory=list)
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listens on a free port."""
         app = web.Application()
         app.router.add_post("/{version}/{number}/messages", self._send)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -44,11 +45,15 @@ class Graph:
 
     async def stop(self) -> None:
         """Stops listening."""
+        self.forget()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def forget(self) -> None:
-        """Empties what was sent and what was scripted."""
+        """Empties what was sent and what was scripted, and lets go of what is held back."""
+        for gate in self._gates:
+            gate.set()
+        self._gates.clear()
         self.sends.clear()
         self.wamids.clear()
         self.script.clear()
@@ -61,6 +66,7 @@ class Graph:
         self.wamids.append(wamid)
         answer = self.script.popleft() if self.script else Answer()
         if answer.gate is not None:
+            self._gates.append(answer.gate)
             await answer.gate.wait()
         accepted = {"messaging_product": "whatsapp", "messages": [{"id": wamid}]}
         return web.json_response(accepted if answer.body is None else answer.body, status=answer.status)

@@ -18,6 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import serve
+from api.credentials import key_digest, key_prefix, new_key
 from api.serving import listen_nearby, port_of
 from api.settings import Settings
 from api.simulator import bodies
@@ -27,6 +28,7 @@ from tests.end_to_end.tables import Tables
 
 NUMBER = Number("106540352242922", "15550783881", "102290129340398")
 SECRET = "test-app-secret"
+API_KEY = new_key()
 VERIFY_TOKEN = "test-verify-token"
 WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
@@ -83,8 +85,11 @@ class Tick:
 
     async def say(self, text: str, *, person: Person | None = None, wamid: str = "") -> None:
         """A customer writes, now."""
-        who = person or ANN
-        await self.take(bodies.messages_webhook(NUMBER, [who], [self.message(text, person=who, wamid=wamid)]))
+        await self.give(self.message(text, person=person, wamid=wamid), person=person)
+
+    async def give(self, *messages: dict[str, Any], person: Person | None = None) -> None:
+        """Messages of one customer, in one body, and everything that comes of them."""
+        await self.take(bodies.messages_webhook(NUMBER, [person or ANN], messages))
 
     def message(self, text: str, *, person: Person | None = None, wamid: str = "") -> dict[str, Any]:
         """A text message, now."""
@@ -131,6 +136,14 @@ class Tick:
         if not await nothing_pending():
             self.clock.advance(ORPHANED)
             await self.until("nothing is pending", nothing_pending)
+
+    async def desk(self, path: str) -> Any:
+        """What an agent gets to read."""
+        response = await self.http.get(path, headers={"Authorization": f"Bearer {API_KEY}"})
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        return response.json()["data"]
 
     async def items(self) -> list[list[str]]:
         """[kind, fate, reason] of every item, in the order of their arrival."""
@@ -230,6 +243,11 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
         if serving.done():
             await serving
         tables = Tables(database_url)
+        await tables.rows("DELETE FROM api_key")
+        await tables.rows(
+            "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
+            key_prefix(API_KEY), key_digest(API_KEY),
+        )  # fmt: skip
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False, headers={"Accept": "application/json"}
         ) as http:
