@@ -21,19 +21,25 @@ class Tables:
     """What Tick has written."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._lock = asyncio.Lock()
-        self._connection: Any
         self._sqlite = url.startswith("sqlite:")
+        self._connection = self._connect()
+
+    def _connect(self) -> Any:
         if self._sqlite:
-            self._connection = sqlite3.connect(
-                url.removeprefix("sqlite://"), isolation_level=None, check_same_thread=False, timeout=10
-            )
-        else:
-            parts = urlsplit(url)
-            self._connection = pymysql.connect(
-                host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or "",
-                database=parts.path.strip("/"), charset="utf8mb4", autocommit=True, read_timeout=20,
-            )  # fmt: skip
+            path = self._url.removeprefix("sqlite://")
+            return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        parts = urlsplit(self._url)
+        return pymysql.connect(
+            host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or "",
+            database=parts.path.strip("/"), charset="utf8mb4", autocommit=True, read_timeout=20,
+        )  # fmt: skip
+
+    async def reopen(self) -> None:
+        """Connects again, to a server that was away."""
+        self.close()
+        self._connection = await asyncio.to_thread(self._connect)
 
     async def rows(self, sql: str, *values: object) -> list[Row]:
         """What a statement gives."""
