@@ -1,4 +1,5 @@
-"""Forty customers talk to two workers while one of them is killed every second.
+"""Forty customers talk to two workers while one of them is killed every second, and now and then one stands still for
+longer than its lease and then goes on.
 
 Nothing that was acknowledged is lost, nothing is doubled, out of order or sent twice, and nobody waits for long: judged
 by what the customers said and saw, never by Tick's own tables. The figures are printed.
@@ -36,5 +37,6 @@ def _passes(verdict: Verdict, plan: Plan, capsys: pytest.CaptureFixture[str]) ->
     assert verdict.broken == []
     assert verdict.figures["customers"] >= plan.customers
     assert verdict.figures["kills"] >= plan.kills
+    assert verdict.figures["stalls"] >= plan.stalls
     hits = verdict.figures["kills_by_phase"]
     assert all(hits[phase] >= plan.hits_of_each for phase in PHASES), hits

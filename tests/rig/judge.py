@@ -21,7 +21,7 @@ PHASES = ("claimed", "transaction", "sending", "marking")
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`driver` and `standin` are their logs; `tickets` and `replies` are what the agents' API gives at the end;
-    `kills` are {"at", "phases"}. Replies are by ticket id, oldest first."""
+    `kills` are {"at", "phases"}; `stalls`: how often a worker stood still for longer than its lease. Replies are by ticket id, oldest first."""
 
     driver: Sequence[Record]
     standin: Sequence[Record]
@@ -30,6 +30,7 @@ class Evidence:
     kills: Sequence[Record]
     stall_seconds: float
     doubt_seconds: float
+    stalls: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ def judge(evidence: Evidence) -> Verdict:
         "tickets": len(evidence.tickets),
         "replies": sum(map(len, evidence.replies.values())),
         "kills": len(evidence.kills),
+        "stalls": evidence.stalls,
         "kills_by_phase": {phase: hits[phase] for phase in PHASES},
         "kills_by_name": dict(names.most_common()),
         "wait_median": round(median(waits), 3) if waits else 0.0,

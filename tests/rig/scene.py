@@ -38,6 +38,8 @@ class Plan:
     hits_of_each: int = 3
     most_kills: int = 60
     kill_every_seconds: float = 1.0
+    stalls: int = 5
+    stalled_worker_seconds: float = 2.0
     doubt_seconds: int = 8
     stall_seconds: float = 6.0
     pause_seconds: float = 0.6
@@ -154,19 +156,24 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         tickets=tickets,
         replies=replies,
         kills=crew.kills,
+        stalls=crew.stalls,
         stall_seconds=plan.stall_seconds,
         doubt_seconds=plan.doubt_seconds,
     )
 
 
 async def kill(crew: Crew, plan: Plan) -> None:
-    """One kill each `kill_every_seconds`, until there are enough of them and of each phase."""
+    """One kill each `kill_every_seconds`, until there are enough of them and of each phase; now and then a worker that
+    stalls for longer than its lease lasts, and wakes."""
     in_the_middle = plan.in_the_middle
     while len(crew.kills) < plan.kills or (
         len(crew.kills) < plan.most_kills
         and any(crew.hits()[phase] < plan.hits_of_each for phase in ("claimed", "transaction", "sending", "marking"))
     ):
         next_at = time.monotonic() + plan.kill_every_seconds
+        if crew.stalls < plan.stalls and len(crew.kills) > crew.stalls * plan.kills // plan.stalls:
+            half = plan.kill_every_seconds / 2
+            await crew.stall_one(settled_seconds=0.3, wait_seconds=half, stall_seconds=plan.stalled_worker_seconds)
         await crew.kill_one(settled_seconds=0.3, wait_seconds=plan.kill_every_seconds / 2)
         if in_the_middle and len(crew.kills) >= plan.kills // 2:
             in_the_middle()

@@ -124,6 +124,10 @@ class Worker:
             await asyncio.sleep(chance.uniform(0.001, LONGEST_PAUSE_SECONDS))
         return False
 
+    def go_on(self) -> None:
+        """Ends a hold."""
+        os.kill(self.pid, signal.SIGCONT)
+
     async def kill(self) -> list[str]:
         """SIGKILL; the phases that were open when it died."""
         os.kill(self.pid, signal.SIGKILL)
@@ -153,6 +157,7 @@ class Crew:
         self._random = random.Random(count)
         self.workers: list[Worker] = []
         self.kills: list[dict[str, Any]] = []
+        self.stalls = 0
 
     async def start(self) -> None:
         for number in range(self._count):
@@ -174,6 +179,14 @@ class Crew:
         phases = await victim.kill()
         self.kills.append({"at": at, "worker": victim.name, "wanted": wanted, "phases": phases})
         self.workers[self.workers.index(victim)] = await self._begin(victim.name)
+
+    async def stall_one(self, *, settled_seconds: float, wait_seconds: float, stall_seconds: float) -> None:
+        """Holds a worker in the middle of a round for longer than its lease, then lets it go on with what it knew."""
+        victim = await self._victim(settled_seconds)
+        caught = await victim.caught_in("claimed", wait_seconds, self._random)
+        await asyncio.sleep(stall_seconds if caught else 0)
+        victim.go_on()
+        self.stalls += caught
 
     async def _victim(self, settled_seconds: float) -> Worker:
         async with asyncio.timeout(30):
