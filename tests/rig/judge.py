@@ -21,7 +21,8 @@ PHASES = ("claimed", "transaction", "sending", "marking")
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`driver` and `standin` are their logs; `tickets` and `replies` are what the agents' API gives at the end;
-    `kills` are {"at", "phases"}; `stalls`: how often a worker stood still for longer than its lease. Replies are by ticket id, oldest first."""
+    `kills` are {"at", "phases"}; `stalls`: how often a worker stood still for longer than its lease. Replies are by
+    ticket id, oldest first."""
 
     driver: Sequence[Record]
     standin: Sequence[Record]
