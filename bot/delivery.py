@@ -112,8 +112,7 @@ class Delivery:
 
     async def _send(self, place: Place, row: OutboxRow) -> Rest | None:
         if not window_open(place.last_inbound_at, self._clock()):
-            status = "failed" if row.origin == "prompt" else "held"
-            await self._marks.settle(_from(row, status, reason=WINDOW_CLOSED))
+            await self._closed(row)
             return None
         try:
             body = build(json.loads(row.payload), to=place.address, opaque=str(row.outbox_id))
@@ -162,11 +161,15 @@ class Delivery:
             case Action.STOP:
                 log.error("channel_stopped", code=refused.code, reason=refused.reason)
                 return await self._later(row, reason, LONGEST_BACKOFF_SECONDS)
-            case Action.TEMPLATE if row.origin != "prompt":
-                await self._marks.settle(_from(row, "held", reason=WINDOW_CLOSED))
+            case Action.TEMPLATE:
+                await self._closed(row)
             case _:
                 await self._marks.settle(_from(row, "failed", reason=reason))
         return None
+
+    async def _closed(self, row: OutboxRow) -> None:
+        """Without a window a prompt is worth nothing, since the next message gets its own; the rest waits for one."""
+        await self._marks.settle(_from(row, "failed" if row.origin == "prompt" else "held", reason=WINDOW_CLOSED))
 
     async def _later(self, row: OutboxRow, reason: str, seconds: float) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)

@@ -30,9 +30,14 @@ class Place:
 
     @classmethod
     def from_json(cls, text: str) -> "Place":
-        """The place that `to_json` wrote."""
-        address, last_inbound_at, last_item_at, flow = json.loads(text)
-        return cls(address, _instant(last_inbound_at), _instant(last_item_at), flow)
+        """The place that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
+        again."""
+        try:
+            address, last_inbound_at, last_item_at, flow = json.loads(text)
+            place = cls(address, _instant(last_inbound_at), _instant(last_item_at), flow)
+        except (ValueError, TypeError, OverflowError, OSError, RecursionError):
+            return cls()
+        return place if isinstance(address, str) and isinstance(flow, str) else cls()
 
 
 def _millis(at: datetime | None) -> int | None:
