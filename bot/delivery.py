@@ -1,9 +1,9 @@
 """Delivery: a lane's rows go out one after the other, each at most once as far as anybody can know.
 
 Invariants: a later row never overtakes an earlier one of its customer; a row whose outcome is in doubt is not sent
-again before a status has had doubt_seconds to settle it, and then once, and an agent's words only by a person; a back-
-off is never slept on, the lane is given back until then; the window is judged at the moment of sending, by Meta's
-timestamps.
+again before a status has had doubt_seconds to settle it, and then once (more often only while it is our own processes
+that die), and an agent's words only by a person; a back-off is never slept on, the lane is given back until then; the
+window is judged at the moment of sending, by Meta's timestamps.
 """
 
 import json
@@ -29,6 +29,8 @@ from storage.outbox import Move, OutboxRow
 from storage.redis_client import RedisDown
 
 WINDOW_CLOSED = "window_closed"
+SENDER_DIED = "the sender died"
+MOST_RESENDS_AFTER_DEATHS = 3
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 MOST_TRIES = 6
@@ -94,7 +96,7 @@ class Delivery:
 
     async def _in_doubt(self, row: OutboxRow) -> Rest:
         due_at = (row.marked_at or self._clock()) + self._doubt
-        await self._marks.settle(_from(row, "unknown", reason="the sender died", due_at=due_at))
+        await self._marks.settle(_from(row, "unknown", reason=SENDER_DIED, due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
 
     async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
@@ -102,8 +104,8 @@ class Delivery:
         if row.origin == "agent":
             await self._marks.settle(_from(row, "unknown", reason="in doubt: send it again by hand", due_at=NEVER))
             return None
-        if row.resent:
-            await self._marks.settle(_from(row, "failed", reason="in doubt twice"))
+        if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
+            await self._marks.settle(_from(row, "failed", reason="in doubt again after it was resent"))
             return None
         if not await self._marks.settle(_from(row, "queued", reason="in doubt", resent=1)):
             return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all

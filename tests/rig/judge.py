@@ -151,13 +151,19 @@ def _waits(
         doubts.append(wait)
         if probes.get(int(event["n"])) is False:
             verdict.stalled.append(f"{where}, and its turn was not committed after {evidence.stall_seconds} s")
-        elif wait > evidence.doubt_seconds + evidence.stall_seconds:
-            verdict.stalled.append(f"{where}, longer than a send in doubt may")
-        elif not any(
-            acked_at - evidence.doubt_seconds <= kill["at"] <= answered_at and IN_DOUBT & set(kill["phases"])
+            continue
+        deaths = [
+            float(kill["at"])
             for kill in evidence.kills
-        ):
+            if acked_at - evidence.doubt_seconds <= kill["at"] <= answered_at and IN_DOUBT & set(kill["phases"])
+        ]
+        if not deaths:
             verdict.stalled.append(f"{where}, and no worker died while it sent")
+            continue
+        # Whoever sends it again may die too; that is another doubt only when it has waited for the first to pass.
+        times = 2 if deaths[-1] - deaths[0] >= evidence.doubt_seconds else 1
+        if wait > times * evidence.doubt_seconds + evidence.stall_seconds:
+            verdict.stalled.append(f"{where}, longer than a send in doubt may")
 
 
 def _tickets(said: Mapping[str, Sequence[Record]], evidence: Evidence, verdict: Verdict) -> None:
