@@ -19,6 +19,7 @@ ATTACKED_AFTER = 20  # tries on one account, from everywhere
 LONGEST_WAIT_SECONDS = 600.0
 FORGOTTEN_AFTER = timedelta(hours=1)
 MOST_KEPT = 10_000
+_Key = tuple[str | None, str | None]  # account and network; None stands for all of them
 
 
 @dataclass(slots=True)
@@ -38,20 +39,20 @@ class Throttle:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, str], _Tries] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Tries] = OrderedDict()
 
     def admit(self, account: str, network: str) -> float:
         """Seconds to wait; at 0 the try may be made, and is counted."""
         now = self._clock()
-        under_attack = self._of(account, "", now).count >= ATTACKED_AFTER
+        under_attack = self._of((account, None), now).count >= ATTACKED_AFTER
         free = FREE_TRIES_UNDER_ATTACK if under_attack else FREE_TRIES
         wait = max(
-            self._of(account, network, now).wait_seconds(free, now),
-            self._of("", network, now).wait_seconds(FREE_TRIES_OF_A_NETWORK, now),
+            self._of((account, network), now).wait_seconds(free, now),
+            self._of((None, network), now).wait_seconds(FREE_TRIES_OF_A_NETWORK, now),
         )
         if wait == 0:
             for key in self._keys(account, network):
-                tries = self._of(*key, now)
+                tries = self._of(key, now)
                 self._kept[key] = _Tries(tries.count + 1, now)
                 self._kept.move_to_end(key)
             while len(self._kept) > MOST_KEPT:
@@ -69,10 +70,10 @@ class Throttle:
         self.forgive(account, network)
         self._kept.pop((account, network), None)
 
-    def _of(self, account: str, network: str, now: datetime) -> _Tries:
-        tries = self._kept.get((account, network))
+    def _of(self, key: _Key, now: datetime) -> _Tries:
+        tries = self._kept.get(key)
         return _Tries(0, now) if tries is None or now - tries.last_at > FORGOTTEN_AFTER else tries
 
     @staticmethod
-    def _keys(account: str, network: str) -> tuple[tuple[str, str], ...]:
-        return (account, network), ("", network), (account, "")
+    def _keys(account: str, network: str) -> tuple[_Key, ...]:
+        return (account, network), (None, network), (account, None)

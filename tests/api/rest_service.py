@@ -13,9 +13,12 @@ from quart import Quart
 
 from api.admin import create_key
 from api.credentials import Role
+from api.desk.desk import add_desk
+from api.desk.sessions import Sessions
 from api.parts import Account, ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.setting_checks import Network
 from bot.ids import IdMaker
 from bot.metrics import Metrics
 from bot.phones import read_phone
@@ -131,8 +134,10 @@ class Service:
 
 
 @asynccontextmanager
-async def served(database_url: str, redis_url: str) -> AsyncIterator[Service]:
-    """The API on a port of its own, with a key for each role."""
+async def served(
+    database_url: str, redis_url: str, *, public_url: str = "", trusted_proxies: Sequence[Network] = ()
+) -> AsyncIterator[Service]:
+    """The API and the desk on a port of their own, with a key for each role."""
     clock = Clock()
     await migrate(DatabaseSettings(database_url))
     database = await Database.open(DatabaseSettings(database_url))
@@ -150,7 +155,9 @@ async def served(database_url: str, redis_url: str) -> AsyncIterator[Service]:
     keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
     app = Quart("served", static_folder=None)
     limit_requests(app)
-    add_api(app, parts)
+    sessions = Sessions(database, clock, "an app secret", public_url)
+    add_api(app, parts, sessions)
+    add_desk(app, parts, sessions, trusted_proxies)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = port_of(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))

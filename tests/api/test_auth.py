@@ -143,7 +143,6 @@ async def test_route_that_slipped_in_keeps_the_application_from_starting(light_s
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("GET", "/", 404, "Not found"),
         ("GET", "/api/tickets/", 404, "Not found"),
         ("GET", "/api/agents", 404, "Not found"),
         ("GET", "/api/tickets/5/status/", 404, "Not found"),

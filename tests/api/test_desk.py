@@ -1,0 +1,351 @@
+"""The desk as agents use it, and as those who shouldn't try to."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, expect
+from quart import Quart
+
+from api.auth import PERMISSIONS, Permission, declaration
+from api.credentials import Role
+from bot.whatsapp.cleaning import TEXT_CAP
+from storage.fields import to_millis
+from storage.tickets import MOVES, STATUSES
+from tests.api.rest_service import PHONE, TICKET, Service
+from tests.api.visitor import PASSWORD, Visitor, hire, visitor
+
+# Every page and form there is, and what it needs: one that is not here fails the test.
+ROUTES = {
+    ("GET", "/"): None,
+    ("GET", "/desk"): Permission.READ,
+    ("GET", "/desk/sign-in"): None,
+    ("POST", "/desk/sign-in"): None,
+    ("POST", "/desk/sign-out"): Permission.READ,
+    ("GET", "/desk/tickets/<ticket:ticket_id>"): Permission.READ,
+    ("POST", "/desk/tickets/<ticket:ticket_id>/replies"): Permission.WRITE_TO_CUSTOMERS,
+    ("POST", "/desk/tickets/<ticket:ticket_id>/status"): Permission.CHANGE_TICKETS,
+    ("GET", "/desk/static/<name>"): None,
+    ("GET", "/desk/<path:rest>"): None,
+}
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>", "' onfocus=alert(1) '",
+    "javascript:alert(1)", "{{7*7}}{% raw %}", "${7*7}", "</textarea><script>alert(1)</script>", "\u202egnp.exe",
+    "&lt;b&gt;", "<!--", "]]>", "</bdi></title></style>",
+]  # fmt: skip
+
+
+def routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.partition(".")[0] == "desk":
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                yield method, rule.rule, declaration(app.view_functions[rule.endpoint])
+
+
+async def open_ticket(service: Service, **more: Any) -> int:
+    return int((await service.data("POST", "/api/tickets", TICKET | more, status=201))["id"])
+
+
+async def state(service: Service) -> list[Any]:
+    """All that a form could change."""
+    everything = (
+        "SELECT id, status FROM ticket ORDER BY id",
+        "SELECT id, ticket_id FROM reply ORDER BY id",
+        "SELECT id, status FROM outbox ORDER BY id",
+    )
+    return [[tuple(row) for row in await service.rows(sql)] for sql in everything]
+
+
+async def test_the_routes_are_these(light_service: Service) -> None:
+    assert {(method, path): needed for method, path, needed in routes(light_service.app)} == ROUTES
+
+
+async def test_every_role_on_every_route(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    for role in Role:
+        async with visitor(light_service, role) as alex:
+            for method, path, needed in routes(light_service.app):
+                if needed is None or path == "/desk/sign-out":
+                    continue
+                address = path.replace("<ticket:ticket_id>", str(ticket_id))
+                before = await state(light_service)
+                answer = await (alex.get(address) if method == "GET" else alex.send(address, message="x", status="new"))
+                if needed in PERMISSIONS[role]:
+                    assert answer.status_code in (200, 303), (role, address)
+                else:
+                    assert answer.status_code == 403
+                    assert await state(light_service) == before
+            page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
+            assert ("/replies" in page) == (Permission.WRITE_TO_CUSTOMERS in PERMISSIONS[role])
+            assert ("/status" in page) == (Permission.CHANGE_TICKETS in PERMISSIONS[role])
+
+
+async def test_a_stranger(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    before = await state(light_service)
+    key = {"Authorization": f"Bearer {light_service.keys[Role.ADMIN]}"}  # opens the API, and no page
+    async with visitor(light_service) as stranger:
+        assert (await stranger.get("/")).headers["location"] == "/desk"
+        for headers in ({}, key):
+            for path in ("/desk", f"/desk/tickets/{ticket_id}", "/desk/tickets/77"):
+                refused = await stranger.get(path, headers=headers)
+                assert refused.status_code == 303
+                assert refused.headers["location"].startswith("/desk/sign-in?next=%2Fdesk")
+            for path in ("/desk/sign-out", f"/desk/tickets/{ticket_id}/replies", f"/desk/tickets/{ticket_id}/status"):
+                refused = await stranger.post(path, {"message": "x", "status": "closed"}, headers=headers)
+                assert refused.status_code == 401
+    assert await state(light_service) == before
+
+
+async def test_forms_that_are_not_ours(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    before = await state(light_service)
+    replies, status = f"/desk/tickets/{ticket_id}/replies", f"/desk/tickets/{ticket_id}/status"
+    async with visitor(light_service, Role.AGENT) as alex, visitor(light_service, Role.ADMIN) as eve:
+        token = await alex.token()
+        form = {"message": "x", "status": "closed"}
+        good = form | {"csrf_token": token}
+        for path in (replies, status, "/desk/sign-out"):
+            for wrong in ("", "x", token[:-1], token.upper(), "\u00e9" * 64, await eve.token()):
+                assert (await alex.post(path, form | {"csrf_token": wrong})).status_code == 403
+            assert (await alex.post(path, form)).status_code == 403
+            for origin in (None, "null", "https://evil.example", f"http://127.0.0.1:{light_service.port + 1}"):
+                assert (await alex.post(path, good, origin=origin)).status_code == 403
+            for kind in ("text/plain", "application/json", "multipart/form-data; boundary=x", ""):
+                headers = {"Origin": str(alex.http.base_url), "Content-Type": kind}
+                for body in (json.dumps(good), str(httpx.QueryParams(good))):
+                    assert (await alex.http.post(path, content=body, headers=headers)).status_code == 403
+        for strange in (b"\xff\xfe&&&=%ED%A0%80", b"&".join([b"a=1"] * 5000)):
+            headers = {"Origin": str(alex.http.base_url), "Content-Type": "application/x-www-form-urlencoded"}
+            assert (await alex.http.post(replies, content=strange, headers=headers)).status_code == 403
+        for path in (replies, status):
+            assert (await alex.get(f"{path}?{httpx.QueryParams(good)}")).status_code == 404
+        assert await state(light_service) == before
+        assert (await alex.post(replies, good)).status_code == 303
+
+
+async def test_answering_and_moving(service: Service) -> None:
+    await service.customer()
+    ticket_id = await open_ticket(service, mobile=PHONE)
+    path = f"/desk/tickets/{ticket_id}"
+    async with visitor(service, Role.AGENT) as alex:
+        done = await alex.send(f"{path}/replies", message="We are on it.\r\nReally.")
+        assert (done.status_code, done.headers["location"]) == (303, f"{path}#end")
+        done = await alex.send(f"{path}/status", status="in_progress")
+        assert (done.status_code, done.headers["location"]) == (303, path)
+        page = (await alex.get(path)).text
+        assert '<bdi class="words">We are on it.\nReally.</bdi>' in page
+        assert '<bdi class="by">Alex agent</bdi>' in page
+        assert '<span class="delivery queued">Queued</span>' in page
+        assert '<span class="status in_progress">In progress</span>' in page
+        sent = await service.sent()
+        assert [(row["origin"], row["status"]) for row in sent] == [
+            ("notice", "queued"), ("agent", "queued"), ("notice", "queued"),
+        ]  # fmt: skip
+        await service.accept(sent[1]["id"], "wamid.1")
+        assert "On its way" in (await alex.get(path)).text
+    rows = await service.rows(
+        "SELECT actor, action, detail FROM audit WHERE object_id = ? ORDER BY id", [str(ticket_id)]
+    )
+    assert [tuple(row) for row in rows][1:] == [
+        ("Alex agent (agent@example.com)", "ticket.reply", ""),
+        ("Alex agent (agent@example.com)", "ticket.status", "new -> in_progress"),
+    ]
+
+
+async def test_what_was_said_in_its_order(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service, mobile=PHONE)
+    await light_service.customer("+15550009999")
+    at = to_millis(light_service.clock.now)
+    said = [("customer", "third", 0, 3000), ("customer", "first", 1, 1000), ("bot", "second", 0, 2000)]
+    for number, (author, message, late, after) in enumerate(said):
+        await light_service.execute(
+            "INSERT INTO reply (id, ticket_id, author, author_name, message, late, written_at, created_at) "
+            "VALUES (?, ?, ?, '', ?, ?, ?, ?)",
+            [number + 1, ticket_id, author, message, late, at + after, at],
+        )
+    async with visitor(light_service, Role.AGENT) as alex:
+        await alex.send(f"/desk/tickets/{ticket_id}/replies", message="held, since they have not written")
+        page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
+    articles = re.findall(r'<article class="said (\w+)">(.*?)</article>', page, re.DOTALL)
+    assert [who for who, _ in articles] == ["customer", "agent", "customer", "bot", "customer"]
+    assert ["Arrived late" in text for _, text in articles] == [False, False, True, False, False]
+    assert "Held until they write" in articles[1][1]
+    assert [TICKET["description"] in articles[0][1], "first" in articles[2][1], "third" in articles[4][1]] == [True] * 3
+
+
+async def test_only_legal_moves(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    async with visitor(light_service, Role.AGENT) as alex:
+        path = f"/desk/tickets/{ticket_id}"
+        for current in STATUSES:
+            await light_service.execute("UPDATE ticket SET status = ?", [current])
+            offered = set(re.findall(r'<option value="(\w+)">', (await alex.get(path)).text))
+            assert offered == MOVES[current]
+        refused = await alex.send(f"{path}/status", status="new")
+        assert refused.status_code == 409
+        assert "closed can&#39;t become new" in refused.text
+        for status in ("", "gone", "NEW", "closed' --"):
+            assert (await alex.send(f"{path}/status", status=status)).status_code == 422
+        assert [row[0] for row in await light_service.rows("SELECT status FROM ticket")] == ["closed"]
+        assert (await alex.send("/desk/tickets/77/status", status="new")).status_code == 404
+        assert (await alex.send("/desk/tickets/77/replies", message="x")).status_code == 404
+
+
+async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    async with visitor(light_service, Role.AGENT) as alex:
+        for message in ("", " \r\n ", "\u200b\u2060", "\u0000", "x" * (TEXT_CAP + 1)):
+            refused = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=message)
+            assert refused.status_code == 422
+            assert 'role="alert"' in refused.text
+            assert "x" not in message or message in refused.text  # nobody has to write it again
+    assert await light_service.rows("SELECT id FROM reply") == []
+
+
+async def test_what_people_write_stays_text(light_service: Service) -> None:
+    async with visitor(light_service, Role.AGENT) as alex:
+        for text in HOSTILE:
+            more = {"name": text, "description": text, "issue_type": text[:50], "issue_type_other": text}
+            ticket_id = await open_ticket(light_service, **more)
+            await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text)
+            draft = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text + "x" * TEXT_CAP)
+            await light_service.execute("UPDATE reply SET author_name = ? WHERE ticket_id = ?", [text, ticket_id])
+            await light_service.execute("UPDATE ticket SET attachment_name = ? WHERE id = ?", [text, ticket_id])
+            for page in (
+                (await alex.get(f"/desk/tickets/{ticket_id}")).text,
+                (await alex.get("/desk")).text,
+                draft.text,
+            ):
+                shown = html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+                assert shown in page
+                assert "<script" not in page
+                assert not re.search(r"<[^>]*\son\w+=", page)
+                assert "<svg" not in page
+                assert "src=x" not in page.replace("&lt;img src=x", "")
+
+
+async def test_the_list(light_service: Service) -> None:
+    async with visitor(light_service, Role.VIEWER) as alex:
+        assert "No tickets yet" in (await alex.get("/desk")).text
+        ids = []
+        for _ in range(30):
+            light_service.clock.forward(seconds=1)
+            ids.append(await open_ticket(light_service))
+        await light_service.execute("UPDATE ticket SET status = 'waiting' WHERE id = ?", [ids[3]])
+
+        async def listed(query: str) -> list[int]:
+            page = (await alex.get(f"/desk{query}")).text
+            return [int(number) for number in re.findall(r'aria-label="Ticket (\d+)"', page)]
+
+        newest = ids[::-1]
+        assert await listed("") == newest[:25]
+        assert await listed("?page=2") == newest[25:]
+        assert await listed("?status=waiting") == [ids[3]]
+        assert await listed("?status=closed") == []
+        assert "No ticket has this status" in (await alex.get("/desk?status=closed")).text
+        assert await listed("?page=9999999999999") == newest[:25]
+        assert await listed("?page=99999999") == []
+        for query in ("?page=0", "?page=-1", "?page=x", "?page=%C2%B2", "?status=gone", "?status=<script>", "?a[]=1"):
+            assert await listed(query) == newest[:25]
+        assert "status=new&amp;page=2" in (await alex.get("/desk?status=new")).text
+        assert "page=1" in (await alex.get("/desk?page=2")).text
+
+
+async def test_every_answer_is_protected(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    async with visitor(light_service, Role.AGENT) as alex:
+        answers = [
+            await alex.get(path)
+            for path in (
+                "/", "/desk", f"/desk/tickets/{ticket_id}", "/desk/tickets/77", "/desk/tickets/x", "/desk/", "/desk/x",
+                "/desk/static/desk.css", "/desk/static/icon.svg", "/desk/static/../desk.py", "/desk/static/%2e%2e%2fx",
+            )
+        ]  # fmt: skip
+        answers += [await alex.send(f"/desk/tickets/{ticket_id}/replies", message="x"), await alex.post("/desk", {})]
+        answers += [await alex.post("/desk/sign-out", {}), await alex.send("/desk/sign-out")]
+        answers += [await alex.get("/desk/sign-in"), await alex.sign_in("x"), await alex.get("/desk")]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [303, 200, 200, 404, 404, 404, 404, 200, 200, 404, 404, 303, 405, 403, 303, 200, 401, 303]
+    for answer in answers:
+        policy = {part.strip() for part in answer.headers["content-security-policy"].split(";")}
+        assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} < policy
+        assert "unsafe" not in str(policy)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert not any(name.startswith("access-control") for name in answer.headers)
+        if "text/html" in answer.headers["content-type"] and answer.status_code in (200, 401, 403, 404):
+            assert {"style-src 'self'", "img-src 'self'", "form-action 'self'"} < policy
+            assert not re.search(r"<script|<style|\sstyle=|https?://", answer.text)
+
+
+async def test_the_session_opens_the_api(service: Service) -> None:
+    async def ask(alex: Visitor, method: str, path: str, body: object, **headers: str) -> int:
+        return (await alex.http.request(method, path, json=body, headers=headers)).status_code
+
+    ticket_id = await open_ticket(service)
+    status, body = f"/api/tickets/{ticket_id}/status", {"status": "waiting"}
+    async with visitor(service, Role.AGENT) as alex, visitor(service, Role.VIEWER) as vic:
+        origin, token = {"Origin": str(alex.http.base_url)}, {"X-CSRF-Token": await alex.token()}
+        assert (await alex.get("/api/tickets")).status_code == 200
+        assert (await vic.get("/api/tickets")).status_code == 200
+        before = await state(service)
+        others = {"X-CSRF-Token": await vic.token()}
+        for headers in ({}, origin, token, origin | others, token | {"Origin": "https://evil.example"}):
+            assert await ask(alex, "PUT", status, body, **headers) == 403
+        assert await ask(vic, "PUT", status, body, **origin, **others) == 403
+        assert await ask(alex, "PUT", status, body, **origin, **token, Authorization="Bearer tick_x") == 401
+        form = await alex.http.post("/api/replies", data={"ticket_id": "1", "message": "x"}, headers=origin | token)
+        assert form.status_code == 415
+        assert (await alex.get(f"/api/tickets?key={service.keys[Role.ADMIN]}")).status_code == 401
+        assert await state(service) == before
+        assert await ask(alex, "PUT", status, body, **origin, **token) == 200
+        reply = {"ticket_id": ticket_id, "message": "On it."}
+        assert await ask(alex, "POST", "/api/replies", reply, **origin, **token) == 201
+    rows = await service.rows("SELECT actor FROM audit WHERE action IN ('ticket.status', 'ticket.reply')")
+    assert {row[0] for row in rows} == {"Alex agent (agent@example.com)"}
+
+
+async def test_a_day_at_the_desk(light_service: Service, browser: Browser) -> None:
+    await light_service.customer()
+    hostile = "<img src=x onerror=alert(1)><script>alert(1)</script>" + "W" * 500
+    ticket_id = await open_ticket(light_service, mobile=PHONE, description=hostile, issue_title="Printer on fire")
+    email = await hire(light_service, Role.AGENT)
+    page = await browser.new_page(viewport={"width": 400, "height": 800})
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if "401" not in line.text else None)
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+
+    async def sign_in(password: str) -> None:
+        await page.get_by_label("E-mail").fill(email)
+        await page.get_by_label("Password").fill(password)
+        await page.get_by_role("button", name="Sign in").click()
+
+    await page.goto(f"http://127.0.0.1:{light_service.port}/desk/tickets/{ticket_id}")
+    await sign_in("wrong")
+    await expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    await sign_in(PASSWORD)
+    await expect(page.get_by_role("heading", name="Printer on fire")).to_be_visible()
+    await page.get_by_role("link", name="← Tickets").click()
+    await page.get_by_role("link", name=f"Ticket {ticket_id}").click()
+    await expect(page.get_by_role("article").first).to_contain_text(hostile)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 400
+
+    await page.get_by_label("Answer").fill("Pull the plug.\nWe are coming.")
+    await page.get_by_role("button", name="Send answer").click()
+    await expect(page.get_by_role("article").last).to_contain_text("Queued")
+    await page.get_by_label("Status").select_option("In progress")
+    await page.get_by_role("button", name="Set status").click()
+    await expect(page.locator(".headline .status")).to_have_text("In progress")
+    await expect(page.get_by_role("article").last).to_contain_text("We are coming.")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
+    assert complaints == []
+    assert [row["text"] for row in await light_service.sent()][1] == "Pull the plug.\nWe are coming."
