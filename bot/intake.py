@@ -105,7 +105,8 @@ class Intake:
             reason = Reason.NO_SENDER
         address = ""
         if item.renamed:
-            address = item.renamed.new_phone or item.renamed.new_bsuid
+            renamed = item.renamed
+            address = renamed.new_phone or renamed.old_phone or renamed.new_bsuid  # a phone, where there is one
         elif item.kind is Kind.MESSAGE and item.sender:
             address = item.sender.address
         return NewItem(

@@ -15,6 +15,7 @@ import structlog
 from bot.ids import IdMaker
 from bot.place import Place
 from bot.settings import BotSettings
+from bot.whatsapp.items import Kind
 from bot.whatsapp.message import read_event, read_name
 from bot.whatsapp.outgoing import message_of
 from bot.whatsapp.people import phone_of
@@ -77,7 +78,7 @@ class Turns:
         for item in items:
             late = item.late or (lane.place.last_item_at is not None and item.meta_at < lane.place.last_item_at)
             try:
-                event = read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=late)
+                event = _event(item, late)
                 turn = take_turn(conversation, event, self._desk(known, now))
                 did = [self._effect(lane, item, event, effect, known, now) for effect in turn.effects]
             except Exception as error:
@@ -160,3 +161,10 @@ class Turns:
     def _row(self, customer_id: int, version: int, item_id: int, effect: Say | Offer, now: datetime) -> OutboxRow:
         payload = json.dumps(message_of(effect), ensure_ascii=False, separators=(",", ":"))
         return OutboxRow(self._ids.next(), customer_id, version, "prompt", payload, now, item_id=item_id)
+
+
+def _event(item: PendingItem, late: bool) -> Event:
+    """What is no message says nothing in the conversation: it may bring another address."""
+    if item.kind != Kind.MESSAGE:
+        return Event("silent", item.meta_at, item.item_id, late=late)
+    return read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=late)

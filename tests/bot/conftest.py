@@ -18,3 +18,11 @@ async def world(database: Database, redis_url: str) -> AsyncIterator[World]:
         redis = open_redis(RedisSettings(redis_url))
         yield World(database, redis, graph, http)
         await redis.aclose()
+
+
+@pytest.fixture
+async def mariadb_world(mariadb_database: Database, redis_url: str) -> AsyncIterator[World]:
+    async with serving() as graph, open_http() as http:
+        redis = open_redis(RedisSettings(redis_url))
+        yield World(mariadb_database, redis, graph, http)
+        await redis.aclose()
