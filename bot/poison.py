@@ -33,9 +33,9 @@ class Poison:
         """The item's own turn raised."""
         await self._count({failure.item.item_id: customer_id}, failure.error)
 
-    async def died(self, customer_ids: Sequence[int]) -> set[int]:
-        """A process died with these lanes in a round: the first item of each may be why. Returns the lanes where that
-        is not the first time: they run alone."""
+    async def died(self, customer_ids: Sequence[int]) -> dict[int, int]:
+        """A process died with these lanes in a round: the first item of each may be why. Returns how often that was so
+        of each lane's."""
         async with self._database.reading() as tx:
             waiting = await journal.waiting(tx, customer_ids)
         first: dict[int, int] = {}
@@ -43,7 +43,7 @@ class Poison:
             first.setdefault(customer_id, item_id)
         customers = {item_id: customer_id for customer_id, item_id in first.items()}
         attempts = await self._count(customers, DIED) if customers else {}
-        return {customers[item_id] for item_id, count in attempts.items() if count > 1}
+        return {customers[item_id]: count for item_id, count in attempts.items()}
 
     async def _count(self, customers: dict[int, int], error: str) -> dict[int, int]:
         attempts = await self._database.run(lambda tx: journal.count_attempts(tx, sorted(customers), error))

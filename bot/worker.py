@@ -6,7 +6,7 @@ fails, or whose process dies in its round, counts one attempt, and after five it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,6 +29,7 @@ MOST_RETAINED = 500
 MOST_BATCHES = 1000
 AGAIN_SECONDS = 1.0
 FAILED_SECONDS = 0.1
+SUSPECTS_TOGETHER = 8
 GRACE_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
@@ -99,13 +100,10 @@ class Worker:
         await self._release(dict.fromkeys(left, seconds))
 
     async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
-        """What killed a process may be among the lanes it left: those that were there at more than one death run alone.
-        One that fails in SQL is found in the same way."""
+        """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
         orphans = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
-        alone = await self._poison.died(orphans) if orphans else set()
-        together = [lane for lane in claimed if lane.customer_id not in alone]
-        rounds = [together] if together else []
-        for lanes in [*rounds, *([lane] for lane in claimed if lane.customer_id in alone)]:
+        deaths = await self._poison.died(orphans) if orphans else {}
+        for lanes in _rounds_of(claimed, deaths):
             try:
                 await self._after(await self._rounds.play(lanes))
             except DatabaseDown:
@@ -199,6 +197,20 @@ class Worker:
             except Exception:
                 log.exception("background_work_failed")
             await asyncio.sleep(seconds)
+
+
+def _rounds_of(claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]) -> Iterator[Sequence[ClaimedLane]]:
+    """What killed a process may be among the lanes that it left. After one death it is one of many; after two they run
+    a few at a time, and from the third on each runs alone, so that it is found before the innocent are blamed."""
+    first = [lane for lane in claimed if deaths.get(lane.customer_id, 0) < 2]
+    second = [lane for lane in claimed if deaths.get(lane.customer_id, 0) == 2]
+    alone = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 2]
+    if first:
+        yield first
+    for start in range(0, len(second), SUSPECTS_TOGETHER):
+        yield second[start : start + SUSPECTS_TOGETHER]
+    for lane in alone:
+        yield [lane]
 
 
 def _again(lane: Played, rest: float | None) -> float | None:
