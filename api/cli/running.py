@@ -96,12 +96,13 @@ def bench(
 ) -> None:
     """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
     from api.bench.run import Wish, bench
+    from api.process import run
 
     url = storage_settings().database if mysql else ""
     if mysql and not url.startswith("mysql:"):
         fail("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
     wish = Wish(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
-    raise typer.Exit(asyncio.run(bench(wish, json_only=as_json)))
+    raise typer.Exit(run(bench(wish, json_only=as_json)))
 
 
 def _split(settings: "Settings", worker: bool, processes: int) -> NoReturn:
