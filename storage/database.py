@@ -25,8 +25,13 @@ TRIES = 4
 MOST_PARAMETERS = 30_000
 MOST_CHARACTERS = 2_000_000
 APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
-# deadlock, lock wait, gone away, lost, shutdown, killed, too many connections, read-only, can't connect
-RETRIED_MYSQL = {1213, 1205, 2006, 2013, 1053, 1927, 1040, 1290, 2003}
+RETRIED_MYSQL = {
+    1213, 1205,  # deadlock, lock wait
+    2003, 2006, 2013, 1053, 1927, 4031, 1152, 1158, 1159, 1160, 1161,  # no connection, or none any more
+    1040, 1203, 1226,  # too many connections
+    1317, 1969,  # the statement was ended from outside, or by the server's own limit
+    1290, 1836, 1021, 1114,  # read-only, as after a failover; disk full
+}  # fmt: skip
 
 Row: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
