@@ -37,12 +37,12 @@ def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: S
     @open_to_all
     async def static_file(name: str) -> Response:
         """What the pages load."""
-        return pages.file(name) or await pages.refuse(404)
+        return pages.file(name) or pages.refuse(404)
 
     @blueprint.get("/desk/<path:rest>")
     @open_to_all
     async def nothing(rest: str) -> Response:
         """Every other address of the desk."""
-        return await pages.refuse(404)
+        return pages.refuse(404)
 
     app.register_blueprint(blueprint)

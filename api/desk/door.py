@@ -33,29 +33,28 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages) -> 
         changes = request.method not in SAFE_METHODS
         if changes:
             if not sessions.from_our_page():
-                return await pages.refuse(403, NOT_FROM_HERE)
+                return pages.refuse(403, NOT_FROM_HERE)
             g.form = await _read_form()
         if needed is None:
             return None
         principal = await sessions.principal()
         if principal is None:
-            return await pages.refuse(401) if changes else go_to(f"/desk/sign-in?{_from_here()}")
+            return pages.refuse(401, draft=form_field("message")) if changes else go_to(f"/desk/sign-in?{_from_here()}")
         if needed not in PERMISSIONS[principal.role]:
-            return await pages.refuse(403)
+            return pages.refuse(403)
         if changes and not sessions.genuine(form_field("csrf_token")):
-            return await pages.refuse(403)
+            return pages.refuse(403, draft=form_field("message"))
         g.principal = principal
         return None
 
     async def no_ticket(_error: NoTicket) -> Response:
-        return await pages.refuse(404)
+        return pages.refuse(404)
 
     async def refused(error: HTTPException) -> Response:
-        return await pages.refuse(error.code or 500)
+        return pages.refuse(error.code or 500)
 
     async def database_down(_error: DatabaseDown) -> Response:
-        g.desk_agent = None  # who it is can't be asked for either
-        return await pages.refuse(503)
+        return pages.refuse(503)
 
     blueprint.register_error_handler(NoTicket, no_ticket)
     blueprint.register_error_handler(HTTPException, refused)

@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from quart import Response, redirect
+from quart import Response, g, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.sessions import Sessions
+from storage.agents import StoredAgent
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -39,7 +40,7 @@ DELIVERY_WORDS = {
 }
 REFUSALS = {
     401: ("You are signed out", "Sign in again, and then repeat what you did."),
-    403: ("That is not allowed", "Your role doesn't include it, or the page it came from is out of date."),
+    403: ("That is not allowed", "Your role doesn't include it, or the page that it came from is out of date."),
     404: ("There is nothing here", "Perhaps the number has a typing error."),
     503: ("Tick can't do this now", "Try again in a moment."),
 }
@@ -63,18 +64,19 @@ class Pages:
 
     async def show(self, name: str, status: int = 200, /, **values: object) -> Response:
         """The page of this name."""
-        agent = await self._sessions.agent()
-        known: Mapping[str, object] = {
-            "agent_name": agent.name if agent else "",
-            "csrf_token": self._sessions.token() if agent else "",
-        }
+        return self._made(await self._sessions.agent(), name, status, values)
+
+    def refuse(self, status: int, says: str = "", draft: str = "") -> Response:
+        """A page that says why there is no other, and gives back what was written. It asks the database nothing, which
+        may be the reason."""
+        title, words = REFUSALS.get(status, ("This did not work", "Go back, and try again."))
+        values = {"title": title, "words": says or words, "draft": draft}
+        return self._made(g.get("desk_agent"), "refusal", status, values)
+
+    def _made(self, agent: StoredAgent | None, name: str, status: int, values: Mapping[str, object]) -> Response:
+        known = {"agent_name": agent.name if agent else "", "csrf_token": self._sessions.token() if agent else ""}
         text = self._templates.get_template(f"{name}.html").render({**known, **values})
         return Response(text, status, {"Content-Security-Policy": POLICY}, content_type="text/html; charset=utf-8")
-
-    async def refuse(self, status: int, says: str = "") -> Response:
-        """A page that says why there is no other."""
-        title, words = REFUSALS.get(status, ("This did not work", "Go back, and try again."))
-        return await self.show("refusal", status, title=title, words=says or words)
 
     def file(self, name: str) -> Response | None:
         """A file that the pages load."""

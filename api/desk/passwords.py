@@ -8,7 +8,7 @@ import asyncio
 
 from api.credentials import hash_password, password_matches, renewed_hash
 
-MOST_WAITING = 10
+MOST_WAITING = 8  # half a second of patience
 
 
 class Busy(Exception):

@@ -283,6 +283,17 @@ async def test_every_answer_is_protected(light_service: Service) -> None:
             assert not re.search(r"<script|<style|\sstyle=|https?://", answer.text)
 
 
+async def test_what_breaks_inside_stays_inside(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    async with visitor(light_service, Role.AGENT) as alex:
+        for table in ("reply", "agent"):
+            await light_service.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
+            broken = await alex.get(f"/desk/tickets/{ticket_id}")
+            assert (broken.status_code, broken.headers["content-type"]) == (500, "text/html; charset=utf-8")
+            assert "This did not work" in broken.text
+            assert table not in broken.text
+
+
 async def test_the_session_opens_the_api(service: Service) -> None:
     async def ask(alex: Visitor, method: str, path: str, body: object, **headers: str) -> int:
         return (await alex.http.request(method, path, json=body, headers=headers)).status_code

@@ -80,8 +80,10 @@ async def test_who_may_no_longer(light_service: Service) -> None:
             await light_service.execute(change)
             assert (await alex.get("/desk")).status_code == 303
             assert (await alex.get("/api/tickets")).status_code == 401
-            form = {"csrf_token": token, "status": "new"}
-            assert (await alex.post("/desk/tickets/5/status", form)).status_code == 401
+            form = {"csrf_token": token, "message": "A <long> answer."}
+            refused = await alex.post("/desk/tickets/5/replies", form)
+            assert refused.status_code == 401
+            assert "A &lt;long&gt; answer." in refused.text  # to be copied, and sent after signing in again
             assert (await alex.sign_in("admin@example.com")).status_code == status
             await light_service.execute("UPDATE agent SET role = 'admin', disabled_at = NULL")
 
@@ -123,7 +125,7 @@ async def test_a_wrong_name_takes_as_long_as_a_wrong_password(sqlite_url: str, r
     async with served(sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as stranger:
         real = hash_password(PASSWORD)
         seconds: dict[str, list[float]] = {"there": [], "nobody": []}
-        for number in range(5):
+        for number in range(3):
             await hire(service, Role.AGENT, f"there{number}@example.com", real)
             for who, taken in seconds.items():
                 before = time.perf_counter()
@@ -177,13 +179,13 @@ async def test_many_at_once_hold_nothing_else_up(sqlite_url: str, redis_url: str
             )
             for number in range(50)
         ]
-        slowest = 0.0
+        waits = []
         while not all(each.done() for each in tries):
             before = time.perf_counter()
             assert (await service.call("GET", "/healthz")).status_code == 200
-            slowest = max(slowest, time.perf_counter() - before)
+            waits.append(time.perf_counter() - before)
         statuses = {(await each).status_code for each in tries}
-        assert slowest < 1
+        assert sorted(waits)[len(waits) * 99 // 100] < 1
         assert statuses == {401, 503}
 
 
