@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
+from tortoise.backends.base.client import ConnectionWrapper, TransactionalDBClient, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionContext, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
@@ -56,11 +56,32 @@ class _Immediate(SqliteTransactionContext):
         await asyncio.shield(asyncio.ensure_future(end()))
 
 
+class _Acquired(ConnectionWrapper[Any]):
+    async def __aenter__(self) -> Any:
+        await self._lock.acquire()
+        try:
+            await self.ensure_connection()
+        except BaseException:
+            self._lock.release()  # or whoever asks next would wait for ever
+            raise
+        return self.connection
+
+
 class DurableSqliteClient(SqliteClient):
     """One connection per process; a transaction has it to itself."""
 
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **(kwargs | DURABLE_PRAGMAS))
+
+    async def create_connection(self, with_db: bool) -> None:
+        try:
+            await super().create_connection(with_db)
+        except BaseException:
+            await self.close()  # a connection on which a pragma failed is not durable
+            raise
+
+    def acquire_connection(self) -> ConnectionWrapper[Any]:
+        return _Acquired(self._lock, self)
 
     def _in_transaction(self) -> TransactionContext:
         return _Immediate(SqliteTransactionWrapper(self), self._lock)

@@ -4,6 +4,7 @@ Invariant: nothing but a migration changes the schema; the start refuses a datab
 not survive (utf8mb4, packets large enough for a batch of Meta's).
 """
 
+import os
 from pathlib import Path
 
 from tortoise.migrations.autodetector import MigrationAutodetector
@@ -17,7 +18,10 @@ LEAST_PACKET_BYTES = 16 * 1024 * 1024
 async def migrate(settings: DatabaseSettings) -> list[str]:
     """Applies what is missing; returns the names of the migrations it applied."""
     if settings.url.startswith("sqlite://"):
-        Path(settings.url.removeprefix("sqlite://")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(settings.url.removeprefix("sqlite://")).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise WrongDatabase(f"{folder} can't be written to: set DATA_DIR to a folder of Tick's own.")
     database = await Database.open(settings)
     try:
         await check_server(database)

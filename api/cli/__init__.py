@@ -80,6 +80,8 @@ def explain(error: Exception) -> NoReturn:
         fail("The database can't be reached: is the server of DATABASE_URL running, and does it let Tick in?")
     if isinstance(error, RedisDown):
         fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
+    if isinstance(error, OSError) and error.filename:
+        fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")
 
     import structlog
 

@@ -160,6 +160,23 @@ def test_migrate_says_what_it_did(tmp_path: Path) -> None:
     assert tick(tmp_path, "migrate").stdout == "Nothing to do: the database is up to date.\n"
 
 
+def test_a_data_dir_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    for command in (("demo",), ("migrate",)):
+        done = tick(tmp_path, *command, DATA_DIR=str(tmp_path / "taken" / "data"))
+        assert done.returncode == 1
+        assert re.fullmatch(r"/.*/taken/data\S* can't be used: Not a directory\. DATA_DIR .*\n", done.stderr)
+
+
+def test_a_file_that_is_no_database_stops_every_command(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tick.db").write_bytes(b"not a database" * 500)
+    for command in (("migrate",), ("journal", "list")):
+        done = tick(tmp_path, *command)
+        assert done.returncode == 1
+        assert "file is not a database" in done.stderr
+
+
 def test_a_database_that_is_away_is_a_sentence_without_its_password(tmp_path: Path) -> None:
     for command in (("migrate",), ("journal", "list")):
         done = tick(tmp_path, *command, DATABASE_URL="mysql://tick:dbpassword@127.0.0.1:1/tick")
