@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -30,7 +31,9 @@ MOST_BATCHES = 1000
 AGAIN_SECONDS = 1.0
 FAILED_SECONDS = 0.1
 SUSPECTS_TOGETHER = 8
+SLOW_SECONDS = 2.0
 GRACE_SECONDS = 10.0
+CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
@@ -47,7 +50,7 @@ class Worker:
         self._delivery = delivery
         self._clock = clock
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._delivering: set[int] = set()
+        self._delivering: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
@@ -61,9 +64,7 @@ class Worker:
             if self._deliveries:
                 await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
         finally:
-            for task in (*background, working, stopping, *self._deliveries):
-                task.cancel()
-            await asyncio.gather(*background, working, stopping, *self._deliveries, return_exceptions=True)
+            await _ended((*background, working, stopping, *self._deliveries))
             try:
                 await self._lanes.retire()
             except RedisDown:
@@ -133,22 +134,44 @@ class Worker:
                 lane.again_seconds = FAILED_SECONDS
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
-            self._delivering.add(lane.customer_id)
-            task = asyncio.create_task(self._deliver(lane))
+            task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
         if done:
             await self._release(done)
 
     async def _deliver(self, lane: Played) -> None:
+        """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
+        go on, and its later sends wait for the row that is still marked as being sent."""
+        sending = asyncio.create_task(self._delivery.deliver(lane.place, lane.rows))
         again: float | None = AGAIN_SECONDS
+        held = True
         try:
-            again = (await self._delivery.deliver(lane.place, lane.rows)).again_seconds
+            done, _ = await asyncio.wait((sending,), timeout=SLOW_SECONDS)
+            if not done:
+                held = False
+                self._leave(lane.customer_id)
+                await self._release({lane.customer_id: _again(lane, None)})
+            again = (await sending).again_seconds
         except Exception:
-            log.exception("delivery_failed", customer_id=lane.customer_id)
+            log.exception("delivery_failed", customer_id=lane.customer_id)  # the row stays as it is marked
         finally:
-            self._delivering.discard(lane.customer_id)
-            await self._release({lane.customer_id: _again(lane, again)})
+            sending.cancel()
+            if held:
+                self._leave(lane.customer_id)
+                await self._release({lane.customer_id: _again(lane, again)})
+            else:
+                await self._ring(lane.customer_id, again or 0.0)
+
+    def _leave(self, customer_id: int) -> None:
+        if self._delivering.get(customer_id) is asyncio.current_task():
+            del self._delivering[customer_id]
+
+    async def _ring(self, customer_id: int, seconds: float) -> None:
+        try:
+            await self._lanes.ring({customer_id: seconds})
+        except RedisDown as error:
+            log.warning("redis_down", error=str(error))  # the sweep finds what is left
 
     async def _release(self, delays: dict[int, float | None] | dict[int, float]) -> None:
         try:
@@ -217,3 +240,13 @@ def _again(lane: Played, rest: float | None) -> float | None:
     """The earlier of what the round and the delivery asked for."""
     wanted = [seconds for seconds in (lane.again_seconds, rest) if seconds is not None]
     return min(wanted, default=None)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels until all have ended: now and then a client of Redis or SQL swallows a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -192,7 +192,7 @@ class World:
 
     async def customers(self) -> dict[str, int]:
         """alias -> customer."""
-        return dict(await self.rows("SELECT alias, customer_id FROM alias"))  # type: ignore[arg-type]
+        return dict(await self.rows("SELECT alias, customer_id FROM alias"))
 
     async def lane(self, phone: str = ANNE) -> ClaimedLane:
         """The lane of a customer as a process without a working copy claims it."""

@@ -100,10 +100,13 @@ async def test_a_clash_is_told_from_a_database_that_is_down(database: Database) 
 
 async def test_what_fails_is_rolled_back(database: Database) -> None:
     await database.run(put)
+
+    async def work(tx: Tx) -> None:
+        await add(tx)
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        async with database.transaction() as tx:
-            await add(tx)
-            raise ZeroDivisionError
+        await database.run(work)
     assert await value(database) == 0
 
 
@@ -304,7 +307,7 @@ async def test_an_address_that_means_nothing_is_refused(url: str) -> None:
 
 
 class Cutter:
-    """A proxy before MariaDB. Armed, it lets the next COMMIT through and takes the connection away before the answer."""
+    """A proxy before MariaDB. Armed, it lets the next COMMIT through and cuts the connection before the answer."""
 
     def __init__(self, port: int) -> None:
         self._port = port
