@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+import structlog
 from quart import Blueprint, Response, request
 
 from api.serving import MAX_BODY_BYTES, READ_SECONDS
@@ -29,6 +30,8 @@ ANSWERS = {
     413: b'{"success": false, "message": "The request is too large"}',
     503: b'{"success": false, "message": "Try again later"}',
 }
+
+log = structlog.get_logger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -105,6 +108,9 @@ class WebhookDoor:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._intake.receive(body)
         except (DatabaseDown, TimeoutError):
+            return 503
+        except Exception:
+            log.exception("intake_failed")  # Meta keeps it for us until this is mended
             return 503
         return 200
 

@@ -59,6 +59,7 @@ class Delivery:
         self._lanes = lanes
         self._clock = clock
         self._metrics = metrics
+        self._under_way: set[int] = set()
         self._doubt = timedelta(seconds=doubt_seconds)
 
     async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
@@ -85,9 +86,9 @@ class Delivery:
         return await self._send(place, row)
 
     async def _abandoned(self, row: OutboxRow) -> bool:
-        """Whether nobody is sending this row any more. Our own name on it means that we lost track of it."""
+        """Whether nobody is sending this row any more."""
         if row.owner == self._lanes.owner:
-            return True
+            return row.outbox_id not in self._under_way
         try:
             alive = await self._lanes.alive_owners()
         except RedisDown:
@@ -132,9 +133,13 @@ class Delivery:
         if time.monotonic() - began > self._doubt.total_seconds() / 2:
             await self._marks.settle(_from(row, "queued", reason="marked too slowly to be sent safely"))
             return Rest(0.0)
-        with phase("sending", 1):
-            outcome = await self._graph.send(body)
-        return await self._settle(row, marked_at, outcome)
+        self._under_way.add(row.outbox_id)
+        try:
+            with phase("sending", 1):
+                outcome = await self._graph.send(body)
+            return await self._settle(row, marked_at, outcome)
+        finally:
+            self._under_way.discard(row.outbox_id)
 
     async def _settle(self, row: OutboxRow, marked_at: datetime, outcome: Outcome) -> Rest | None:
         self._metrics.send(OUTCOMES[type(outcome)])

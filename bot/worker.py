@@ -157,6 +157,7 @@ class Worker:
             log.exception("delivery_failed", customer_id=lane.customer_id)  # the row stays as it is marked
         finally:
             sending.cancel()
+            await asyncio.wait((sending,))
             if held:
                 self._leave(lane.customer_id)
                 await self._release({lane.customer_id: _again(lane, again)})

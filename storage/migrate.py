@@ -5,6 +5,7 @@ not survive (utf8mb4, packets large enough for a batch of Meta's).
 """
 
 import os
+import warnings
 from pathlib import Path
 
 from tortoise.migrations.autodetector import MigrationAutodetector
@@ -26,7 +27,10 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
     try:
         await check_server(database)
         names = await missing(database)
-        await MigrationExecutor(database.client, APPS).migrate()
+        with warnings.catch_warnings():
+            # Tortoise makes sure of its own table each time, and MySQL remarks that it is there
+            warnings.filterwarnings("ignore", message=".*already exists")
+            await MigrationExecutor(database.client, APPS).migrate()
         return names
     finally:
         await database.close()
