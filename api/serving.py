@@ -61,13 +61,24 @@ def inherited_listener() -> socket.socket | None:
 
 
 def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
-    """The first free port from `port` on."""
+    """The first free port from `port` on, and one at which nobody else answers to the name localhost."""
     for candidate in range(port, min(port + tries, 65536)):
+        if host == "127.0.0.1" and _answered_on_ipv6(candidate):
+            continue
         try:
             return listen(host, candidate)
         except PortTaken:
             continue
     raise PortTaken(f"Ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken: set PORT.")
+
+
+def _answered_on_ipv6(port: int) -> bool:
+    """Browsers try ::1 first for localhost. macOS itself listens there on 5000, and lets others have 127.0.0.1."""
+    try:
+        with socket.create_connection(("::1", port), timeout=0.5):
+            return True
+    except OSError:
+        return False
 
 
 def port_of(listener: socket.socket) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -182,6 +183,19 @@ def test_a_taken_port_is_named_and_the_next_one_found() -> None:
             assert port < port_of(second) <= port + 50
         with pytest.raises(PortTaken, match="are all taken"):
             listen_nearby(HOST, port, tries=1)
+
+
+def test_a_port_at_which_localhost_is_somebody_else_is_taken() -> None:
+    with listen_nearby(HOST, 17550) as first:
+        port = port_of(first)
+    with socket.socket(socket.AF_INET6) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("::1", port))
+        with listen_nearby(HOST, port) as ours:  # bound, but nobody listens there yet
+            assert port_of(ours) == port
+        other.listen()
+        with listen_nearby(HOST, port) as ours:
+            assert port_of(ours) > port
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
