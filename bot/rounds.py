@@ -59,7 +59,7 @@ class Played:
 class _Loaded:
     """What a round knows before its transaction."""
 
-    versions: Mapping[int, tuple[int, str]]
+    versions: dict[int, tuple[int, str]]
     messages: dict[int, list[PendingItem]] = field(default_factory=dict)
     statuses: list[PendingItem] = field(default_factory=list)
     tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
@@ -131,6 +131,9 @@ class Rounds:
             loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
             for row in await outbox.open_rows(tx, customer_ids):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
+            # no fence will check these copies from Redis, and they say where to send and until when
+            unchecked = [lane for lane in loaded.rows if lane in known and lane not in loaded.messages]
+            loaded.versions |= await conversations.load(tx, unchecked)
         return loaded
 
     async def _commit(self, plan: "_Plan") -> set[int]:

@@ -90,4 +90,4 @@ def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wami
 
 
 def _is_id(opaque: str) -> bool:
-    return opaque.isascii() and opaque.isdecimal() and len(opaque) < 20
+    return opaque.isascii() and opaque.isdecimal() and len(opaque) < 20 and int(opaque) < 1 << 63

@@ -112,6 +112,14 @@ async def database(migrated_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def sqlite_database(migrated_sqlite_url: str) -> AsyncIterator[Database]:
+    """SQLite alone, for tables that are long."""
+    opened = await Database.open(DatabaseSettings(migrated_sqlite_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
 async def mariadb_database(migrated_mariadb_url: str) -> AsyncIterator[Database]:
     """MariaDB alone, for what only a server can do."""
     opened = await Database.open(DatabaseSettings(migrated_mariadb_url))

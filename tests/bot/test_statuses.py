@@ -164,3 +164,27 @@ async def test_a_status_makes_no_customer(world: World) -> None:
     await world.receive(world.status("wamid.a", "sent", phone="15550009999"))
     assert await world.customers() == {}
     assert await world.rows("SELECT customer_id, fate FROM item") == [(NOBODY, "pending")]
+
+
+@pytest.mark.parametrize(
+    "opaque", ["9223372036854775807", "9223372036854775808", "9999999999999999999", "1" * 40, "-1"]
+)
+async def test_an_id_that_no_row_can_have_holds_nobody_up(world: World, opaque: str) -> None:
+    _, wamid = await sent(world)
+    await world.receive(world.status("wamid.odd", "read", opaque=opaque), world.status(wamid, "sent", opaque=opaque))
+    await world.play()
+    assert (await world.fates())[1:] == [("pending", ""), ("done", "")]
+
+
+async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: World) -> None:
+    """What a round put into Redis got lost, and an older copy stayed there: an agent's words still go out."""
+    await world.write("My printer is on fire", "hardware", "yes")
+    customer_id = (await world.lane()).customer_id
+    async with world.working():
+        await world.at_rest()
+    ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
+    await world.desk.reply("agent", "Sam", ticket_id, "Have you tried turning it off?")
+    await world.lanes.put([(customer_id, 0, '["",null,null,""]')], force=[customer_id])
+    async with world.working():
+        await world.at_rest()
+    assert (await world.sends())[-1] == ("accepted", "")

@@ -189,7 +189,7 @@ async def test_only_a_pending_item_is_closed_and_once(database: Database) -> Non
 async def test_attempts_are_counted_and_a_dead_item_is_replayed_late(database: Database) -> None:
     await store(database, item(1))
     for expected in (1, 2):
-        assert await database.run(lambda tx: journal.count_attempt(tx, 1, "ValueError: no")) == expected
+        assert await database.run(lambda tx: journal.count_attempts(tx, [1], "ValueError: no")) == {1: expected}
     assert not await database.run(lambda tx: journal.replay(tx, 1)), "it is not dead"
     await close(database, [1], "dead")
     assert await database.run(lambda tx: journal.replay(tx, 1))
