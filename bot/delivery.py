@@ -148,7 +148,7 @@ class Delivery:
                 await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
                 return None
             case Unknown(reason=reason):
-                due_at = marked_at + self._doubt
+                due_at = self._clock() + self._doubt
                 log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
                 await self._marks.settle(_from(row, "unknown", reason=reason, due_at=due_at))
                 return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
