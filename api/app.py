@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from bot.settings import BotSettings
 from bot.turns import Turns
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
 from bot.worker import Worker
-from storage.database import Database, DatabaseSettings, WrongDatabase
+from storage.database import Database, DatabaseDown, DatabaseSettings, WrongDatabase
 from storage.embedded_redis import EmbeddedRedis
 from storage.lanes import Lanes
 from storage.migrate import check_server, migrate, missing
@@ -80,6 +80,7 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         metrics = Metrics()
         intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
         numbers = TicketNumbers(database)
+        stack.push_async_callback(_give_back, numbers)
         yield Parts(settings, clock, database, lanes, ids, numbers, intake, metrics, redis_line)
 
 
@@ -268,6 +269,11 @@ async def _keep_alive(embedded: EmbeddedRedis) -> None:
         await asyncio.sleep(REVIVE_SECONDS)
         if embedded.revive():
             log.warning("embedded_redis_revived")
+
+
+async def _give_back(numbers: TicketNumbers) -> None:
+    with suppress(DatabaseDown):  # a gap in the tickets' numbers harms nobody
+        await numbers.give_back()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """Short numbers for tickets, which customers read and type.
 
-Invariant: a number is given out once, whatever dies; a process that dies leaves a gap of at most one block.
+Invariant: a number is given out once, whatever dies; a process that is killed leaves a gap of at most one block, and
+one that stops leaves none if nobody reserved after it.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from tortoise.exceptions import IntegrityError
 from storage.database import Database, Tx
 
 BLOCK = 50
+LAST_SECONDS = 1.0  # a stop waits no longer for this
 
 
 class TicketNumbers:
@@ -35,6 +37,16 @@ class TicketNumbers:
     def take(self) -> int:
         """The next number."""
         return self._free.popleft()
+
+    async def give_back(self) -> None:
+        """Before the process ends: what is left at the end of the counter, unless somebody reserved more since."""
+        if not self._free:
+            return
+        last = first = self._free[-1]
+        while self._free and self._free[-1] == first:
+            first = self._free.pop() - 1
+        async with self._database.transaction(LAST_SECONDS) as tx:
+            await tx.execute("UPDATE counter SET value = ? WHERE name = 'ticket' AND value = ?", [first, last])
 
 
 async def _reserve(tx: Tx) -> int:

@@ -163,6 +163,14 @@ async def test_two_customers_an_agent_a_reload_and_a_restart(demo: Demo, tmp_pat
     assert await chats(page) == before
     await write(ben, "No, it is silent.")
     await expect(newest(ben)).to_have_text(ADDED)
+    await write(ana, "menu")
+    await expect(newest(ana)).to_contain_text("What do you need help with?")
+    await pick(ana, "Choose a topic", "Network")
+    await expect(newest(ana)).to_contain_text("Tell us what is happening.")
+    await write(ana, "The Wi-Fi drops every few minutes.")
+    await expect(newest(ana)).to_contain_text("Please check: Network")
+    await tap(ana, "Send")
+    await expect(newest(ana)).to_contain_text("Done: your ticket is #3.")
     assert (await agent.said(bens))[-2:] == [("agent", "Does it make a sound?"), ("customer", "No, it is silent.")]
     assert [line for line in complaints if "ERR_" not in line] == []
 
