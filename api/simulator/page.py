@@ -77,7 +77,8 @@ def make_page(settings: SimulatorSettings, meta: Meta, streams: Streams) -> Blue
         body = await _body()
         customers = meta.chats.customers
         name = _string(body, "name").strip()
-        phone = "".join(filter(str.isdecimal, _string(body, "phone"))) or _next_phone(customers)
+        given = _string(body, "phone").strip()
+        phone = "".join(filter(str.isdecimal, given)) if given else _next_phone(customers)
         if not name or len(name) > 60:
             raise BadRequest("A customer needs a name of at most 60 characters.")
         if not phone.isascii() or not 7 <= len(phone) <= 15:

@@ -94,7 +94,16 @@ async def test_a_customer_can_be_added_and_writes_in_their_own_script(tmp_path: 
         await page.goto(f"{service.url}/simulator")
         await page.get_by_role("button", name="Add customer").click()
         await page.get_by_role("textbox", name="Name").fill("Dina")
-        await page.get_by_role("button", name="Add", exact=True).click()
+        number, add = (
+            page.get_by_role("textbox", name="Phone number"),
+            page.get_by_role("button", name="Add", exact=True),
+        )
+        for wrong in ("next to the door", "+1 555 010 0001"):
+            await number.fill(wrong)
+            await add.click()
+        await expect(page.get_by_text("Another customer has this number.")).to_be_visible()
+        await number.fill("")
+        await add.click()
         dina = phone_of(page, "Dina")
         field = dina.get_by_role("textbox", name="Type a message")
         await field.fill("مرحبا")
