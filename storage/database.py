@@ -76,7 +76,7 @@ class Tx:
             await connection.execute_fetchall(sql, parameters)
             return int(connection.total_changes - before)
         async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
-            return int(await cursor.execute(sql.replace("?", "%s"), parameters))
+            return int(await cursor.execute(_mysql(sql), parameters))
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
         """The rows of one SELECT."""
@@ -84,7 +84,7 @@ class Tx:
             rows: Sequence[Row] = await self.client._connection.execute_fetchall(sql, parameters)
             return rows
         async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
-            await cursor.execute(sql.replace("?", "%s"), parameters)
+            await cursor.execute(_mysql(sql), parameters)
             fetched: Sequence[Row] = await cursor.fetchall()
             return fetched
 
@@ -95,6 +95,11 @@ class Tx:
         for part in _statements(rows, max(1, MOST_PARAMETERS // len(columns))):
             values = ",".join([one] * len(part))
             await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])
+
+
+def _mysql(sql: str) -> str:
+    """The driver puts parameters in by `%`."""
+    return sql.replace("%", "%%").replace("?", "%s")
 
 
 def _statements(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:

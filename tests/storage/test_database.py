@@ -98,6 +98,14 @@ async def test_a_clash_is_told_from_a_database_that_is_down(database: Database) 
     assert await value(database) == 0
 
 
+async def test_a_percent_sign_means_itself(database: Database) -> None:
+    await database.run(put)
+    async with database.reading() as tx:
+        found = await tx.fetch("SELECT ?, 7 % 4 FROM counter WHERE name LIKE 'a%'", ["%s %d 100%"])
+        assert tuple(found[0]) == ("%s %d 100%", 3)
+        assert [tuple(row) for row in await tx.fetch("SELECT name FROM counter WHERE name LIKE '%a'")] == [("a",)]
+
+
 async def test_what_fails_is_rolled_back(database: Database) -> None:
     await database.run(put)
 
