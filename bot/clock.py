@@ -7,5 +7,6 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time, aware, in UTC."""
-    return datetime.now(UTC)
+    """The time, aware, in UTC, in whole milliseconds: an answer tells the moment that will be read again."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

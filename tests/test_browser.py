@@ -183,7 +183,8 @@ async def test_the_printed_lines_work_as_printed(demo: Demo, browser: Browser, s
     assert [ticket["id"] for ticket in listed["data"]] == [2, 1]
     assert (moved["data"]["id"], moved["data"]["status"]) == (1, "in_progress")
     assert (replied["success"], replied["data"]["message"]) == (True, "We are on it.")
-    assert said["data"][-1]["id"] == replied["data"]["id"]
+    for name in ("id", "created_at"):
+        assert said["data"][-1][name] == replied["data"][name]
     assert (status["data"]["connected"], status["data"]["journal"]["dead"]) == (True, 0)
     owner = phone_of(page, moved["data"]["name"])
     await expect(owner.get_by_text("we are working on ticket #1 now")).to_be_visible()
