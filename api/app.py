@@ -15,16 +15,12 @@ from pathlib import Path
 import structlog
 from quart import Quart
 
-from api.demo import let_in, welcome
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
 from api.parts import Account, ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, serve_http
-from api.settings import Settings, demo_secrets
-from api.simulator.settings import SimulatorSettings
-from api.simulator.simulator import make_simulator
-from api.webhook import PATH as WEBHOOK_PATH
+from api.settings import Settings
 from api.webhook import WebhookDoor, make_handshake
 from bot.clock import Clock, utc_now
 from bot.delivery import Delivery
@@ -96,7 +92,7 @@ async def serve(
     """The web process, and the worker in it unless that is another's."""
     async with opened(settings, clock=clock, share_redis=not worker) as parts:
         app = make_app(parts)
-        await _run_together(parts, app, listener, stop, worker=worker, on_ready=on_ready)
+        await run_together(parts, app, listener, stop, worker=worker, on_ready=on_ready)
 
 
 async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
@@ -104,30 +100,6 @@ async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_no
     async with opened(settings, clock=clock, share_redis=True) as parts, _worker(parts) as worker:
         log.info("working", process=parts.lanes.owner)
         await worker.run(stop)
-
-
-async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
-    """All of Tick with the simulator in Meta's place, on the same port."""
-    async with opened(settings) as parts, open_http() as http:
-        made = demo_secrets(settings.data_dir)
-        await let_in(parts.database, made, parts.clock())
-        app = make_app(parts)
-        simulator = make_simulator(_simulator_settings(settings), http)
-        app.register_blueprint(simulator.blueprint)
-        await simulator.start()
-        ending = asyncio.create_task(_when(stop, simulator.end_streams))
-        try:
-            await _run_together(
-                parts,
-                app,
-                listener,
-                stop,
-                worker=True,
-                on_ready=lambda: welcome(settings.port, made, settings.data_dir),
-            )
-        finally:
-            ending.cancel()
-            await simulator.stop()
 
 
 def make_app(parts: Parts) -> Quart:
@@ -173,23 +145,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
     )
 
 
-def _simulator_settings(settings: Settings) -> SimulatorSettings:
-    return SimulatorSettings(
-        folder=settings.data_dir / "simulator",
-        webhook_url=f"http://127.0.0.1:{settings.port}{WEBHOOK_PATH}",
-        app_secret=settings.whatsapp_app_secret.get_secret_value(),
-        access_token=settings.whatsapp_access_token.get_secret_value(),
-        phone_number_id=settings.whatsapp_phone_number_id,
-        display_phone_number="15550100000",
-    )
-
-
-async def _when(event: asyncio.Event, act: Callable[[], None]) -> None:
-    await event.wait()
-    act()
-
-
-async def _run_together(
+async def run_together(
     parts: Parts,
     app: Quart,
     listener: socket.socket,

@@ -1,20 +1,53 @@
-"""What `tick demo` does besides running Tick: somebody to sign in as, a key that works, and lines to paste.
+"""`tick demo`: all of Tick with the simulator in Meta's place, somebody to sign in as, a key, and lines to paste.
 
-Invariant: everything printed works as it stands, on this machine alone.
+Invariant: everything printed works as it stands, on this machine alone; the service meets the simulator only over HTTP,
+as it would meet Meta.
 """
 
+import asyncio
+import socket
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import typer
 
 from api.admin import add_agent, keep_key
+from api.app import make_app, opened, run_together
 from api.credentials import Role
-from api.settings import DemoSecrets
+from api.settings import DemoSecrets, Settings, demo_secrets
+from api.simulator.settings import SimulatorSettings
+from api.simulator.simulator import make_simulator
+from api.webhook import PATH as WEBHOOK_PATH
+from bot.whatsapp.client import open_http
 from storage.database import Database
 from storage.models import Agent
 
 EMAIL = "demo@example.com"
+
+
+async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """All of Tick with the simulator in Meta's place, on the same port."""
+    async with opened(settings) as parts, open_http() as http:
+        made = demo_secrets(settings.data_dir)
+        await let_in(parts.database, made, parts.clock())
+        app = make_app(parts)
+        simulator = make_simulator(_simulator_settings(settings), http)
+        app.register_blueprint(simulator.blueprint)
+        await simulator.start()
+        ending = asyncio.create_task(_when(stop, simulator.end_streams))
+        try:
+            await run_together(
+                parts,
+                app,
+                listener,
+                stop,
+                worker=True,
+                on_ready=lambda: welcome(settings.port, made, settings.data_dir),
+            )
+        finally:
+            ending.cancel()
+            await simulator.stop()
 
 
 async def let_in(database: Database, made: DemoSecrets, now: datetime) -> None:
@@ -50,3 +83,19 @@ Try it: say "Hi" in the chat until you have a ticket number, then answer it at t
 Ctrl+C stops it; the next start goes on where this one ended.
 """
     )
+
+
+def _simulator_settings(settings: Settings) -> SimulatorSettings:
+    return SimulatorSettings(
+        folder=settings.data_dir / "simulator",
+        webhook_url=f"http://127.0.0.1:{settings.port}{WEBHOOK_PATH}",
+        app_secret=settings.whatsapp_app_secret.get_secret_value(),
+        access_token=settings.whatsapp_access_token.get_secret_value(),
+        phone_number_id=settings.whatsapp_phone_number_id,
+        display_phone_number="15550100000",
+    )
+
+
+async def _when(event: asyncio.Event, act: Callable[[], None]) -> None:
+    await event.wait()
+    act()

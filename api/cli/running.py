@@ -28,9 +28,9 @@ def demo() -> None:
     settings = settings.model_copy(update={"port": port, "whatsapp_api_url": graph})
     logs(settings)
 
-    from api import app
+    from api.demo import demo as run_demo
 
-    until_stopped(lambda stop: app.demo(settings, listener, stop))
+    until_stopped(lambda stop: run_demo(settings, listener, stop))
 
 
 def serve(
