@@ -35,12 +35,15 @@ class Streams:
             yield _event("hello", {})
             while queue in self._queues and not self._closed.is_set():
                 coming = asyncio.ensure_future(queue.get())
-                await asyncio.wait({coming, closed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                try:
+                    await asyncio.wait(
+                        {coming, closed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    coming.cancel()  # also when the page is gone: a task that nobody ends is an error in the log
                 if coming.done():
                     yield coming.result()
-                    continue
-                coming.cancel()
-                if not closed.done():
+                elif not closed.done():
                     yield b": still here\n\n"
         finally:
             closed.cancel()
