@@ -79,14 +79,14 @@ class Rounds:
         self._clock = clock
         self._metrics = metrics
 
-    async def play(self, lanes: Sequence[ClaimedLane]) -> list[Played]:
-        """Everything that waits in `lanes`. When it raises, nothing was changed."""
+    async def play(self, lanes: Sequence[ClaimedLane], most_items: int = MOST_ITEMS) -> list[Played]:
+        """What waits in `lanes`, at most `most_items` of each kind in each. When it raises, nothing was changed."""
         with phase("claimed", len(lanes)):
             known = {lane.customer_id: (lane.version, lane.body) for lane in lanes if lane.version is not None}
             waiting = [lane.customer_id for lane in lanes]
             played: list[Played] = []
             for attempt in range(TRIES):
-                plan = await self._plan(waiting, {} if attempt else known)
+                plan = await self._plan(waiting, {} if attempt else known, most_items)
                 dropped = await self._commit(plan)
                 played += [
                     self._played(plan, customer_id, bool(attempt))
@@ -98,8 +98,10 @@ class Rounds:
                     break
             return played + [Played(customer_id, Place(), 0, again_seconds=0.1) for customer_id in waiting]
 
-    async def _plan(self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]]) -> "_Plan":
-        loaded = await self._load(customer_ids, known)
+    async def _plan(
+        self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
+    ) -> "_Plan":
+        loaded = await self._load(customer_ids, known, most_items)
         now = self._clock()
         await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
         lanes = {}
@@ -115,9 +117,11 @@ class Rounds:
                 rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
         return _Plan(now, loaded, lanes, statuses.match(reported, rows, now))
 
-    async def _load(self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]]) -> _Loaded:
+    async def _load(
+        self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
+    ) -> _Loaded:
         async with self._database.reading() as tx:
-            items = await journal.pending(tx, customer_ids, MOST_ITEMS)
+            items = await journal.pending(tx, customer_ids, most_items)
             missing = [customer_id for customer_id in customer_ids if customer_id not in known]
             versions = {customer_id: (int(v or 0), b or "") for customer_id, (v, b) in known.items()}
             loaded = _Loaded(versions | dict(await conversations.load(tx, missing)))
@@ -126,8 +130,8 @@ class Rounds:
                     loaded.statuses.append(item)
                 elif item.customer_id in loaded.versions:
                     loaded.messages.setdefault(item.customer_id, []).append(item)
-            loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= MOST_ITEMS}
-            loaded.full |= _crowded(loaded.statuses)
+            loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= most_items}
+            loaded.full |= _crowded(loaded.statuses, most_items)
             loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
             for row in await outbox.open_rows(tx, customer_ids):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
@@ -259,8 +263,8 @@ def _heard(row: OutboxRow, now: datetime) -> OutboxRow:
     return replace(row, status="queued", due_at=now) if row.status == "held" else row
 
 
-def _crowded(items: Sequence[PendingItem]) -> set[int]:
+def _crowded(items: Sequence[PendingItem], most_items: int) -> set[int]:
     counts: dict[int, int] = {}
     for item in items:
         counts[item.customer_id] = counts.get(item.customer_id, 0) + 1
-    return {customer_id for customer_id, count in counts.items() if count >= MOST_ITEMS}
+    return {customer_id for customer_id, count in counts.items() if count >= most_items}

@@ -16,7 +16,7 @@ import structlog
 from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.poison import Poison
-from bot.rounds import Played, Rounds
+from bot.rounds import MOST_ITEMS, Played, Rounds
 from storage import journal, outbox
 from storage.database import Database, DatabaseDown
 from storage.lanes import BEAT_SECONDS, ClaimedLane, Lanes
@@ -104,9 +104,9 @@ class Worker:
         """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
         orphans = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
         deaths = await self._poison.died(orphans) if orphans else {}
-        for lanes in _rounds_of(claimed, deaths):
+        for lanes, most_items in _rounds_of(claimed, deaths):
             try:
-                await self._after(await self._rounds.play(lanes))
+                await self._after(await self._rounds.play(lanes, most_items))
             except DatabaseDown:
                 raise
             except Exception:
@@ -223,18 +223,21 @@ class Worker:
             await asyncio.sleep(seconds)
 
 
-def _rounds_of(claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]) -> Iterator[Sequence[ClaimedLane]]:
+def _rounds_of(
+    claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]
+) -> Iterator[tuple[Sequence[ClaimedLane], int]]:
     """What killed a process may be among the lanes that it left. After one death it is one of many; after two they run
-    a few at a time, and from the third on each runs alone, so that it is found before the innocent are blamed."""
+    a few at a time, and from the third on each runs alone and one item at a time, so that it is found before the
+    innocent are blamed."""
     first = [lane for lane in claimed if deaths.get(lane.customer_id, 0) < 2]
     second = [lane for lane in claimed if deaths.get(lane.customer_id, 0) == 2]
     alone = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 2]
     if first:
-        yield first
+        yield first, MOST_ITEMS
     for start in range(0, len(second), SUSPECTS_TOGETHER):
-        yield second[start : start + SUSPECTS_TOGETHER]
+        yield second[start : start + SUSPECTS_TOGETHER], MOST_ITEMS
     for lane in alone:
-        yield [lane]
+        yield [lane], 1
 
 
 def _again(lane: Played, rest: float | None) -> float | None:

@@ -21,6 +21,7 @@ COLUMNS = (
     "id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts",
     "late", "duplicates", "closed_at",
 )  # fmt: skip
+AT_ONCE = 5000  # a statement of SQLite takes 32,766 parameters
 EMPTIED_AFTER = timedelta(days=30)
 DELETED_AFTER = timedelta(days=90)
 
@@ -142,9 +143,12 @@ async def close(
     effects: Mapping[int, str] | None = None,
 ) -> int:
     """Gives pending items their fate; returns how many were still pending."""
+    if len(item_ids) > AT_ONCE:
+        parts = [item_ids[start : start + AT_ONCE] for start in range(0, len(item_ids), AT_ONCE)]
+        return sum([await close(tx, part, fate, at, reason=reason, effects=effects) for part in parts])
     if not item_ids:
         return 0
-    written = effects or {}
+    written = {item_id: effects[item_id] for item_id in item_ids} if effects else {}
     when = f"effects = CASE id{' WHEN ? THEN ?' * len(written)} END, " if written else ""
     return await tx.execute(
         f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? "

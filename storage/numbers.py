@@ -5,6 +5,7 @@ one that stops leaves none if nobody reserved after it.
 """
 
 from collections import deque
+from functools import partial
 
 from tortoise.exceptions import IntegrityError
 
@@ -22,13 +23,14 @@ class TicketNumbers:
         self._free: deque[int] = deque()
 
     async def top_up(self, wanted: int) -> None:
-        """Makes sure of `wanted` numbers, by blocks, each in a transaction of its own."""
-        while len(self._free) < wanted:
+        """Makes sure of `wanted` numbers, by whole blocks, in a transaction of its own."""
+        while (lacking := wanted - len(self._free)) > 0:
+            count = -(-lacking // BLOCK) * BLOCK
             try:
-                last = await self._database.run(_reserve)
+                last = await self._database.run(partial(_reserve, count=count))
             except IntegrityError:
                 continue  # two processes made the counter at once: the other's is there now
-            self._free.extend(range(last - BLOCK + 1, last + 1))
+            self._free.extend(range(last - count + 1, last + 1))
 
     def peek(self) -> int:
         """The number that `take` will give."""
@@ -49,10 +51,10 @@ class TicketNumbers:
             await tx.execute("UPDATE counter SET value = ? WHERE name = 'ticket' AND value = ?", [first, last])
 
 
-async def _reserve(tx: Tx) -> int:
-    if not await tx.execute("UPDATE counter SET value = value + ? WHERE name = 'ticket'", [BLOCK]):
+async def _reserve(tx: Tx, count: int) -> int:
+    if not await tx.execute("UPDATE counter SET value = value + ? WHERE name = 'ticket'", [count]):
         # a database that was taken over goes on after the numbers it has
         rows = await tx.fetch("SELECT COALESCE(MAX(id), 0) FROM ticket")
-        await tx.insert("counter", ("name", "value"), [("ticket", int(rows[0][0]) + BLOCK)])
+        await tx.insert("counter", ("name", "value"), [("ticket", int(rows[0][0]) + count)])
     rows = await tx.fetch("SELECT value FROM counter WHERE name = 'ticket'")
     return int(rows[0][0])
