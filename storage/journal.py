@@ -104,10 +104,11 @@ PENDING = "id, `key`, kind, customer_id, address, meta_at, received_at, payload,
 
 
 async def pending(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> list[PendingItem]:
-    """What waits in these lanes, in the order in which each lane handles it: Meta's timestamp, then arrival."""
+    """What waits in these lanes, in the order in which each lane handles it: Meta's timestamp, then arrival. Of each
+    lane at most so many statuses, and so many of all else, whose turns have one order."""
     rows = await tx.fetch(
         f"SELECT {PENDING} FROM (SELECT {PENDING}, ROW_NUMBER() OVER "
-        "(PARTITION BY customer_id, kind ORDER BY meta_at, id) AS place FROM item "
+        "(PARTITION BY customer_id, kind = 'status' ORDER BY meta_at, id) AS place FROM item "
         f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending') AS waiting "
         "WHERE place <= ? ORDER BY customer_id, meta_at, id",
         [*customer_ids, most_per_lane],
@@ -124,10 +125,10 @@ def _pending_item(*row: Any) -> PendingItem:
 
 
 async def waiting(tx: Tx, customer_ids: Sequence[int]) -> Sequence[tuple[int, int, int]]:
-    """(customer, meta_at in milliseconds, item) of every pending message in these lanes, as it is now."""
+    """(customer, meta_at in milliseconds, item) of all that waits for a turn in these lanes, as it is now."""
     rows = await tx.fetch(
         "SELECT customer_id, meta_at, id FROM item "
-        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending' AND kind = 'message'",
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending' AND kind <> 'status'",
         customer_ids,
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -5,13 +5,14 @@ the plan rests on, and lets go.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 from structlog.testing import capture_logs
 
-from bot.rounds import Played, Rounds
+from bot.rounds import MOST_ITEMS, Played, Rounds
 from storage import conversations
 from storage.conversations import Move
 from storage.database import Database, Tx
@@ -193,3 +194,12 @@ async def test_customers_are_locked_in_the_order_of_their_ids(
     rival.commit()
     assert await raising
     rival.close()
+
+
+async def test_what_is_no_message_waits_for_its_turn_behind_many_messages(world: World) -> None:
+    await world.receive(*[world.message(str(n), ago=300 - n, bsuid="US.1") for n in range(MOST_ITEMS + 10)])
+    change = {"wa_id": ANNE, "user_id": {"previous": "US.1", "current": "US.2"}, "timestamp": str(int(time.time()))}
+    await world.receive({"user_id_update": [change]}, field="user_id_update")
+    await world.play()
+    await world.play()
+    assert await world.rows("SELECT DISTINCT fate, late FROM item") == [("done", 0)]
