@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 agent = typer.Typer(no_args_is_help=True, help="The people at the desk.")
 key = typer.Typer(no_args_is_help=True, help="The keys to the REST API.")
 journal = typer.Typer(no_args_is_help=True, help="Everything that arrived, and what became of it.")
+LARGEST_ID = 2**63 - 1  # what is larger is no id, and SQLite takes it for an error
 ROLE_HELP = "What they may do: read; read and answer; everything."
 
 
@@ -98,7 +99,9 @@ def journal_list(
 
 
 @journal.command("show")
-def journal_show(item_id: Annotated[int, typer.Argument(help="As `tick journal list` prints it.")]) -> None:
+def journal_show(
+    item_id: Annotated[int, typer.Argument(max=LARGEST_ID, help="As `tick journal list` prints it.")],
+) -> None:
     """Show one item whole, as JSON, with what the customer wrote."""
     from api import admin
 
@@ -115,7 +118,9 @@ def journal_show(item_id: Annotated[int, typer.Argument(help="As `tick journal l
 
 @journal.command("replay")
 def journal_replay(
-    item_ids: Annotated[list[int] | None, typer.Argument(metavar="ITEM_ID...", help="Dead items.")] = None,
+    item_ids: Annotated[
+        list[int] | None, typer.Argument(max=LARGEST_ID, metavar="ITEM_ID...", help="Dead items.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead item.")] = False,
 ) -> None:
     """Give dead items another chance; a running worker takes them up within seconds."""

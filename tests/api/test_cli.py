@@ -280,6 +280,13 @@ async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> 
         assert await Audit.filter(action="journal.replay").count() == 2
 
 
+def test_a_number_that_no_item_can_have_is_a_mistake_of_whoever_typed_it(tmp_path: Path) -> None:
+    for command in ("show", "replay"):
+        done = tick(tmp_path, "journal", command, "9" * 23)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Overflow" not in done.stderr
+
+
 def test_flows_are_drawn(tmp_path: Path) -> None:
     done = tick(tmp_path, "flows")
     assert done.returncode == 0
