@@ -36,7 +36,8 @@ def _line(text: str) -> str:
 
 
 def _optional_line(text: str | None) -> str | None:
-    return one_line(text, TEXT_CAP) or None if text is not None else None
+    text = one_line(text or "", TEXT_CAP)
+    return text if readable(text) else None
 
 
 def _phone(text: str) -> str:

@@ -39,6 +39,12 @@ async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
     assert await service.data("GET", f"/api/tickets/{ticket['id']}") == ticket
 
 
+@pytest.mark.parametrize("nothing", [None, "", " ", "\u202e\u200b"])
+async def test_a_title_with_nothing_to_see_is_none(light_service: Service, nothing: str | None) -> None:
+    ticket = await light_service.data("POST", "/api/tickets", TICKET | {"issue_title": nothing}, status=201)
+    assert ticket["issue_title"] is None
+
+
 async def test_unseen_number_makes_a_customer_once(service: Service) -> None:
     first = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
     second = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
