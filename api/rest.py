@@ -43,6 +43,7 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
     """Adds the API, its answers to errors and its guard, which lets `sessions` in too. Before any other blueprint, or
     after: the routes are checked when the application starts."""
     app.url_map.converters["ticket"] = TicketNumber
+    app.url_map.merge_slashes = False  # or two in a row would be answered with a redirect to the Host that was sent
     schema = QuartSchema(
         openapi_path=None,
         info=Info(title="Tick", version="1", description="The agents' API of a support desk on WhatsApp."),

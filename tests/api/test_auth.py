@@ -145,6 +145,7 @@ async def test_route_that_slipped_in_keeps_the_application_from_starting(light_s
     [
         ("GET", "/api/tickets/", 404, "Not found"),
         ("GET", "/api/agents", 404, "Not found"),
+        ("GET", "/api//tickets", 404, "Not found"),
         ("GET", "/api/tickets/5/status/", 404, "Not found"),
         ("GET", "/docs", 404, "Not found"),
         ("GET", "/openapi.json", 404, "Not found"),
