@@ -135,12 +135,12 @@ class DemoSecrets:
 
 def load_settings(config: Path = CONFIG_FILE) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError."""
-    return _load(Settings, config, _exposed(config), _from_files(Settings))
+    return _load(Settings, config, _exposed(config), _from_files(Settings, config))
 
 
 def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
     """The settings of the commands that need no WhatsApp, or SettingsError."""
-    return _load(StorageSettings, config, _exposed(config), _from_files(StorageSettings))
+    return _load(StorageSettings, config, _exposed(config), _from_files(StorageSettings, config))
 
 
 def demo_settings(config: Path = CONFIG_FILE) -> Settings:
@@ -213,11 +213,16 @@ def _exposed(config: Path) -> list[str]:
     return []
 
 
-def _from_files(kind: type[StorageSettings]) -> dict[str, Any]:
+def _from_files(kind: type[StorageSettings], config: Path) -> dict[str, Any]:
     """Each secret NAME may also be given as NAME_FILE, the file that holds it, as container platforms mount them."""
     given = {}
+    try:
+        kept = dotenv_values(config)
+    except (OSError, UnicodeDecodeError):
+        kept = {}  # _load finds it unreadable, and says so
     for name in _secret_names(kind):
-        if path := os.environ.get(f"{name}_FILE"):
+        theirs = None if os.environ.get(name) else kept.get(f"{name}_FILE")  # the environment wins
+        if path := os.environ.get(f"{name}_FILE") or theirs:
             try:
                 given[name.lower()] = Path(path).read_text("utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError):

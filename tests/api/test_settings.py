@@ -183,6 +183,15 @@ def test_a_secret_may_come_from_a_file_of_its_own(monkeypatch: pytest.MonkeyPatc
     assert load_settings().whatsapp_app_secret.get_secret_value() == "from-a-file"
 
 
+def test_config_env_may_name_the_file_of_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    set_all(monkeypatch)
+    Path("config.env").write_text(f"WHATSAPP_APP_SECRET=\nWHATSAPP_APP_SECRET_FILE={tmp_path / 'secret'}\n")
+    (tmp_path / "secret").write_text("from-a-file\n")
+    assert load_settings().whatsapp_app_secret.get_secret_value() == GOOD["WHATSAPP_APP_SECRET"]
+    monkeypatch.delenv("WHATSAPP_APP_SECRET")
+    assert load_settings().whatsapp_app_secret.get_secret_value() == "from-a-file"
+
+
 def test_no_repr_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, DATABASE_URL="mysql://tick:dbpassword@db/tick", REDIS_URL="redis://:cachepassword@cache")
     settings = load_settings()
