@@ -1,6 +1,7 @@
 """Redis that hangs, dies or forgets, and processes that are killed: real servers, real processes."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -84,6 +85,8 @@ async def test_a_redis_that_was_killed_is_back_with_what_it_had(lanes: Lanes, re
             with pytest.raises(RedisDown):
                 await lanes.beat()
             await asyncio.sleep(0.01)
+        with contextlib.suppress(RedisDown):
+            await lanes.beat()  # over a connection to the server that was killed, when none of the calls above met it
     assert await lanes.beat() == 0
     await lanes.release({ANNE: 0})
     await lanes.ring({ANNE: 0})  # whatever of the last second Redis forgot
