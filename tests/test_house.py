@@ -94,6 +94,11 @@ def test_compose_names_what_is_missing(docker_compose: str, variable: str) -> No
     assert done.stderr.strip().endswith(f"{variable} is missing, see .env.example")
 
 
+@pytest.mark.parametrize("name", ["config.env", ".env", "data/demo/secrets.json"])
+def test_a_file_of_secrets_is_not_committed_by_mistake(name: str) -> None:
+    subprocess.run(["git", "check-ignore", "--quiet", "--no-index", name], cwd=ROOT, check=True)
+
+
 def test_no_module_outgrows_one_idea() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
     assert {name: lines for name, lines in lengths.items() if lines >= 300 and not name.startswith("tests/")} == {}
