@@ -28,7 +28,8 @@ from storage.lanes import ClaimedLane
 from storage.numbers import TicketNumbers
 from storage.outbox import OutboxRow
 
-MOST_ITEMS = 100  # of a lane and kind in one round
+MOST_ITEMS = 100  # of a lane in one round, and as many statuses
+MOST_IN_ROUND = 1000  # of each in all lanes: the loop stands still for their turns, and their commit has a deadline
 TRIES = 3
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,8 @@ class _Loaded:
     statuses: list[PendingItem] = field(default_factory=list)
     tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
     rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
-    full: set[int] = field(default_factory=set)
+    full: set[int] = field(default_factory=set)  # lanes that may have more messages than were loaded
+    crowded: set[int] = field(default_factory=set)  # the same of statuses
 
 
 class Rounds:
@@ -80,7 +82,8 @@ class Rounds:
         self._metrics = metrics
 
     async def play(self, lanes: Sequence[ClaimedLane], most_items: int = MOST_ITEMS) -> list[Played]:
-        """What waits in `lanes`, at most `most_items` of each kind in each. When it raises, nothing was changed."""
+        """What waits in `lanes`, the oldest of each. When it raises, nothing was changed."""
+        most_items = max(1, min(most_items, MOST_IN_ROUND // max(1, len(lanes))))
         with phase("claimed", len(lanes)):
             known = {lane.customer_id: (lane.version, lane.body) for lane in lanes if lane.version is not None}
             waiting = [lane.customer_id for lane in lanes]
@@ -131,7 +134,7 @@ class Rounds:
                 elif item.customer_id in loaded.versions:
                     loaded.messages.setdefault(item.customer_id, []).append(item)
             loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= most_items}
-            loaded.full |= _crowded(loaded.statuses, most_items)
+            loaded.crowded = _crowded(loaded.statuses, most_items)
             loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
             for row in await outbox.open_rows(tx, customer_ids):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
@@ -170,7 +173,8 @@ class Rounds:
     def _played(self, plan: "_Plan", customer_id: int, forced: bool) -> Played:
         loaded, lane = plan.loaded, plan.lanes.get(customer_id)
         version, body = loaded.versions.get(customer_id, (0, ""))
-        again = 0.0 if customer_id in loaded.full else plan.matched.waiting.get(customer_id)
+        more = customer_id in loaded.full or customer_id in loaded.crowded & plan.matched.settled
+        again = 0.0 if more else plan.matched.waiting.get(customer_id)
         rows = loaded.rows.get(customer_id, [])
         if lane is None or not lane.done:
             place = Place.from_json(body) if body else Place()

@@ -27,6 +27,7 @@ class Matched:
     done: list[int] = field(default_factory=list)
     ignored: dict[Reason, list[int]] = field(default_factory=dict)
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
+    settled: set[int] = field(default_factory=set)  # customers of whom one came to its end
 
 
 def read(items: Sequence[PendingItem]) -> list[tuple[PendingItem, Reported]]:
@@ -64,9 +65,12 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
                 matched.waiting[item.customer_id] = min(rest, matched.waiting.get(item.customer_id, rest))
             else:
                 matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
+                matched.settled.add(item.customer_id)
         elif current[row.outbox_id] not in MOVES[status.status]:
             matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.settled.add(item.customer_id)
         else:
+            matched.settled.add(item.customer_id)
             current[row.outbox_id] = status.status
             matched.done.append(item.item_id)
             for others in matched.advances.values():

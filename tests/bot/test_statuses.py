@@ -6,6 +6,7 @@ from itertools import permutations, product
 
 import pytest
 
+from bot.rounds import MOST_ITEMS
 from bot.statuses import NOBODY, match
 from bot.whatsapp.items import Reason
 from bot.whatsapp.items import Status as Reported
@@ -188,3 +189,11 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
     async with world.working():
         await world.at_rest()
     assert (await world.sends())[-1] == ("accepted", "")
+
+
+async def test_many_that_nobody_knows_wait_without_haste(world: World) -> None:
+    foreign = [world.status(f"wamid.foreign.{n}", "sent", phone="4915550000") for n in range(MOST_ITEMS + 1)]
+    await world.receive(*foreign)
+    (played,) = await world.rounds().play([ClaimedLane(NOBODY, None, None, "")])
+    assert played.again_seconds is not None
+    assert played.again_seconds > 10

@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from bot.intake import NOBODY
+from bot.rounds import MOST_IN_ROUND
 from bot.whatsapp.client import open_http
 from storage import journal
 from storage.database import Database, DatabaseDown
@@ -247,3 +248,12 @@ async def test_retention_runs_beside_the_work(world: World) -> None:
     async with world.database.reading() as tx:
         assert await journal.counts(tx) == before
     assert await world.rows("SELECT 1 FROM item") == []
+
+
+async def test_a_round_takes_no_more_than_it_can_commit(world: World) -> None:
+    phones = [f"1555000{n:04d}" for n in range(25)]
+    for phone in phones:
+        await world.receive(*[world.message(str(n), phone=phone, ago=200 - n) for n in range(60)])
+    played = await world.rounds().play([await world.lane(phone) for phone in phones])
+    assert (await world.counts())["done"] == MOST_IN_ROUND
+    assert {lane.again_seconds for lane in played} == {0.0}
