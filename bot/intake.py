@@ -28,7 +28,7 @@ from storage.lanes import Lanes
 from storage.redis_client import RedisDown
 
 RING_SECONDS = 0.2
-MOST_WEBHOOKS = 256
+MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
 NOBODY = 0  # the lane of statuses whose customer nobody knows
 log = structlog.get_logger(__name__)
 
@@ -47,14 +47,14 @@ class Intake:
         self._clock = clock
         self._phone_number_id = phone_number_id
         self._metrics = metrics
-        self._group: GroupCommit[Arrival, None] = GroupCommit(self._store, MOST_WEBHOOKS)
+        self._group: GroupCommit[Arrival, None] = GroupCommit(self._store, MOST_ITEMS)
         self._rings: set[asyncio.Task[None]] = set()
 
     async def receive(self, body: bytes) -> Sequence[Item]:
         """Journals every item of `body`; raises DatabaseDown when it can't, and then Meta keeps the webhook for us."""
         received_at = self._clock()
         items = read_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
-        await self._group.submit((received_at, items))
+        await self._group.submit((received_at, items), len(items))
         return items
 
     async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:

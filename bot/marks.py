@@ -62,7 +62,7 @@ class Marks:
         """Writes what a send came to, however long that takes; False when the row had moved on meanwhile."""
         while True:
             try:
-                return await self._group.submit(mark) is not None
+                return await asyncio.shield(self._group.submit(mark)) is not None  # written also when we are stopped
             except DatabaseDown as error:
                 log.warning("mark_waits", outbox_id=mark.outbox_id, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -237,3 +237,26 @@ async def test_redis_down_costs_the_webhook_nothing(world: World) -> None:
     async with world.database.reading() as tx:
         assert (await journal.counts(tx))["pending"] == 1
     await nowhere.aclose()
+
+
+async def test_what_is_large_shares_no_commit_and_what_was_given_up_has_none() -> None:
+    batches: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def commit(things: Sequence[int]) -> Sequence[int]:
+        batches.append(list(things))
+        await gate.wait()
+        return things
+
+    group: GroupCommit[int, int] = GroupCommit(commit, 100)
+    first, given_up, *others = [
+        asyncio.create_task(group.submit(thing, size)) for thing, size in enumerate((1, 1, 60, 40, 60, 500, 1))
+    ]
+    await asyncio.sleep(0.01)
+    assert batches == [[0, 1, 2]]
+    given_up.cancel()
+    others[2].cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    assert list(await asyncio.gather(first, *others[:2], *others[3:])) == [0, 2, 3, 5, 6]
+    assert batches == [[0, 1, 2], [3], [5], [6]]
