@@ -7,7 +7,7 @@ one; rows of a customer go out in the order of (version, id), which is the order
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from storage.database import Tx, marks
@@ -25,6 +25,7 @@ MOVES: Mapping[str, frozenset[str]] = {
     "read": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed", "delivered"}),
     "failed": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),
 }
+LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
 OPEN = ("queued", "sending", "unknown", "held")
 COLUMNS = (
     "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner",
@@ -186,12 +187,14 @@ async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, 
 
 
 async def due(tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequence[str], most: int) -> list[int]:
-    """Customers with rows to send now, and with rows whose sender is dead or in doubt, the longest waiting first."""
+    """Customers with rows to send now, and with rows whose sender is dead, has lost them, or is in doubt, the longest
+    waiting first."""
     rows = await tx.fetch(
         "SELECT customer_id, MIN(due_at) AS oldest FROM outbox WHERE (status = 'queued' AND due_at <= ?) "
         f"OR (status = 'sending' AND marked_at < ? AND owner NOT IN ({marks(len(alive))})) "
+        "OR (status = 'sending' AND marked_at < ?) "
         "OR (status = 'unknown' AND due_at <= ?) GROUP BY customer_id ORDER BY oldest LIMIT ?",
-        [to_millis(now), to_millis(dead_owner_before), *alive, to_millis(now), most],
+        [to_millis(now), to_millis(dead_owner_before), *alive, to_millis(now - LOST_AFTER), to_millis(now), most],
     )
     return [row[0] for row in rows]
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pymysql
 import pytest
@@ -15,6 +16,7 @@ from bot.rounds import MOST_IN_ROUND
 from bot.whatsapp.client import open_http
 from storage import journal
 from storage.database import Database, DatabaseDown
+from storage.fields import to_millis
 from storage.redis_client import RedisSettings, open_redis
 from tests.bot.graph import Reply, serving
 from tests.bot.world import ANNE, BEN, World
@@ -257,3 +259,16 @@ async def test_a_round_takes_no_more_than_it_can_commit(world: World) -> None:
     played = await world.rounds().play([await world.lane(phone) for phone in phones])
     assert (await world.counts())["done"] == MOST_IN_ROUND
     assert {lane.again_seconds for lane in played} == {0.0}
+
+
+async def test_a_mark_that_its_living_owner_has_lost_is_found(world: World) -> None:
+    worker = world.worker()
+    async with world.working(worker):
+        await world.write("Hi")
+        await world.at_rest()
+        marked_at = to_millis(world.clock() - timedelta(seconds=61))
+        async with world.database.transaction() as tx:
+            lost = "UPDATE outbox SET status = 'sending', wamid = NULL, owner = ?, marked_at = ?"
+            await tx.execute(lost, [worker._lanes.owner, marked_at])
+        await world.at_rest()
+    assert await world.sends() == [("accepted", "")]
