@@ -6,7 +6,6 @@ again. Hand-written SQL on the hot path is written once, with `?` for parameters
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,21 +17,15 @@ from urllib.parse import unquote, urlsplit
 from tortoise.apps import Apps
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
+from tortoise.exceptions import IntegrityError
+
+from storage.failures import is_transient
 
 DEADLINE_SECONDS = 5.0
 TRIES = 4
 MOST_PARAMETERS = 30_000
 MOST_CHARACTERS = 2_000_000
 APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
-RETRIED_MYSQL = {
-    1213, 1205,  # deadlock, lock wait
-    2003, 2006, 2013, 1053, 1927, 4031, 1152, 1158, 1159, 1160, 1161,  # no connection, or none any more
-    1040, 1203, 1226,  # too many connections
-    1317, 1969,  # the statement was ended from outside, or by the server's own limit
-    1290, 1836, 1021, 1114,  # read-only, as after a failover; disk full
-}  # fmt: skip
-
 Row: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -209,26 +202,6 @@ class _translated:  # noqa: N801 - reads as a word in `with`
             raise IntegrityError(error) from error
         if is_transient(error):
             raise DatabaseDown(str(error)) from error
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may succeed later."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError | EOFError):
-            return True
-        if isinstance(seen, sqlite3.OperationalError):
-            return any(word in str(seen) for word in ("locked", "busy", "disk I/O", "full", "unable to open"))
-        code = seen.args[0] if seen.args else None
-        if isinstance(code, int) and code in RETRIED_MYSQL:
-            return True
-        if isinstance(seen, BaseORMException) and isinstance(code, BaseException):
-            seen = code
-            continue
-        if isinstance(seen, OperationalError) and "Can't connect" in str(seen):
-            return True
-        seen = seen.__cause__
-    return False
 
 
 def _credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:

@@ -68,6 +68,7 @@ def explain(error: Exception) -> NoReturn:
     from api.settings import SettingsError
     from storage.database import DatabaseDown, WrongDatabase
     from storage.embedded_redis import RedisInUse
+    from storage.failures import why_down
     from storage.redis_client import RedisDown
 
     if isinstance(error, SettingsError):
@@ -77,7 +78,7 @@ def explain(error: Exception) -> NoReturn:
     if isinstance(error, Refused | CannotListen | WrongDatabase | WrongRedis | RedisInUse):
         fail(str(error))
     if isinstance(error, DatabaseDown):
-        fail("The database can't be reached: is the server of DATABASE_URL running, and does it let Tick in?")
+        fail(why_down(error))
     if isinstance(error, RedisDown):
         fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
     if isinstance(error, OSError) and error.filename:

@@ -185,6 +185,18 @@ def test_a_database_that_is_away_is_a_sentence_without_its_password(tmp_path: Pa
         assert "dbpassword" not in done.stdout + done.stderr
 
 
+def test_a_database_that_lets_nobody_in_says_what_to_look_at(tmp_path: Path, mariadb_url: str) -> None:
+    server, _, name = mariadb_url.rpartition("/")
+    user, _, rest = server.partition("@")
+    for url, told in (
+        (f"{user}x@{rest}/{name}", "refuses the user or the password"),
+        (f"{server}/tick_nowhere", "no database of the name"),
+    ):
+        done = tick(tmp_path, "migrate", DATABASE_URL=url)
+        assert done.returncode == 1
+        assert told in done.stderr
+
+
 async def test_a_key_is_alone_on_the_last_line_and_only_its_digest_is_kept(tmp_path: Path) -> None:
     done = tick(tmp_path, "key", "create", "ci", "--role", "viewer")
     assert done.returncode == 0
