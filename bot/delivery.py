@@ -34,6 +34,7 @@ MOST_RESENDS_AFTER_DEATHS = 3
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 MOST_TRIES = 6
+CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.2
 OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
@@ -78,10 +79,13 @@ class Delivery:
         if row.status == "unknown":
             if row.due_at == NEVER:
                 return None  # a person decides about it; the lane goes on
+            if _clock_went_back(row, now):
+                await self._marks.settle(_from(row, "unknown", reason=row.reason, due_at=now + self._doubt))
+                return Rest(self._doubt.total_seconds())
             if row.due_at > now:
                 return Rest((row.due_at - now).total_seconds())
             return await self._resolve(place, row)
-        if row.due_at > now:
+        if row.due_at > now and not _clock_went_back(row, now):
             return Rest((row.due_at - now).total_seconds())
         return await self._send(place, row)
 
@@ -153,7 +157,7 @@ class Delivery:
                 await self._marks.settle(_from(row, "unknown", reason=reason, due_at=due_at))
                 return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
             case NotSent(reason=reason):
-                return await self._later(row, reason, _backoff(row.attempts))
+                return await self._later(row, reason, _backoff(row))
             case Refused():
                 return await self._refused(row, outcome)
 
@@ -162,9 +166,9 @@ class Delivery:
         reason = f"{refused.code}: {refused.reason}"
         match refused.action:
             case Action.RETRY if row.attempts < MOST_TRIES:
-                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row.attempts)))
+                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row)))
             case Action.RETRY_AFTER:
-                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row.attempts)))
+                return await self._later(row, reason, max(refused.wait_seconds, _backoff(row)))
             case Action.STOP:
                 log.error("channel_stopped", code=refused.code, reason=refused.reason)
                 return await self._later(row, reason, LONGEST_BACKOFF_SECONDS)
@@ -188,6 +192,12 @@ def _from(row: OutboxRow, status: str, *, reason: str, due_at: datetime | None =
     return Move(row.outbox_id, row.status, row.attempts, status, reason, due_at, resent)
 
 
-def _backoff(attempts: int) -> float:
+def _clock_went_back(row: OutboxRow, now: datetime) -> bool:
+    """Whether the row was last touched at a time that is yet to come: what it waits for may be an hour too far away."""
+    return row.status_at is not None and row.status_at > now + CLOCK_SLACK
+
+
+def _backoff(row: OutboxRow) -> float:
     """Seconds before the next try, doubling; spread by the row, so that a recovery is no stampede."""
-    return min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 10))
+    spread = 0.75 + row.outbox_id % 1000 / 2000
+    return spread * min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(row.attempts, 10))

@@ -6,7 +6,7 @@ closed in the transaction that writes its effects, and only if it was still pend
 nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,12 +17,11 @@ from bot.clock import Clock
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
-from bot.turns import Failure, LaneTurns, Turns
+from bot.plan import Dropped, Loaded, Plan
+from bot.turns import Failure, Turns
 from flows import Ticket
 from storage import conversations, filing, journal, outbox
-from storage.conversations import Move
-from storage.database import Database, Tx
-from storage.fields import to_millis
+from storage.database import Database
 from storage.journal import PendingItem
 from storage.lanes import ClaimedLane
 from storage.numbers import TicketNumbers
@@ -30,16 +29,9 @@ from storage.outbox import OutboxRow
 
 MOST_ITEMS = 100  # of a lane in one round, and as many statuses
 MOST_IN_ROUND = 1000  # of each in all lanes: the loop stands still for their turns, and their commit has a deadline
+MOST_ROWS = 100  # of a lane, loaded to be delivered
 TRIES = 3
 log = structlog.get_logger(__name__)
-
-
-class _Dropped(Exception):
-    """These lanes' turns rest on something that is no longer so; all lanes when it can't be told."""
-
-    def __init__(self, customer_ids: Iterable[int] = ()) -> None:
-        super().__init__()
-        self.customer_ids = set(customer_ids)
 
 
 @dataclass(slots=True)
@@ -54,19 +46,7 @@ class Played:
     moved: bool = False
     forced: bool = False
     failure: Failure | None = None
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """What a round knows before its transaction."""
-
-    versions: dict[int, tuple[int, str]]
-    messages: dict[int, list[PendingItem]] = field(default_factory=dict)
-    statuses: list[PendingItem] = field(default_factory=list)
-    tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
-    rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
-    full: set[int] = field(default_factory=set)  # lanes that may have more messages than were loaded
-    crowded: set[int] = field(default_factory=set)  # the same of statuses
+    more: bool = False  # rows that go out after these
 
 
 class Rounds:
@@ -103,7 +83,7 @@ class Rounds:
 
     async def _plan(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
-    ) -> "_Plan":
+    ) -> Plan:
         loaded = await self._load(customer_ids, known, most_items)
         now = self._clock()
         await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
@@ -118,16 +98,16 @@ class Rounds:
             async with self._database.reading() as tx:
                 rows = await outbox.find(tx, "id", statuses.row_ids(reported))
                 rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
-        return _Plan(now, loaded, lanes, statuses.match(reported, rows, now))
+        return Plan(now, loaded, lanes, statuses.match(reported, rows, now))
 
     async def _load(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
-    ) -> _Loaded:
+    ) -> Loaded:
         async with self._database.reading() as tx:
             items = await journal.pending(tx, customer_ids, most_items)
             missing = [customer_id for customer_id in customer_ids if customer_id not in known]
             versions = {customer_id: (int(v or 0), b or "") for customer_id, (v, b) in known.items()}
-            loaded = _Loaded(versions | dict(await conversations.load(tx, missing)))
+            loaded = Loaded(versions | dict(await conversations.load(tx, missing)))
             for item in items:
                 if item.kind == "status":
                     loaded.statuses.append(item)
@@ -136,14 +116,14 @@ class Rounds:
             loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= most_items}
             loaded.crowded = _crowded(loaded.statuses, most_items)
             loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
-            for row in await outbox.open_rows(tx, customer_ids):
+            for row in await outbox.open_rows(tx, customer_ids, MOST_ROWS):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
             # no fence will check these copies from Redis, and they say where to send and until when
             unchecked = [lane for lane in loaded.rows if lane in known and lane not in loaded.messages]
             loaded.versions |= await conversations.load(tx, unchecked)
         return loaded
 
-    async def _commit(self, plan: "_Plan") -> set[int]:
+    async def _commit(self, plan: Plan) -> set[int]:
         """Writes the plan; returns the lanes that dropped out of it."""
         dropped: set[int] = set()
         while plan.writes():
@@ -152,7 +132,7 @@ class Rounds:
                     await self._database.run(plan.write)
                 self._count(plan)
                 break
-            except _Dropped as gone:
+            except Dropped as gone:
                 lost = gone.customer_ids or await self._moved(plan)
                 log.info("lanes_dropped", count=len(lost), of=len(plan.lanes))
                 for customer_id in lost:
@@ -160,107 +140,44 @@ class Rounds:
                 dropped |= lost
         return dropped
 
-    def _count(self, plan: "_Plan") -> None:
+    def _count(self, plan: Plan) -> None:
         self._metrics.items("done", sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done))
         self._metrics.items("ignored", sum(map(len, plan.matched.ignored.values())))
 
-    async def _moved(self, plan: "_Plan") -> set[int]:
+    async def _moved(self, plan: Plan) -> set[int]:
         async with self._database.reading() as tx:
             now = await conversations.load(tx, plan.lanes)
-        moved = {customer_id for customer_id, lane in plan.lanes.items() if now[customer_id][0] != lane.version}
+        moved = {
+            customer_id for customer_id, lane in plan.lanes.items() if now.get(customer_id, (None,))[0] != lane.version
+        }
         return moved or set(plan.lanes)
 
-    def _played(self, plan: "_Plan", customer_id: int, forced: bool) -> Played:
+    def _played(self, plan: Plan, customer_id: int, forced: bool) -> Played:
         loaded, lane = plan.loaded, plan.lanes.get(customer_id)
         version, body = loaded.versions.get(customer_id, (0, ""))
         more = customer_id in loaded.full or customer_id in loaded.crowded & plan.matched.settled
         again = 0.0 if more else plan.matched.waiting.get(customer_id)
         rows = loaded.rows.get(customer_id, [])
+        more = sum(row.status != "held" for row in rows) >= MOST_ROWS
         if lane is None or not lane.done:
             place = Place.from_json(body) if body else Place()
             rows = [row for row in rows if row.status != "held"]
             failure = lane.failure if lane else None
-            return Played(customer_id, place, version, rows, again, failure=failure)
+            return Played(customer_id, place, version, rows, again, failure=failure, more=more)
         stale = {row.outbox_id for row in plan.stale(customer_id)}
         rows = [_heard(row, plan.now) if lane.heard else row for row in rows if row.outbox_id not in stale]
-        rows = [row for row in rows if row.status != "held"] + lane.rows
+        rows = [row for row in rows if row.status != "held"] + ([] if more else lane.rows)
         return Played(
-            customer_id, lane.place, version + 1, rows, again, moved=True, forced=forced, failure=lane.failure
+            customer_id,
+            lane.place,
+            version + 1,
+            rows,
+            again,
+            moved=True,
+            forced=forced,
+            failure=lane.failure,
+            more=more,
         )
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What one transaction writes."""
-
-    now: datetime
-    loaded: _Loaded
-    lanes: dict[int, LaneTurns]
-    matched: statuses.Matched
-
-    def writes(self) -> bool:
-        matched = self.matched
-        return bool(any(lane.done for lane in self.lanes.values()) or matched.done or matched.ignored)
-
-    async def write(self, tx: Tx) -> None:
-        """The transaction of a round, the fence first."""
-        lanes = [lane for lane in self.lanes.values() if lane.done]
-        if lanes:
-            await self._fence(tx, lanes)
-            await self._write_turns(tx, lanes)
-        await self._write_statuses(tx)
-
-    async def _fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
-        moves = [Move(lane.customer_id, lane.version, lane.place.to_json()) for lane in lanes]
-        if not await conversations.raise_versions(tx, moves):
-            raise _Dropped
-        overtaken = set()
-        for customer_id, meta_at, item_id in await journal.waiting(tx, [lane.customer_id for lane in lanes]):
-            lane = self.lanes[customer_id]
-            if item_id not in lane.done and lane.last and (meta_at, item_id) < (to_millis(lane.last[0]), lane.last[1]):
-                overtaken.add(customer_id)
-        if overtaken:
-            raise _Dropped(overtaken)
-
-    async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
-        effects = {item_id: text for lane in lanes for item_id, text in lane.done.items()}
-        if await journal.close(tx, list(effects), "done", self.now, effects=effects) != len(effects):
-            raise _Dropped({lane.customer_id for lane in lanes})
-        await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
-        await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
-        await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
-        stale = [row for lane in lanes for row in self.stale(lane.customer_id)]
-        for row in stale:
-            step = outbox.Move(row.outbox_id, "held", row.attempts, "failed", reason="superseded")
-            await outbox.move(tx, step, self.now)
-        held = [row.outbox_id for lane in lanes if lane.heard for row in self._held(lane.customer_id)]
-        overtaken = {row.outbox_id for row in stale}
-        if fresh := [row_id for row_id in held if row_id not in overtaken]:
-            await outbox.release_held(tx, fresh, self.now)
-        await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
-
-    async def _write_statuses(self, tx: Tx) -> None:
-        matched = self.matched
-        for status, wamids in matched.advances.items():
-            for row_id in [row_id for row_id in wamids if row_id in matched.failures and status == "failed"]:
-                await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
-            if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
-                await outbox.advance(tx, status, rest, self.now)
-        await journal.close(tx, matched.done, "done", self.now)
-        for reason, item_ids in matched.ignored.items():
-            await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
-
-    def _held(self, customer_id: int) -> list[OutboxRow]:
-        return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]
-
-    def stale(self, customer_id: int) -> list[OutboxRow]:
-        """Held notices that a later one about the same ticket has overtaken: only what is still true goes out."""
-        lane = self.lanes.get(customer_id)
-        if lane is None or not lane.heard:
-            return []
-        notices = [row for row in self._held(customer_id) if row.origin == "notice" and row.ticket_id is not None]
-        last = {row.ticket_id: row.outbox_id for row in notices}
-        return [row for row in notices if last[row.ticket_id] != row.outbox_id]
 
 
 def _heard(row: OutboxRow, now: datetime) -> OutboxRow:

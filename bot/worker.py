@@ -242,7 +242,8 @@ def _rounds_of(
 
 def _again(lane: Played, rest: float | None) -> float | None:
     """The earlier of what the round and the delivery asked for."""
-    wanted = [seconds for seconds in (lane.again_seconds, rest) if seconds is not None]
+    more = 0.0 if lane.more and rest is None else None
+    wanted = [seconds for seconds in (lane.again_seconds, rest, more) if seconds is not None]
     return min(wanted, default=None)
 
 

@@ -27,6 +27,10 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
 OPEN = ("queued", "sending", "unknown", "held")
+LOADED = (
+    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, "
+    "marked_at, status_at"
+)
 COLUMNS = (
     "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner",
     "attempts", "resent", "due_at", "created_at", "status_at",
@@ -51,6 +55,7 @@ class OutboxRow:
     attempts: int = 0
     resent: int = 0
     marked_at: datetime | None = None
+    status_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +80,25 @@ async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
     await tx.insert("outbox", COLUMNS, values)
 
 
-async def open_rows(tx: Tx, customer_ids: Sequence[int]) -> list[OutboxRow]:
-    """What these customers are still to be sent, or may have been, in the order of sending."""
+async def open_rows(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> list[OutboxRow]:
+    """What these customers are still to be sent, or may have been, in the order of sending: at most `most_per_lane` of
+    each, and as many that are held."""
     rows = await tx.fetch(
-        "SELECT id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, "
-        f"attempts, resent, marked_at FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) "
-        f"AND status IN ({marks(len(OPEN))}) ORDER BY customer_id, version, id",
-        [*customer_ids, *OPEN],
+        f"SELECT {LOADED} FROM (SELECT {LOADED}, ROW_NUMBER() OVER "
+        "(PARTITION BY customer_id, CASE WHEN status = 'held' THEN 1 ELSE 0 END ORDER BY version, id) AS place "
+        f"FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) AND status IN ({marks(len(OPEN))})) AS waiting "
+        "WHERE place <= ? ORDER BY customer_id, version, id",
+        [*customer_ids, *OPEN, most_per_lane],
     )
     return [_outbox_row(*row) for row in rows]
 
 
 def _outbox_row(*row: Any) -> OutboxRow:
-    *first, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, marked_at = row
+    *first, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, marked_at, status_at = row
     marked = None if marked_at is None else from_millis(marked_at)
     return OutboxRow(
         first[0], first[1], first[2], first[3], first[4], from_millis(due_at),
-        item_id, ticket_id, status, reason, owner, attempts, resent, marked,
+        item_id, ticket_id, status, reason, owner, attempts, resent, marked, from_millis(status_at),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.rounds import MOST_ROWS
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
 from tests.bot.world import ANNE, World
 from tests.databases import Rival, until_blocked
@@ -244,3 +245,28 @@ async def test_a_row_that_was_marked_too_slowly_is_not_sent_on_that_mark(
     rival.close()
     assert await world.rows("SELECT status, attempts FROM outbox") == [("accepted", 2)]
     assert len(world.graph.requests) == 1
+
+
+async def test_a_clock_that_goes_back_holds_nothing_up(world: World) -> None:
+    world.graph.script.append(refuse(131016))
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'queued' AND attempts = 1"))
+        world.clock.forward(-3600)
+        await world.write("Hello?")
+        async def both() -> bool:
+            return [status for status, _ in await world.sends()] == ["accepted", "accepted"]
+
+        await world.until(both)
+    assert [request.outbox_id for request in world.graph.requests[1:]] == [
+        row[0] for row in await world.rows("SELECT id FROM outbox ORDER BY version, id")
+    ]
+
+
+async def test_more_than_a_lane_loads_goes_out_in_order(world: World) -> None:
+    ticket_id = await with_ticket(world)
+    for number in range(MOST_ROWS + 20):
+        await world.desk.reply("agent", "Sam", ticket_id, f"Line {number}")
+    async with world.working():
+        await world.at_rest()
+    assert world.graph.texts()[3:] == [f"Line {number}" for number in range(MOST_ROWS + 20)]

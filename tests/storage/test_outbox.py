@@ -35,7 +35,7 @@ async def test_rows_come_in_the_order_of_the_commits(database: Database) -> None
     await insert(database, row(9, version=1), row(5, version=2), row(3, version=2), row(7, customer_id=BEN))
     await insert(database, row(8, version=1, status="accepted"), row(6, version=3, status="held"))
     async with database.reading() as tx:
-        found = await outbox.open_rows(tx, [ANNE, BEN])
+        found = await outbox.open_rows(tx, [ANNE, BEN], 10)
     assert [one.outbox_id for one in found] == [9, 3, 5, 6, 7]
     assert found[0] == row(9)
 
@@ -55,7 +55,7 @@ async def test_a_mark_whose_commit_was_not_heard_is_found_again(database: Databa
     for _ in range(2):
         assert await database.run(lambda tx: outbox.mark_sending(tx, [1, 2], "a", NOW)) == {1}
     async with database.reading() as tx:
-        assert (await outbox.open_rows(tx, [ANNE]))[0].attempts == 1
+        assert (await outbox.open_rows(tx, [ANNE], 10))[0].attempts == 1
 
 
 @pytest.mark.parametrize("source", STATUSES)

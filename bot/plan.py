@@ -1,0 +1,113 @@
+"""What one round's transaction writes, and the fence in front of it.
+
+Invariants: the fence comes first, and what the turns rest on (the version, and that nothing older waits) is looked at
+again behind it; an item is closed in the transaction that writes its effects, and only if it was still pending.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot import statuses
+from bot.turns import LaneTurns
+from storage import conversations, filing, journal, outbox
+from storage.conversations import Move
+from storage.database import Tx
+from storage.fields import to_millis
+from storage.journal import PendingItem
+from storage.outbox import OutboxRow
+
+
+class Dropped(Exception):
+    """These lanes' turns rest on something that is no longer so; all lanes when it can't be told."""
+
+    def __init__(self, customer_ids: Iterable[int] = ()) -> None:
+        super().__init__()
+        self.customer_ids = set(customer_ids)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a round knows before its transaction."""
+
+    versions: dict[int, tuple[int, str]]
+    messages: dict[int, list[PendingItem]] = field(default_factory=dict)
+    statuses: list[PendingItem] = field(default_factory=list)
+    tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
+    rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
+    full: set[int] = field(default_factory=set)  # lanes that may have more messages than were loaded
+    crowded: set[int] = field(default_factory=set)  # the same of statuses
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one transaction writes."""
+
+    now: datetime
+    loaded: Loaded
+    lanes: dict[int, LaneTurns]
+    matched: statuses.Matched
+
+    def writes(self) -> bool:
+        matched = self.matched
+        return bool(any(lane.done for lane in self.lanes.values()) or matched.done or matched.ignored)
+
+    async def write(self, tx: Tx) -> None:
+        """The transaction of a round, the fence first."""
+        lanes = [lane for lane in self.lanes.values() if lane.done]
+        if lanes:
+            await self._fence(tx, lanes)
+            await self._write_turns(tx, lanes)
+        await self._write_statuses(tx)
+
+    async def _fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        moves = [Move(lane.customer_id, lane.version, lane.place.to_json()) for lane in lanes]
+        if not await conversations.raise_versions(tx, moves):
+            raise Dropped
+        overtaken = set()
+        for customer_id, meta_at, item_id in await journal.waiting(tx, [lane.customer_id for lane in lanes]):
+            lane = self.lanes[customer_id]
+            if item_id not in lane.done and lane.last and (meta_at, item_id) < (to_millis(lane.last[0]), lane.last[1]):
+                overtaken.add(customer_id)
+        if overtaken:
+            raise Dropped(overtaken)
+
+    async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        effects = {item_id: text for lane in lanes for item_id, text in lane.done.items()}
+        if await journal.close(tx, list(effects), "done", self.now, effects=effects) != len(effects):
+            raise Dropped({lane.customer_id for lane in lanes})
+        await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
+        await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
+        await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
+        stale = [row for lane in lanes for row in self.stale(lane.customer_id)]
+        for row in stale:
+            step = outbox.Move(row.outbox_id, "held", row.attempts, "failed", reason="superseded")
+            await outbox.move(tx, step, self.now)
+        held = [row.outbox_id for lane in lanes if lane.heard for row in self._held(lane.customer_id)]
+        overtaken = {row.outbox_id for row in stale}
+        if fresh := [row_id for row_id in held if row_id not in overtaken]:
+            await outbox.release_held(tx, fresh, self.now)
+        await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
+
+    async def _write_statuses(self, tx: Tx) -> None:
+        matched = self.matched
+        for status, wamids in matched.advances.items():
+            for row_id in [row_id for row_id in wamids if row_id in matched.failures and status == "failed"]:
+                await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
+            if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
+                await outbox.advance(tx, status, rest, self.now)
+        await journal.close(tx, matched.done, "done", self.now)
+        for reason, item_ids in matched.ignored.items():
+            await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+
+    def _held(self, customer_id: int) -> list[OutboxRow]:
+        return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]
+
+    def stale(self, customer_id: int) -> list[OutboxRow]:
+        """Held notices that a later one about the same ticket has overtaken: only what is still true goes out."""
+        lane = self.lanes.get(customer_id)
+        if lane is None or not lane.heard:
+            return []
+        notices = [row for row in self._held(customer_id) if row.origin == "notice" and row.ticket_id is not None]
+        last = {row.ticket_id: row.outbox_id for row in notices}
+        return [row for row in notices if last[row.ticket_id] != row.outbox_id]
