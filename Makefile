@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 PYTEST_FLAGS ?=
 
-.PHONY: setup run test check lock screenshot clean
+.PHONY: setup run test check chaos bench lock screenshot clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -33,6 +33,12 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+chaos: setup  ## the kill tests for some ten minutes each; CHAOS_SEED=7 for other dice
+	@CHAOS_KILLS=$${CHAOS_KILLS:-500} $(BIN)/python -m pytest -s tests/test_kill.py
+
+bench: setup  ## how fast it is here, against a bare loop
+	@$(BIN)/tick bench
 
 lock:  ## constraints.txt after a change of the dependencies in pyproject.toml; needs uv
 	@.ci/lock
