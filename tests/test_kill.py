@@ -16,7 +16,6 @@ from tests.rig.judge import PHASES, Verdict, judge
 from tests.rig.scene import Plan, play
 from tests.servers import RedisServer
 
-
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
