@@ -254,6 +254,7 @@ async def test_a_clock_that_goes_back_holds_nothing_up(world: World) -> None:
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'queued' AND attempts = 1"))
         world.clock.forward(-3600)
         await world.write("Hello?")
+
         async def both() -> bool:
             return [status for status, _ in await world.sends()] == ["accepted", "accepted"]
 
