@@ -159,11 +159,17 @@ class AgentDesk:
 
         return await self._change(found, write)
 
-    async def reply(self, actor: str, author_name: str, ticket_id: int, message: str) -> Answered:
+    def once(self) -> int:
+        """The id of a change that is yet to be made: what is asked for twice with one happens once."""
+        return self._ids.next()
+
+    async def reply(
+        self, actor: str, author_name: str, ticket_id: int, message: str, once: int | None = None
+    ) -> Answered:
         """Answers the customer on a ticket; raises NoTicket. A long answer goes out in several messages."""
         found = await self._ticket(ticket_id)
         now = self._clock()
-        line = Line(self._ids.next(), now, actor, "ticket.reply", ticket_id)
+        line = Line(self.once() if once is None else once, now, actor, "ticket.reply", ticket_id)
         letter = self._letter("agent", message, ticket_id)
         sends = found.customer_id is not None and found.whatsapp_enabled
         outbox_id = letter.outbox_ids[0] if sends else None

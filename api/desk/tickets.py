@@ -58,6 +58,7 @@ def add_tickets(
             may_answer=Permission.WRITE_TO_CUSTOMERS in may,
             says=says,
             draft=draft,
+            once=desk.once(),
         )
 
     @blueprint.get("/desk")
@@ -93,7 +94,9 @@ def add_tickets(
             says = "The answer is too long." if len(draft) > TEXT_CAP else "There is nothing to read in the answer yet."
             return await ticket_page(ticket_id, 422, says, draft)
         agent = await sessions.agent()
-        await desk.reply(caller().actor, agent.name if agent else "", ticket_id, message)
+        asked = form_field("once")
+        once = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else None
+        await desk.reply(caller().actor, agent.name if agent else "", ticket_id, message, once)
         return go_to(f"/desk/tickets/{ticket_id}#end")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/status")

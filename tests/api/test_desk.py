@@ -1,5 +1,6 @@
 """The desk as agents use it, and as those who shouldn't try to."""
 
+import asyncio
 import html
 import json
 import re
@@ -193,6 +194,20 @@ async def test_only_legal_moves(light_service: Service) -> None:
         assert [row[0] for row in await light_service.rows("SELECT status FROM ticket")] == ["closed"]
         assert (await alex.send("/desk/tickets/77/status", status="new")).status_code == 404
         assert (await alex.send("/desk/tickets/77/replies", message="x")).status_code == 404
+
+
+async def test_a_double_click_answers_once(service: Service) -> None:
+    ticket_id = await open_ticket(service)
+    async with visitor(service, Role.AGENT) as alex:
+        page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
+        (once,) = re.findall(r'name="once" value="(\d+)"', page)
+        path = f"/desk/tickets/{ticket_id}/replies"
+        both = await asyncio.gather(*(alex.send(path, message="We are on it.", once=once) for _ in range(2)))
+        assert [answer.status_code for answer in both] == [303, 303]
+        assert (await alex.send(path, message="We are on it.", once=once)).status_code == 303
+        assert (await alex.send(path, message="And again.", once="no number")).status_code == 303
+    said = await service.rows("SELECT message FROM reply ORDER BY id")
+    assert [row[0] for row in said] == ["We are on it.", "And again."]
 
 
 async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:
