@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 BODIES = {path: path.read_bytes() for path in sorted((HERE.parent / "payloads" / "webhooks").iterdir())}
 
 
-STAGES = [("sqlite", "guided"), ("mariadb", "instant")]  # both flows, both databases
+STAGES = [("sqlite", "guided"), ("sqlite", "instant"), ("mariadb", "instant")]
 
 
 @pytest.fixture(scope="module", params=STAGES, ids="-".join)

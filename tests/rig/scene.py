@@ -38,7 +38,7 @@ class Plan:
     hits_of_each: int = 3
     most_kills: int = 60
     kill_every_seconds: float = 1.0
-    stalls: int = 3
+    stalls: int = 5
     stalled_worker_seconds: float = 2.0
     doubt_seconds: int = 8
     stall_seconds: float = 6.0
