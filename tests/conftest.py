@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tests.servers import MariaDBServer, NotHere, RedisServer, program
+from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -78,22 +78,16 @@ def ran(pytestconfig: pytest.Config) -> Callable[[str], None]:
 def redis_server(at_hand: Callable[[str, Callable[[], RedisServer]], RedisServer]) -> Iterator[RedisServer]:
     """The session's Redis. A test that kills or stops one makes its own `RedisServer`."""
     server = at_hand("redis", RedisServer)
-    try:
-        server.start()
+    with started(server):
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
 def mariadb_server(at_hand: Callable[[str, Callable[[], MariaDBServer]], MariaDBServer]) -> Iterator[MariaDBServer]:
     """The session's MariaDB. A test that kills or stops one makes its own `MariaDBServer`."""
     server = at_hand("mariadb", MariaDBServer)
-    try:
-        server.start()
+    with started(server):
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture

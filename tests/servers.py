@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,16 @@ class Server:
         """Ends it at once and removes its folder."""
         self.stop(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(server: Server) -> Iterator[None]:
+    """`server` for as long as the block lasts; ended also when it did not come up."""
+    try:
+        server.start()
+        yield
+    finally:
+        server.close()
 
 
 class RedisServer(Server):

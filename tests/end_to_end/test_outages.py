@@ -17,7 +17,7 @@ from api.simulator import bodies
 from storage.database import DatabaseSettings
 from storage.migrate import migrate
 from tests.end_to_end.tick import ANN, NUMBER, Answered, Tick, running
-from tests.servers import MariaDBServer, RedisServer
+from tests.servers import MariaDBServer, RedisServer, started
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,21 +28,15 @@ BACK_SECONDS = 3.0  # two, and one for a busy machine
 @pytest.fixture(scope="module")
 def mariadb(at_hand: Callable[[str, Callable[[], MariaDBServer]], MariaDBServer]) -> Iterator[MariaDBServer]:
     server = at_hand("mariadb", MariaDBServer)
-    try:
-        server.start()
+    with started(server):
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")
 def redis(at_hand: Callable[[str, Callable[[], RedisServer]], RedisServer]) -> Iterator[RedisServer]:
     server = at_hand("redis", RedisServer)
-    try:
-        server.start()
+    with started(server):
         yield server
-    finally:
-        server.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
