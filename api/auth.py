@@ -35,6 +35,7 @@ class Permission(StrEnum):
     READ = "read"
     CHANGE_TICKETS = "change_tickets"
     WRITE_TO_CUSTOMERS = "write_to_customers"
+    MANAGE = "manage"
 
 
 READS = frozenset({Permission.READ})

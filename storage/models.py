@@ -20,6 +20,8 @@ class Customer(Model):
     id = fields.BigIntField(primary_key=True, generated=False)
     name = fields.CharField(max_length=200, default="")
     created_at = InstantField()
+    unreachable_at = InstantField(null=True)
+    unreachable_reason = fields.CharField(max_length=300, default="", db_default="")
 
     class Meta:
         table = "customer"
@@ -89,6 +91,7 @@ class Outbox(Model):
     wamid = AsciiField(max_length=200, null=True, db_index=True)
     owner = AsciiField(max_length=32, default="")
     attempts = fields.IntField(default=0)
+    refusals = fields.IntField(default=0, db_default=0)
     resent = fields.IntField(default=0)
     due_at = InstantField()
     marked_at = InstantField(null=True)
@@ -139,10 +142,109 @@ class Reply(Model):
     late = fields.BooleanField(default=False)
     written_at = InstantField()
     created_at = InstantField()
+    kind = AsciiField(max_length=10, default="message", db_default="message")
+    changed = AsciiField(max_length=8, default="", db_default="")
 
     class Meta:
         table = "reply"
-        indexes = (Index(fields=("ticket_id", "written_at")),)
+        indexes = (Index(fields=("ticket_id", "written_at")), Index(fields=("whatsapp_message_id",)))
+
+
+class TicketMessage(Model):
+    """A message of a customer that became part of a ticket's description, so that what is said about it finds the ticket."""
+
+    wamid = AsciiField(max_length=200, primary_key=True)
+    customer_id = fields.BigIntField()
+    ticket_id = fields.BigIntField(db_index=True)
+
+    class Meta:
+        table = "ticket_message"
+
+
+class File(Model):
+    """A file that a customer sent, or that an agent is to send. Its bytes are in the store of FILES_URL."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    direction = AsciiField(max_length=3)
+    customer_id = fields.BigIntField(null=True)
+    ticket_id = fields.BigIntField(null=True, db_index=True)
+    reply_id = fields.BigIntField(null=True)
+    wamid = AsciiField(max_length=200, null=True)
+    kind = AsciiField(max_length=8)
+    media_id = AsciiField(max_length=128, default="")
+    media_until = InstantField(null=True)
+    mime_type = fields.CharField(max_length=100, default="")
+    filename = fields.CharField(max_length=255, default="")
+    size = fields.BigIntField(null=True)
+    sha256 = AsciiField(max_length=64, default="")
+    state = AsciiField(max_length=10)
+    reason = fields.CharField(max_length=300, default="")
+    attempts = fields.IntField(default=0)
+    owner = AsciiField(max_length=32, default="")
+    due_at = InstantField()
+    created_at = InstantField()
+    stored_at = InstantField(null=True)
+
+    class Meta:
+        table = "file"
+        indexes = (Index(fields=("state", "due_at")), Index(fields=("customer_id", "media_id")))
+
+
+class Template(Model):
+    """A template as Meta has it, synced from there."""
+
+    id = AsciiField(max_length=32, primary_key=True)
+    name = AsciiField(max_length=512)
+    language = AsciiField(max_length=20)
+    category = AsciiField(max_length=30, default="")
+    status = AsciiField(max_length=30)
+    reason = fields.CharField(max_length=300, default="")
+    components = fields.TextField()
+    status_at = InstantField()
+    synced_at = InstantField()
+
+    class Meta:
+        table = "template"
+        indexes = (Index(fields=("name", "language")),)
+
+
+class NoticeTemplate(Model):
+    """Which template carries a kind of notice outside of the window, in one language."""
+
+    id = AsciiField(max_length=40, primary_key=True)
+    kind = AsciiField(max_length=20)
+    language = AsciiField(max_length=20)
+    template_name = AsciiField(max_length=512)
+    template_language = AsciiField(max_length=20)
+    parameters = fields.TextField()
+    updated_at = InstantField()
+
+    class Meta:
+        table = "notice_template"
+
+
+class Alert(Model):
+    """Something that an operator has to know or mend, one row a subject."""
+
+    subject = AsciiField(max_length=200, primary_key=True)
+    severity = AsciiField(max_length=8)
+    message = fields.CharField(max_length=500)
+    raised_at = InstantField()
+    cleared_at = InstantField(null=True)
+
+    class Meta:
+        table = "alert"
+
+
+class Account(Model):
+    """What Meta last said of our number, as JSON."""
+
+    phone_number_id = AsciiField(max_length=32, primary_key=True)
+    body = fields.TextField()
+    asked_at = InstantField()
+
+    class Meta:
+        table = "account"
 
 
 class Audit(Model):
