@@ -13,28 +13,28 @@ from storage.fields import from_millis, to_millis
 @dataclass(frozen=True, slots=True)
 class Place:
     """`address`: what we answer to; `last_inbound_at`: what the window counts from; `last_item_at`: what a straggler is
-    late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn."""
+    late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn;
+    `quiet_until`: until then a person answers them in the Business app, and the bot says nothing."""
 
     address: str = ""
     last_inbound_at: datetime | None = None
     last_item_at: datetime | None = None
     flow: str = ""
+    quiet_until: datetime | None = None
 
     def to_json(self) -> str:
         """Compact: it is written with every turn."""
-        return json.dumps(
-            [self.address, _millis(self.last_inbound_at), _millis(self.last_item_at), self.flow],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        instants = [_millis(self.last_inbound_at), _millis(self.last_item_at), _millis(self.quiet_until)]
+        return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Place":
         """The place that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
         again."""
         try:
-            address, last_inbound_at, last_item_at, flow = json.loads(text)
-            place = cls(address, _instant(last_inbound_at), _instant(last_item_at), flow)
+            address, flow, *instants = json.loads(text)
+            last_inbound_at, last_item_at, quiet_until = map(_instant, instants)
+            place = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
         except (ValueError, TypeError, OverflowError, OSError, RecursionError):
             return cls()
         return place if isinstance(address, str) and isinstance(flow, str) else cls()

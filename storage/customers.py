@@ -6,7 +6,7 @@ first writes to a number. Two processes that meet the same stranger at once clas
 finds the winner's customer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -80,3 +80,12 @@ async def write_directory(tx: Tx, directory: Directory) -> None:
         await tx.insert("conversation", ("customer_id", "version", "body"), rows)
     if directory.aliases:
         await tx.insert("alias", ("alias", "customer_id"), sorted(directory.aliases.items()))
+
+
+async def mark_unreachable(tx: Tx, reasons: Mapping[int, str], at: datetime) -> None:
+    """Notes why nothing gets through to these customers. It holds until they write again."""
+    for customer_id, reason in sorted(reasons.items()):
+        await tx.execute(
+            "UPDATE customer SET unreachable_at = ?, unreachable_reason = ? WHERE id = ?",
+            [to_millis(at), reason[:300], customer_id],
+        )

@@ -13,9 +13,10 @@ from typing import Any, Literal
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
 
-# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt.
+# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So may
+# what Meta took and then refused because the window was closed: it takes another way.
 MOVES: Mapping[str, frozenset[str]] = {
-    "queued": frozenset({"sending", "unknown", "held"}),
+    "queued": frozenset({"sending", "unknown", "held", "accepted", "sent"}),
     "sending": frozenset({"queued"}),
     "unknown": frozenset({"sending", "unknown"}),  # the second: from waiting for a status to waiting for a person
     "held": frozenset({"queued", "sending"}),  # and out of it again when the customer writes
@@ -28,8 +29,8 @@ MOVES: Mapping[str, frozenset[str]] = {
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
 OPEN = ("queued", "sending", "unknown", "held")
 LOADED = (
-    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, "
-    "marked_at, status_at"
+    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, refusals, "
+    "resent, marked_at, status_at"
 )
 COLUMNS = (
     "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner",
@@ -52,7 +53,8 @@ class OutboxRow:
     status: str = "queued"
     reason: str = ""
     owner: str = ""
-    attempts: int = 0
+    attempts: int = 0  # requests, whatever became of them
+    refusals: int = 0  # how often Meta refused it for a reason that may pass
     resent: int = 0
     marked_at: datetime | None = None
     status_at: datetime | None = None
@@ -66,6 +68,9 @@ class Sent:
     customer_id: int
     status: str
     wamid: str | None
+    origin: str = "prompt"
+    refusals: int = 0
+    marked_at: datetime | None = None
 
 
 async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
@@ -94,12 +99,11 @@ async def open_rows(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> 
 
 
 def _outbox_row(*row: Any) -> OutboxRow:
-    *first, due_at, item_id, ticket_id, status, reason, owner, attempts, resent, marked_at, status_at = row
+    outbox_id, customer_id, version, origin, payload, due_at, *same, marked_at, status_at = row
     marked = None if marked_at is None else from_millis(marked_at)
     return OutboxRow(
-        first[0], first[1], first[2], first[3], first[4], from_millis(due_at),
-        item_id, ticket_id, status, reason, owner, attempts, resent, marked, from_millis(status_at),
-    )  # fmt: skip
+        outbox_id, customer_id, version, origin, payload, from_millis(due_at), *same, marked, from_millis(status_at)
+    )
 
 
 async def release_held(tx: Tx, outbox_ids: Sequence[int], at: datetime) -> None:
@@ -148,6 +152,7 @@ class Move:
     reason: str = ""
     due_at: datetime | None = None
     resent: int = 0
+    refusals: int = 0
 
 
 async def move(tx: Tx, step: Move, at: datetime) -> bool:
@@ -156,14 +161,15 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
         raise ValueError(f"a row never goes from {step.source} to {step.status}")
     return bool(
         await tx.execute(
-            "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, resent = resent + ? "
-            "WHERE id = ? AND status = ? AND attempts = ?",
+            "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, resent = resent + ?, "
+            "refusals = refusals + ? WHERE id = ? AND status = ? AND attempts = ?",
             [
                 step.status,
                 step.reason[:300],
                 to_millis(at),
                 to_millis(step.due_at or at),
                 step.resent,
+                step.refusals,
                 step.outbox_id,
                 step.source,
                 step.attempts,
@@ -178,9 +184,11 @@ async def find(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | st
     if not wanted:
         return []
     rows = await tx.fetch(
-        f"SELECT id, customer_id, status, wamid FROM outbox WHERE {column} IN ({marks(len(wanted))})", wanted
+        "SELECT id, customer_id, status, wamid, origin, refusals, marked_at FROM outbox "
+        f"WHERE {column} IN ({marks(len(wanted))})",
+        wanted,
     )
-    return [Sent(*row) for row in rows]
+    return [Sent(*same, None if marked_at is None else from_millis(marked_at)) for *same, marked_at in rows]
 
 
 async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, reason: str = "") -> None:
@@ -190,6 +198,16 @@ async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, 
         f"UPDATE outbox SET status = ?, reason = ?, status_at = ?, wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
         f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(sources))})",
         [status, reason[:300], to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sources],
+    )
+
+
+async def take_another_way(tx: Tx, outbox_ids: Sequence[int], at: datetime, reason: str) -> None:
+    """Queues rows again that Meta took and then refused: what keeps the window decides anew."""
+    sources = sorted(MOVES["queued"])
+    await tx.execute(
+        "UPDATE outbox SET status = 'queued', reason = ?, status_at = ?, due_at = ?, refusals = refusals + 1 "
+        f"WHERE id IN ({marks(len(outbox_ids))}) AND status IN ({marks(len(sources))})",
+        [reason[:300], to_millis(at), to_millis(at), *outbox_ids, *sources],
     )
 
 
