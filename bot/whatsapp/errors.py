@@ -23,18 +23,28 @@ class Action(StrEnum):
     STOP = "stop"  # nothing goes out at all until somebody mends it
 
 
+class Scope(StrEnum):
+    """How much has to wait with the message that was refused."""
+
+    ROW = "row"  # nothing else
+    PAIR = "pair"  # everything to this customer
+    NUMBER = "number"  # everything that this number sends goes more slowly
+    CHANNEL = "channel"  # nothing goes out
+
+
 class Verdict(NamedTuple):
     action: Action
     wait_seconds: float
     reason: str
+    scope: Scope = Scope.ROW
 
 
 def _retry(reason: str, wait_seconds: float = 5) -> Verdict:
     return Verdict(Action.RETRY, wait_seconds, reason)
 
 
-def _after(wait_seconds: float, reason: str) -> Verdict:
-    return Verdict(Action.RETRY_AFTER, wait_seconds, reason)
+def _after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> Verdict:
+    return Verdict(Action.RETRY_AFTER, wait_seconds, reason, scope)
 
 
 def _drop(reason: str) -> Verdict:
@@ -45,8 +55,8 @@ def _recipient(reason: str) -> Verdict:
     return Verdict(Action.RECIPIENT, 0, reason)
 
 
-def _stop(reason: str) -> Verdict:
-    return Verdict(Action.STOP, 0, reason)
+def _stop(reason: str, probe_seconds: float = 60) -> Verdict:
+    return Verdict(Action.STOP, probe_seconds, reason, Scope.CHANNEL)
 
 
 _TOKEN = "The access token is missing, expired or revoked. Make a new one in Meta's Business settings."  # noqa: S105
@@ -63,7 +73,7 @@ _SETUP = "This belongs to the setting up of the number, and says nothing about t
 
 ACTIONS: Mapping[int, Verdict] = MappingProxyType(
     {
-        0: _stop(_TOKEN),
+        0: _stop(_TOKEN, 5),
         1: _retry("Meta could not say what was wrong."),
         2: _retry(_BUSY),
         3: _stop(_PERMISSION),
@@ -72,8 +82,8 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         17: _after(60, _LIMIT),
         33: _stop("Meta knows no such phone number id, or the token may not use it. Check WHATSAPP_PHONE_NUMBER_ID."),
         100: _drop(_BUG),
-        104: _stop(_TOKEN),
-        190: _stop(_TOKEN),
+        104: _stop(_TOKEN, 5),
+        190: _stop(_TOKEN, 5),
         368: _stop(_ACCOUNT),
         613: _after(60, _LIMIT),
         80007: _after(300, _LIMIT),
@@ -103,7 +113,9 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         131051: _drop("Meta does not support this kind of message."),
         131052: _drop("Meta could not fetch the customer's file. Ask them to send it again."),
         131053: _drop("Meta could not take our file: check its type and size."),
-        131056: _after(6, "Too many messages to this customer in a short time. Sending goes on in a moment."),
+        131056: _after(
+            1, "Too many messages to this customer in a short time. Sending goes on in a moment.", Scope.PAIR
+        ),
         131057: _after(60, "The account is in maintenance at Meta for a minute."),
         131059: _drop(_GROUPS),
         131060: _drop("WhatsApp could not show us this message. Ask the customer to send it again."),

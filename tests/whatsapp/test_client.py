@@ -119,7 +119,8 @@ async def test_errors_are_refused_by_the_table(status: int) -> None:
             code = int(path.stem)
             outcome = await sender.send(BODY)
             assert isinstance(outcome, Refused)
-            assert (outcome.code, outcome.action, outcome.wait_seconds, outcome.reason) == (code, *action_of(code))
+            told = (outcome.action, outcome.wait_seconds, outcome.reason, outcome.scope)
+            assert (outcome.code, *told) == (code, *action_of(code))
             assert outcome.detail
             assert outcome.trace_id == "ANPlYYIqhnaWG-FIJ-rABkS"
 

@@ -56,7 +56,7 @@ def test_actions(code: int, action: Action) -> None:
 
 def test_waits_belong_to_what_is_tried_again() -> None:
     for code, verdict in ACTIONS.items():
-        retried = verdict.action in (Action.RETRY, Action.RETRY_AFTER)
+        retried = verdict.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
         assert (verdict.wait_seconds > 0) is retried, code
 
 
