@@ -151,7 +151,7 @@ class Reply(Model):
 
 
 class TicketMessage(Model):
-    """A message of a customer that became part of a ticket's description, so that what is said about it finds the ticket."""
+    """A message that became part of a ticket's description: what is said about it finds the ticket."""
 
     wamid = AsciiField(max_length=200, primary_key=True)
     customer_id = fields.BigIntField()

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
 
-# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So may
-# what Meta took and then refused because the window was closed: it takes another way.
+# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
+# may what Meta took and then refused because the window was closed: it takes another way.
 MOVES: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"sending", "unknown", "held", "accepted", "sent"}),
     "sending": frozenset({"queued"}),

@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                 ('customer_id', fields.BigIntField()),
                 ('ticket_id', fields.BigIntField(db_index=True)),
             ],
-            options={'table': 'ticket_message', 'app': 'models', 'pk_attr': 'wamid', 'table_description': "A message of a customer that became part of a ticket's description, so that what is said about it finds the ticket."},
+            options={'table': 'ticket_message', 'app': 'models', 'pk_attr': 'wamid', 'table_description': "A message that became part of a ticket's description: what is said about it finds the ticket."},
             bases=['Model'],
         ),
         ops.AddField(
