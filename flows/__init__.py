@@ -3,12 +3,14 @@
 from flows.conversation import Conversation, Draft
 from flows.model import (
     LIMITS,
+    About,
     AddReply,
     Desk,
     Effect,
     Event,
     IssueType,
     Media,
+    Note,
     Offer,
     OpenTicket,
     Option,
@@ -20,6 +22,7 @@ from flows.turn import take_turn
 
 __all__ = [
     "LIMITS",
+    "About",
     "AddReply",
     "Conversation",
     "Desk",
@@ -28,6 +31,7 @@ __all__ = [
     "Event",
     "IssueType",
     "Media",
+    "Note",
     "Offer",
     "OpenTicket",
     "Option",

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from flows.conversation import Conversation
 
-EventKind = Literal["text", "option", "media", "place", "contact", "unreadable", "silent"]
+EventKind = Literal["text", "option", "media", "place", "contact", "unreadable", "silent", "echo", "handover"]
+Author = Literal["customer", "agent", "meta", "system"]
+Change = Literal["", "edited", "revoked"]
 MediaKind = Literal["photo", "video", "voice", "audio", "file", "sticker"]
 
 
@@ -23,11 +25,16 @@ class Media:
     mime_type: str = ""
     filename: str = ""
     kind: MediaKind = "file"
+    sha256: str = ""  # as Meta gave it: base64 or hex
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing a customer did."""
+    """One thing that happened in a customer's chat: they did it, as a rule.
+
+    `silent` is what nobody answers (a reaction, an edit, what was said to Meta's agent), `echo` what a person of ours
+    wrote in the Business app, `handover` the chat that Meta's agent hands to us.
+    """
 
     kind: EventKind
     at: datetime
@@ -35,9 +42,13 @@ class Event:
     wamid: str = ""
     text: str = ""  # what a person reads: the text, the caption, or a placeholder such as "[photo]"
     option_id: str = ""
-    quoted_wamid: str = ""
+    quoted_wamid: str = ""  # what a reply quotes, what a reaction, an edit or a deletion is about
     media: Media | None = None
     late: bool = False
+    shown: str = ""  # what an agent reads besides the text, or in its place; "": nothing to show
+    author: Author = "customer"
+    change: Change = ""
+    edited: str = ""  # the words of an edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,15 @@ class Ticket:
     ticket_id: int
     status: str
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a quoted message is a part of: one of this customer's tickets, which may be closed."""
+
+    ticket_id: int
+    reply_id: int = 0  # 0: it is part of the ticket's description
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,8 @@ class Desk:
     issue_types: tuple[IssueType, ...]
     next_ticket_id: int  # the number that OpenTicket will get
     profile_name: str = ""  # the customer's own words: untrusted
+    about: About | None = None  # whom the event's `quoted_wamid` belongs to
+    quiet: bool = False  # a person is answering in the Business app: record, say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +106,7 @@ class OpenTicket:
     description: str
     name: str
     attachments: tuple[Media, ...] = ()
+    wamids: tuple[str, ...] = ()  # the messages that became the description
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +114,17 @@ class AddReply:
     ticket_id: int
     text: str
     media: Media | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is shown on a ticket and is no message: nothing that was written before is changed by it."""
+
+    ticket_id: int
+    text: str
+    author: Author = "customer"
+    change: Change = ""
+    about_reply_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +141,7 @@ class Offer:
     button: str = ""
 
 
-Effect = OpenTicket | AddReply | Say | Offer
+Effect = OpenTicket | AddReply | Note | Say | Offer
 
 
 @dataclass(frozen=True, slots=True)

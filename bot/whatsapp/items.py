@@ -11,6 +11,9 @@ from enum import StrEnum
 class Kind(StrEnum):
     MESSAGE = "message"
     STATUS = "status"
+    ECHO = "echo"  # a message to a customer that we did not send: written in the Business app, or by Meta's agent
+    HANDOVER = "handover"  # of a chat between Meta's agent and us; like an echo's, its sender is the customer
+    ACCOUNT = "account"  # news of our account, number or templates: it has no sender
     OTHER = "other"
 
 
@@ -22,6 +25,7 @@ class Reason(StrEnum):
     FOREIGN_NUMBER = "foreign_number"
     NO_NUMBER = "no_number"
     UNKNOWN_FIELD = "unknown_field"
+    NOT_USED = "not_used"  # a field that we know, and have no use for
     EMPTY = "empty"
     MALFORMED = "malformed"
     NO_ID = "no_id"

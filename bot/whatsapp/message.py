@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bot.whatsapp.cleaning import TEXT_CAP, clean, file_name, mime_type, one_line, plain_id
-from bot.whatsapp.items import Status
+from bot.whatsapp.items import Kind, Status
 from flows.model import Event, EventKind, Media, MediaKind
 
 _ID_CAP = 256
@@ -34,7 +34,7 @@ class _Read(NamedTuple):
     about: str = ""  # the wamid that a reaction, an edit or a deletion is about
 
 
-def read_event(payload: str, *, item_id: int, at: datetime, late: bool) -> Event:
+def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Kind = Kind.MESSAGE) -> Event:
     """The event of a message item, from its payload as `read_webhook` wrote it."""
     message = _object(_load(payload), "message")
     context = _object(message, "context")

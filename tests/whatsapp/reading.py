@@ -29,8 +29,10 @@ def _described(item: Item) -> dict[str, object]:
         "renamed": item.renamed and _filled(asdict(item.renamed)),
     }
     if item.ignored is None and item.kind is Kind.MESSAGE:
-        event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False))
+        event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))
         del event["at"], event["item_id"]
+        if event["author"] == "customer":
+            del event["author"]
         if len(event["text"]) > 200 and len(set(event["text"])) == 1:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
         described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
