@@ -1,0 +1,96 @@
+"""What an operator has to know or mend: one row a subject, open until good news of the same subject.
+
+Invariant: the newest word wins by the time at which it was said, not at which it came: an older redelivery neither
+undoes newer news nor brings back what is over. A word that has the time of the last one is the later one.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from storage.database import Row, Tx
+from storage.fields import from_millis, to_millis
+
+Severity = Literal["red", "yellow", "info"]
+LONGEST_SUBJECT = 200
+LONGEST_MESSAGE = 500
+LONG_AGO = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """`red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
+
+    subject: str
+    severity: Severity
+    message: str
+    raised_at: datetime
+
+
+async def raise_alert(tx: Tx, alert: Alert) -> bool:
+    """Says it; True when that is new, or other than what was said before."""
+    at = to_millis(alert.raised_at)
+    message = _fitting(alert.message)
+    severity, known, raised_at, cleared_at = await _locked(tx, alert.subject)
+    if at < max(raised_at, cleared_at or LONG_AGO):
+        return False
+    is_open = cleared_at is None and raised_at != LONG_AGO
+    await tx.execute(
+        "UPDATE alert SET severity = ?, message = ?, raised_at = ?, cleared_at = NULL WHERE subject = ?",
+        [alert.severity, message, at, _key(alert.subject)],
+    )
+    return not is_open or (severity, known) != (alert.severity, message)
+
+
+async def clear(tx: Tx, subject: str, at: datetime) -> bool:
+    """It is over; True when it was not before. What was over at `at` is noted also where nothing was open."""
+    said = to_millis(at)
+    _, _, raised_at, cleared_at = await _locked(tx, subject)
+    if said < max(raised_at, cleared_at or LONG_AGO):
+        return False
+    await tx.execute("UPDATE alert SET cleared_at = ? WHERE subject = ?", [said, _key(subject)])
+    return cleared_at is None and raised_at != LONG_AGO
+
+
+async def open_alerts(tx: Tx) -> list[Alert]:
+    """What is open, the worst first, then the newest."""
+    rows = await tx.fetch(
+        "SELECT subject, severity, message, raised_at FROM alert WHERE cleared_at IS NULL "
+        "ORDER BY CASE severity WHEN 'red' THEN 0 WHEN 'yellow' THEN 1 ELSE 2 END, raised_at DESC, subject"
+    )
+    return [Alert(subject, severity, message, from_millis(at)) for subject, severity, message, at in rows]
+
+
+async def find(tx: Tx, subject: str) -> Alert | None:
+    """The open alert of this subject."""
+    rows = await tx.fetch(
+        "SELECT severity, message, raised_at FROM alert WHERE subject = ? AND cleared_at IS NULL", [_key(subject)]
+    )
+    return Alert(subject, rows[0][0], rows[0][1], from_millis(rows[0][2])) if rows else None
+
+
+async def _locked(tx: Tx, subject: str) -> Row:
+    """The subject's row, which is ours until the transaction ends; made when there is none."""
+    update = (
+        "ON CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "ON DUPLICATE KEY UPDATE subject = subject"
+    )
+    key = _key(subject)
+    await tx.execute(
+        f"INSERT INTO alert (subject, severity, message, raised_at, cleared_at) VALUES (?, 'info', '', ?, ?) {update}",
+        [key, LONG_AGO, LONG_AGO],
+    )
+    rows = await tx.fetch("SELECT severity, message, raised_at, cleared_at FROM alert WHERE subject = ?", [key])
+    return rows[0]
+
+
+def _key(subject: str) -> str:
+    """The subject as its column takes it: itself as a rule, and one that is too long or strange told by its hash."""
+    if subject.isascii() and len(subject) <= LONGEST_SUBJECT:
+        return subject
+    digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
+    return subject[: LONGEST_SUBJECT - 65].encode("ascii", "replace").decode() + "~" + digest
+
+
+def _fitting(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 1] + "…"
