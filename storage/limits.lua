@@ -1,0 +1,133 @@
+-- Who may send now. The only clock is the server's own, in microseconds, so that all processes have the same; each call
+-- runs alone, so that no two of them have the last place. All keys of a number end in its id, and all of them expire.
+--
+--   tick:granted:NUMBER   list         the instants of the newest grants, newest first, no more than the limit
+--   tick:waiting:NUMBER   sorted set   customer -> since when it waits for the number: the queue
+--   tick:expected:NUMBER  sorted set   customer -> until when its place in the queue is kept
+--   tick:rate:NUMBER      hash         rate, at: the rate after Meta last asked for less, and when that was
+--   tick:pair:NUMBER:CUSTOMER  string  the instant at which this customer's credit is whole again
+--
+-- The number may have so many grants in any second, in one burst or spread: a grant is free a second after the one that
+-- lies as many grants back as the limit. Who finds none free is told when its turn comes and keeps its place until a
+-- little after that, so nobody who comes in time is overtaken, and nobody who is gone is waited for.
+-- Customers have 63 bits and never become Lua numbers. Written for Redis 6.2.
+
+local operation, number, per_second = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local GRANTED, WAITING, EXPECTED = 'tick:granted:' .. number, 'tick:waiting:' .. number, 'tick:expected:' .. number
+local RATE, PAIR = 'tick:rate:' .. number, 'tick:pair:' .. number .. ':'
+local SECOND = 1000000
+local LATE = SECOND
+local ABANDONED_MS = 3600000
+local STEP, FLOOR, STEP_EVERY, RECOVERY = 0.8, 0.5, SECOND / 10, 20 * SECOND
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * SECOND + tonumber(clock[2])
+
+local function exact(instant)
+  return string.format('%.0f', instant)
+end
+
+local function keep(key, value, until_at)
+  redis.call('SET', key, value, 'PX', math.max(1, math.ceil((until_at - now) / 1000)))
+end
+
+-- What the number may have now, and how long ago its rate was last lowered.
+local function rate()
+  local lowered = redis.call('HMGET', RATE, 'rate', 'at')
+  local was, since = tonumber(lowered[1]), tonumber(lowered[2])
+  if not was then return per_second, math.huge end
+  local risen = was + per_second * (1 - FLOOR) * math.max(0, now - since) / RECOVERY
+  return math.max(per_second * FLOOR, math.min(per_second, risen)), now - since
+end
+
+local function leave(customer)
+  redis.call('ZREM', WAITING, customer)
+  redis.call('ZREM', EXPECTED, customer)
+end
+
+local operations = {}
+
+-- emission in microseconds, burst, "customer ..." -> "wait ..." in microseconds, 0: it has been granted
+function operations.take()
+  local emission, burst = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local customers, keys = {}, {}
+  for customer in string.gmatch(ARGV[6], '%S+') do
+    customers[#customers + 1], keys[#keys + 1] = customer, PAIR .. customer
+  end
+  if #customers == 0 then return '' end
+  local whole = {}
+  for i, instant in ipairs(redis.call('MGET', unpack(keys))) do whole[customers[i]] = tonumber(instant) or nil end
+
+  local size, span
+  if per_second > 0 then
+    local most = rate()
+    size = math.max(1, math.floor(most))
+    span = SECOND * size / most
+    local gone = redis.call('ZRANGEBYSCORE', EXPECTED, '-inf', exact(now), 'LIMIT', 0, 1000)
+    if #gone > 0 then
+      redis.call('ZREM', WAITING, unpack(gone))
+      redis.call('ZREM', EXPECTED, unpack(gone))
+    end
+  end
+
+  -- How long until the number has a grant for whoever has so many before it.
+  local function wait_behind(others)
+    local before = tonumber(redis.call('LINDEX', GRANTED, size - 1 - others % size))
+    local free_at = before and math.max(now, math.min(now, before) + span) or now  -- min: the clock may be set back
+    return free_at - now + math.floor(others / size) * span
+  end
+
+  local queued = size and redis.call('ZCARD', WAITING)
+  local waits = {}
+  for i, customer in ipairs(customers) do
+    local credit = math.max(whole[customer] or now, now)
+    local wait = credit - (burst - 1) * emission - now
+    if wait > 0 then
+      -- It would hold a place that it can't use, and the number's limit is for those who can send.
+      if queued and queued > 0 then leave(customer) end
+    elseif size then
+      local place = queued > 0 and redis.call('ZRANK', WAITING, customer)
+      wait = wait_behind(place or queued)
+      if wait > 0 then
+        if not place then redis.call('ZADD', WAITING, exact(now + i), customer) end
+        redis.call('ZADD', EXPECTED, exact(now + wait + LATE), customer)
+        redis.call('PEXPIRE', WAITING, ABANDONED_MS)
+        redis.call('PEXPIRE', EXPECTED, ABANDONED_MS)
+      else
+        if place then leave(customer) end
+        redis.call('LPUSH', GRANTED, exact(now))
+      end
+    end
+    if wait <= 0 then
+      wait = 0
+      whole[customer] = credit + emission
+      keep(keys[i], exact(whole[customer]), whole[customer])
+    end
+    if size then queued = redis.call('ZCARD', WAITING) end
+    waits[i] = exact(math.ceil(wait))
+  end
+  if size then
+    redis.call('LTRIM', GRANTED, 0, math.ceil(per_second) - 1)
+    redis.call('PEXPIRE', GRANTED, math.ceil(span / 1000) + 1000)
+  end
+  return table.concat(waits, ' ')
+end
+
+-- emission, burst, customer, wait in microseconds: Meta has seen more of this pair than we have, so its credit is used up
+function operations.slow_pair()
+  local emission, burst, customer, wait = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+  local whole = tonumber(redis.call('GET', PAIR .. customer)) or now
+  whole = math.max(whole, now + wait + (burst - 1) * emission)
+  keep(PAIR .. customer, exact(whole), whole)
+  leave(customer)
+end
+
+-- Refusals come in crowds, and a crowd is one sign.
+function operations.slow_number()
+  local most, ago = rate()
+  if per_second <= 0 or ago < STEP_EVERY then return end
+  redis.call('HSET', RATE, 'rate', math.max(per_second * FLOOR, most * STEP), 'at', exact(now))
+  redis.call('PEXPIRE', RATE, 2 * RECOVERY / 1000)
+end
+
+return operations[operation]()

@@ -1,0 +1,215 @@
+"""The limits on every Redis. Nobody waits for a clock: what Redis keeps is made older instead."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from storage.limits import LONGEST_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
+from storage.redis_client import RedisDown, RedisSettings, open_redis
+
+from .conftest import Server
+
+NUMBER = "555000000000001"
+ANNE, BEN, CARL = 2**62 + 1, 2**62 + 2, 2**62 + 3
+SOON = 0.5  # seconds that a slow machine may take from one call to the next
+Maker = Callable[..., Limits]
+OLDER = """
+local by = tonumber(ARGV[1])
+local function older(instant) return string.format('%.0f', tonumber(instant) - by) end
+for _, key in ipairs(redis.call('KEYS', 'tick:*')) do
+  local left, kind = redis.call('PTTL', key) - by / 1000, redis.call('TYPE', key).ok
+  if left <= 0 then
+    redis.call('DEL', key)
+  else
+    if kind == 'string' then redis.call('SET', key, older(redis.call('GET', key))) end
+    if kind == 'hash' then redis.call('HINCRBY', key, 'at', older(0)) end
+    if kind == 'list' then
+      for i, instant in ipairs(redis.call('LRANGE', key, 0, -1)) do redis.call('LSET', key, i - 1, older(instant)) end
+    end
+    if kind == 'zset' then
+      for _, name in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, older(0), name) end
+    end
+    redis.call('PEXPIRE', key, math.ceil(left))
+  end
+end
+"""
+
+
+@pytest.fixture
+def limits_of(redis: Redis) -> Maker:
+    return lambda per_second=0.0, **more: Limits(redis, NUMBER, per_second, **more)
+
+
+async def pass_time(redis: Any, seconds: float) -> None:
+    """So many seconds later, for all that the limits keep."""
+    await redis.eval(OLDER, 0, round(seconds * 1_000_000))
+
+
+def crowd(size: int) -> list[int]:
+    return [2**62 + n for n in range(size)]
+
+
+def granted(waits: list[float]) -> int:
+    return waits.count(0.0)
+
+
+async def test_a_customer_gets_a_burst_and_then_one_message_each_six_seconds(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of()
+    assert granted(await limits.take_many([ANNE] * PAIR_BURST)) == PAIR_BURST
+    wait = await limits.take(ANNE)
+    assert PAIR_SECONDS - SOON < wait <= PAIR_SECONDS
+    assert await limits.take(BEN) == 0
+    await pass_time(redis, wait)
+    assert [await limits.take(ANNE) for _ in range(2)] == [0, pytest.approx(PAIR_SECONDS, abs=SOON)]
+    await pass_time(redis, 10 * PAIR_SECONDS)
+    assert granted(await limits.take_many([ANNE] * PAIR_BURST)) == 10
+    await pass_time(redis, PAIR_BURST * PAIR_SECONDS)
+    assert granted(await limits.take_many([ANNE] * 2 * PAIR_BURST)) == PAIR_BURST
+
+
+async def test_a_number_gets_its_limit_in_any_second_and_no_more(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(80)
+    waits = await limits.take_many(crowd(200))
+    assert waits[:80] == [0.0] * 80
+    assert all(1 - SOON < wait <= 1 for wait in waits[80:160])
+    assert all(2 - SOON < wait <= 2 for wait in waits[160:])
+    await pass_time(redis, 1)
+    waits = await limits.take_many(crowd(200)[80:])
+    assert granted(waits[:80]) == 80, "each in the order of coming"
+    assert granted(waits) == 80
+
+
+async def test_no_limit_but_that_of_the_pairs(limits_of: Maker) -> None:
+    assert granted(await limits_of(0).take_many(crowd(5000))) == 5000
+
+
+@pytest.mark.parametrize(
+    ("per_second", "at_once", "apart"), [(0.5, 1, 2.0), (1, 1, 1.0), (2.5, 2, 0.8), (1000, 1000, 1)]
+)
+async def test_a_limit_may_be_any_number(limits_of: Maker, per_second: float, at_once: int, apart: float) -> None:
+    waits = await limits_of(per_second).take_many(crowd(at_once + 1))
+    assert granted(waits) == at_once
+    assert waits[-1] == pytest.approx(apart, abs=SOON)
+
+
+async def test_who_waits_for_one_customers_sake_costs_the_number_nothing(limits_of: Maker) -> None:
+    limits = limits_of(10, pair_burst=1)
+    await limits.take_many([ANNE])
+    for _ in range(20):
+        assert await limits.take(ANNE) > PAIR_SECONDS - SOON
+    assert granted(await limits.take_many(crowd(20)[4:])) == 9
+
+
+async def test_who_waits_for_the_number_keeps_their_credit(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(1, pair_burst=1)
+    assert await limits.take(ANNE) == 0
+    for _ in range(5):
+        assert 0 < await limits.take(BEN) <= 1
+    await pass_time(redis, 1)
+    assert await limits.take(BEN) == 0
+
+
+async def test_nobody_is_overtaken_who_comes_in_time(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(1)
+    assert await limits.take_many([ANNE]) == [0]
+    assert await limits.take_many([BEN, CARL]) == [pytest.approx(1, abs=SOON), pytest.approx(2, abs=SOON)]
+    await pass_time(redis, 1)
+    first, newcomer = await limits.take(CARL), await limits.take(ANNE)
+    assert (first, newcomer) == (pytest.approx(1, abs=SOON), pytest.approx(2, abs=SOON)), "Ben is expected any moment"
+    assert await limits.take(BEN) == 0
+    await pass_time(redis, 1)
+    assert await limits.take(CARL) == 0
+
+
+async def test_nobody_is_waited_for_who_is_gone(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(2)
+    await limits.take_many(crowd(50))
+    await pass_time(redis, 60)
+    assert await limits.take_many([ANNE, BEN]) == [0, 0]
+
+
+async def test_a_pair_that_meta_refuses_waits_as_long_as_it_says_and_has_no_burst(
+    limits_of: Maker, redis: Redis
+) -> None:
+    limits = limits_of(80)
+    await limits.slow("pair", ANNE, 16)
+    assert await limits.take(ANNE) == pytest.approx(16, abs=SOON)
+    assert await limits.take(BEN) == 0
+    await limits.slow("pair", ANNE, 1)
+    assert await limits.take(ANNE) == pytest.approx(16, abs=SOON), "never shorter"
+    await pass_time(redis, 16)
+    assert await limits.take_many([ANNE] * 2) == [0, pytest.approx(PAIR_SECONDS, abs=SOON)]
+    await limits.slow("pair", ANNE, 1e9)
+    assert await limits.take(ANNE) == pytest.approx(LONGEST_WAIT_SECONDS, abs=SOON)
+
+
+async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(100)
+    customers = iter(range(2**62, 2**63))
+
+    async def rate() -> int:
+        await pass_time(redis, 4)  # all who waited are gone
+        return granted(await limits.take_many([next(customers) for _ in range(120)]))
+
+    assert await rate() == 100
+    for _ in range(50):
+        await limits.slow("number", ANNE, 300)
+    seen = [await rate()]
+    assert 80 <= seen[0] <= 90, "a crowd of refusals is one step"
+    for _ in range(9):
+        await pass_time(redis, 0.1)
+        await limits.slow("number", BEN, 1)
+    seen.append(await rate())
+    assert 50 <= seen[1] <= 60, "and no more than a half in all"
+    while seen[-1] < 100:
+        seen.append(await rate())
+        assert seen[-1] > seen[-2]
+    assert len(seen) > 5
+
+
+async def test_numbers_have_limits_of_their_own(redis: Redis) -> None:
+    one, other = Limits(redis, "1", 1, pair_burst=1), Limits(redis, "2", 1, pair_burst=1)
+    assert await one.take(ANNE) == 0
+    await one.slow("number", ANNE, 1)
+    assert await other.take(ANNE) == 0
+
+
+async def test_many_calls_share_a_round_trip(real_server: Server) -> None:
+    client: Any = real_server.embedded.open()
+    limits = Limits(client, NUMBER, 80)
+    waits = await asyncio.gather(*(limits.take(customer_id) for customer_id in crowd(100)))
+    assert granted(waits) == 80
+    asked = (await client.info("commandstats"))["cmdstat_eval"]["calls"]  # a server that never saw the script
+    assert asked == 1
+    giving_up = asyncio.create_task(limits.take(ANNE))
+    await asyncio.sleep(0)
+    giving_up.cancel()
+    assert await limits.take(BEN) > 0, "who gives up takes nobody along"
+    await client.aclose()
+
+
+async def test_nothing_is_kept_for_ever_and_little_at_all(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(80)
+    await limits.take_many(crowd(3000))
+    await limits.slow("number", ANNE, 1)
+    await limits.slow("pair", ANNE, 60)
+    keys = [key async for key in redis.scan_iter("*")]
+    assert len(keys) < 100
+    for key in keys:
+        assert 0 < await redis.pttl(key) <= 3_600_000
+    assert await redis.llen(f"tick:granted:{NUMBER}") == 80
+    await pass_time(redis, 4000)
+    assert [key async for key in redis.scan_iter("*")] == []
+
+
+async def test_without_redis_it_is_said(tmp_path: Any) -> None:
+    client = open_redis(RedisSettings(f"unix://{tmp_path}/nothing"))
+    limits = Limits(client, NUMBER, 80)
+    outcomes = await asyncio.gather(limits.take(ANNE), limits.take(BEN), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [RedisDown] * 2
+    with pytest.raises(RedisDown):
+        await limits.slow("pair", ANNE, 1)
+    await client.aclose()
