@@ -4,14 +4,14 @@ Invariant: the code alone decides. It may come as the answer to a send or in a s
 for the same code, and Meta's own words are in the language of the account. A sentence here is read by an agent beside
 the message that did not go out, so it says what happened and whose move it is.
 
-`wait_seconds` is the wait before the first retry. The sender makes it grow: four times as long after each, for the pair
-limit (131056) because Meta asks for that, for the others because it does no harm.
+`wait_seconds` is the wait after the first refusal; `wait_of` says how it grows. For what stops the channel it is the
+time until one message may go out to see whether it has been mended.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 
 class Action(StrEnum):
@@ -84,13 +84,13 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         100: _drop(_BUG),
         104: _stop(_TOKEN, 5),
         190: _stop(_TOKEN, 5),
-        368: _stop(_ACCOUNT),
+        368: _stop(_ACCOUNT, 300),
         613: _after(60, _LIMIT),
         80007: _after(300, _LIMIT),
         130403: _recipient("This customer is blocked by your business on WhatsApp."),
         130429: _after(1, "Too many messages at once from this number. Sending goes on more slowly."),
         130472: _drop("Meta holds this message back: the customer is part of one of its experiments."),
-        130497: _recipient("Your account may not write to customers in this country."),
+        130497: _recipient("Your account may not write to customers in this country. See Meta's rules for it."),
         130501: _drop(_GROUPS),
         131000: _retry("Something went wrong on Meta's side."),
         131005: _stop(_PERMISSION),
@@ -101,15 +101,17 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         131021: _drop("A number can't write to itself."),
         131026: _recipient("Can't be delivered: not on WhatsApp, too old a version of it, or you are blocked."),
         131030: _drop("Your test number may write only to the numbers on its list in Meta's dashboard."),
-        131031: _stop(_ACCOUNT),
-        131037: _stop("The display name of your number is not approved yet. Ask for its approval in WhatsApp Manager."),
+        131031: _stop(_ACCOUNT, 300),
+        131037: _stop(
+            "The display name of your number is not approved yet. Ask for its approval in WhatsApp Manager.", 300
+        ),
         131041: _drop(_GROUPS),
-        131042: _stop("There is a problem with the payment method of the WhatsApp account."),
+        131042: _stop("There is a problem with the payment method of the WhatsApp account.", 300),
         131045: _stop(_REGISTER),
         131047: Verdict(Action.TEMPLATE, 0, "More than 24 hours since the customer wrote: only a template may go out."),
-        131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours."),
+        131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours.", 3600),
         131049: _drop("Meta held this message back to spare the customer. Not before 24 hours from now."),
-        131050: _recipient("The customer does not want marketing messages from you."),
+        131050: _recipient("The customer does not want marketing messages from you. Never send them any again."),
         131051: _drop("Meta does not support this kind of message."),
         131052: _drop("Meta could not fetch the customer's file. Ask them to send it again."),
         131053: _drop("Meta could not take our file: check its type and size."),
@@ -121,7 +123,7 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         131060: _drop("WhatsApp could not show us this message. Ask the customer to send it again."),
         131062: _drop("This message needs the customer's phone number, and WhatsApp gives us only their user id."),
         131063: _drop("Marketing templates are switched off for this account."),
-        131064: _stop("The account is limited because templates had the wrong category."),
+        131064: _stop("The account is limited because templates had the wrong category.", 3600),
         132000: _drop(_TEMPLATE),
         132001: _drop(_TEMPLATE),
         132005: _drop("The template is too long with these parameters."),
@@ -141,7 +143,7 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         133009: _after(60, "The PIN was entered too fast. Wait a moment."),
         133010: _stop(_REGISTER),
         133015: _after(300, "The number was deleted a moment ago. Wait five minutes."),
-        133016: _stop("The number was registered too often. Wait 72 hours."),
+        133016: _stop("The number was registered too often. Wait 72 hours.", 3600),
         134011: _drop("The terms of WhatsApp payments are not accepted."),
         134100: _drop("Only marketing messages may take this way."),
         134101: _drop(_TEMPLATE),
@@ -160,6 +162,35 @@ _RANGES: tuple[tuple[range, Verdict], ...] = (
     (range(147001, 147006), _drop(_SETUP)),
     (range(2388000, 2389000), _drop(_SETUP)),
 )
+
+
+_LONGEST_WAIT_SECONDS: Final = 3600.0
+_LONGEST_PAIR_WAIT_SECONDS: Final = 300.0  # a burst of 45 is paid back in 270 s
+
+
+class Waiting(Protocol):
+    """What says how long to wait: a Verdict, and what was made of one and the answer's headers."""
+
+    @property
+    def action(self) -> Action: ...
+    @property
+    def wait_seconds(self) -> float: ...
+    @property
+    def scope(self) -> Scope: ...
+
+
+def wait_of(refused: Waiting, refusals: int) -> float:
+    """Seconds until a refused message may be tried again; `refusals`: how often it was refused before this time.
+
+    A retry waits twice as long each time, the pair limit four times as Meta asks (1, 4, 16 ... s). The number's own
+    limits and the probes of a stopped channel keep the wait that is stated: it is others who used them up.
+    """
+    growth = {Action.RETRY: 2.0, Action.RETRY_AFTER: 4.0 if refused.scope is Scope.PAIR else 1.0, Action.STOP: 1.0}
+    if refused.action not in growth:
+        return 0.0
+    longest = _LONGEST_PAIR_WAIT_SECONDS if refused.scope is Scope.PAIR else _LONGEST_WAIT_SECONDS
+    grown = min(longest, refused.wait_seconds * growth[refused.action] ** min(refusals, 20))
+    return min(_LONGEST_WAIT_SECONDS, max(refused.wait_seconds, grown))
 
 
 def action_of(code: int | None, http_status: int = 0, is_transient: bool = False) -> Verdict:
