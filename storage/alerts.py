@@ -72,12 +72,11 @@ async def find(tx: Tx, subject: str) -> Alert | None:
 
 async def _locked(tx: Tx, subject: str) -> Row:
     """The subject's row, which is ours until the transaction ends; made when there is none."""
-    update = (
-        "ON CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "ON DUPLICATE KEY UPDATE subject = subject"
-    )
     key = _key(subject)
+    clash = "CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE subject = subject"
     await tx.execute(
-        f"INSERT INTO alert (subject, severity, message, raised_at, cleared_at) VALUES (?, 'info', '', ?, ?) {update}",
+        "INSERT INTO alert (subject, severity, message, raised_at, cleared_at) "
+        f"VALUES (?, 'info', '', ?, ?) ON {clash}",
         [key, LONG_AGO, LONG_AGO],
     )
     rows = await tx.fetch("SELECT severity, message, raised_at, cleared_at FROM alert WHERE subject = ?", [key])

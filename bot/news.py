@@ -1,0 +1,110 @@
+"""What Meta tells of the account becomes what an operator reads: alerts, and the status of our templates.
+
+Invariant: everything goes by the time at which Meta said it, so news that come late or again undo nothing newer; a
+template that carries notices raises an alert as long as it can't be sent, and the alert names what waits for it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from bot.whatsapp.account import News, TemplateChange
+from storage import alerts, templates
+from storage.alerts import Alert
+from storage.database import Tx
+from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
+
+# What an event says of the template's status. The others (a warning, an appeal that was filed) leave it as it is.
+STATUS_OF: Mapping[str, str] = {
+    "APPROVED": APPROVED,
+    "REINSTATED": APPROVED,
+    "UNPAUSED": APPROVED,
+    "UNARCHIVED": APPROVED,
+    "PENDING": "PENDING",
+    "REJECTED": "REJECTED",
+    "PAUSED": "PAUSED",
+    "DISABLED": "DISABLED",
+    "ARCHIVED": "ARCHIVED",
+    "LIMIT_EXCEEDED": "LIMIT_EXCEEDED",
+    "PENDING_DELETION": "PENDING_DELETION",
+    "DELETED": REMOVED,
+}
+WORDS: Mapping[str, str] = {
+    "PENDING": "waits for Meta's approval",
+    "REJECTED": "was rejected by Meta",
+    "PAUSED": "was paused by Meta, because customers complained about it",
+    "DISABLED": "was disabled by Meta for good",
+    "ARCHIVED": "was put into Meta's archive",
+    "LIMIT_EXCEEDED": "is over Meta's limit for templates",
+    "PENDING_DELETION": "is about to be deleted",
+    "IN_APPEAL": "is being looked at again by Meta",
+    REMOVED: "is not there any more",
+}
+
+
+async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
+    """Writes news down, each with the time at which Meta said it. In one order for all, so that no two processes wait
+    for each other."""
+    for at, each in sorted(news, key=lambda pair: (pair[1].subject, pair[0])):
+        told = _told(each.template, at)
+        if told is not None:
+            await _template_changed(tx, each, told)
+        elif each.severity == "clear":
+            await alerts.clear(tx, each.subject, at)
+        else:
+            await alerts.raise_alert(tx, Alert(each.subject, each.severity, each.message, at))
+
+
+async def judge(tx: Tx, name: str, language: str, at: datetime, wrong: Iterable[str] = ()) -> None:
+    """Raises the alert of a template that carries notices and can't be sent, clears that of any other. `wrong`: why it
+    doesn't fit what it is filled with."""
+    used = await templates.using(tx, name, language)
+    template = await templates.find(tx, name, language)
+    problem = why_not(template) or " ".join(wrong)
+    if used and problem:
+        message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
+        await alerts.raise_alert(tx, Alert(template_subject(name, language), "red", message, at))
+    else:
+        await alerts.clear(tx, template_subject(name, language), at)
+
+
+def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:
+    """The template as the news has it; None when they don't change its status."""
+    if change is None or change.status.upper() not in STATUS_OF:
+        return None
+    status = STATUS_OF[change.status.upper()]
+    told = StoredTemplate(change.template_id, change.name, change.language, "", status, change.reason, "[]", at, at)
+    return told if templates.fits_columns(told) else None
+
+
+async def _template_changed(tx: Tx, news: News, told: StoredTemplate) -> None:
+    """The row first: it knows whether this is the newest word on the template."""
+    if not await templates.hear(tx, told):
+        return
+    if await templates.using(tx, told.name, told.language):
+        await judge(tx, told.name, told.language, told.status_at)
+    elif told.status == APPROVED or news.severity == "clear":
+        await alerts.clear(tx, template_subject(told.name, told.language), told.status_at)
+    else:
+        message = f"The template {told.name} ({told.language}) {why_not(told)}. No notice uses it."
+        alert = Alert(template_subject(told.name, told.language), "info", message, told.status_at)
+        await alerts.raise_alert(tx, alert)
+
+
+def template_subject(name: str, language: str) -> str:
+    """Under which a template's alert is known."""
+    return f"template:{name}:{language}"
+
+
+def why_not(template: StoredTemplate | None) -> str:
+    """Why Meta would not take a message made of it, to be read after its name; "" when it would."""
+    if template is None:
+        return WORDS[REMOVED]
+    if template.status == APPROVED:
+        return ""
+    said = WORDS.get(template.status, f"has the status {template.status} at Meta")
+    return f"{said} ({template.reason})" if template.reason and template.reason != "NONE" else said
+
+
+def _waiting(used: Sequence[NoticeRow]) -> str:
+    names = ", ".join(f"{row.kind} ({row.language})" for row in used)
+    return f"Outside of the 24 hours these notices wait until it is approved again, or has a successor: {names}."

@@ -1,0 +1,139 @@
+"""News of the account on both databases: in any order, the newest wins."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from bot import news
+from bot.whatsapp.account import News, Severity, TemplateChange
+from storage import alerts, templates
+from storage.alerts import Alert
+from storage.database import Database
+from storage.templates import NoticeRow, StoredTemplate
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SUBJECT = "template:ticket_update:en"
+WAITS = (
+    "Outside of the 24 hours these notices wait until it is approved again, or has a successor: closed (en), "
+    "in_progress (en)."
+)
+
+
+def at(second: int) -> datetime:
+    return NOW + timedelta(seconds=second)
+
+
+def about(status: str, severity: Severity = "red", **change: str) -> News:
+    told = {"template_id": "55501", "name": "ticket_update", "language": "en", "status": status} | change
+    return News(f"template:{told['name']}:{told['language']}", severity, f"Meta says {status}.", TemplateChange(**told))
+
+
+async def record(database: Database, *told: tuple[int, News]) -> None:
+    await database.run(lambda tx: news.record(tx, [(at(second), each) for second, each in told]))
+
+
+async def put(database: Database, *, used: bool = True, status: str = "APPROVED") -> None:
+    row = StoredTemplate("55501", "ticket_update", "en", "UTILITY", status, "", "[]", at(0), at(0))
+    await database.run(lambda tx: templates.take_list(tx, [row], at(0), complete=True))
+    for kind in ("in_progress", "closed") if used else ():
+        notice = NoticeRow(kind, "en", "ticket_update", "en", "{}", at(0))
+        await database.run(lambda tx, notice=notice: templates.save_notice(tx, notice))  # type: ignore[misc]
+
+
+async def told(database: Database) -> Sequence[Alert]:
+    async with database.reading() as tx:
+        return await alerts.open_alerts(tx)
+
+
+async def status(database: Database, name: str = "ticket_update") -> str:
+    async with database.reading() as tx:
+        found = await templates.find(tx, name, "en")
+    return found.status if found else "not there"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "left", "message"),
+    [
+        ("PAUSED", "", "PAUSED", "was paused by Meta, because customers complained about it."),
+        ("DISABLED", "ABUSIVE", "DISABLED", "was disabled by Meta for good (ABUSIVE)."),
+        ("REJECTED", "INVALID_FORMAT", "REJECTED", "was rejected by Meta (INVALID_FORMAT)."),
+        ("REJECTED", "NONE", "REJECTED", "was rejected by Meta."),
+        ("PENDING_DELETION", "", "PENDING_DELETION", "is about to be deleted."),
+        ("DELETED", "", "REMOVED", "is not there any more."),
+    ],
+)
+async def test_template_in_use_is_switched_off_with_an_alert(
+    database: Database, event: str, reason: str, left: str, message: str
+) -> None:
+    await put(database)
+    async with database.reading() as tx:
+        assert await templates.chosen(tx, "closed", "en_GB") == "ticket_update"
+    await record(database, (1, about(event, reason=reason)))
+    assert await status(database) == left
+    assert await told(database) == [Alert(SUBJECT, "red", f"The template ticket_update (en) {message} {WAITS}", at(1))]
+    async with database.reading() as tx:
+        assert await templates.chosen(tx, "closed", "en_GB") == ""
+    await record(database, (2, about("APPROVED", "clear")))
+    assert (await status(database), await told(database)) == ("APPROVED", [])
+
+
+async def test_template_that_nothing_uses_is_only_told_of(database: Database) -> None:
+    await put(database, used=False)
+    await record(database, (1, about("PAUSED")))
+    [alert] = await told(database)
+    assert (alert.severity, alert.message.endswith("No notice uses it.")) == ("info", True)
+    await record(database, (2, about("REINSTATED", "clear")))
+    assert (await status(database), await told(database)) == ("APPROVED", [])
+
+
+async def test_template_that_was_never_listed(database: Database) -> None:
+    await record(database, (1, about("REJECTED", template_id="55502", name="new_one")))
+    assert await status(database, "new_one") == "REJECTED"
+
+
+@pytest.mark.parametrize("order", list(permutations([(1, "PAUSED"), (2, "APPROVED"), (3, "DISABLED")])))
+async def test_late_news_of_a_template_undo_nothing(
+    sqlite_database: Database, order: Sequence[tuple[int, str]]
+) -> None:
+    await put(sqlite_database)
+    for second, event in order:
+        for _ in range(2):  # Meta delivers again
+            await record(sqlite_database, (second, about(event, "clear" if event == "APPROVED" else "red")))
+    assert await status(sqlite_database) == "DISABLED"
+    assert [alert.raised_at for alert in await told(sqlite_database)] == [at(3)]
+
+
+async def test_news_of_one_webhook_are_taken_in_the_order_of_their_times(database: Database) -> None:
+    await put(database)
+    await record(database, (3, about("APPROVED", "clear")), (2, about("PAUSED")))
+    assert (await status(database), await told(database)) == ("APPROVED", [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"template_id": ""},
+        {"template_id": "5" * 33},
+        {"name": "n" * 513},
+        {"language": "\u00e9"},
+        {"status": "HELD_BACK"},
+    ],
+)
+async def test_news_that_fit_no_row_are_alerts_all_the_same(database: Database, change: dict[str, str]) -> None:
+    await put(database)
+    await record(database, (1, about("PAUSED", **change) if "status" not in change else about(**change)))
+    assert await status(database) == "APPROVED"
+    assert [alert.message for alert in await told(database)] == [f"Meta says {change.get('status', 'PAUSED')}."]
+
+
+async def test_news_of_the_account(database: Database) -> None:
+    bad = News("number:quality", "yellow", "The quality of the number is low.")
+    good = News("number:quality", "clear", "")
+    await record(database, (2, bad), (1, News("account:ban", "red", "The account is banned.")))
+    assert [alert.subject for alert in await told(database)] == ["account:ban", "number:quality"]
+    await record(database, (1, good))
+    assert len(await told(database)) == 2
+    await record(database, (3, good))
+    assert [alert.subject for alert in await told(database)] == ["account:ban"]
