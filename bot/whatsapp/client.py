@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from bot.whatsapp.answers import Answer, GraphError
 from bot.whatsapp.cleaning import plain_id
 from bot.whatsapp.errors import Action, Scope
 from bot.whatsapp.form import file_form
 from bot.whatsapp.graph import Content, Graph, GraphSettings, open_http
+from bot.whatsapp.graph_answer import Answer, GraphError
 
 __all__ = ["Accepted", "Answer", "GraphClient", "GraphError", "GraphSettings", "NotSent", "Outcome", "Refused"]
 __all__ += ["Unknown", "open_http"]

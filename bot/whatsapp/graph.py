@@ -17,7 +17,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bot.whatsapp.answers import Answer, no_answer, read_answer
+from bot.whatsapp.graph_answer import Answer, no_answer, read_answer
 
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
 _CONNECTIONS = 100

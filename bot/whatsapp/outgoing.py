@@ -1,27 +1,33 @@
 """Our messages in Meta's form.
 
-Invariant: what leaves here is within WhatsApp's limits, counted in UTF-16 units as the strictest reading of them, so
-Meta never refuses a message for its form. Something too long is an error where it was written; it is never cut here,
-because the one who wrote it can cut it better.
+Invariant: what leaves here is within WhatsApp's limits, so Meta never refuses a message for its form. `fit` makes what
+somebody wrote legal without losing any of it; what can't be made so is an error where it was written.
 """
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
 
+from bot.whatsapp import interactive
+from bot.whatsapp.cutting import split_before, split_text
+from bot.whatsapp.filling import template
+from bot.whatsapp.form_limits import TooLong, Unsendable, filled, objects, plain_id_in, units, within
+from bot.whatsapp.media_kinds import MEDIA_RULES, media_kind, upload_type
 from bot.whatsapp.people import phone_of
 from flows.model import LIMITS, Offer, Option, Say
 
-_OPAQUE_CAP = 512
-_BUTTON_ID_CAP, _ROW_ID_CAP = 256, 200
+__all__ = ["CAPTION_CAP", "TooLong", "Unsendable", "build", "fit", "media_kind", "message_of", "split_text", "units"]
+__all__ += ["upload_type"]
 
+CAPTION_CAP: Final = 1024
+_OPAQUE_CAP: Final = 512
+_ID_CAP: Final = 200
+_FILE_NAME_CAP: Final = 240
+_EMOJI_CAP: Final = 64
+_WRITTEN_CAP: Final = 1_000_000
+_LIST_BUTTON: Final = "☰"  # understood in every language, where nobody gave a word for it
 
-class Unsendable(ValueError):
-    """A message that Meta would refuse, found before it went out."""
-
-
-class TooLong(Unsendable):
-    """A part of the message is over its limit."""
+Message = Mapping[str, object]
 
 
 def message_of(effect: Say | Offer) -> dict[str, object]:
@@ -39,21 +45,13 @@ def _option(option: Option) -> dict[str, object]:
     return {"option_id": option.option_id, "label": option.label}
 
 
-def build(message: Mapping[str, object], *, to: str, opaque: str, quoted_wamid: str = "") -> dict[str, object]:
+def build(message: Message, *, to: str, opaque: str, quoted_wamid: str = "") -> dict[str, object]:
     """The body of POST /messages. Raises Unsendable.
 
     A phone number goes into `to`, with the plus that keeps Meta from guessing a country; a user id into `recipient`: in
     `to` it would be accepted and never arrive.
     """
-    kind = message.get("type")
-    if kind == "text":
-        content = {"type": "text", "text": {"body": _text(message, "text", LIMITS.text), "preview_url": False}}
-    elif kind == "buttons":
-        content = {"type": "interactive", "interactive": _buttons(message)}
-    elif kind == "list":
-        content = {"type": "interactive", "interactive": _list(message)}
-    else:
-        raise Unsendable(f"unknown type of message: {kind!r}")
+    content = _content(message)
     body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
     if phone := phone_of(to):
         body["to"] = "+" + phone
@@ -61,98 +59,117 @@ def build(message: Mapping[str, object], *, to: str, opaque: str, quoted_wamid: 
         body["recipient"] = to
     else:
         raise Unsendable("nobody to send to")
-    if quoted_wamid:
-        body["context"] = {"message_id": quoted_wamid}
-    body["biz_opaque_callback_data"] = _within("opaque", opaque, _OPAQUE_CAP)
+    quoted = quoted_wamid or message.get("quoted")
+    if quoted and message["type"] not in ("reaction", "template"):
+        body["context"] = {"message_id": plain_id_in({"quoted": quoted}, "quoted", _ID_CAP)}
+    body["biz_opaque_callback_data"] = within("opaque", opaque, _OPAQUE_CAP)
     return body | content
 
 
-def split_text(text: str, limit: int = LIMITS.text) -> list[str]:
-    """A long text in pieces that fit: cut between paragraphs, else lines, else words, and never inside an emoji or an
-    accented letter as long as any other place is left. Only white space at the cuts is lost."""
-    pieces = []
-    rest = text.strip()
-    while units(rest) > limit:
-        most = _fitting(rest, limit)
-        cut = next((at for mark in ("\n\n", "\n", " ") if (at := rest.rfind(mark, most // 2, most + 1)) > 0), 0)
-        if not cut:
-            cut = _between_letters(rest, most)
-        pieces.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*pieces, rest] if rest else pieces
+def _content(message: Message) -> dict[str, object]:
+    kind = message.get("type")
+    make = _CONTENTS.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        raise Unsendable(f"unknown type of message: {kind!r}")
+    return make(message)
 
 
-def units(text: str) -> int:
-    """Length in UTF-16 units: an emoji outside the basic plane is two."""
-    return len(text) + sum(character > "\uffff" for character in text)
+def _interactive(make: Callable[[Message], dict[str, object]]) -> Callable[[Message], dict[str, object]]:
+    return lambda message: {"type": "interactive", "interactive": make(message)}
 
 
-def _buttons(message: Mapping[str, object]) -> dict[str, object]:
-    options = _options(message, LIMITS.buttons, _BUTTON_ID_CAP, LIMITS.button)
-    if len({title for _, title, _ in options}) < len(options):
-        raise Unsendable("two buttons with the same label")
-    buttons = [{"type": "reply", "reply": {"id": option_id, "title": title}} for option_id, title, _ in options]
-    return {"type": "button", "body": {"text": _text(message, "text", LIMITS.body)}, "action": {"buttons": buttons}}
+def _text(message: Message) -> dict[str, object]:
+    return {"type": "text", "text": {"body": filled(message, "text", LIMITS.text), "preview_url": False}}
 
 
-def _list(message: Mapping[str, object]) -> dict[str, object]:
-    rows = [
-        {"id": option_id, "title": title} | ({"description": description} if description else {})
-        for option_id, title, description in _options(message, LIMITS.rows, _ROW_ID_CAP, LIMITS.row)
-    ]
+def _media(message: Message) -> dict[str, object]:
+    kind = message.get("kind")
+    rule = MEDIA_RULES.get(kind) if isinstance(kind, str) else None
+    if rule is None:
+        raise Unsendable(f"unknown kind of file: {kind!r}")
+    media: dict[str, object] = {"id": plain_id_in(message, "media_id", _ID_CAP)}
+    if caption := within("caption", message.get("caption", ""), CAPTION_CAP):
+        if not rule.caption:
+            raise Unsendable(f"WhatsApp shows no caption with this kind of file: {kind}")
+        media["caption"] = caption
+    if rule.filename and (name := within("filename", message.get("filename", ""), _FILE_NAME_CAP)):
+        media["filename"] = name  # the other kinds show none
+    return {"type": kind, f"{kind}": media}
+
+
+def _reaction(message: Message) -> dict[str, object]:
+    """Without an emoji it takes an earlier reaction back."""
+    emoji = within("emoji", message.get("emoji", ""), _EMOJI_CAP)
+    if emoji and (emoji.isascii() or any(character.isspace() for character in emoji)):
+        raise Unsendable("a reaction is one emoji")
     return {
-        "type": "list",
-        "body": {"text": _text(message, "text", LIMITS.body)},
-        "action": {"button": _text(message, "button", LIMITS.button), "sections": [{"rows": rows}]},
+        "type": "reaction",
+        "reaction": {"message_id": plain_id_in(message, "wamid", _ID_CAP), "emoji": emoji},
     }
 
 
-def _options(message: Mapping[str, object], most: int, id_cap: int, label_cap: int) -> list[tuple[str, str, str]]:
-    options = message.get("options")
-    if not isinstance(options, Sequence) or not 1 <= len(options) <= most:
-        raise Unsendable(f"1 to {most} options are needed")
-    built = []
-    for option in options:
-        option_id, label = _text(option, "option_id", id_cap), _text(option, "label", label_cap)
-        if option_id != option_id.strip():
-            raise Unsendable("an option id with a space around it")
-        description = option.get("description", "")
-        built.append((option_id, label, _within("description", description, LIMITS.row_description)))
-    if len({option_id for option_id, _, _ in built}) < len(built):
-        raise Unsendable("two options with the same id")
-    return built
+def _template(message: Message) -> dict[str, object]:
+    return {"type": "template", "template": template(message)}
 
 
-def _text(held: Mapping[str, object], key: str, limit: int) -> str:
-    text = held.get(key)
-    if not isinstance(text, str) or not text.strip():
-        raise Unsendable(f"{key} is empty")
-    return _within(key, text, limit)
+_CONTENTS: Final[Mapping[str, Callable[[Message], dict[str, object]]]] = MappingProxyType(
+    {
+        "text": _text,
+        "buttons": _interactive(interactive.buttons),
+        "list": _interactive(interactive.listed),
+        "cta": _interactive(interactive.link),
+        "location_request": _interactive(interactive.location_request),
+        "contact_request": _interactive(interactive.contact_request),
+        "media": _media,
+        "reaction": _reaction,
+        "template": _template,
+    }
+)
 
 
-def _within(key: str, text: str, limit: int) -> str:
-    if units(text) > limit:
-        raise TooLong(f"{key} has {units(text)} of at most {limit} characters")
-    return text
+def fit(message: Message) -> list[dict[str, object]]:
+    """The same as messages that `build` takes, in the order of sending, with nothing lost. Raises Unsendable for what
+    no list and no split can mend, such as eleven options. The first of them quotes; keys that are not known here stay.
+    """
+    kind = message.get("type")
+    itself = {key: value for key, value in message.items() if key != "quoted"}
+    if kind == "text":
+        first, *others = split_text(filled(message, "text", _WRITTEN_CAP))
+        fitted = [itself | {"text": first}, *map(_said, others)]
+    elif kind == "media":
+        fitted = _with_fitting_caption(itself)
+    elif kind in ("reaction", "template"):
+        fitted = [itself]
+    else:
+        ahead, question = split_before(filled(message, "text", _WRITTEN_CAP), LIMITS.body)
+        fitted = [*map(_said, ahead), _as_list_where_needed(itself) | {"text": question}]
+    for one in fitted:
+        _content({"media_id": "-", **one})  # a file may get its id at Meta later
+    if "quoted" in message:
+        fitted[0]["quoted"] = message["quoted"]
+    return fitted
 
 
-def _fitting(text: str, limit: int) -> int:
-    """How many characters of the text fit into so many units."""
-    used = 0
-    for at, character in enumerate(text):
-        used += 2 if character > "\uffff" else 1
-        if used > limit:
-            return at
-    return len(text)
+def _said(text: str) -> dict[str, object]:
+    return {"type": "text", "text": text}
 
 
-_JOINED = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+def _with_fitting_caption(media: dict[str, object]) -> list[dict[str, object]]:
+    """A caption that is too long, or that this kind of file can't have, is a text after it."""
+    caption = within("caption", media.get("caption", ""), _WRITTEN_CAP)
+    rule = MEDIA_RULES.get(str(media.get("kind")))
+    if not caption or (rule and rule.caption and units(caption) <= CAPTION_CAP):
+        return [media]
+    alone = {key: value for key, value in media.items() if key != "caption"}
+    return [alone, *map(_said, split_text(caption))]
 
 
-def _between_letters(text: str, most: int) -> int:
-    """The last place, at most there, that is not inside what a reader sees as one character."""
-    for cut in range(most, max(most - 64, 0), -1):
-        after, before = text[cut], text[cut - 1]
-        if not (_JOINED.match(after) or before == "\u200d" or unicodedata.combining(after)):
-            return cut
-    return max(most, 1)
+def _as_list_where_needed(message: dict[str, object]) -> dict[str, object]:
+    """Buttons that are too many, too long or called the same are a list, which bears more."""
+    if message.get("type") != "buttons":
+        return message
+    labels = [filled(option, "label", _WRITTEN_CAP) for option in objects(message, "options", LIMITS.rows)]
+    fits = len(labels) <= LIMITS.buttons and all(units(label) <= LIMITS.button for label in labels)
+    if fits and len(set(labels)) == len(labels):
+        return message
+    return message | {"type": "list", "button": message.get("button") or _LIST_BUTTON}
