@@ -19,7 +19,11 @@ STATES: Sequence[State] = ("waiting", "fetching", "stored", "failed", "refused",
 
 
 def row(file_id: int, *, customer_id: int = ANNE, state: State = "waiting", **more: Any) -> FileRow:
-    given = {"media_id": f"media{file_id}", "media_until": NOW + timedelta(days=7), "filename": "q😀.pdf"} | more
+    given: dict[str, Any] = {
+        "media_id": f"media{file_id}",
+        "media_until": NOW + timedelta(days=7),
+        "filename": "q😀.pdf",
+    } | more
     return FileRow(file_id, given.pop("direction", "in"), "document", state, given.pop("due_at", NOW), NOW,
                    customer_id=customer_id, **given)  # fmt: skip
 
