@@ -33,6 +33,7 @@ class Person:
     name: str = ""
     wa_id: str = ""
     user_id: str = ""
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def encode(document: Mapping[str, Any]) -> bytes:
 def make_wamid(phone: str, unique: bytes) -> str:
     """A message id of Meta's look: opaque to everybody, with the phone number inside."""
     tail = unique.hex().upper().encode()
-    inner = b"\x1c\x18" + bytes([len(phone)]) + phone.encode() + b"\x15\x02\x00\x12\x18" + bytes([len(tail)]) + tail
+    named = phone.encode("ascii", "replace")[:64]  # its length is one byte, and nobody has more digits
+    inner = b"\x1c\x18" + bytes([len(named)]) + named + b"\x15\x02\x00\x12\x18" + bytes([len(tail)]) + tail
     return "wamid." + base64.b64encode(inner + b"\x00").decode()
 
 
@@ -72,14 +74,14 @@ def statuses_webhook(number: Number, statuses: Sequence[Json], people: Sequence[
 
 
 def text(person: Person, wamid: str, timestamp: int, body: str, context: Json | None = None) -> Json:
-    return _message(person, wamid, timestamp, "text", {"body": body}, context)
+    return message(person, wamid, timestamp, "text", {"body": body}, context)
 
 
 def button_reply(
     person: Person, wamid: str, timestamp: int, option_id: str, title: str, context: Json | None = None
 ) -> Json:
     reply = {"type": "button_reply", "button_reply": {"id": option_id, "title": title}}
-    return _message(person, wamid, timestamp, "interactive", reply, context)
+    return message(person, wamid, timestamp, "interactive", reply, context)
 
 
 def list_reply(
@@ -92,32 +94,32 @@ def list_reply(
     context: Json | None = None,
 ) -> Json:
     row = {"id": option_id, "title": title} | ({"description": description} if description else {})
-    return _message(person, wamid, timestamp, "interactive", {"type": "list_reply", "list_reply": row}, context)
+    return message(person, wamid, timestamp, "interactive", {"type": "list_reply", "list_reply": row}, context)
 
 
 def image(
     person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
 ) -> Json:
-    return _message(person, wamid, timestamp, "image", _captioned(caption) | _media(file), context)
+    return message(person, wamid, timestamp, "image", _captioned(caption) | attached(file), context)
 
 
 def video(
     person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
 ) -> Json:
-    return _message(person, wamid, timestamp, "video", _captioned(caption) | _media(file), context)
+    return message(person, wamid, timestamp, "video", _captioned(caption) | attached(file), context)
 
 
 def audio(
     person: Person, wamid: str, timestamp: int, file: Attached, voice: bool = False, context: Json | None = None
 ) -> Json:
-    return _message(person, wamid, timestamp, "audio", _media(file) | {"voice": voice}, context)
+    return message(person, wamid, timestamp, "audio", attached(file) | {"voice": voice}, context)
 
 
 def document(
     person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
 ) -> Json:
-    named = _captioned(caption) | {"filename": file.filename} | _media(file)
-    return _message(person, wamid, timestamp, "document", named, context)
+    named = _captioned(caption) | {"filename": file.filename} | attached(file)
+    return message(person, wamid, timestamp, "document", named, context)
 
 
 def quote(from_: str, wamid: str) -> Json:
@@ -126,7 +128,13 @@ def quote(from_: str, wamid: str) -> Json:
 
 
 def status(
-    person: Person, wamid: str, timestamp: int, name: str, opaque: str = "", errors: Sequence[Json] = ()
+    person: Person,
+    wamid: str,
+    timestamp: int,
+    name: str,
+    opaque: str = "",
+    errors: Sequence[Json] = (),
+    category: str = "service",
 ) -> Json:
     """One delivery status: sent, delivered, read or failed. `opaque` is biz_opaque_callback_data."""
     change: Json = {"id": wamid, "status": name, "timestamp": str(timestamp)}
@@ -137,7 +145,7 @@ def status(
     if opaque:
         change["biz_opaque_callback_data"] = opaque
     if name in PRICED:
-        change["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": "service"}
+        change["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": category}
     if errors:
         change["errors"] = list(errors)
     return change
@@ -154,42 +162,60 @@ def error(code: int, title: str, details: str) -> Json:
     }
 
 
-def _webhook(number: Number, people: Sequence[Person], what: Json) -> bytes:
-    value: Json = {
+def messaging_value(number: Number) -> Json:
+    """What the `value` of every messaging field begins with."""
+    return {
         "messaging_product": "whatsapp",
         "metadata": {
             "display_phone_number": number.display_phone_number,
             "phone_number_id": number.phone_number_id,
         },
     }
+
+
+def field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = None) -> bytes:
+    """Any field; only those about the account have a `time`."""
+    entry: Json = {"id": waba_id} | ({} if time is None else {"time": time})
+    return encode(
+        {"object": "whatsapp_business_account", "entry": [entry | {"changes": [{"value": value, "field": field}]}]}
+    )
+
+
+def _webhook(number: Number, people: Sequence[Person], what: Json) -> bytes:
+    value = messaging_value(number)
     if people:
-        value["contacts"] = [_contact(person) for person in people]
-    changes = [{"value": value | what, "field": "messages"}]
-    return encode({"object": "whatsapp_business_account", "entry": [{"id": number.waba_id, "changes": changes}]})
+        value["contacts"] = [contact(person) for person in people]
+    return field_webhook(number.waba_id, "messages", value | what)
 
 
-def _contact(person: Person) -> Json:
-    contact: Json = {"profile": {"name": person.name}} if person.name else {}
+def contact(person: Person) -> Json:
+    """Who somebody is, as far as the business may know."""
+    profile = {"name": person.name} | ({"username": person.username} if person.username else {})
+    known: Json = {"profile": profile} if person.name else {}
     if person.wa_id:
-        contact["wa_id"] = person.wa_id
+        known["wa_id"] = person.wa_id
     if person.user_id:
-        contact["user_id"] = person.user_id
-    return contact
+        known["user_id"] = person.user_id
+    return known
 
 
-def _message(person: Person, wamid: str, timestamp: int, kind: str, content: Json, context: Json | None) -> Json:
-    message: Json = {"context": context} if context else {}
+def message(
+    person: Person, wamid: str, timestamp: int, kind: str, content: Json | list[Json], context: Json | None = None
+) -> Json:
+    """A message of any kind: what all have in common, and `content` under the name of its kind."""
+    whole: Json = {"context": context} if context else {}
     if person.wa_id:
-        message["from"] = person.wa_id
+        whole["from"] = person.wa_id
     if person.user_id:
-        message["from_user_id"] = person.user_id
-    return message | {"id": wamid, "timestamp": str(timestamp), "type": kind, kind: content}
+        whole["from_user_id"] = person.user_id
+    return whole | {"id": wamid, "timestamp": str(timestamp), "type": kind, kind: content}
 
 
 def _captioned(caption: str) -> Json:
     return {"caption": caption} if caption else {}
 
 
-def _media(file: Attached) -> Json:
+def attached(file: Attached) -> Json:
+    """How a message names a file."""
     digest = base64.b64encode(file.sha256).decode()
     return {"mime_type": file.mime_type, "sha256": digest, "id": file.media_id}

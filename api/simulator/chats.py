@@ -5,69 +5,18 @@ and when it is replayed. A message and the webhook that tells of it are one reco
 can't lose either. At a start the log is rewritten to what is still worth keeping.
 """
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from api.simulator.record_log import Record, RecordLog
+from api.simulator.records import ACTS, Choice, Customer, Media, Message, Webhook
 
 MESSAGES_KEPT: Final = 500  # a chat, at a start
 FILE_KEPT_SECONDS: Final = 30 * 86_400  # as long as Meta keeps an upload
 STATUS_RANK: Final = {"accepted": 0, "sent": 1, "delivered": 2, "read": 3, "failed": 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    phone: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    media_id: str
-    mime_type: str
-    filename: str
-    size: int
-    sha256: str  # hex
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    option_id: str
-    title: str
-    description: str = ""
-    section: str = ""
-
-
-@dataclass(slots=True)
-class Message:
-    wamid: str
-    phone: str  # the customer's, whoever wrote it
-    by: Literal["customer", "business"]
-    at: float
-    kind: str  # text, option, buttons, list, image, video, audio, document
-    status: str
-    text: str = ""
-    quote: str = ""
-    header: str = ""
-    footer: str = ""
-    button: str = ""  # what opens the list
-    options: list[Choice] = field(default_factory=list)
-    media_id: str = ""
-    opaque: str = ""
-    fails_with: int = 0  # decided when it was accepted, told later, as Meta does
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    webhook_id: int
-    lane: str  # webhooks of one lane are posted one after the other
-    body: str
-    wamid: str
-    at: float
 
 
 class Chats:
@@ -94,9 +43,15 @@ class Chats:
     def add_customer(self, customer: Customer) -> None:
         self._keep({"put": "customer", **asdict(customer)})
 
-    def add_media(self, media: Media, content: bytes) -> None:
-        # The file comes first: a record without its file would be a promise that can't be kept.
-        self.file_path(media.media_id).write_bytes(content)
+    def move_customer(self, phone: str, to: str) -> None:
+        """They have another number now; the chat goes with them."""
+        self._keep({"put": "moved", "phone": phone, "to": to})
+
+    def by_user_id(self, user_id: str) -> Customer | None:
+        return next((one for one in self.customers.values() if user_id and one.user_id == user_id), None)
+
+    def add_media(self, media: Media) -> None:
+        """Its file is there already: a record without its file would be a promise that can't be kept."""
         self._keep({"put": "media", "media": asdict(media)})
 
     def remove_media(self, media_id: str) -> None:
@@ -105,13 +60,17 @@ class Chats:
 
     def add_message(self, message: Message, lane: str = "", webhook: bytes = b"") -> Webhook | None:
         """Keep a copy of this message; the one that moves on is then in `messages`."""
-        return self._keep_told({"put": "message", "message": asdict(message)}, lane, webhook, message)
+        return self._keep_told({"put": "message", "message": asdict(message)}, lane, webhook, message.wamid, message.at)
+
+    def add_webhook(self, lane: str, body: bytes, at: float) -> Webhook | None:
+        """One that is about no message."""
+        return self._keep_told({"put": "webhook"}, lane, body, "", at)
 
     def set_status(
         self, message: Message, status: str, at: float, lane: str = "", webhook: bytes = b"", error: str = ""
     ) -> Webhook | None:
         record = {"put": "status", "wamid": message.wamid, "status": status, "at": at, "error": error}
-        return self._keep_told(record, lane, webhook, message, at)
+        return self._keep_told(record, lane, webhook, message.wamid, at)
 
     def webhook_answered(self, webhook: Webhook) -> None:
         self._keep({"put": "answered", "webhook_id": webhook.webhook_id})
@@ -124,16 +83,14 @@ class Chats:
 
     def last_written_at(self, phone: str) -> float | None:
         """When this customer last wrote: what opens the 24-hour window."""
-        return max((m.at for m in self.messages.values() if m.phone == phone and m.by == "customer"), default=None)
+        written = (m.at for m in self.chat(phone) if m.by == "customer" and m.kind not in ACTS)
+        return max(written, default=None)
 
-    def _keep_told(
-        self, record: Record, lane: str, body: bytes, message: Message, at: float | None = None
-    ) -> Webhook | None:
+    def _keep_told(self, record: Record, lane: str, body: bytes, wamid: str, at: float) -> Webhook | None:
         if not body:
             self._keep(record)
             return None
-        told_at = message.at if at is None else at
-        webhook = Webhook(self._next_webhook_id, lane, body.decode("ascii"), message.wamid, told_at)
+        webhook = Webhook(self._next_webhook_id, lane, body.decode("ascii"), wamid, at)
         self._keep(record | {"webhook": asdict(webhook)})
         return webhook
 
@@ -143,20 +100,46 @@ class Chats:
 
     def _apply(self, record: Record) -> None:
         match record:
-            case {"put": "customer", "phone": phone, "name": name}:
-                self.customers[phone] = Customer(phone, name)
+            case {"put": "customer", "phone": phone, **fields}:
+                self.customers[phone] = Customer(phone, **fields)
+            case {"put": "moved", "phone": phone, "to": to}:
+                self._move(phone, to)
             case {"put": "media", "media": fields}:
                 self.media[fields["media_id"]] = Media(**fields)
             case {"put": "media_removed", "media_id": media_id}:
                 self.media.pop(media_id, None)
             case {"put": "message", "message": fields}:
                 options = [Choice(**option) for option in fields["options"]]
-                self.messages[fields["wamid"]] = Message(**(fields | {"options": options}))
+                self._put_message(Message(**(fields | {"options": options})))
             case {"put": "status", "wamid": wamid, "status": status, "error": error}:
                 self._raise_status(wamid, status, error)
             case {"put": "answered", "webhook_id": webhook_id}:
                 self._apply_answered(webhook_id)
         self._apply_webhook(record.get("webhook"))
+
+    def _put_message(self, message: Message) -> None:
+        self.messages[message.wamid] = message
+        about = self.messages.get(message.quote)
+        if about is None:
+            return
+        if message.kind == "reaction" and message.text:
+            about.reactions[message.by] = message.text
+        elif message.kind == "reaction":
+            about.reactions.pop(message.by, None)
+        elif message.kind == "edit":
+            about.text, about.edited = message.text, True
+        elif message.kind == "revoke":
+            about.revoked = True
+
+    def _move(self, phone: str, to: str) -> None:
+        # Rebuilt, so that the customers stay in their order on the page.
+        moved = {
+            one.phone: dataclasses.replace(one, phone=to) if one.phone == phone else one
+            for one in self.customers.values()
+        }
+        self.customers = {one.phone: one for one in moved.values()}
+        for message in self.chat(phone):
+            message.phone = to
 
     def _apply_webhook(self, fields: dict[str, Any] | None) -> None:
         if fields is not None:

@@ -35,7 +35,8 @@ def refuse_other_pages() -> Response | None:
     """For before_request of what the page calls: a change comes from the page itself, or from a program."""
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return None
-    if request.mimetype not in {"application/json", "multipart/form-data"}:
+    # A page from elsewhere can't send these without being asked first, nor a DELETE.
+    if request.method != "DELETE" and request.mimetype not in {"application/json", "multipart/form-data"}:
         return refusal(415, "Send application/json or multipart/form-data.")
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":

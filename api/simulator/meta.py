@@ -6,34 +6,58 @@ is closed or nobody has that number. Each step is a webhook of its own, and what
 """
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 from api.simulator import bodies, views
-from api.simulator.chats import Chats, Choice, Customer, Media, Message, Webhook
+from api.simulator.chats import Chats
+from api.simulator.codes import details_of, title_of
 from api.simulator.courier import Courier
-from api.simulator.refusals import DETAILS, TITLES
+from api.simulator.faults import Faults
+from api.simulator.records import ACTS, Customer, Media, Message, Webhook
+from api.simulator.sent_templates import rendered
 from api.simulator.settings import SimulatorSettings
+from api.simulator.setup import Setup
 from api.simulator.streams import Streams
 
 WINDOW_SECONDS: Final = 24 * 3_600
+UPLOAD_LIVES_SECONDS: Final = 30 * 86_400
+INBOUND_LIVES_SECONDS: Final = 7 * 86_400
+NOT_VALID: Final = 131009
 UNDELIVERABLE: Final = 131026
 WINDOW_CLOSED: Final = 131047
+NOT_SENDABLE: Final = 131053
 NEXT_STATUS: Final = {"accepted": "sent", "sent": "delivered"}
+PIECE: Final = 1024 * 1024
 
 
 class Meta:
     def __init__(
-        self, settings: SimulatorSettings, chats: Chats, courier: Courier, streams: Streams, clock: Callable[[], float]
+        self,
+        settings: SimulatorSettings,
+        setup: Setup,
+        faults: Faults,
+        chats: Chats,
+        courier: Courier,
+        streams: Streams,
+        clock: Callable[[], float],
     ) -> None:
+        self.setup = setup
+        self.faults = faults
         self.chats = chats
         self.clock = clock
         self._settings = settings
-        self._number = bodies.Number(settings.phone_number_id, settings.display_phone_number, settings.waba_id)
         self._courier = courier
         self._streams = streams
         self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def number(self) -> bodies.Number:
+        setup = self.setup
+        return bodies.Number(setup.phone_number_id, setup.display_phone_number, setup.waba_id)
 
     def start(self) -> None:
         """Go on where the last process stopped."""
@@ -50,41 +74,16 @@ class Meta:
 
     # The customer's side
 
-    def add_customer(self, phone: str, name: str) -> Customer:
-        customer = Customer(phone, name)
-        self.chats.add_customer(customer)
-        self._streams.publish("customer", views.customer(customer, []))
-        return customer
-
-    def write_text(self, customer: Customer, text: str, quote: str = "") -> Message:
-        draft = self._draft(customer, "text", text=text, quote=quote)
-        return self._hand_in(
-            draft, bodies.text(self._person(customer), draft.wamid, int(draft.at), text, self._context(quote))
-        )
-
-    def choose(self, customer: Customer, choice: Choice, offered_wamid: str, from_list: bool) -> Message:
-        """A tap on a button or a row, of a message of ours or of one that never was."""
-        draft = self._draft(customer, "option", text=choice.title, quote=offered_wamid, options=[choice])
-        person, context = self._person(customer), self._context(offered_wamid)
-        if from_list:
-            body = bodies.list_reply(
-                person, draft.wamid, int(draft.at), choice.option_id, choice.title, choice.description, context
-            )
-        else:
-            body = bodies.button_reply(person, draft.wamid, int(draft.at), choice.option_id, choice.title, context)
-        return self._hand_in(draft, body)
-
-    def send_file(self, customer: Customer, media: Media, caption: str = "", quote: str = "") -> Message:
-        kind = views.media_kind(media.mime_type)
-        draft = self._draft(customer, kind, text=caption, quote=quote, media_id=media.media_id)
-        file = bodies.Attached(media.media_id, media.mime_type, bytes.fromhex(media.sha256), media.filename)
-        person, at, context = self._person(customer), int(draft.at), self._context(quote)
-        if kind == "audio":
-            body = bodies.audio(person, draft.wamid, at, file, context=context)
-        else:
-            build = {"image": bodies.image, "video": bodies.video}.get(kind, bodies.document)
-            body = build(person, draft.wamid, at, file, caption, context)
-        return self._hand_in(draft, body)
+    def hand_in(self, message: Message, body: bodies.Json) -> Message:
+        """Keep what a customer did, and tell the service of it."""
+        person = self.person(self.chats.customers[message.phone])
+        # A system message has no contacts.
+        people = [] if message.kind == "system" else [person]
+        told = self._heard("messages", bodies.messages_webhook(self.number, people, [body]))
+        self._carry(self.chats.add_message(message, f"messages:{message.phone}", told))
+        kept = self.chats.messages[message.wamid]
+        self.publish(kept)
+        return kept
 
     def open_chat(self, phone: str) -> None:
         """The customer looks at the chat: what has arrived is read."""
@@ -94,16 +93,16 @@ class Meta:
 
     # The business's side
 
-    def accept(self, body: dict[str, Any]) -> Message:
+    def accept(self, body: dict[str, Any], phone: str, *, fails_with: int = 0, dropped: bool = False) -> Message:
         """Take a message that passed the refusals. Whether it arrives is told later."""
-        phone = "".join(filter(str.isdecimal, body.get("to") or "")) or str(body.get("recipient"))
-        at = self.clock()
-        message = views.message_sent(body, phone=phone, at=at, wamid=bodies.make_wamid(phone, os.urandom(10)))
-        written_at = self.chats.last_written_at(phone)
-        if phone not in self.chats.customers:
-            message.fails_with = UNDELIVERABLE
-        elif written_at is None or at - written_at > WINDOW_SECONDS:
-            message.fails_with = WINDOW_CLOSED
+        message = views.message_sent(body, phone=phone, at=self.clock(), wamid=bodies.make_wamid(phone, os.urandom(10)))
+        message.to_user_id = not body.get("to")
+        message.dropped = dropped
+        if message.kind == "template":
+            template = self.setup.template(body["template"]["name"], body["template"]["language"]["code"]) or {}
+            message.header, message.text, message.footer, message.options = rendered(body["template"], template)
+            message.category = str(template.get("category", "utility")).lower()
+        message.fails_with = fails_with or self._fate(message)
         self.chats.add_message(message)
         kept = self.chats.messages[message.wamid]
         self._expect_next(kept)
@@ -122,13 +121,32 @@ class Meta:
             self._streams.publish("typing", {"phone": marked.phone})
         return True
 
-    def keep_file(self, content: bytes, sha256: str, mime_type: str, filename: str) -> Media:
+    # Files
+
+    async def keep_file(self, content: IO[bytes], mime_type: str, filename: str, *, inbound: bool) -> Media:
+        """Put this on the disk, piece by piece, and remember it."""
         media_id = str(int.from_bytes(os.urandom(6)) + 10**15)
-        media = Media(media_id, mime_type, filename, len(content), sha256, self.clock())
-        self.chats.add_media(media, content)
+        size, sha256 = await asyncio.to_thread(_copy, content, self.chats.file_path(media_id))
+        media = Media(media_id, mime_type, filename, size, sha256, self.clock(), inbound)
+        self.chats.add_media(media)
         return media
 
+    def find_media(self, media_id: str) -> Media | None:
+        """A file whose id is still worth something."""
+        media = self.chats.media.get(media_id)
+        if media is None:
+            return None
+        lives_seconds = INBOUND_LIVES_SECONDS if media.inbound else UPLOAD_LIVES_SECONDS
+        return media if self.clock() <= media.at + lives_seconds else None
+
+    def knows_media(self, media_id: str) -> bool:
+        return self.find_media(media_id) is not None
+
     # In between
+
+    def tell(self, field: str, body: bytes, phone: str = "") -> None:
+        """A webhook that is about no message."""
+        self._carry(self.chats.add_webhook(f"{field}:{phone}", self._heard(field, body), self.clock()))
 
     def answered(self, webhook: Webhook) -> None:
         """The service has answered a webhook with 200."""
@@ -138,52 +156,79 @@ class Meta:
             self.publish(message)
 
     def publish(self, message: Message) -> None:
-        self._streams.publish("message", views.message(message, self.chats))
+        about = self.chats.messages.get(message.quote) if message.kind in ACTS else message
+        if about is not None and about.kind not in ACTS:
+            self._streams.publish("message", views.message(about, self.chats))
 
-    def _draft(self, customer: Customer, kind: str, **content: Any) -> Message:
-        wamid = bodies.make_wamid(customer.phone, os.urandom(10))
-        return Message(wamid, customer.phone, "customer", self.clock(), kind, "sent", **content)
+    def publish_customer(self, customer: Customer, before: str = "") -> None:
+        """Somebody is new, or another than before; `before` is the number that they had."""
+        self._streams.publish("customer", views.customer(customer, self.chats) | {"before": before})
 
-    def _hand_in(self, message: Message, body: dict[str, Any]) -> Message:
-        person = self._person(self.chats.customers[message.phone])
-        told = bodies.messages_webhook(self._number, [person], [body])
-        self._carry(self.chats.add_message(message, f"messages:{message.phone}", told))
-        kept = self.chats.messages[message.wamid]
-        self.publish(kept)
-        return kept
+    def person(self, customer: Customer, *, named: bool = True) -> bodies.Person:
+        """As Meta shows them to the business."""
+        hidden = customer.shows == "user_id"
+        return bodies.Person(
+            customer.name,
+            "" if hidden else customer.phone,
+            "" if customer.shows == "phone" else customer.user_id,
+            customer.username if named else "",
+        )
+
+    def _fate(self, message: Message) -> int:
+        """The error with which it fails in the end; 0: it arrives."""
+        if message.phone not in self.chats.customers:
+            return UNDELIVERABLE
+        about = self.chats.messages.get(message.quote)
+        if message.kind == "reaction" and (about is None or about.kind in ACTS or about.revoked):
+            return NOT_VALID
+        media = self.chats.media.get(message.media_id)
+        if media is not None and media.mime_type == "audio/opus":
+            return NOT_SENDABLE
+        written_at = self.chats.last_written_at(message.phone)
+        closed = written_at is None or message.at - written_at > WINDOW_SECONDS
+        return WINDOW_CLOSED if closed and message.kind != "template" else 0
 
     def _expect_next(self, message: Message) -> None:
         status = NEXT_STATUS.get(message.status)
-        if status is not None:
-            after_seconds = getattr(self._settings, f"{status}_after_seconds")
-            name = "failed" if message.fails_with else status
-            loop = asyncio.get_running_loop()
-            self._timers[message.wamid] = loop.call_later(after_seconds, self._report, message, name)
+        if status is None or message.dropped or (message.kind == "reaction" and status != "sent"):
+            return
+        after_seconds = getattr(self._settings, f"{status}_after_seconds")
+        name = "failed" if message.fails_with else status
+        self._timers[message.wamid] = asyncio.get_running_loop().call_later(after_seconds, self._report, message, name)
 
     def _report(self, message: Message, name: str) -> None:
         self._timers.pop(message.wamid, None)
         customer = self.chats.customers.get(message.phone, Customer(message.phone, ""))
-        person, at, errors, error = self._person(customer), self.clock(), [], ""
+        at, error = self.clock(), ""
+        errors: list[bodies.Json] = []
+        person = self.person(customer, named=name != "sent")
+        if not message.to_user_id:
+            person = bodies.Person(person.name, message.phone, person.user_id, person.username)
+        people = [person] if person.user_id and name != "failed" else []
         if name == "failed":
             code = message.fails_with
-            errors = [bodies.error(code, TITLES[code], DETAILS[code])]
-            error = f"{TITLES[code]} ({code})"
-        status = bodies.status(person, message.wamid, int(at), name, message.opaque, errors)
-        told = bodies.statuses_webhook(self._number, [status])
+            errors = [bodies.error(code, title_of(code), details_of(code))]
+            error = f"{title_of(code)} ({code})"
+            people = [bodies.Person(wa_id=message.phone)] if code == UNDELIVERABLE and not message.to_user_id else []
+        status = bodies.status(person, message.wamid, int(at), name, message.opaque, errors, message.category)
+        told = self._heard("messages", bodies.statuses_webhook(self.number, [status], people))
         self._carry(self.chats.set_status(message, name, at, f"statuses:{message.phone}", told, error))
         self.publish(message)
         self._expect_next(message)
+
+    def _heard(self, field: str, body: bytes) -> bytes:
+        """Nothing, when this field does not reach the service at all."""
+        return body if self.setup.hears(field) else b""
 
     def _carry(self, webhook: Webhook | None) -> None:
         if webhook is not None:
             self._courier.carry(webhook)
 
-    def _person(self, customer: Customer) -> bodies.Person:
-        return bodies.Person(customer.name, customer.phone)
 
-    def _context(self, quote: str) -> bodies.Json | None:
-        quoted = self.chats.messages.get(quote)
-        if not quote:
-            return None
-        ours = quoted is None or quoted.by == "business"
-        return bodies.quote(self._settings.display_phone_number if ours or quoted is None else quoted.phone, quote)
+def _copy(content: IO[bytes], path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        while piece := content.read(PIECE):
+            digest.update(piece)
+            size += file.write(piece)
+    return size, digest.hexdigest()

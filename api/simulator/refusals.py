@@ -5,44 +5,20 @@ are counted in characters.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document"})
-TITLES: Final = {
-    100: "Invalid parameter",
-    190: "Authentication Error",
-    131008: "Required parameter is missing",
-    131009: "Parameter value is not valid",
-    131026: "Message undeliverable",
-    131047: "Re-engagement message",
-    131051: "Unsupported message type",
-    132001: "Template name does not exist in the translation",
+from api.simulator.refusal import Refusal
+
+MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"})
+LONGEST_EMOJI: Final = 16  # code points: families and flags are many
+WORDLESS: Final = frozenset({"audio", "sticker"})  # without a caption
+MOST_CONTACTS: Final = 257
+NAMED_ACTIONS: Final = {
+    "cta_url": "cta_url",
+    "location_request_message": "send_location",
+    "request_contact_info": "request_contact_info",
+    "flow": "flow",
 }
-DETAILS: Final = {
-    131026: "Message Undeliverable.",
-    131047: "Message failed to send because more than 24 hours have passed since the customer last replied to this"
-    " number.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    code: int
-    details: str
-    http_status: int = 400
-    subcode: int = 0
-
-    def document(self, trace_id: str) -> dict[str, Any]:
-        error: dict[str, Any] = {
-            "message": f"(#{self.code}) {TITLES[self.code]}",
-            "type": "OAuthException",
-            "code": self.code,
-        }
-        if self.subcode:
-            error["error_subcode"] = self.subcode
-        error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
-        return {"error": error | {"fbtrace_id": trace_id}}
 
 
 def refusal_of(body: object, knows_media: Callable[[str], bool]) -> Refusal | None:
@@ -69,7 +45,9 @@ def _refusals(body: object, knows_media: Callable[[str], bool]) -> Iterator[Refu
         yield Refusal(131009, "context must hold the message_id of the message that is quoted.")
     kind = body.get("type", "text")
     content = body.get(kind) if isinstance(kind, str) else None
-    if not isinstance(content, dict):
+    if kind == "contacts":
+        yield from _contacts(body.get("contacts"))
+    elif not isinstance(content, dict):
         yield Refusal(131008, f"The parameter {kind} is required.")
     elif kind == "text":
         yield from _length("text['body']", content.get("body"), 4096)
@@ -77,10 +55,15 @@ def _refusals(body: object, knows_media: Callable[[str], bool]) -> Iterator[Refu
         yield from _interactive(content)
     elif kind in MEDIA_KINDS:
         yield from _media(kind, content, knows_media)
+    elif kind == "reaction":
+        yield from _reaction(content, quotes="context" in body)
+    elif kind == "location":
+        yield from _place(content)
     elif kind == "template":
-        yield Refusal(132001, f"template name ({content.get('name')}) does not exist", http_status=404)
+        yield from _length("template['name']", content.get("name"), 512)
+        yield from _length("template['language']['code']", _at(content, "language", "code"), 16)
     else:
-        yield Refusal(131051, f"Message type {kind} is not supported here.")
+        yield Refusal(131051, f"Message type {kind} is not supported.")
 
 
 def _interactive(content: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -91,13 +74,25 @@ def _interactive(content: Mapping[str, Any]) -> Iterator[Refusal]:
     action = content.get("action")
     if not isinstance(action, dict):
         yield Refusal(131008, "The parameter interactive['action'] is required.")
+    elif content.get("type") in NAMED_ACTIONS:
+        yield from _named_action(content["type"], action)
     elif content.get("type") == "button":
         yield from _buttons(action.get("buttons"))
     elif content.get("type") == "list":
         yield from _length("action['button']", action.get("button"), 20)
         yield from _sections(action.get("sections"))
     else:
-        yield Refusal(131009, "interactive['type'] must be one of button, list.")
+        yield Refusal(131009, f"interactive['type'] must be one of button, list, {', '.join(NAMED_ACTIONS)}.")
+
+
+def _named_action(kind: str, action: Mapping[str, Any]) -> Iterator[Refusal]:
+    if action.get("name") != NAMED_ACTIONS[kind]:
+        yield Refusal(131009, f"action['name'] must be {NAMED_ACTIONS[kind]}.")
+    if kind == "cta_url":
+        yield from _length("parameters['display_text']", _at(action, "parameters", "display_text"), 20)
+        url = _at(action, "parameters", "url")
+        if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+            yield Refusal(131009, "parameters['url'] must be an http(s) address.")
 
 
 def _buttons(buttons: object) -> Iterator[Refusal]:
@@ -154,8 +149,40 @@ def _media(kind: str, content: Mapping[str, Any], knows_media: Callable[[str], b
         yield Refusal(131008, f"The parameter {kind}['id'] or {kind}['link'] is required.")
     elif media_id and not (isinstance(media_id, str) and knows_media(media_id)):
         yield Refusal(131009, f"Media ID {media_id} is not known to this number.")
-    if content.get("caption"):
+    if content.get("caption") and kind in WORDLESS:
+        yield Refusal(100, f"Unexpected key caption on param {kind}.")
+    elif content.get("caption"):
         yield from _length(f"{kind}['caption']", content.get("caption"), 1024)
+
+
+def _reaction(content: Mapping[str, Any], quotes: bool) -> Iterator[Refusal]:
+    if not isinstance(content.get("message_id"), str) or not content["message_id"]:
+        yield Refusal(131008, "The parameter reaction['message_id'] is required.")
+    if not isinstance(content.get("emoji"), str):
+        yield Refusal(131008, "The parameter reaction['emoji'] is required.")
+    elif len(content["emoji"]) > LONGEST_EMOJI or (content["emoji"] and content["emoji"].isascii()):
+        yield Refusal(131009, "reaction['emoji'] must be one emoji.")
+    if quotes:
+        yield Refusal(131009, "A reaction has no context.")
+
+
+def _place(content: Mapping[str, Any]) -> Iterator[Refusal]:
+    for name, most in (("latitude", 90), ("longitude", 180)):
+        try:
+            given = float(content[name])
+        except (KeyError, TypeError, ValueError):
+            yield Refusal(131008, f"The parameter location['{name}'] is required.")
+            return
+        if not -most <= given <= most:
+            yield Refusal(131009, f"location['{name}'] is out of range.")
+
+
+def _contacts(contacts: object) -> Iterator[Refusal]:
+    if not isinstance(contacts, list) or not 1 <= len(contacts) <= MOST_CONTACTS:
+        yield Refusal(131009, f"contacts must hold 1 to {MOST_CONTACTS} contacts.")
+        return
+    for contact in contacts:
+        yield from _length("contacts['name']['formatted_name']", _at(contact, "name", "formatted_name"), 1024)
 
 
 def _length(name: str, value: object, most: int) -> Iterator[Refusal]:

@@ -13,6 +13,8 @@ class SimulatorSettings:
     phone_number_id: str
     display_phone_number: str
     waba_id: str = "102290129340398"
+    app_id: str = "3465092943791563"
     business_name: str = "Tick Support"
     sent_after_seconds: float = 0.05
     delivered_after_seconds: float = 0.15
+    keep_requests: bool = False  # for tests: every call to the Graph API, in `Simulator.requests`

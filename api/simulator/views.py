@@ -5,10 +5,18 @@ Pure. What a stranger sent is passed on as text; making it safe to look at is th
 
 from typing import Any, Final
 
-from api.simulator.chats import Chats, Choice, Customer, Message
+from api.simulator.chats import Chats
+from api.simulator.records import ACTS, Choice, Customer, Message
 from api.simulator.refusals import MEDIA_KINDS
 
 IMAGES: Final = frozenset({"image/png", "image/jpeg"})
+SHOWN: Final = IMAGES | {"image/webp"}  # what the page may show; a webp is a document unless it is a sticker
+# What asks for one thing: the kind of the message, what its button says, what the button does.
+ASKING: Final = {
+    "location_request_message": ("location_request", "Send location", "place"),
+    "request_contact_info": ("contact_request", "Share phone number", "number"),
+    "flow": ("form", "Open form", "form"),
+}
 
 
 def media_kind(mime_type: str) -> str:
@@ -31,9 +39,20 @@ def message_sent(body: dict[str, Any], *, phone: str, at: float, wamid: str) -> 
     elif kind in MEDIA_KINDS:
         message.text = content.get("caption") or ""
         message.media_id = content.get("id") or ""
-    else:
+    elif kind == "reaction":
+        message.text, message.quote = content["emoji"], content["message_id"]
+    elif kind == "location":
+        message.extra = {key: content[key] for key in ("latitude", "longitude", "name", "address") if key in content}
+    elif kind == "contacts":
+        message.extra = _card(content[0])
+    elif kind == "interactive":
         _interactive(message, content)
     return message
+
+
+def _card(contact: dict[str, Any]) -> dict[str, Any]:
+    phones = contact.get("phones") or [{}]
+    return {"name": contact["name"]["formatted_name"], "phone": str(phones[0].get("phone", "")).lstrip("+")}
 
 
 def _interactive(message: Message, content: dict[str, Any]) -> None:
@@ -45,6 +64,13 @@ def _interactive(message: Message, content: dict[str, Any]) -> None:
         message.kind = "buttons"
         replies = [button["reply"] for button in action["buttons"]]
         message.options = [Choice(reply["id"], reply["title"]) for reply in replies]
+    elif content["type"] == "cta_url":
+        message.kind, named = "cta", action["parameters"]
+        message.options = [Choice("", named["display_text"], named["url"], kind="url")]
+    elif content["type"] in ASKING:
+        message.kind, label, kind = ASKING[content["type"]]
+        label = action.get("parameters", {}).get("flow_cta") or label
+        message.options = [Choice("", label, kind=kind)]
     else:
         message.kind = "list"
         message.button = action["button"]
@@ -55,8 +81,11 @@ def _interactive(message: Message, content: dict[str, Any]) -> None:
         ]
 
 
-def customer(person: Customer, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"phone": person.phone, "name": person.name, "messages": messages}
+def customer(person: Customer, chats: Chats) -> dict[str, Any]:
+    """Somebody with all that was said."""
+    chat = [message(record, chats) for record in chats.chat(person.phone) if record.kind not in ACTS]
+    who = {"phone": person.phone, "name": person.name, "user_id": person.user_id, "username": person.username}
+    return who | {"shows": person.shows, "messages": chat}
 
 
 def message(record: Message, chats: Chats) -> dict[str, Any]:
@@ -75,7 +104,7 @@ def message(record: Message, chats: Chats) -> dict[str, Any]:
         "button": record.button,
         "options": [
             {"id": choice.option_id, "title": choice.title, "description": choice.description}
-            | {"section": choice.section}
+            | {"section": choice.section, "kind": choice.kind}
             for choice in record.options
         ],
         "media": None
@@ -87,11 +116,12 @@ def message(record: Message, chats: Chats) -> dict[str, Any]:
             "size": media.size,
         },
         "error": record.error,
+        "edited": record.edited,
+        "revoked": record.revoked,
+        "reactions": record.reactions,
+        "extra": record.extra,
     }
 
 
 def all_chats(chats: Chats) -> list[dict[str, Any]]:
-    return [
-        customer(person, [message(record, chats) for record in chats.chat(phone)])
-        for phone, person in chats.customers.items()
-    ]
+    return [customer(person, chats) for person in chats.customers.values()]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from api.simulator.chats import FILE_KEPT_SECONDS, MESSAGES_KEPT, Chats, Customer, Media, Message
+from api.simulator.chats import FILE_KEPT_SECONDS, MESSAGES_KEPT, Chats
+from api.simulator.records import Customer, Media, Message
 
 
 def message(number: int, **changes: Any) -> Message:
@@ -54,7 +55,8 @@ def test_a_status_only_moves_forward(tmp_path: Path) -> None:
 def test_a_file_goes_when_it_is_old_and_nobody_shows_it(tmp_path: Path) -> None:
     chats = opened(tmp_path)
     for media_id in ("shown", "loose"):
-        chats.add_media(Media(media_id, "text/plain", "a.txt", 1, "00", 0.0), b"x")
+        chats.file_path(media_id).write_bytes(b"x")
+        chats.add_media(Media(media_id, "text/plain", "a.txt", 1, "00", 0.0))
     chats.add_message(message(1, media_id="shown"))
     chats.close()
 

@@ -64,8 +64,8 @@ def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
         (131009, interactive(a_list(0))),
         (131009, TO | {"type": "image", "image": {"id": "unknown"}}),
         (131008, TO | {"type": "document", "document": {}}),
-        (132001, TO | {"type": "template", "template": {"name": "unheard_of"}}),
-        (131051, TO | {"type": "sticker", "sticker": {"id": "1"}}),
+        (131008, TO | {"type": "template", "template": {"name": "no_language"}}),
+        (131051, TO | {"type": "hologram", "hologram": {"id": "1"}}),
     ],
 )
 async def test_what_meta_would_refuse_is_refused(code: int, body: Any) -> None:

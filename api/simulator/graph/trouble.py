@@ -1,0 +1,92 @@
+"""What a fault does to a call of the Graph API: before it is looked at, or to its answer."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from quart import Response, g
+
+from api.simulator.codes import title_of
+from api.simulator.faults import ACCEPTED, AFTER, BEFORE, PATIENCE_SECONDS, Fault, Faults
+from api.simulator.graph.answers import refused
+from api.simulator.refusal import Refusal
+
+HTML: Final = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>"
+HUGE_BYTES: Final = 10 * 1024 * 1024
+PIECE: Final = 64 * 1024
+
+
+async def before(faults: Faults, what: str, phone: str) -> Response | None:
+    """Strike this call. What comes after the answer waits in `g`."""
+    g.fault = None
+    fault = faults.strike(what, phone, only=BEFORE | AFTER | (ACCEPTED if what == "send" else frozenset()))
+    if fault is None:
+        return None
+    if fault.then in AFTER or fault.then in ACCEPTED:
+        g.fault = fault
+        return None
+    if fault.then == "timeout_before":
+        await faults.wait(fault.delay_seconds or PATIENCE_SECONDS)
+        return Response("", 504)
+    await faults.wait(fault.delay_seconds)
+    return None if fault.then == "slow" else _answer(fault)
+
+
+async def after(faults: Faults, response: Response) -> Response:
+    """Spoil the answer to a call that was accepted."""
+    fault: Fault | None = g.get("fault")
+    if fault is None or fault.then not in AFTER:
+        return response
+    if fault.then == "timeout_after":
+        await faults.wait(fault.delay_seconds or PATIENCE_SECONDS)
+        return Response("", 504)
+    await faults.wait(fault.delay_seconds)
+    if fault.then == "cut_after":
+        return _cut()
+    if fault.then == "no_id":
+        return Response("{}", 200, content_type="application/json")
+    if fault.then == "huge":
+        return Response(_pieces(), 200, content_type="application/json")
+    whole = await response.get_data(as_text=False)
+    if fault.then == "garbled":
+        return Response(bytes(255 - byte for byte in whole), response.status_code, response.headers)
+    return Response(whole[: len(whole) // 2], response.status_code, content_type=response.content_type)
+
+
+def failing_code() -> int:
+    """With which error this message, accepted now, is to fail later; 0: with none."""
+    fault: Fault | None = g.get("fault")
+    return fault.code if fault is not None and fault.then in ACCEPTED else 0
+
+
+def _answer(fault: Fault) -> Response:
+    if fault.then == "cut":
+        return _cut()
+    if fault.then == "code":
+        response = refused(Refusal(fault.code, http_status=fault.status))
+    elif fault.then == "status":
+        code = 4 if fault.status == 429 else 2 if fault.status >= 500 else 100
+        response = refused(Refusal(code, message=f"{title_of(code)}. Please retry later.", http_status=fault.status))
+    elif fault.then == "redirect":
+        response = Response("", 302, {"Location": "http://127.0.0.1:9/elsewhere"})
+    else:
+        html = fault.then == "html"
+        response = Response(HTML if html else "", fault.status or (502 if html else 200), content_type="text/html")
+    if fault.retry_after_seconds:
+        response.headers["Retry-After"] = str(fault.retry_after_seconds)
+    return response
+
+
+def _cut() -> Response:
+    """More is promised than comes: whatever server this runs in then closes the connection in mid-answer."""
+    return Response(_begun(), 200, {"Content-Length": "100", "Content-Type": "application/json"})
+
+
+async def _begun() -> AsyncIterator[bytes]:
+    yield b"{"
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield b'{"messages":[{"id":"'
+    for _ in range(HUGE_BYTES // PIECE):
+        yield b"A" * PIECE
+    yield b'"}]}'
