@@ -62,7 +62,7 @@ function operations.take()
   if per_second > 0 then
     local most = rate()
     size = math.max(1, math.floor(most))
-    span = SECOND * size / most
+    span = SECOND / math.min(1, most)  -- below one in a second it is one in several
     local gone = redis.call('ZRANGEBYSCORE', EXPECTED, '-inf', exact(now), 'LIMIT', 0, 1000)
     if #gone > 0 then
       redis.call('ZREM', WAITING, unpack(gone))
@@ -70,45 +70,50 @@ function operations.take()
     end
   end
 
-  -- How long until the number has a grant for whoever has so many before it.
+  local queued, grants, waits = size and redis.call('ZCARD', WAITING), {}, {}
+
+  -- How long until the number has a grant for whoever has so many before it in the queue.
   local function wait_behind(others)
+    others = others + #grants
     local before = tonumber(redis.call('LINDEX', GRANTED, size - 1 - others % size))
     local free_at = before and math.max(now, math.min(now, before) + span) or now  -- min: the clock may be set back
     return free_at - now + math.floor(others / size) * span
   end
 
-  local queued = size and redis.call('ZCARD', WAITING)
-  local waits = {}
   for i, customer in ipairs(customers) do
     local credit = math.max(whole[customer] or now, now)
     local wait = credit - (burst - 1) * emission - now
-    if wait > 0 then
-      -- It would hold a place that it can't use, and the number's limit is for those who can send.
-      if queued and queued > 0 then leave(customer) end
-    elseif size then
-      local place = queued > 0 and redis.call('ZRANK', WAITING, customer)
+    local place = size and queued > 0 and redis.call('ZRANK', WAITING, customer)
+    local leaves = place
+    if wait <= 0 and size then
       wait = wait_behind(place or queued)
       if wait > 0 then
-        if not place then redis.call('ZADD', WAITING, exact(now + i), customer) end
+        leaves = false
+        if not place then queued = queued + redis.call('ZADD', WAITING, exact(now + i), customer) end
         redis.call('ZADD', EXPECTED, exact(now + wait + LATE), customer)
-        redis.call('PEXPIRE', WAITING, ABANDONED_MS)
-        redis.call('PEXPIRE', EXPECTED, ABANDONED_MS)
       else
-        if place then leave(customer) end
-        redis.call('LPUSH', GRANTED, exact(now))
+        grants[#grants + 1] = exact(now)
       end
+    end
+    if leaves then  -- also who waits for the pair: it would hold a place that it can't use
+      leave(customer)
+      queued = queued - 1
     end
     if wait <= 0 then
       wait = 0
       whole[customer] = credit + emission
       keep(keys[i], exact(whole[customer]), whole[customer])
     end
-    if size then queued = redis.call('ZCARD', WAITING) end
     waits[i] = exact(math.ceil(wait))
   end
-  if size then
+  if #grants > 0 then
+    redis.call('LPUSH', GRANTED, unpack(grants))
     redis.call('LTRIM', GRANTED, 0, math.ceil(per_second) - 1)
     redis.call('PEXPIRE', GRANTED, math.ceil(span / 1000) + 1000)
+  end
+  if queued and queued > 0 then
+    redis.call('PEXPIRE', WAITING, ABANDONED_MS)
+    redis.call('PEXPIRE', EXPECTED, ABANDONED_MS)
   end
   return table.concat(waits, ' ')
 end
