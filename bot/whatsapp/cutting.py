@@ -28,13 +28,17 @@ def split_text(text: str, limit: int = LIMITS.text) -> list[str]:
 
 
 def split_before(text: str, limit: int) -> tuple[list[str], str]:
-    """(what goes ahead, the end that stays): the end is within the limit and as long as its place in the text allows,
-    because the question is what a text ends with."""
+    """(what goes ahead, the end that stays): of the end, which has the question in it, as many whole paragraphs as the
+    limit allows, else lines, else words."""
     *ahead, last = split_text(text) or [""]
-    end = split_text(last, limit)[-1:]
-    if not end or end[0] == last:
+    if units(last) <= limit:
         return ahead, last
-    return [*ahead, last[: -len(end[0])].rstrip()], end[0]
+    least = len(last) - _fitting(last[::-1], limit)
+    cut = next((at for mark in ("\n\n", "\n", " ") if (at := last.find(mark, least - 1)) > 0), 0)
+    if not cut:
+        whole = (at for at in range(least, min(least + 64, len(last))) if not _joined(last, at))
+        cut = next(whole, least)
+    return [*ahead, last[:cut].rstrip()], last[cut:].lstrip()
 
 
 def _fitting(text: str, limit: int) -> int:
@@ -49,8 +53,10 @@ def _fitting(text: str, limit: int) -> int:
 
 def _between_letters(text: str, most: int) -> int:
     """The last place, at most there, that is not inside what a reader sees as one character."""
-    for cut in range(most, max(most - 64, 0), -1):
-        after, before = text[cut], text[cut - 1]
-        if not (_JOINED.match(after) or before == "\u200d" or unicodedata.combining(after)):
-            return cut
-    return max(most, 1)
+    return next((cut for cut in range(most, max(most - 64, 0), -1) if not _joined(text, cut)), max(most, 1))
+
+
+def _joined(text: str, cut: int) -> bool:
+    """Whether what stands on both sides of the cut is one character to a reader."""
+    after, before = text[cut], text[cut - 1]
+    return bool(_JOINED.match(after) or before == "\u200d" or unicodedata.combining(after))

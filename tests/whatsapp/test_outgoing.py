@@ -1,63 +1,46 @@
 """What we send is in Meta's form, and within its limits."""
 
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.outgoing import TooLong, Unsendable, build, message_of, split_text, units
+from bot.whatsapp.outgoing import TooLong, Unsendable, build, message_of
 from flows.model import Offer, Option, Say
 
-FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+MESSAGES = json.loads((Path(__file__).parent / "messages.json").read_text("utf-8"))
+HEAD = {"messaging_product": "whatsapp", "recipient_type": "individual", "biz_opaque_callback_data": "42"}
+SMILE = "\U0001f600"
 
 
 def options(count: int, **changes: object) -> list[dict[str, object]]:
     return [{"option_id": f"id:{number}", "label": f"Option {number}"} | changes for number in range(count)]
 
 
-def sent(message: dict[str, Any], to: str = "15550001111", **more: str) -> dict[str, Any]:
+def sections(*rows: int, title: str = "Title") -> list[dict[str, object]]:
+    return [
+        {"title": title, "options": [{"option_id": f"{at}.{row}", "label": "Row"} for row in range(count)]}
+        for at, count in enumerate(rows)
+    ]
+
+
+def sent(message: Mapping[str, Any], to: str = "15550001111", **more: str) -> dict[str, Any]:
     return build(message, to=to, opaque="42", **more)
 
 
-def test_text() -> None:
-    assert sent({"type": "text", "text": "Hello"}) == {
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        "to": "+15550001111",
-        "type": "text",
-        "text": {"body": "Hello", "preview_url": False},
-        "biz_opaque_callback_data": "42",
-    }
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_type_of_message(name: str) -> None:
+    assert sent(MESSAGES[name]["message"]) == HEAD | {"to": "+15550001111"} | MESSAGES[name]["content"]
 
 
-def test_buttons() -> None:
-    body = sent({"type": "buttons", "text": "Sure?", "options": options(2)}, quoted_wamid="wamid.Q")
-    assert body["context"] == {"message_id": "wamid.Q"}
-    assert body["type"] == "interactive"
-    assert body["interactive"] == {
-        "type": "button",
-        "body": {"text": "Sure?"},
-        "action": {
-            "buttons": [
-                {"type": "reply", "reply": {"id": "id:0", "title": "Option 0"}},
-                {"type": "reply", "reply": {"id": "id:1", "title": "Option 1"}},
-            ]
-        },
-    }
-
-
-def test_list() -> None:
-    rows = [{"option_id": "a", "label": "A", "description": "first"}, {"option_id": "b", "label": "B"}]
-    body = sent({"type": "list", "text": "Which?", "button": "Choose", "options": rows})
-    assert body["interactive"] == {
-        "type": "list",
-        "body": {"text": "Which?"},
-        "action": {
-            "button": "Choose",
-            "sections": [{"rows": [{"id": "a", "title": "A", "description": "first"}, {"id": "b", "title": "B"}]}],
-        },
-    }
+def test_a_quote_may_be_given_beside_the_message() -> None:
+    body = sent({"type": "text", "text": "x", "quoted": "wamid.A"}, quoted_wamid="wamid.B")
+    assert body["context"] == {"message_id": "wamid.B"}
 
 
 @pytest.mark.parametrize("to", ["15550001111", "+15550001111"])
@@ -72,62 +55,143 @@ def test_a_user_id_is_a_recipient_and_never_in_to(to: str) -> None:
     assert (body["recipient"], "to" in body) == (to, False)
 
 
-LIST = {"type": "list", "text": "?", "button": "Choose"}
-BUTTONS = {"type": "buttons", "text": "?"}
+LIST = {"type": "list", "text": "?", "button": "Choose", "options": options(1)}
+BUTTONS = {"type": "buttons", "text": "?", "options": options(1)}
+SECTIONS = {"type": "list", "text": "?", "button": "Choose", "sections": sections(1, 1)}
+CTA = {"type": "cta", "text": "?", "label": "Open", "url": "https://example.com"}
+PLACE = {"type": "location_request", "text": "?"}
+NUMBER = {"type": "contact_request", "text": "?"}
+IMAGE = {"type": "media", "kind": "image", "media_id": "1"}
+DOCUMENT = {"type": "media", "kind": "document", "media_id": "1"}
+REACTION = {"type": "reaction", "wamid": "wamid.R", "emoji": SMILE}
+TEMPLATE = {"type": "template", "name": "hello", "language": "en"}
+
+# (message, key, what is just allowed, what is just too long)
+LENGTHS = [
+    ({"type": "text"}, "text", "x" * 4096, "x" * 4097),
+    ({"type": "text"}, "text", SMILE * 2048, SMILE * 2048 + "x"),
+    *((held, "text", "x" * 1024, "x" * 1025) for held in (BUTTONS, LIST, SECTIONS, CTA, PLACE, NUMBER)),
+    (BUTTONS, "options", options(1, label=SMILE * 10), options(1, label=SMILE * 10 + "x")),
+    (BUTTONS, "options", options(1, option_id="x" * 256), options(1, option_id="x" * 257)),
+    (LIST, "button", "x" * 20, "x" * 21),
+    (LIST, "options", options(1, label="x" * 24), options(1, label="x" * 25)),
+    (LIST, "options", options(1, description=SMILE * 36), options(1, description=SMILE * 36 + "x")),
+    (LIST, "options", options(1, option_id="x" * 200), options(1, option_id="x" * 201)),
+    (SECTIONS, "sections", sections(1, 1, title="x" * 24), sections(1, 1, title="x" * 25)),
+    (SECTIONS, "sections", sections(1, title="x" * 24), sections(1, title="x" * 25)),
+    (CTA, "label", "x" * 20, "x" * 21),
+    (CTA, "url", "https://example.com/" + "x" * 1980, "https://example.com/" + "x" * 1981),
+    (IMAGE, "caption", SMILE * 512, SMILE * 513),
+    (DOCUMENT, "filename", "x" * 240, "x" * 241),
+    (TEMPLATE, "header", ["x" * 60], ["x" * 61]),
+    (TEMPLATE, "body", ["x" * 1024], ["x" * 1025]),
+    (TEMPLATE, "body", {"name": "x" * 1024}, {"name": "x" * 1025}),
+]
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {"type": "text", "text": "x" * 4097},
-        {"type": "text", "text": "\U0001f600" * 2049},
-        BUTTONS | {"text": "x" * 1025, "options": options(1)},
-        BUTTONS | {"options": options(1, label="x" * 21)},
-        BUTTONS | {"options": options(1, option_id="x" * 257)},
-        LIST | {"text": "x" * 1025, "options": options(1)},
-        LIST | {"button": "x" * 21, "options": options(1)},
-        LIST | {"options": options(1, label="x" * 25)},
-        LIST | {"options": options(1, description="x" * 73)},
-        LIST | {"options": options(1, option_id="x" * 201)},
-    ],
-    ids=lambda message: str(message)[:20] + str(len(str(message))),
-)
-def test_one_over_a_limit_is_too_long(message: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("message", "key", "allowed", "over"), LENGTHS, ids=str)
+def test_up_to_a_limit_it_goes_out_and_beyond_it_does_not(
+    message: dict[str, Any], key: str, allowed: object, over: object
+) -> None:
+    sent(message | {key: allowed})
     with pytest.raises(TooLong):
-        sent(message)
+        sent(message | {key: over})
 
 
-def test_at_every_limit_it_goes_out() -> None:
-    sent({"type": "text", "text": "\U0001f600" * 2048})
-    labels = [{"option_id": str(number) * 256, "label": str(number) * 20} for number in range(3)]
-    sent({"type": "buttons", "text": "x" * 1024, "options": labels})
-    rows = [{"option_id": str(at) * 200, "label": "x" * 24, "description": "x" * 72} for at in range(10)]
-    sent({"type": "list", "text": "x" * 1024, "button": "x" * 20, "options": rows})
-    build({"type": "text", "text": "x"}, to="1555", opaque="x" * 512)
+def test_our_own_mark_has_a_limit_too() -> None:
+    build({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 512)
+    with pytest.raises(TooLong):
+        build({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 513)
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "changes"),
     [
-        {"type": "text", "text": ""},
-        {"type": "text", "text": " \n"},
-        {"type": "text"},
-        {"type": "hologram"},
-        {},
-        BUTTONS | {"options": []},
-        BUTTONS | {"options": options(4)},
-        BUTTONS | {"options": options(2, label="same")},
-        BUTTONS | {"options": options(2, option_id="same")},
-        BUTTONS | {"options": options(1, option_id=" x")},
-        BUTTONS | {"options": options(1, label=" ")},
-        LIST | {"options": options(11)},
-        LIST | {"button": "", "options": options(4)},
+        (BUTTONS, {"options": options(3)}),
+        (LIST, {"options": options(10)}),
+        (LIST, {"options": options(2, label="same")}),
+        (SECTIONS, {"sections": sections(*[1] * 10)}),
+        (SECTIONS, {"sections": sections(4, 6)}),
+        (SECTIONS, {"sections": sections(2, title="")}),
+        (REACTION, {"emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"}),
+        (REACTION, {"emoji": "1\ufe0f\u20e3"}),
+        (TEMPLATE, {"body": ["three   spaces"]}),
+        (TEMPLATE, {"body": {}, "header": None}),
     ],
     ids=str,
 )
-def test_what_meta_would_refuse_never_goes_out(message: dict[str, Any]) -> None:
+def test_as_many_as_whatsapp_takes(message: dict[str, Any], changes: dict[str, Any]) -> None:
+    sent(message | changes)
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        ({"type": "text"}, {"text": ""}),
+        ({"type": "text"}, {"text": " \n"}),
+        ({"type": "text"}, {"text": 7}),
+        ({"type": "text"}, {}),
+        ({"type": "text"}, {"text": "x", "quoted": 7}),
+        ({"type": "text"}, {"text": "x", "quoted": "wamid.A "}),
+        ({"type": "hologram"}, {}),
+        ({"type": ["text"]}, {}),
+        ({}, {}),
+        (BUTTONS, {"options": []}),
+        (BUTTONS, {"options": None}),
+        (BUTTONS, {"options": "abc"}),
+        (BUTTONS, {"options": ["a"]}),
+        (BUTTONS, {"options": options(4)}),
+        (BUTTONS, {"options": options(2, label="same")}),
+        (BUTTONS, {"options": options(2, option_id="same")}),
+        (BUTTONS, {"options": options(1, option_id=" x")}),
+        (BUTTONS, {"options": options(1, option_id="x\n")}),
+        (BUTTONS, {"options": options(1, label=" ")}),
+        (LIST, {"options": options(11)}),
+        (LIST, {"options": options(2, option_id="same")}),
+        (LIST, {"options": options(1, option_id="x ")}),
+        (LIST, {"options": options(1, description=None)}),
+        (LIST, {"button": ""}),
+        (SECTIONS, {"sections": []}),
+        (SECTIONS, {"sections": sections(*[1] * 11)}),
+        (SECTIONS, {"sections": sections(5, 6)}),
+        (SECTIONS, {"sections": sections(1, 1, title="")}),
+        (SECTIONS, {"sections": sections(1) + sections(1)}),
+        (SECTIONS, {"sections": [{"title": "x", "options": []}]}),
+        (CTA, {"url": "javascript:alert(1)"}),
+        (CTA, {"url": "https://example.com/a b"}),
+        (CTA, {"url": ""}),
+        (CTA, {"label": ""}),
+        (PLACE, {"text": ""}),
+        (NUMBER, {"text": ""}),
+        (IMAGE, {"media_id": ""}),
+        (IMAGE, {"media_id": None}),
+        (IMAGE, {"kind": "hologram"}),
+        (IMAGE, {"kind": None}),
+        (IMAGE, {"kind": "audio", "caption": "x"}),
+        (IMAGE, {"kind": "sticker", "caption": "x"}),
+        (REACTION, {"wamid": ""}),
+        (REACTION, {"emoji": "ok"}),
+        (REACTION, {"emoji": SMILE + " " + SMILE}),
+        (TEMPLATE, {"name": "Hello"}),
+        (TEMPLATE, {"name": ""}),
+        (TEMPLATE, {"name": "x" * 513}),
+        (TEMPLATE, {"language": "english!"}),
+        (TEMPLATE, {"language": None}),
+        (TEMPLATE, {"body": "one"}),
+        (TEMPLATE, {"body": [""]}),
+        (TEMPLATE, {"body": [" "]}),
+        (TEMPLATE, {"body": [7]}),
+        (TEMPLATE, {"body": ["one\ntwo"]}),
+        (TEMPLATE, {"body": ["one\ttwo"]}),
+        (TEMPLATE, {"body": ["four    spaces"]}),
+        (TEMPLATE, {"body": {"Name": "x"}}),
+        (TEMPLATE, {"header": ["one\r"]}),
+    ],
+    ids=str,
+)
+def test_what_meta_would_refuse_never_goes_out(message: dict[str, Any], changes: dict[str, Any]) -> None:
     with pytest.raises(Unsendable):
-        sent(message)
+        sent(message | changes)
 
 
 def test_somebody_must_be_there_to_send_to() -> None:
@@ -151,26 +215,17 @@ def test_what_a_flow_says_becomes_what_is_kept() -> None:
         sent(message_of(effect))
 
 
-@pytest.mark.parametrize(
-    ("text", "limit", "pieces"),
-    [
-        ("", 10, []),
-        (" \n ", 10, []),
-        ("short", 10, ["short"]),
-        ("one two three", 8, ["one two", "three"]),
-        ("line one\nline two", 12, ["line one", "line two"]),
-        ("para one.\n\npara\ntwo", 16, ["para one.", "para\ntwo"]),
-        ("x" * 25, 10, ["x" * 10, "x" * 10, "x" * 5]),
-        (FAMILY * 3, 10, [FAMILY, FAMILY, FAMILY]),
-        ("aaaa\u0301", 4, ["aaa", "a\u0301"]),
-    ],
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.sampled_from(sorted(LIST | IMAGE)), held, max_size=3),
+    max_leaves=8,
 )
-def test_a_long_text_is_cut_where_it_hurts_least(text: str, limit: int, pieces: list[str]) -> None:
-    assert split_text(text, limit) == pieces
 
 
-@given(st.text(alphabet=st.sampled_from("ab \n\U0001f600\u0301\u200d"), max_size=300), st.integers(2, 40))
-def test_every_piece_fits_and_nothing_is_lost(text: str, limit: int) -> None:
-    pieces = split_text(text, limit)
-    assert all(0 < units(piece) <= limit for piece in pieces)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
+@given(
+    st.sampled_from([BUTTONS, LIST, SECTIONS, CTA, IMAGE, REACTION, TEMPLATE]),
+    st.dictionaries(st.sampled_from(sorted(SECTIONS | CTA | IMAGE | REACTION | TEMPLATE)), ANYTHING, max_size=4),
+)
+def test_whatever_the_outbox_holds_it_is_sent_or_refused(message: dict[str, Any], changes: dict[str, Any]) -> None:
+    with suppress(Unsendable):
+        assert json.dumps(sent(message | changes))
