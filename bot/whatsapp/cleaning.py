@@ -7,13 +7,16 @@ lose their invisible characters.
 """
 
 import hashlib
+import json
 import re
 
 TEXT_CAP = 65_536
+_PAYLOAD_CAP = 4 * TEXT_CAP  # a text at its cap with all that may stand around it
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MARK = "… [cut]"
 
 # What json.dumps writes when a string in it needs cleaning; it may also hit a typed backslash, which costs only time.
-NEEDS_CLEANING = re.compile(r"[\x7f-\x9f\ud800-\udfff]|\\(?:u00|[bfr])")
+_NEEDS_CLEANING = re.compile(r"[\x7f-\x9f\ud800-\udfff]|\\(?:u00|[bfr])")
 
 # Sequences that drive a terminal (CSI, OSC, then any two-byte one) go as a whole: without its ESC, "[31m" would be
 # left as litter.
@@ -83,3 +86,15 @@ def clean_json(value: object, depth: int = 32) -> object:
     if isinstance(value, list):
         return [clean_json(held, depth - 1) for held in value[:200]] if depth else []
     return value
+
+
+def payload_of(value: object) -> str:
+    """JSON text that any database takes. Most needs no cleaning: one look at the text is quicker than at its parts."""
+    try:
+        text = _encode(value)
+        if len(text) <= TEXT_CAP and text.count("{") + text.count("[") < 64 and not _NEEDS_CLEANING.search(text):
+            return text
+    except RecursionError:
+        pass
+    text = _encode(clean_json(value))
+    return text if len(text) <= _PAYLOAD_CAP else _encode(clean(text))

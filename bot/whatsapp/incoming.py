@@ -4,8 +4,8 @@ Invariant: for any bytes there is at least one item and never an exception, and 
 else theirs. The answer to Meta is 200 once the items are durable, so whatever is lost here is lost for good: what is
 not understood becomes an item too, ignored for a reason that can be counted and looked at.
 
-Keys say what a redelivery has in common with the first delivery: the wamid for a message; wamid, status and time for a
-status; for everything else the body itself and the place in it.
+Keys say what a redelivery has in common with the first delivery: the wamid for a message or an echo; wamid, status and
+time for a status; customer, type and time for a handover; for everything else the body itself and the place in it.
 """
 
 import hashlib
@@ -14,11 +14,15 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NamedTuple
 
-from bot.whatsapp.cleaning import NEEDS_CLEANING, TEXT_CAP, clean, clean_json
+from bot.whatsapp import fields
+from bot.whatsapp.cleaning import TEXT_CAP, clean, payload_of
+from bot.whatsapp.decoding import decode
 from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender, Status
 from bot.whatsapp.message import read_event, read_status
-from bot.whatsapp.people import People, renamed_by_message, renamed_by_update
+from bot.whatsapp.people import People, ids_of, renamed_by_message, renamed_by_update
+from bot.whatsapp.picking import object_in, text_in
 
 __all__ = ["Item", "Kind", "Reason", "Renamed", "Sender", "Status", "read_event", "read_status", "read_webhook"]
 
@@ -26,37 +30,29 @@ _STATUSES = ("sent", "delivered", "read", "played", "failed")
 _STATUS_KEYS = ("id", "status", "timestamp", "biz_opaque_callback_data", "errors")  # the rest is prices
 _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_LONGEST_INTEGER = 18
-_PAYLOAD_CAP = 4 * TEXT_CAP  # a text at its cap with all that may stand around it
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else None
-
-
-def _number(digits: str) -> float | None:
-    number = float(digits)
-    return number if abs(number) < 1e300 else None
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-# A number out of bounds is null, not the end of the 999 other messages in the body. NaN and Infinity are not JSON.
-_decode = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refuse_constant).decode
+_KINDS = {"messages": Kind.MESSAGE, "statuses": Kind.STATUS, "message_echoes": Kind.ECHO}
+_KNOWN = frozenset((*fields.CHATS, fields.HANDOVERS, fields.USER_IDS, *fields.ACCOUNT, *fields.NOT_USED))
 
 
 def read_webhook(body: bytes, *, phone_number_id: str, received_at: datetime) -> list[Item]:
     """Everything in the body, in its order. `phone_number_id` is ours: what is for another number is ignored."""
     reader = _Reader(body, phone_number_id, received_at)
     try:
-        value = _decode(body.decode("utf-8"))
-    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        value = decode(body)
+    except (ValueError, RecursionError):
         text = body[: 4 * TEXT_CAP].decode("utf-8", "replace")
         return [reader.ignored(Reason.NOT_JSON, "", clean(text))]
     return list(reader.body(value))
+
+
+class _Change(NamedTuple):
+    """What the messages, statuses and echoes of one change have in common."""
+
+    number: str
+    foreign: Reason | None  # why none of them is for us
+    people: People
+    standby: bool
+    context: object  # what Meta's agent says of the chat that it hands over
 
 
 class _Reader:
@@ -86,52 +82,64 @@ class _Reader:
             yield self.ignored(Reason.MALFORMED if malformed else Reason.EMPTY, path, entry)
             return
         for at, change in enumerate(changes):
-            yield from self._change(change, f"{path}.changes.{at}")
+            yield from self._change(change, entry.get("id"), entry.get("time"), f"{path}.changes.{at}")
 
-    def _change(self, change: object, path: str) -> Iterator[Item]:
+    def _change(self, change: object, waba_id: object, time: object, path: str) -> Iterator[Item]:
         if not isinstance(change, dict):
             yield self.ignored(Reason.MALFORMED, path, change)
             return
         field, value = change.get("field"), change.get("value")
-        if field not in ("messages", "user_id_update"):
+        if not isinstance(field, str) or field not in _KNOWN:
             yield self.ignored(Reason.UNKNOWN_FIELD, path, change)
-        elif value is None:
-            yield self.ignored(Reason.EMPTY, path, change)
+        elif field in fields.NOT_USED:
+            yield self.ignored(Reason.NOT_USED, path, change)
         elif not isinstance(value, dict):
-            yield self.ignored(Reason.MALFORMED, path, change)
-        elif field == "messages":
-            yield from self._messages_and_statuses(value, path, change)
-        else:
+            yield self.ignored(Reason.EMPTY if value is None else Reason.MALFORMED, path, change)
+        elif field in fields.CHATS:
+            yield from self._chats(field, value, path, change)
+        elif field == fields.HANDOVERS:
+            yield self._handover(value, path, change)
+        elif field == fields.USER_IDS:
             yield from self._updates(value, path, change)
+        else:
+            news = {"waba_id": waba_id, "field": field, "value": value}
+            yield Item(self._place(path), Kind.ACCOUNT, self._meta_at(time), payload_of(news), None, None)
 
-    def _messages_and_statuses(self, value: dict[str, object], path: str, change: object) -> Iterator[Item]:
-        messages, statuses = value.get("messages"), value.get("statuses")
-        if not messages and not statuses:
-            yield self.ignored(Reason.EMPTY, path, change)
-            return
+    def _chats(self, field: str, outer: dict[str, object], path: str, change: object) -> Iterator[Item]:
+        """What customers, Meta and people of ours wrote, and what became of our messages."""
+        inner = outer.get("standby") if field == "standby" else None
+        value = outer | inner if isinstance(inner, dict) else outer
         number = _number_of(value)
         foreign = None if number == self._phone_number_id else Reason.FOREIGN_NUMBER if number else Reason.NO_NUMBER
-        people = People(value)
-        for name, held, read in (("messages", messages, self._message), ("statuses", statuses, self._status)):
-            kind = Kind.MESSAGE if name == "messages" else Kind.STATUS
-            if isinstance(held, list):
-                for at, one in enumerate(held):
-                    where = f"{path}.{name}.{at}"
-                    if isinstance(one, dict):
-                        yield read(one, number, foreign, people, where)
-                    else:
-                        yield self.ignored(Reason.MALFORMED, where, one, kind)
-            elif held:
-                yield self.ignored(Reason.MALFORMED, f"{path}.{name}", held, kind)
+        names = [name for name in fields.CHATS[field] if value.get(name)]
+        if not names and value.get("errors") and foreign is not Reason.FOREIGN_NUMBER:
+            yield Item(self._place(path), Kind.ACCOUNT, self._received_at, payload_of(change), None, None)
+        elif not names:
+            yield self.ignored(Reason.EMPTY, path, change)
+        change_of = _Change(number, foreign, People(value), field == "standby", value.get("conversation_context"))
+        for name in names:
+            held, kind = value[name], _KINDS[name]
+            where = f"{path}.standby.{name}" if inner else f"{path}.{name}"
+            if not isinstance(held, list):
+                yield self.ignored(Reason.MALFORMED, where, held, kind)
+                continue
+            for at, one in enumerate(held):
+                place = f"{where}.{at}"
+                if not isinstance(one, dict):
+                    yield self.ignored(Reason.MALFORMED, place, one, kind)
+                elif kind is Kind.STATUS:
+                    yield self._status(one, change_of, place)
+                else:
+                    yield self._message(one, kind, change_of, place, first=at == 0)
 
-    def _message(
-        self, message: dict[str, object], number: str, foreign: Reason | None, people: People, path: str
-    ) -> Item:
+    def _message(self, message: dict[str, object], kind: Kind, change: _Change, path: str, *, first: bool) -> Item:
+        """A message of a customer's, or an echo of one to them."""
         message_id = message.get("id")
         found = isinstance(message_id, str) and message_id
-        key = self._key("m", number, message_id) if found and number else self._place(path)
-        sender, contact = people.find(message.get("from"), message.get("from_user_id"))
-        reason = foreign
+        key = self._key("m", change.number, message_id) if found and change.number else self._place(path)
+        names = ("from", "from_user_id") if kind is Kind.MESSAGE else ("to", "to_user_id")
+        sender, contact = change.people.find(*map(message.get, names))
+        reason = change.foreign
         if reason is None:
             if not found:
                 reason = Reason.NO_ID
@@ -139,21 +147,24 @@ class _Reader:
                 reason = Reason.GROUP
             elif sender is None:
                 reason = Reason.NO_SENDER
-        payload = _payload({"message": message, "contact": contact and contact._asdict()})
-        meta_at = self._meta_at(message.get("timestamp"))
+        held: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
+        if change.standby:
+            held["standby"] = True
+        if change.context and kind is Kind.MESSAGE and first:
+            held["conversation_context"] = change.context
+        payload, meta_at = payload_of(held), self._meta_at(message.get("timestamp"))
         if reason is not None:
-            return Item(key, Kind.MESSAGE, meta_at, payload, None, reason)
+            return Item(key, kind, meta_at, payload, None, reason)
         renamed = renamed_by_message(message) if message.get("type") == "system" else None
-        return Item(key, Kind.MESSAGE, meta_at, payload, sender, None, renamed)
+        return Item(key, kind, meta_at, payload, sender, None, renamed)
 
-    def _status(
-        self, status: dict[str, object], number: str, foreign: Reason | None, people: People, path: str
-    ) -> Item:
+    def _status(self, status: dict[str, object], change: _Change, path: str) -> Item:
         message_id, name, timestamp = status.get("id"), status.get("status"), status.get("timestamp")
         found = isinstance(message_id, str) and message_id
-        key = self._key("s", number, message_id, name, timestamp) if found and number else self._place(path)
-        sender, _ = people.find(status.get("recipient_id"), status.get("recipient_user_id"))
-        reason = foreign
+        key = self._key("s", change.number, message_id, name, timestamp)
+        key = key if found and change.number else self._place(path)
+        sender, _ = change.people.find(status.get("recipient_id"), status.get("recipient_user_id"))
+        reason = change.foreign
         if reason is None:
             if not found:
                 reason = Reason.NO_ID
@@ -163,8 +174,27 @@ class _Reader:
                 reason = Reason.UNKNOWN_STATUS
             elif sender is None:
                 reason = Reason.NO_SENDER
-        payload = _payload({key: status[key] for key in _STATUS_KEYS if key in status})
+        held = {key: status[key] for key in _STATUS_KEYS if key in status}
+        payload = payload_of(held | {"standby": True} if change.standby else held)
         return Item(key, Kind.STATUS, self._meta_at(timestamp), payload, None if reason else sender, reason)
+
+    def _handover(self, value: dict[str, object], path: str, change: object) -> Item:
+        """It has no id: the customer, its type and its time say which it is, in whatever body it comes again."""
+        recipient, whom = object_in(value, "recipient"), object_in(value, "sender")
+        number = text_in(recipient, "phone_number_id") or _number_of(value)
+        phone, bsuid = ids_of(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
+        sender, _ = People(value).find(phone, bsuid)
+        timestamp = text_in(value, "timestamp")
+        reason = None
+        if number and number != self._phone_number_id:
+            reason = Reason.FOREIGN_NUMBER
+        elif sender is None:
+            reason = Reason.NO_SENDER
+        key = self._place(path)
+        if sender and timestamp:
+            key = self._key("h", number, sender.address, text_in(value, "type"), timestamp)
+        payload, meta_at = payload_of({"handover": value}), self._meta_at(timestamp)
+        return Item(key, Kind.HANDOVER, meta_at, payload, None if reason else sender, reason)
 
     def _updates(self, value: dict[str, object], path: str, change: object) -> Iterator[Item]:
         """User ids are a business's, not a number's: an update without a number is for us."""
@@ -183,10 +213,10 @@ class _Reader:
                 yield self.ignored(Reason.MALFORMED, where, update)
             else:
                 meta_at = self._meta_at(update.get("timestamp"))
-                yield Item(self._place(where), Kind.OTHER, meta_at, _payload(update), None, None, renamed)
+                yield Item(self._place(where), Kind.OTHER, meta_at, payload_of(update), None, None, renamed)
 
     def ignored(self, reason: Reason, path: str, value: object, kind: Kind = Kind.OTHER) -> Item:
-        return Item(self._place(path), kind, self._received_at, _payload(value), None, reason)
+        return Item(self._place(path), kind, self._received_at, payload_of(value), None, reason)
 
     @cached_property
     def _digest(self) -> str:
@@ -218,15 +248,3 @@ def _number_of(value: dict[str, object]) -> str:
     metadata = value.get("metadata")
     number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
     return clean(str(number)) if isinstance(number, (str, int)) and number else ""
-
-
-def _payload(value: object) -> str:
-    """JSON text that any database takes. Most needs no cleaning: one look at the text is quicker than at its parts."""
-    try:
-        text = _encode(value)
-        if len(text) <= TEXT_CAP and text.count("{") + text.count("[") < 64 and not NEEDS_CLEANING.search(text):
-            return text
-    except RecursionError:
-        pass
-    text = _encode(clean_json(value))
-    return text if len(text) <= _PAYLOAD_CAP else _encode(clean(text))

@@ -83,6 +83,8 @@ class People:
         people = {ids_of(one.get("from"), one.get("from_user_id")) for one in _dicts(self._value.get("messages"))}
         for one in _dicts(self._value.get("statuses")):
             people.add(ids_of(one.get("recipient_id"), one.get("recipient_user_id")))
+        for one in _dicts(self._value.get("message_echoes")):
+            people.add(ids_of(one.get("to"), one.get("to_user_id")))
         return len(people) == 1
 
 

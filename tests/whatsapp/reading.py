@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.whatsapp.account import read_news
 from bot.whatsapp.incoming import Item, Kind, read_event, read_status, read_webhook
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -28,7 +29,7 @@ def _described(item: Item) -> dict[str, object]:
         "sender": item.sender and _filled(asdict(item.sender)),
         "renamed": item.renamed and _filled(asdict(item.renamed)),
     }
-    if item.ignored is None and item.kind is Kind.MESSAGE:
+    if item.ignored is None and item.kind in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
         event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))
         del event["at"], event["item_id"]
         if event["author"] == "customer":
@@ -36,6 +37,8 @@ def _described(item: Item) -> dict[str, object]:
         if len(event["text"]) > 200 and len(set(event["text"])) == 1:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
         described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
+    if item.ignored is None and item.kind is Kind.ACCOUNT:
+        described["news"] = [asdict(news) for news in read_news(item.payload)]
     if item.ignored is None and item.kind is Kind.STATUS:
         described["status"] = _filled(asdict(read_status(item.payload)) | {"at": ""})
     return _filled(described)

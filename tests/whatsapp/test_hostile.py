@@ -4,6 +4,7 @@ import copy
 import gzip
 import json
 import re
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.whatsapp import fields
+from bot.whatsapp.account import read_news
 from bot.whatsapp.incoming import Item, Kind, Reason, read_event, read_status
 from tests.whatsapp.reading import OUR_NUMBER, PAYLOADS, RECEIVED_AT, items_of
 
@@ -31,6 +34,9 @@ def webhook(*messages: object, field: str = "messages", **value: object) -> byte
     return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": changes}]}).encode()
 
 
+UNSAFE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+
+
 def check(items: list[Item]) -> None:
     """What holds for the items of any body."""
     assert items
@@ -41,11 +47,19 @@ def check(items: list[Item]) -> None:
         assert item.meta_at.tzinfo is not None
         assert item.meta_at <= RECEIVED_AT
         assert item.ignored is None or (item.sender is None and item.renamed is None)
-        assert item.ignored is not None or item.renamed is not None or (item.sender is not None and item.sender.address)
-        event = read_event(item.payload, item_id=1, at=item.meta_at, late=True)
-        assert len(event.text) <= 65_536
-        for text in (event.text, event.wamid, event.option_id, event.quoted_wamid):
-            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
+        known = item.renamed is not None or (item.sender is not None and item.sender.address)
+        assert item.ignored is not None or known or item.kind is Kind.ACCOUNT
+        assert item.kind is not Kind.ACCOUNT or item.sender is None
+        for kind in Kind:
+            event = read_event(item.payload, item_id=1, at=item.meta_at, late=True, kind=kind)
+            assert max(len(event.text), len(event.shown), len(event.edited)) <= 65_536
+            for text in (event.text, event.shown, event.edited, event.wamid, event.option_id, event.quoted_wamid):
+                assert not re.search(UNSAFE, text)
+        for news in read_news(item.payload):
+            assert re.fullmatch(r"[!-~]{1,200}", news.subject)
+            assert 0 < len(news.message) <= 500
+            for text in (news.message, *(astuple(news.template) if news.template else ())):
+                assert not re.search(UNSAFE, text)
         read_status(item.payload)
 
 
@@ -120,6 +134,23 @@ def test_a_message_of_any_kind_with_anything_in_it(kind: str, held: object, cont
     assert event.kind != "media" or event.media is not None
 
 
+FIELDS = sorted((*fields.CHATS, fields.HANDOVERS, fields.USER_IDS, *fields.ACCOUNT))
+NEW_KEYS = ("standby", "message_echoes", "to", "sender", "recipient", "event", "control_passed", "restriction_info")
+SEEN_KEYS = {place[-1] for body in RECORDED for place in places(body)[1:] if isinstance(place[-1], str)} - {"field"}
+VALUE_KEYS = st.sampled_from(sorted(SEEN_KEYS.union(NEW_KEYS)))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | VALUE_KEYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(VALUE_KEYS, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(FIELDS), st.dictionaries(VALUE_KEYS, VALUES, max_size=6))
+def test_a_field_of_any_kind_with_anything_in_it(field: str, value: dict[str, Any]) -> None:
+    check(items_of(webhook(field=field, **value)))
+
+
 HEAD = b'{"object": "whatsapp_business_account"'
 WITHOUT_EFFECT = {
     "no bytes": (b"", Reason.NOT_JSON),
@@ -146,10 +177,33 @@ WITHOUT_EFFECT = {
     "an entry is a number": (HEAD + b', "entry": [7]}', Reason.MALFORMED),
     "changes is a number": (HEAD + b', "entry": [{"changes": 7}]}', Reason.MALFORMED),
     "a change is a number": (HEAD + b', "entry": [{"changes": [7]}]}', Reason.MALFORMED),
-    "field history": (webhook(MESSAGE, field="history"), Reason.UNKNOWN_FIELD),
-    "field standby": (webhook(MESSAGE, field="standby"), Reason.UNKNOWN_FIELD),
+    "field history": (webhook(MESSAGE, field="history"), Reason.NOT_USED),
+    "a field to come": (webhook(MESSAGE, field="messages_v2"), Reason.UNKNOWN_FIELD),
+    "a field that is a list": (webhook(MESSAGE).replace(b'"messages"', b'["messages"]', 1), Reason.UNKNOWN_FIELD),
+    "standby with nothing in it": (webhook(field="standby", standby={"messages": []}), Reason.EMPTY),
+    "standby that is a list": (webhook(field="standby", standby=[MESSAGE]), Reason.EMPTY),
+    "no echoes": (webhook(MESSAGE, field="smb_message_echoes"), Reason.EMPTY),
+    "echoes that are an object": (webhook(field="smb_message_echoes", message_echoes=MESSAGE), Reason.MALFORMED),
+    "an echo to nobody": (webhook(field="smb_message_echoes", message_echoes=[MESSAGE], contacts=[]), Reason.NO_SENDER),
+    "an echo of another number": (
+        webhook(field="smb_message_echoes", message_echoes=[MESSAGE], metadata={"phone_number_id": "999"}),
+        Reason.FOREIGN_NUMBER,
+    ),
+    "a handover of nobody": (webhook(field="messaging_handovers", contacts=[]), Reason.NO_SENDER),
+    "a handover at another number": (
+        webhook(field="messaging_handovers", recipient={"phone_number_id": "999"}),
+        Reason.FOREIGN_NUMBER,
+    ),
+    "account news without a value": (webhook(field="security").replace(b'"value": {', b'"was": {'), Reason.EMPTY),
+    "account news that are a list": (
+        b'{"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "security", "value": [1]}]}]}',
+        Reason.MALFORMED,
+    ),
+    "errors alone, of another number": (
+        webhook(errors=[{"code": 130429}], metadata={"phone_number_id": "999"}),
+        Reason.EMPTY,
+    ),
     "no messages": (webhook(), Reason.EMPTY),
-    "errors alone": (webhook(errors=[{"code": 130429}]), Reason.EMPTY),
     "no updates of user ids": (webhook(field="user_id_update"), Reason.EMPTY),
     "half an update": (webhook(field="user_id_update", user_id_update=[{"user_id": "US.1"}]), Reason.MALFORMED),
     "a message is a string": (webhook("not a message"), Reason.MALFORMED),

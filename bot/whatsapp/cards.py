@@ -1,0 +1,41 @@
+"""A contact card as one line, from its fields or, where those say nothing, from its vCard.
+
+Invariant: short whatever was sent; a name and numbers in it are what a stranger typed, for people to read.
+"""
+
+import re
+
+from bot.whatsapp.cleaning import one_line
+from bot.whatsapp.picking import line_in, object_in, objects_in, text_in
+
+_PHONES, _EMAILS = 3, 1
+_WORD = 120
+_VCARD = re.compile(r"^(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGNORECASE)
+
+
+def read_card(card: dict[str, object]) -> str:
+    """Their own, when they gave it because we asked."""
+    label = "their contact" if text_in(card, "origin") == "contact_request" else "contact"
+    words = [_name(card)]
+    words += [line_in(phone, "phone", _WORD) or line_in(phone, "wa_id", _WORD) for phone in _first(card, "phones")]
+    words += [line_in(email, "email", _WORD) for email in _first(card, "emails", _EMAILS)]
+    words = list(filter(None, words)) or _vcard(text_in(card, "vcard"))
+    return f"[{label}: {', '.join(words) or 'without a name'}]"
+
+
+def _name(card: dict[str, object]) -> str:
+    name, organization = object_in(card, "name"), object_in(card, "org")
+    found = (line_in(name, "formatted_name", _WORD), line_in(name, "first_name", _WORD))
+    return next(filter(None, (*found, line_in(organization, "company", _WORD))), "")
+
+
+def _first(card: dict[str, object], key: str, most: int = _PHONES) -> list[dict[str, object]]:
+    return objects_in(card, key)[:most]
+
+
+def _vcard(text: str) -> list[str]:
+    found = {"FN": list[str](), "TEL": list[str](), "EMAIL": list[str]()}
+    for key, value in _VCARD.findall(text):
+        found[key.upper()].append(one_line(value, _WORD))
+    words = found["FN"][:1] + found["TEL"][:_PHONES] + found["EMAIL"][:_EMAILS]
+    return list(filter(None, words))
