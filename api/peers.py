@@ -27,6 +27,12 @@ def peer_network(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]
     return str(ip_network((nearest, 64), strict=False)) if isinstance(nearest, IPv6Address) else str(nearest)
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether this is one of our proxies."""
+    address = _address(peer)
+    return address is not None and any(address in network for network in trusted)
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     text = text.strip()
     if found := _WITH_PORT.fullmatch(text):

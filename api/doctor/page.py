@@ -1,0 +1,54 @@
+"""The doctor's report over HTTP, for those who manage Tick.
+
+Invariant: one examination at a time, since each asks Meta some ten times; who comes meanwhile gets the same report.
+"""
+
+import asyncio
+
+from pydantic import BaseModel
+from quart import Response
+
+from api.answers import Answer, answer, gives
+from api.auth import GuardedBlueprint, Permission, needs
+from api.doctor.report import Report
+from api.doctor.run import examine
+from api.settings import Settings
+from bot.clock import Clock
+from storage.database import Database
+from storage.lanes import Lanes
+
+
+class Check(BaseModel):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    reason: str
+    fix: str
+
+
+class Examination(BaseModel):
+    """The checks, in the order in which they are best mended."""
+
+    ok: bool
+    checks: list[Check]
+
+
+def make_doctor(settings: Settings, database: Database, lanes: Lanes, clock: Clock) -> GuardedBlueprint:
+    """GET /api/whatsapp/doctor."""
+    blueprint = GuardedBlueprint("doctor", __name__, url_prefix="/api/whatsapp")
+    under_way: asyncio.Task[Report] | None = None
+
+    @blueprint.get("/doctor")
+    @needs(Permission.MANAGE)
+    @gives(Answer[Examination])
+    async def doctor() -> Response:
+        """What is wrong with the set-up, and how to mend it?"""
+        nonlocal under_way
+        if under_way is None or under_way.done():
+            under_way = asyncio.create_task(examine(settings, clock, database=database, lanes=lanes))
+        report = await asyncio.shield(under_way)
+        checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
+        return answer(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))
+
+    return blueprint

@@ -1,0 +1,68 @@
+"""What the doctor says, and what it never says.
+
+Invariant: no secret of the settings leaves in a report, whoever put it into a sentence: Meta's own words, a driver's.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from urllib.parse import unquote, urlsplit
+
+from api.logs import CONTROLS, HIDDEN, SECRETS, SHORTEST_SECRET
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `fix` is empty where nothing is to be mended, or where nobody could look."""
+
+    name: str
+    ok: bool
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The checks, in the order in which they are best mended."""
+
+    checks: Sequence[Check]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is to be mended."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def first_failing(self) -> Check | None:
+        """Where to begin."""
+        return next((check for check in self.checks if not check.ok), None)
+
+    def json(self) -> str:
+        """As programs read it."""
+        return json.dumps({"ok": self.ok, "checks": [asdict(check) for check in self.checks]}, indent=2)
+
+
+class Hiding:
+    """Takes secrets out of sentences."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
+        self._known = sorted(known, key=len, reverse=True)
+
+    def clean(self, text: str) -> str:
+        """`text` as it may be shown on a terminal."""
+        for secret in self._known:
+            text = text.replace(secret, HIDDEN)
+        return CONTROLS.sub(" ", SECRETS.sub(HIDDEN, text))
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """A value as it may turn up: bare of what was typed around it; of an address, its password too."""
+    bare = secret.strip().strip("\"'`").strip()
+    yield from (secret, bare)
+    try:
+        password = urlsplit(bare).password
+    except ValueError:
+        password = None
+    if password:
+        yield from (password, unquote(password))

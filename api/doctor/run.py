@@ -1,0 +1,135 @@
+"""One examination: the settings first, then check after check.
+
+Invariant: a report comes out of it, whatever is broken, within a bounded time; a check that can't be looked at says
+which one has to be mended first.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from api.doctor.exam import Exam, NotOpened
+from api.doctor.finding import Finding, bad
+from api.doctor.report import Check, Hiding, Report
+from api.doctor.table import CHECKS, SETTINGS, Row
+from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
+from bot.whatsapp.checkup import Checkup
+from bot.whatsapp.client import GraphSettings, open_http
+from bot.whatsapp.reach import ANSWER_SECONDS
+from bot.whatsapp.visit import Visitor
+from storage.database import Database
+from storage.lanes import Lanes
+
+CHECK_SECONDS = 40.0
+Kind = TypeVar("Kind", bound=StorageSettings)
+log = structlog.get_logger(__name__)
+
+
+async def examine_files(config: Path, now: Callable[[], datetime]) -> Report:
+    """What is wrong with the settings of this file and of the environment, and with all that they name."""
+    problems: list[str] = []
+    storage, settings = _loaded(load_storage_settings, config, []), _loaded(load_settings, config, problems)
+    return await examine(settings, now, storage=storage, problems=problems, secrets=_typed_secrets(config))
+
+
+async def examine(
+    settings: Settings | None,
+    now: Callable[[], datetime],
+    *,
+    storage: StorageSettings | None = None,
+    problems: Sequence[str] = (),
+    secrets: Sequence[str] = (),
+    database: Database | None = None,
+    lanes: Lanes | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> Report:
+    """`database`, `lanes`: what a running service has open. `secrets`: more that must not be shown."""
+    known = settings or storage
+    hiding = Hiding([*secrets, *(known.secrets() if known else ())])
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(open_http())
+        meta = None if settings is None else Checkup(_graph(settings, answer_seconds), http)
+        visitor = Visitor(http, answer_seconds)
+        exam = Exam(settings, known, list(problems), visitor, meta, now, stack, database, lanes)
+        checks = [*_settings(exam)]
+        checks += await _looked_at(exam, checks[0].ok)
+    return Report([Check(one.name, one.ok, hiding.clean(one.reason), hiding.clean(one.fix)) for one in checks])
+
+
+def _settings(exam: Exam) -> Iterator[Check]:
+    """A check for each setting that is wrong, or one for all of them."""
+    for line in exam.problems:
+        reason, _, fix = line.partition(": ")
+        name = reason.partition(" ")[0].removesuffix("_FILE")
+        yield Check(f"{SETTINGS} {name}" if name in WHERE else SETTINGS, False, f"{reason}.", _sentence(fix))
+    if not exam.problems:
+        yield Check(SETTINGS, True, "Everything that is needed is set, and looks as it should.", "")
+
+
+async def _looked_at(exam: Exam, settings_ok: bool) -> list[Check]:
+    checks: list[Check] = []
+    mend_first = {} if settings_ok else {SETTINGS: SETTINGS}
+    for row in CHECKS:
+        first = next((mend_first[need] for need in row.needs if need in mend_first), "")
+        finding = None if first else await _look(row, exam)
+        if finding is None:
+            first = first or SETTINGS
+            finding = bad(f"Not looked at until {first.replace('_', ' ')} is mended.", "")
+        if not finding.ok:
+            mend_first[row.name] = first or row.name
+        checks.append(Check(row.name, *finding))
+    return checks
+
+
+async def _look(row: Row, exam: Exam) -> Finding | None:
+    """What the check finds; None when the settings that it needs don't load."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await row.look(exam)
+    except NotOpened:
+        return None
+    except TimeoutError:
+        return bad("This took too long to be looked at.", "Run the doctor again; if it stays, look at the network.")
+    except Exception as error:  # one broken check must not hide the others
+        log.debug("check_failed", check=row.name, exc_info=error)
+        return bad(f"This could not be looked at ({type(error).__name__}).", "LOG_LEVEL=debug shows where it broke.")
+
+
+def _loaded(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> Kind | None:
+    try:
+        return load(config)
+    except SettingsError as error:
+        problems += error.lines
+        return None
+
+
+def _typed_secrets(config: Path) -> list[str]:
+    """Every secret as it was typed, of settings that may not load."""
+    try:
+        kept = dotenv_values(config)
+    except (OSError, UnicodeDecodeError):
+        kept = {}
+    names = [name.upper() for name, info in Settings.model_fields.items() if info.annotation is SecretStr]
+    return [value for name in names for value in (os.environ.get(name), kept.get(name)) if value]
+
+
+def _graph(settings: Settings, answer_seconds: float) -> GraphSettings:
+    return GraphSettings(
+        settings.whatsapp_api_url,
+        settings.whatsapp_phone_number_id,
+        settings.whatsapp_access_token.get_secret_value(),
+        settings.whatsapp_app_secret.get_secret_value(),
+        answer_seconds=answer_seconds,
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" if text else ""

@@ -1,0 +1,175 @@
+"""How far one gets on the way to an address, step by step: its name, a connection, TLS, an answer.
+
+Each step is tried by itself, because only then is it known which of them broke: an HTTP client's errors mix them up.
+Invariant: never longer than a few seconds a step, never an exception but CancelledError, never a request to a server
+whose certificate is not good.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import httpx
+
+STEP_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+_MOST_BYTES = 65_536
+_SELF_SIGNED = 18  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+_EXPIRED = {9: "it is not valid yet", 10: "it has expired"}
+_WRONG_HOST = {62, 64}
+
+
+class Step(StrEnum):
+    """Where a way ends."""
+
+    NAME = "name"
+    REFUSED = "refused"
+    SILENT = "silent"
+    NETWORK = "network"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The way ends here. `why`: what follows "because", for TLS."""
+
+    step: Step
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer over HTTP; `failure` says why there was none."""
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    failure: str = ""
+
+
+async def way_to(url: str) -> Broken | None:
+    """Where the way to this address ends; None when a server is there and, on https, its certificate is good."""
+    parts = urlsplit(url)
+    host, tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if tls else 80)
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return Broken(Step.NAME)
+    try:
+        await _connect(host, port)
+    except TimeoutError:
+        return Broken(Step.SILENT)
+    except ConnectionRefusedError:
+        return Broken(Step.REFUSED)
+    except OSError as error:
+        # several addresses, several errors: asyncio raises one for all of them
+        return Broken(Step.REFUSED if "refused" in str(error).lower() else Step.NETWORK)
+    return await _certificate(host, port) if tls else None
+
+
+async def fetch(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: bytes = b"",
+    *,
+    seconds: float = ANSWER_SECONDS,
+) -> Fetched:
+    """One request, read no further than a page can be of interest. Redirects are not followed: Meta does not."""
+    extensions = {"timeout": httpx.Timeout(seconds, connect=STEP_SECONDS).as_dict()}
+    try:
+        async with asyncio.timeout(seconds):
+            request = httpx.Request(method, url, headers=headers, content=content or None, extensions=extensions)
+            response = await http.send(request, stream=True)
+            try:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MOST_BYTES:
+                        break
+            finally:
+                await response.aclose()
+    except (TimeoutError, httpx.TimeoutException):
+        return Fetched(failure="no answer came in time")
+    except Exception as error:  # noqa: BLE001 - the messages hold the address, and with it what was asked
+        return Fetched(failure=f"the connection broke before an answer came ({type(error).__name__})")
+    return Fetched(response.status_code, response.headers, bytes(body[:_MOST_BYTES]))
+
+
+async def _connect(host: str, port: int, context: ssl.SSLContext | None = None) -> bytes:
+    """Connects and hangs up; returns the certificate that was shown."""
+    async with asyncio.timeout(STEP_SECONDS):
+        _, writer = await asyncio.open_connection(host, port, ssl=context)
+    shown = writer.get_extra_info("ssl_object")
+    certificate = (shown.getpeercert(binary_form=True) or b"") if shown else b""
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+    return certificate
+
+
+async def _certificate(host: str, port: int) -> Broken | None:
+    try:
+        await _connect(host, port, httpx.create_ssl_context(trust_env=False))
+    except ssl.SSLCertVerificationError as error:
+        return Broken(Step.TLS, await _wrong_with(host, port, error))
+    except ssl.SSLError as error:
+        plain = "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error)
+        why = "what answers there does not speak TLS" if plain else "the TLS handshake fails"
+        return Broken(Step.TLS, why)
+    except (OSError, TimeoutError):
+        return Broken(Step.TLS, "the connection breaks off during the TLS handshake")
+    return None
+
+
+async def _wrong_with(host: str, port: int, error: ssl.SSLCertVerificationError) -> str:
+    """Everything that is wrong with the certificate: the verification stops at the first thing.
+
+    An untrusted issuer hides the rest, so the certificate is looked at once more as if it were trusted itself.
+    """
+    found = []
+    if error.verify_code not in _EXPIRED and error.verify_code not in _WRONG_HOST:
+        self_signed = error.verify_code == _SELF_SIGNED
+        found.append("it is self-signed" if self_signed else "its issuer is not trusted, or its chain is incomplete")
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
+    try:
+        shown = await _connect(host, port, own)
+    except (OSError, TimeoutError):
+        shown = b""
+    for check_host in (False, True) if shown else ():
+        again = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        again.check_hostname = check_host
+        again.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        again.load_verify_locations(cadata=shown)
+        try:
+            await _connect(host, port, again)
+        except ssl.SSLCertVerificationError as other:
+            if other.verify_code in _EXPIRED:
+                found.append(_EXPIRED[other.verify_code])
+            elif other.verify_code in _WRONG_HOST:
+                found.append(f"it is made out to another name than {host}")
+        except (OSError, TimeoutError):
+            break
+    return ", and ".join(dict.fromkeys(found)) or "it is not good"
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the address names this machine itself, where nobody else gets."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
