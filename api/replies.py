@@ -1,47 +1,101 @@
-"""What is said on a ticket, over HTTP: answer the customer, read it all.
+"""What is said on a ticket, over HTTP: answer the customer, react to them, read it all.
 
-Invariant: a reply says where it stands. `delivery` is that of the messages that carry it, the least advanced where it
-took several; a customer's own words have none.
+Invariants: a reply says where it stands and why: `delivery` is that of the messages that carry it, the least advanced
+where it took several; a customer's own words have none, and what they changed afterwards still says what it said.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from quart import Response
 
-from api.answers import Answer, Body, Refusal, answer, gives, refusal, takes
+from api import talk
+from api.answers import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
 from api.auth import GuardedBlueprint, Permission, caller, needs
-from api.fields import OptionalLine, Text, TicketId
+from api.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
+from api.talk import Said
+from bot.answers import NotOnWhatsApp, NotTheirs
 from bot.desk import AgentDesk
-from storage import tickets
+from bot.whatsapp.cleaning import TEXT_CAP, clean
+from storage import thread, tickets
 from storage.database import Database
-from storage.tickets import StoredReply
+from storage.files import FileRow
+from storage.thread import StoredReply
+
+NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
 
 
 class NewReply(Body):
-    """An answer to the customer of a ticket; `author` is the name of who gives it."""
+    """An answer to the customer of a ticket; `author` is the name of who gives it, `quote` the id of the customer's
+    message that it answers. With files, which were uploaded before, it needs no message."""
 
     ticket_id: TicketId
-    message: Text
+    file_ids: Ids = []
+    message: Annotated[str, Field(max_length=TEXT_CAP, validate_default=True)] = ""
     author: OptionalLine = None
+    quote: Id | None = None
+
+    @field_validator("message")
+    @classmethod
+    def says_something(cls, text: str, info: ValidationInfo) -> str:
+        """Files speak for themselves."""
+        text = clean(text).strip()
+        if not readable(text):
+            if not info.data.get("file_ids"):
+                raise ValueError("must hold something to read, unless there are files")
+            return ""
+        return text
+
+
+class NewReaction(Body):
+    """One emoji, or "" to take the last one back."""
+
+    emoji: Emoji
+
+
+class FileShown(BaseModel):
+    """A file on a ticket; its bytes are at /api/files/{id} once `state` is `stored`. `reason` says why it isn't."""
+
+    id: str
+    name: str
+    mime_type: str
+    size: int | None
+    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired"]
+    reason: str | None
 
 
 class Reply(BaseModel):
-    """Something said on a ticket."""
+    """Something said on a ticket. A `note` is not sent to the customer; `reason` says why `delivery` is what it is;
+    `changed` is what its writer did to it later; `quoted` the id of the reply that it answers."""
 
     id: str
     ticket_id: int
+    kind: Literal["message", "note"]
     author: Literal["customer", "agent", "bot"]
     message: str
+    changed: Literal["edited", "revoked"] | None
+    late: bool
+    files: list[FileShown]
+    quoted: str | None
     whatsapp_message_id: str | None
     delivery: str | None
+    reason: str | None
     created_at: datetime
+
+
+class Reaction(BaseModel):
+    """A reaction on its way."""
+
+    id: str
+    delivery: str | None
 
 
 def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     """The routes under /api/replies."""
     blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
+    blueprint.register_error_handler(NotTheirs, not_theirs)
+    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
 
     @blueprint.post("")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -51,8 +105,15 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     @gives(Refusal, 422)
     async def add_reply(data: NewReply) -> Response:
         """Answer the customer on a ticket."""
-        answered = await desk.reply(caller().actor, data.author or "", data.ticket_id, data.message)
-        return answer(Answer[Reply](data=_shown(answered.reply, answered.delivery, None)), 201)
+        answered = await desk.reply(
+            caller().actor,
+            data.author or "",
+            data.ticket_id,
+            data.message,
+            file_ids=[int(file_id) for file_id in data.file_ids],
+            quoted_id=int(data.quote) if data.quote else None,
+        )
+        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
 
     @blueprint.get("/<ticket:ticket_id>")
     @needs(Permission.READ)
@@ -64,26 +125,75 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 return refusal(404)
-            replies = await tickets.replies(tx, ticket_id)
-            carriers = {} if ticket.customer_id is None else await tickets.carriers(tx, ticket.customer_id, ticket_id)
-        shown = []
-        for reply in replies:
-            delivery, wamid = carriers.get(reply.outbox_id or 0, (None, None))
-            shown.append(_shown(reply, delivery, reply.wamid or wamid))
-        return answer(Answer[list[Reply]](data=shown))
+            said, _ = await talk.read(tx, ticket)
+        return answer(Answer[list[Reply]](data=[_shown(each) for each in said]))
+
+    @blueprint.post("/<reply_id>/reaction")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @takes(NewReaction)
+    @gives(Answer[Reaction])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    @gives(Refusal, 422)
+    async def react(reply_id: str, data: NewReaction) -> Response:
+        """React to a message of the customer."""
+        known = row_id(reply_id)
+        if known is None:
+            return refusal(404)
+        sent = await desk.react(caller().actor, known, data.emoji)
+        return answer(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
 
     return blueprint
 
 
-def _shown(reply: StoredReply, delivery: str | None, wamid: str | None) -> Reply:
+async def read_reply(database: Database, reply: StoredReply) -> Reply:
+    """The reply as it now stands."""
+    async with database.reading() as tx:
+        ticket = await tickets.find(tx, reply.ticket_id)
+        said = (await talk.read(tx, ticket))[0] if ticket else []
+    return next(_shown(each) for each in said if each.reply.reply_id == reply.reply_id)
+
+
+def file_shown(row: FileRow) -> FileShown:
+    """A file as the API shows it."""
+    return FileShown(
+        id=str(row.file_id),
+        name=row.filename,
+        mime_type=row.mime_type,
+        size=row.size,
+        state=row.state,
+        reason=None if row.state == "stored" else row.reason or None,
+    )
+
+
+def _shown(said: Said) -> Reply:
+    reply = said.reply
     return Reply.model_validate(
         {
             "id": str(reply.reply_id),
             "ticket_id": reply.ticket_id,
-            "author": reply.author,
+            "kind": reply.kind,
+            "author": thread.side(reply),
             "message": reply.message,
-            "whatsapp_message_id": wamid,
-            "delivery": delivery,
+            "changed": reply.changed or None,
+            "late": reply.late,
+            "files": [file_shown(row) for row in said.files],
+            "quoted": str(said.quoted.reply_id) if said.quoted else None,
+            "whatsapp_message_id": said.wamid,
+            "delivery": said.delivery,
+            "reason": said.reason or None,
             "created_at": reply.written_at,
         }
     )
+
+
+async def not_theirs(error: NotTheirs) -> Response:
+    """A message or a file that can't be used here."""
+    return refusal(
+        422, "Something in the request is not as it should be", [Problem(field=error.field, message=str(error))]
+    )
+
+
+async def not_on_whatsapp(_error: NotOnWhatsApp) -> Response:
+    """A ticket whose customer gets nothing on WhatsApp."""
+    return refusal(409, "not_on_whatsapp", [Problem(field="ticket_id", message=NO_WHATSAPP)])

@@ -1,4 +1,4 @@
-"""Tickets over HTTP: open one, list them, read one, move one.
+"""Tickets over HTTP: open one, list them, read one, move one, ask its customer for something.
 
 Invariant: a change answers with the ticket as it then is, and with `delivery`, which says where the customer's message
 about it stands: `queued`, `held` until they write again, or null when nothing is sent.
@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 from quart import Response
 
+from api import talk
 from api.answers import Answer, Body, PageAnswer, Pagination, Query, Refusal, answer, asks, gives, refusal, takes
 from api.auth import GuardedBlueprint, Permission, caller, needs
 from api.fields import Email, Name, OptionalLine, Phone, Text, Topic
+from api.replies import FileShown, Reply, file_shown, not_on_whatsapp, read_reply
+from api.talk import Customer
+from bot.answers import NotOnWhatsApp
 from bot.desk import AgentDesk, Changed, Wish
 from bot.phones import lookup_forms
-from storage import tickets
+from storage import files, tickets
 from storage.database import Database
 from storage.tickets import StoredTicket
 
@@ -41,6 +45,13 @@ class NewStatus(Body):
     """Where a ticket is to go."""
 
     status: Status
+
+
+class Request(Body):
+    """What the customer is to share, and in which words they are asked."""
+
+    for_: Annotated[Literal["location", "contact"], Field(alias="for")]
+    message: Text
 
 
 class Filter(Query):
@@ -73,6 +84,28 @@ class Ticket(BaseModel):
     updated_at: datetime
 
 
+class Unreachable(BaseModel):
+    """Why nothing reaches the customer on WhatsApp, and since when."""
+
+    reason: str
+    since: datetime
+
+
+class CustomerShown(BaseModel):
+    """Whom the ticket is with. WhatsApp takes free text for them until `window_open_until`."""
+
+    name: str
+    unreachable: Unreachable | None
+    window_open_until: datetime | None
+
+
+class WholeTicket(Ticket):
+    """A ticket with the files of its description. `customer` is null when it is nobody on WhatsApp."""
+
+    files: list[FileShown]
+    customer: CustomerShown | None
+
+
 class ChangedTicket(Ticket):
     """A ticket after a change, and where the customer's message about it stands."""
 
@@ -82,6 +115,7 @@ class ChangedTicket(Ticket):
 def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     """The routes under /api/tickets."""
     blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
+    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
 
     @blueprint.post("")
     @needs(Permission.CHANGE_TICKETS)
@@ -124,13 +158,23 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
 
     @blueprint.get("/<ticket:ticket_id>")
     @needs(Permission.READ)
-    @gives(Answer[Ticket])
+    @gives(Answer[WholeTicket])
     @gives(Refusal, 404)
     async def read_ticket(ticket_id: int) -> Response:
         """Read one ticket."""
         async with database.reading() as tx:
             found = await tickets.find(tx, ticket_id)
-        return answer(Answer[Ticket](data=_shown(found))) if found else refusal(404)
+            if found is None:
+                return refusal(404)
+            rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
+            customer = await talk.read_customer(tx, found, desk.now())
+        whole = WholeTicket(
+            id=ticket_id,
+            **_columns(found),
+            files=[file_shown(row) for row in rows],
+            customer=_customer(customer) if customer else None,
+        )
+        return answer(Answer[WholeTicket](data=whole))
 
     @blueprint.put("/<ticket:ticket_id>/status")
     @needs(Permission.CHANGE_TICKETS)
@@ -143,6 +187,18 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
         """Move a ticket to another status."""
         return _changed(await desk.set_status(caller().actor, ticket_id, data.status))
 
+    @blueprint.post("/<ticket:ticket_id>/ask")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @takes(Request)
+    @gives(Answer[Reply], 201)
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    @gives(Refusal, 422)
+    async def ask(ticket_id: int, data: Request) -> Response:
+        """Ask the customer for their location or for a contact."""
+        answered = await desk.ask(caller().actor, "", ticket_id, data.for_, data.message)
+        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
+
     return blueprint
 
 
@@ -154,6 +210,15 @@ def _changed(changed: Changed, status: int = 200) -> Response:
     ticket = changed.ticket
     shown = ChangedTicket(id=ticket.ticket_id, **_columns(ticket), delivery=changed.delivery)
     return answer(Answer[ChangedTicket](data=shown), status)
+
+
+def _customer(customer: Customer) -> CustomerShown:
+    since = customer.unreachable_at
+    return CustomerShown(
+        name=customer.name,
+        unreachable=Unreachable(reason=customer.unreachable_reason, since=since) if since else None,
+        window_open_until=customer.window_until,
+    )
 
 
 def _columns(ticket: StoredTicket) -> dict[str, Any]:

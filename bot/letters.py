@@ -1,20 +1,20 @@
 """What an agent's change sends to its customer: one message, in as many rows of the outbox as its length needs.
 
 Invariant: the rows are written in the change's own transaction, in the order of their ids, which is the order in which
-they go out; with the window closed they are held, all of them.
+they go out; with the window closed, what no template could carry is held.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.whatsapp.outgoing import message_of
-from flows import Say
 from storage import outbox
 from storage.database import Tx
 from storage.outbox import OutboxRow
-from storage.tickets import PROGRESS
+from storage.thread import least
+
+Message = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`origin` as in the outbox; `pieces`: the ids of the rows, and texts that fit."""
+    """`origin` as in the outbox; `pieces`: the ids of the rows, and messages that fit."""
 
     origin: str
-    pieces: Sequence[tuple[int, str]]
+    pieces: Sequence[tuple[int, Message]]
     ticket_id: int | None
 
     @property
@@ -44,26 +44,24 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
     """Writes the letter's rows and returns their status; None when there is nobody to send them to."""
     if behind is None:
         return None
-    status = "queued" if behind.window_open else "held"
     rows = [
         OutboxRow(
             outbox_id,
             behind.customer_id,
             behind.version,
             letter.origin,
-            json.dumps(message_of(Say(piece)), ensure_ascii=False, separators=(",", ":")),
+            json.dumps(message, ensure_ascii=False, separators=(",", ":")),
             now,
             ticket_id=letter.ticket_id,
-            status=status,
+            status="queued" if behind.window_open else "held",
             reason="" if behind.window_open else "window_closed",
         )
-        for outbox_id, piece in letter.pieces
+        for outbox_id, message in letter.pieces
     ]
     await outbox.insert(tx, rows)
-    return status
+    return least([row.status for row in rows])
 
 
 async def delivery(tx: Tx, letter: Letter) -> str | None:
     """Where a letter stands that an earlier try has written."""
-    statuses = [row.status for row in await outbox.find(tx, "id", letter.outbox_ids)]
-    return min(statuses, key=PROGRESS.index, default=None)
+    return least([row.status for row in await outbox.find(tx, "id", letter.outbox_ids)])

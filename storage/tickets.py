@@ -1,4 +1,4 @@
-"""Tickets and what is said on them, as agents see and change them (`filing.py` is the customers' side).
+"""Tickets as agents see and change them (`filing.py` is the customers' side, `thread.py` what is said on them).
 
 Invariants: STATUSES and MOVES are the one table of what a ticket may become; whoever changes a ticket of a customer
 holds that customer's fence, and whoever changes one of nobody's holds its row (`hold`); a status is changed from the
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Row, Tx, marks
+from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
 
 STATUSES = ("new", "in_progress", "waiting", "resolved", "closed")
@@ -18,17 +18,12 @@ MOVES: Mapping[str, frozenset[str]] = {
     **{status: frozenset(STATUSES) - {status} for status in STATUSES},
     "closed": frozenset({"in_progress"}),
 }
-# What is told of a message that went out in several rows: the first of these that one of them has.
-PROGRESS = ("failed", "held", "unknown", "queued", "sending", "accepted", "sent", "delivered", "read")
 TICKET_COLUMNS = (
     "id", "customer_id", "name", "email", "mobile", "description", "issue_type", "issue_type_other", "issue_title",
     "attachment_name", "attachment_type", "status", "whatsapp_enabled", "whatsapp_notifications",
     "created_at", "updated_at",
 )  # fmt: skip
 TICKET = ", ".join(TICKET_COLUMNS)
-REPLY_COLUMNS = (
-    "id", "ticket_id", "author", "author_name", "message", "outbox_id", "late", "written_at", "created_at",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +47,10 @@ class StoredTicket:
     created_at: datetime
     updated_at: datetime
 
-
-@dataclass(frozen=True, slots=True)
-class StoredReply:
-    """Something said on a ticket. `outbox_id`: the first of the rows that carry it to the customer; `late`: a straggler
-    that was put in its place."""
-
-    reply_id: int
-    ticket_id: int
-    author: str
-    message: str
-    wamid: str | None
-    outbox_id: int | None
-    written_at: datetime
-    author_name: str = ""
-    late: bool = False
+    @property
+    def title(self) -> str:
+        """What to call it in a list."""
+        return self.issue_title or self.issue_type_other or self.issue_type
 
 
 async def insert(tx: Tx, ticket: StoredTicket) -> None:
@@ -78,14 +62,6 @@ async def insert(tx: Tx, ticket: StoredTicket) -> None:
         to_millis(ticket.updated_at),
     )  # fmt: skip
     await tx.insert("ticket", TICKET_COLUMNS, [row])
-
-
-async def insert_reply(tx: Tx, reply: StoredReply, author_name: str) -> None:
-    """Writes an agent's reply, and notes on its ticket that it was touched."""
-    at = to_millis(reply.written_at)
-    row = (reply.reply_id, reply.ticket_id, reply.author, author_name, reply.message, reply.outbox_id, False, at, at)
-    await tx.insert("reply", REPLY_COLUMNS, [row])
-    await tx.execute("UPDATE ticket SET updated_at = ? WHERE id = ?", [at, reply.ticket_id])
 
 
 async def hold(tx: Tx, ticket_id: int) -> None:
@@ -122,38 +98,5 @@ async def page(
     return [_ticket(row) for row in rows], total
 
 
-async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
-    """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
-    clock, in the order in which it came."""
-    rows = await tx.fetch(
-        "SELECT id, ticket_id, author, message, whatsapp_message_id, outbox_id, written_at, author_name, late "
-        "FROM reply WHERE ticket_id = ?",
-        [ticket_id],
-    )
-    in_order = sorted(rows, key=lambda row: (row[6] // 1000, row[0]))
-    return [_reply(row) for row in in_order]
-
-
-async def carriers(tx: Tx, customer_id: int, ticket_id: int) -> Mapping[int, tuple[str, str | None]]:
-    """How far the messages about a ticket have come, by the first row of each: the least advanced of its rows, and the
-    first one's wamid. The rows of one message are those that one transaction wrote."""
-    found: dict[int, tuple[str, str | None]] = {}
-    first: dict[int, int] = {}
-    rows = await tx.fetch(
-        "SELECT id, version, status, wamid FROM outbox WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
-        [customer_id, ticket_id],
-    )
-    for outbox_id, version, status, wamid in rows:
-        head = first.setdefault(version, outbox_id)
-        known, first_wamid = found.get(head, (status, wamid))
-        found[head] = (min(known, status, key=PROGRESS.index), first_wamid)
-    return found
-
-
 def _ticket(row: Sequence[object]) -> StoredTicket:
     return StoredTicket(*row[:12], *map(bool, row[12:14]), *map(from_millis, row[14:]))  # type: ignore[arg-type]
-
-
-def _reply(row: Row) -> StoredReply:
-    *same, written_at, author_name, late = row
-    return StoredReply(*(*same, from_millis(written_at), author_name, bool(late)))

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.auth import PERMISSIONS, SAFE_METHODS, GuardedBlueprint, declaration
 from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
-from bot.desk import NoTicket
+from bot.changes import NoTicket
 from storage.database import DatabaseDown
 
 MOST_FIELDS = 20

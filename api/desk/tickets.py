@@ -4,34 +4,26 @@ Invariant: a change goes through the same door to the bot as the API's, under th
 legal are offered, and the others are refused there all the same.
 """
 
-from dataclasses import dataclass
-
 from pydantic import TypeAdapter, ValidationError
 from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from api import talk
 from api.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
 from api.desk.door import form_field
 from api.desk.pages import STATUS_WORDS, Pages, go_to
 from api.desk.sessions import Sessions
 from api.fields import Text
-from bot.desk import AgentDesk, IllegalMove, NoTicket
+from bot.changes import NoTicket
+from bot.desk import AgentDesk, IllegalMove
 from bot.whatsapp.cleaning import TEXT_CAP
 from storage import tickets
 from storage.database import Database
-from storage.tickets import MOVES, STATUSES, StoredReply
+from storage.tickets import MOVES, STATUSES
 
 A_PAGE = 25
 DEEPEST_PAGE = 100_000
 REPLY: TypeAdapter[str] = TypeAdapter(Text)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A reply, and how far the messages that carry it have come."""
-
-    reply: StoredReply
-    delivery: str | None
 
 
 def add_tickets(
@@ -44,9 +36,7 @@ def add_tickets(
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 raise NoTicket
-            replies = await tickets.replies(tx, ticket_id)
-            carriers = {} if ticket.customer_id is None else await tickets.carriers(tx, ticket.customer_id, ticket_id)
-        thread = [Said(reply, carriers.get(reply.outbox_id or 0, (None, None))[0]) for reply in replies]
+            thread, described_by = await talk.read(tx, ticket)
         moves = [each for each in STATUSES if each in MOVES[ticket.status]]
         may = PERMISSIONS[caller().role]
         return await pages.show(
@@ -54,6 +44,7 @@ def add_tickets(
             status,
             ticket=ticket,
             thread=thread,
+            files=described_by,
             moves=moves if Permission.CHANGE_TICKETS in may else [],
             may_answer=Permission.WRITE_TO_CUSTOMERS in may,
             says=says,

@@ -121,7 +121,11 @@ class Service:
             "ORDER BY customer_id, version, id"
         )
         names = ("id", "customer_id", "version", "origin", "ticket_id", "status")
-        return [dict(zip(names, row[:6], strict=True)) | {"text": json.loads(row[6])["text"]} for row in rows]
+        sent = []
+        for *same, payload in rows:
+            message = json.loads(payload)
+            sent.append(dict(zip(names, same, strict=True)) | {"text": message.get("text", ""), "message": message})
+        return sent
 
     async def accept(self, outbox_id: int, wamid: str) -> None:
         """Meta takes a message."""

@@ -9,7 +9,10 @@ from storage.database import Tx
 from storage.filing import NewReply
 from tests.api.rest_service import PHONE, TICKET, Service
 
-FIELDS = {"id", "ticket_id", "author", "message", "whatsapp_message_id", "delivery", "created_at"}
+FIELDS = {
+    "id", "ticket_id", "kind", "author", "message", "changed", "late", "files", "quoted", "whatsapp_message_id",
+    "delivery", "reason", "created_at",
+}  # fmt: skip
 
 
 async def ticket_of(service: Service, phone: str | None = PHONE) -> int:

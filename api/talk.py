@@ -1,0 +1,82 @@
+"""A ticket's talk as agents see it, read once for the API and for the desk's page.
+
+Invariant: all of it is of one moment, and what a sending's state means is told by `words.py` alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api import words
+from bot.place import Place
+from bot.window import WINDOW, window_open
+from storage import alerts, files, thread
+from storage.database import Tx
+from storage.files import FileRow
+from storage.thread import Sendings, StoredReply
+from storage.tickets import StoredTicket
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply with all that belongs to it. `delivery` and `reason`: where its sending stands and why; `form`: what it
+    went out as; `reaction`: the agents' emoji on a message of the customer."""
+
+    reply: StoredReply
+    delivery: str | None
+    reason: str
+    wamid: str | None
+    form: str
+    files: Sequence[FileRow]
+    quoted: StoredReply | None
+    reaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Whom the ticket is with. `window_until`: when free text ends, None when it has."""
+
+    name: str
+    unreachable_at: datetime | None
+    unreachable_reason: str
+    window_until: datetime | None
+
+
+async def read(tx: Tx, ticket: StoredTicket) -> tuple[list[Said], list[FileRow]]:
+    """All that was said on a ticket, and the files that came with its description."""
+    replies = await thread.replies(tx, ticket.ticket_id)
+    rows = await files.of_ticket(tx, ticket.ticket_id)
+    sendings = Sendings()
+    if ticket.customer_id is not None:
+        sendings = await thread.sendings(tx, ticket.customer_id, ticket.ticket_id)
+    stopped = words.stopped(await alerts.open_alerts(tx))
+    by_wamid = {reply.wamid: reply for reply in replies if reply.wamid}
+    said = [_said(reply, sendings, rows, by_wamid, stopped) for reply in replies]
+    return said, [row for row in rows if row.reply_id is None]
+
+
+async def read_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> Customer | None:
+    """Whom a ticket is with, None when it is nobody on WhatsApp."""
+    found = None if ticket.customer_id is None else await thread.correspondent(tx, ticket.customer_id)
+    if found is None:
+        return None
+    heard_at = Place.from_json(found.place).last_inbound_at
+    until = heard_at + WINDOW if heard_at is not None and window_open(heard_at, now) else None
+    return Customer(found.name, found.unreachable_at, found.unreachable_reason, until)
+
+
+def _said(
+    reply: StoredReply,
+    sendings: Sendings,
+    rows: Sequence[FileRow],
+    by_wamid: dict[str, StoredReply],
+    stopped: str,
+) -> Said:
+    sent = sendings.messages.get(reply.outbox_id or 0)
+    attached = [row for row in rows if row.reply_id == reply.reply_id]
+    reaction = sendings.reactions.get(reply.wamid or "", "")
+    if sent is None:
+        return Said(reply, None, "", reply.wamid, "", attached, None, reaction)
+    reason = words.why(sent, stopped)
+    quoted = by_wamid.get(sent.quoted_wamid)
+    return Said(reply, sent.status, reason, reply.wamid or sent.wamid, sent.form, attached, quoted, reaction)

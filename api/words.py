@@ -1,0 +1,58 @@
+"""Where a message or a file stands, in words for agents.
+
+Invariant: whatever is stored as a status, a state or a reason reads as a sentence here, with what happens next; what
+has no words of ours is shown as it was stored, which is a sentence of ours as well.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from storage.alerts import Alert
+from storage.thread import Carriers
+
+CHANNEL = "channel"  # the subject of the alert that says why nothing goes out
+DELIVERY = {
+    "failed": "Not delivered",
+    "held": "Held",
+    "unknown": "In doubt",
+    "queued": "Queued",
+    "sending": "Sending",
+    "accepted": "On its way",
+    "sent": "Sent",
+    "delivered": "Delivered",
+    "read": "Read",
+}
+FILE_STATE = {
+    "waiting": "Not fetched yet",
+    "fetching": "Being fetched",
+    "stored": "",
+    "failed": "Could not be fetched",
+    "refused": "Not taken in",
+    "expired": "No longer at WhatsApp",
+}
+_HELD = "The customer has not written for 24 hours, so WhatsApp takes no free text. It goes out when they write again."
+_ASK = "It is not known whether the customer has it. Ask them, or write it again."
+_REASONS: Mapping[str, str] = {
+    "window_closed": _HELD,
+    "superseded": "Something newer about the ticket went out in its place.",
+    "in doubt": "The connection broke on the first try, so it is sent once more.",
+    "in doubt: send it again by hand": _ASK,
+    "in doubt again after it was resent": _ASK,
+    "the sender died": "Tick stopped while it was being sent. A status from WhatsApp will tell within seconds.",
+}
+_ON_THE_WAY = frozenset({"accepted", "sent", "delivered", "read"})
+
+
+def stopped(alerts: Sequence[Alert]) -> str:
+    """Why nothing goes out, "" while it does."""
+    return next((alert.message for alert in alerts if alert.subject == CHANNEL), "")
+
+
+def why(sent: Carriers, channel_stopped: str) -> str:
+    """Why a message is where it is, and what happens next; "" when it is on its way."""
+    if sent.status in _ON_THE_WAY:
+        return ""
+    if sent.status == "queued" and channel_stopped:
+        return f"Waiting: WhatsApp is stopped. {channel_stopped}"
+    if sent.status == "held" and not sent.reason:
+        return _HELD
+    return _REASONS.get(sent.reason, sent.reason)
