@@ -4,9 +4,10 @@ Invariant: everything goes by the time at which Meta said it, so news that come 
 template that carries notices raises an alert as long as it can't be sent, and the alert names what waits for it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from bot.template_form import Filling, mismatches, read_form
 from bot.whatsapp.account import News, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
@@ -54,12 +55,14 @@ async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
             await alerts.raise_alert(tx, Alert(each.subject, each.severity, each.message, at))
 
 
-async def judge(tx: Tx, name: str, language: str, at: datetime, wrong: Iterable[str] = ()) -> None:
-    """Raises the alert of a template that carries notices and can't be sent, clears that of any other. `wrong`: why it
-    doesn't fit what it is filled with."""
+async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
+    """Raises the alert of a template that carries notices and can't be sent, clears that of any other."""
     used = await templates.using(tx, name, language)
     template = await templates.find(tx, name, language)
-    problem = why_not(template) or " ".join(wrong)
+    problem = why_not(template)
+    if template is not None and not problem:
+        found = [why for row in used for why in misfits(row, template)]
+        problem = f"does not fit what it is filled with: {found[0].removesuffix('.')}" if found else ""
     if used and problem:
         message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
         await alerts.raise_alert(tx, Alert(template_subject(name, language), "red", message, at))
@@ -105,6 +108,14 @@ def why_not(template: StoredTemplate | None) -> str:
     return f"{said} ({template.reason})" if template.reason and template.reason != "NONE" else said
 
 
+def misfits(notice: NoticeRow, template: StoredTemplate) -> list[str]:
+    """Why a template does not fit what a notice fills it with."""
+    form = read_form(template.components, template.category)
+    return [why for _, why in mismatches(notice.kind, form, Filling.from_json(notice.parameters))]
+
+
 def _waiting(used: Sequence[NoticeRow]) -> str:
     names = ", ".join(f"{row.kind} ({row.language})" for row in used)
-    return f"Outside of the 24 hours these notices wait until it is approved again, or has a successor: {names}."
+    return (
+        f"Outside of the 24 hours these notices wait until that is mended, or another template carries them: {names}."
+    )

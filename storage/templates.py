@@ -7,6 +7,7 @@ newer one or a listing told. A template that is gone at Meta stays here as REMOV
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
@@ -188,11 +189,12 @@ def _row(template: StoredTemplate) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _template(*row: object) -> StoredTemplate:
-    *texts, status_at, synced_at = row
-    return StoredTemplate(*texts, from_millis(status_at), from_millis(synced_at))  # type: ignore[arg-type]
+def _template(*row: Any) -> StoredTemplate:
+    template_id, name, language, category, status, reason, components, status_at, synced_at = row
+    times = from_millis(status_at), from_millis(synced_at)
+    return StoredTemplate(template_id, name, language, category, status, reason, components, *times)
 
 
-def _notice(*row: object) -> NoticeRow:
-    *texts, updated_at = row
-    return NoticeRow(*texts, from_millis(updated_at))  # type: ignore[arg-type]
+def _notice(*row: Any) -> NoticeRow:
+    kind, language, template_name, template_language, parameters, updated_at = row
+    return NoticeRow(kind, language, template_name, template_language, parameters, from_millis(updated_at))

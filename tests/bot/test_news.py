@@ -1,12 +1,13 @@
 """News of the account on both databases: in any order, the newest wins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
 
 from bot import news
+from bot.template_form import Filling
 from bot.whatsapp.account import News, Severity, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
@@ -14,10 +15,12 @@ from storage.database import Database
 from storage.templates import NoticeRow, StoredTemplate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BODY = '[{"type":"BODY","text":"Your ticket {{1}} has news."}]'
+FILLING = Filling.of(["ticket_id"], []).to_json()
 SUBJECT = "template:ticket_update:en"
 WAITS = (
-    "Outside of the 24 hours these notices wait until it is approved again, or has a successor: closed (en), "
-    "in_progress (en)."
+    "Outside of the 24 hours these notices wait until that is mended, or another template carries them: "
+    "closed (en), in_progress (en)."
 )
 
 
@@ -25,8 +28,9 @@ def at(second: int) -> datetime:
     return NOW + timedelta(seconds=second)
 
 
-def about(status: str, severity: Severity = "red", **change: str) -> News:
-    told = {"template_id": "55501", "name": "ticket_update", "language": "en", "status": status} | change
+def about(status: str, severity: Severity = "red", change: Mapping[str, str] | None = None, reason: str = "") -> News:
+    told = {"template_id": "55501", "name": "ticket_update", "language": "en", "status": status, "reason": reason}
+    told.update(change or {})
     return News(f"template:{told['name']}:{told['language']}", severity, f"Meta says {status}.", TemplateChange(**told))
 
 
@@ -35,10 +39,10 @@ async def record(database: Database, *told: tuple[int, News]) -> None:
 
 
 async def put(database: Database, *, used: bool = True, status: str = "APPROVED") -> None:
-    row = StoredTemplate("55501", "ticket_update", "en", "UTILITY", status, "", "[]", at(0), at(0))
+    row = StoredTemplate("55501", "ticket_update", "en", "UTILITY", status, "", BODY, at(0), at(0))
     await database.run(lambda tx: templates.take_list(tx, [row], at(0), complete=True))
     for kind in ("in_progress", "closed") if used else ():
-        notice = NoticeRow(kind, "en", "ticket_update", "en", "{}", at(0))
+        notice = NoticeRow(kind, "en", "ticket_update", "en", FILLING, at(0))
         await database.run(lambda tx, notice=notice: templates.save_notice(tx, notice))  # type: ignore[misc]
 
 
@@ -89,7 +93,7 @@ async def test_template_that_nothing_uses_is_only_told_of(database: Database) ->
 
 
 async def test_template_that_was_never_listed(database: Database) -> None:
-    await record(database, (1, about("REJECTED", template_id="55502", name="new_one")))
+    await record(database, (1, about("REJECTED", change={"template_id": "55502", "name": "new_one"})))
     assert await status(database, "new_one") == "REJECTED"
 
 
@@ -123,9 +127,9 @@ async def test_news_of_one_webhook_are_taken_in_the_order_of_their_times(databas
 )
 async def test_news_that_fit_no_row_are_alerts_all_the_same(database: Database, change: dict[str, str]) -> None:
     await put(database)
-    await record(database, (1, about("PAUSED", **change) if "status" not in change else about(**change)))
+    await record(database, (1, about("PAUSED", change=change)))
     assert await status(database) == "APPROVED"
-    assert [alert.message for alert in await told(database)] == [f"Meta says {change.get('status', 'PAUSED')}."]
+    assert [alert.message for alert in await told(database)] == ["Meta says PAUSED."]
 
 
 async def test_news_of_the_account(database: Database) -> None:

@@ -1,0 +1,162 @@
+"""Our templates: listed from Meta now and then, and put in the place of a notice where only a template may go out.
+
+Invariants: one process lists at a time, hourly and when something about a template turns out to be otherwise; only a
+whole listing says that a template is gone; a notice becomes a template only while Meta approves of it and it fits.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot import news
+from bot.clock import Clock
+from bot.template_form import Filling, fill, mismatches, read_form
+from bot.template_list import Listing, list_templates
+from bot.whatsapp.client import GraphClient
+from storage import account, alerts, templates
+from storage.alerts import Alert
+from storage.database import Clash, Database, DatabaseDown, Tx
+from storage.fields import from_millis, to_millis
+from storage.templates import APPROVED, REMOVED
+
+HOURLY = timedelta(hours=1)
+AT_START = timedelta(minutes=1)  # processes that start together, or again and again
+AFTER_TROUBLE = timedelta(minutes=5)
+ON_DEMAND = timedelta(seconds=10)
+LOOK_SECONDS = 60.0
+SYNC_ALERT = "templates:sync"
+SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
+NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The last listing. `problem`: why it is not what Meta has now."""
+
+    listed_at: datetime | None
+    count: int
+    problem: str
+
+
+class Templates:
+    """The templates of one business account."""
+
+    def __init__(self, database: Database, graph: GraphClient, clock: Clock, waba_id: str) -> None:
+        self._database = database
+        self._graph = graph
+        self._clock = clock
+        self._waba_id = waba_id
+        self._key = f"templates:{waba_id}"
+        self._wanted = asyncio.Event()
+        self._wished_at = clock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keeps the list fresh until `stop` is set. For one task in each process that sends."""
+        self._wished_at = self._clock()
+        while not stop.is_set():
+            try:
+                known = await self.synced()
+                fresh = known.listed_at is not None and known.listed_at >= self._wished_at
+                await self._listed(AFTER_TROUBLE if known.problem else HOURLY if fresh else AT_START)
+            except DatabaseDown as error:
+                log.warning("templates_not_synced", error=str(error))
+            await self._next_look(stop)
+
+    async def sync(self, every: timedelta = ON_DEMAND) -> Synced:
+        """Lists the templates, unless that was done within `every`, here or by another process."""
+        await self._listed(every)
+        return await self.synced()
+
+    async def _listed(self, every: timedelta) -> bool:
+        asked_at = self._clock()
+        if not self._waba_id or not await self._database.run(
+            lambda tx: account.claim(tx, self._key, asked_at, every), clash=Clash.RUN_AGAIN
+        ):
+            return False
+        listing = await list_templates(self._graph, self._waba_id, asked_at)
+        if listing.problem:
+            log.warning("templates_not_listed", problem=listing.problem)
+        await self._database.run(lambda tx: self._take(tx, listing, asked_at), clash=Clash.RUN_AGAIN)
+        return True
+
+    async def synced(self) -> Synced:
+        """How the last listing went."""
+        async with self._database.reading() as tx:
+            found = json.loads(await account.read(tx, self._key))
+        at = found.get("listed_at")
+        problem = found.get("problem", "") if self._waba_id else NO_ACCOUNT
+        return Synced(None if at is None else from_millis(at), found.get("count", 0), problem)
+
+    async def for_notice(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | None:
+        """The notice as a template, for the outbox; None when there is none that is approved and fits."""
+        async with self._database.reading() as tx:
+            for notice in await templates.notices_of(tx, kind, language):
+                template = await templates.find(tx, notice.template_name, notice.template_language)
+                if template is None or template.status != APPROVED:
+                    continue
+                form, filling = read_form(template.components, template.category), Filling.from_json(notice.parameters)
+                filled = None if mismatches(kind, form, filling) else fill(form, filling, values)
+                if filled is not None:
+                    return {"type": "template", "name": template.name, "language": template.language} | filled
+        return None
+
+    async def refused(self, name: str, language: str, code: int, reason: str) -> None:
+        """Meta refused a message made of this template: switch it off where the code says so, tell, and look again."""
+        now = self._clock()
+
+        async def work(tx: Tx) -> None:
+            template = await templates.find(tx, name, language)
+            if code not in SWITCHED_OFF:
+                message = f"Meta refused a message made of the template {name} ({language}): {reason} ({code})"
+                await alerts.raise_alert(tx, Alert(_refused_subject(name, language), "yellow", message, now))
+            elif template is not None:
+                off = replace(template, status=SWITCHED_OFF[code], reason="", status_at=now)
+                await templates.hear(tx, off)
+                await news.judge(tx, name, language, now)
+
+        await self._database.run(work, clash=Clash.RUN_AGAIN)
+        self._wished_at = now
+        self._wanted.set()
+
+    async def _take(self, tx: Tx, listing: Listing, at: datetime) -> None:
+        """A listing that broke off brings what it brought; what is in use is looked at again."""
+        used = {(row.template_name, row.template_language) for row in await templates.notices(tx)}
+        before = {pair: await templates.find(tx, *pair) for pair in sorted(used)}
+        await templates.take_list(tx, listing.templates, at, complete=listing.complete)
+        for pair, old in before.items():
+            await news.judge(tx, *pair, at)
+            new = await templates.find(tx, *pair)
+            if old is not None and new is not None and old.components != new.components:
+                await alerts.clear(tx, _refused_subject(*pair), at)
+        known = json.loads(await account.read(tx, self._key))
+        if listing.complete:
+            known = {"listed_at": to_millis(at), "count": len(listing.templates)}
+        await account.write(tx, self._key, json.dumps(known | {"problem": listing.problem}))
+        if listing.refused:
+            await alerts.raise_alert(tx, Alert(SYNC_ALERT, "yellow", listing.problem, at))
+        elif listing.complete:
+            await alerts.clear(tx, SYNC_ALERT, at)
+
+    async def _next_look(self, stop: asyncio.Event) -> None:
+        """Returns after a while, when something about a template has turned out to be otherwise, or at the end."""
+        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._wanted)]
+        try:
+            await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        self._wanted.clear()
+
+
+async def forget_refusals(tx: Tx, name: str, language: str, at: datetime) -> None:
+    """Somebody has looked at how this template is filled in."""
+    await alerts.clear(tx, _refused_subject(name, language), at)
+
+
+def _refused_subject(name: str, language: str) -> str:
+    return f"template-refused:{name}:{language}"
