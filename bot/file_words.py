@@ -1,0 +1,33 @@
+"""What an agent reads beside a file. Pure.
+
+Invariant: each state has a sentence, which says what has happened and whose move it is.
+"""
+
+from datetime import datetime
+
+from storage.files import FileRow
+
+EXPIRED = "Expired: ask the customer to send it again."
+
+
+def told(row: FileRow) -> str:
+    """Where the file stands, in one or two sentences; "" when it is there."""
+    if row.state == "stored":
+        return ""
+    if row.state == "expired":
+        return EXPIRED
+    if row.state == "refused":
+        return f"Refused: {row.reason}"
+    if row.state == "failed":
+        return f"Could not be fetched: {row.reason} It is tried again{_until(row.media_until)}."
+    if row.state == "waiting" and row.reason:
+        return f"Still to be fetched: {row.reason}"
+    return "Still being fetched."
+
+
+def _until(at: datetime | None) -> str:
+    # by hand, since strftime would say it in the language of the machine
+    if at is None:
+        return ""
+    days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    return f" until {days[at.weekday()]} {at:%H:%M} UTC"
