@@ -21,7 +21,7 @@ class Line:
     at: datetime
     actor: str
     action: str
-    object_id: int
+    object_id: int | str
     detail: str = ""
 
 

@@ -230,6 +230,7 @@ class Alert(Model):
     severity = AsciiField(max_length=8)
     message = fields.CharField(max_length=500)
     raised_at = InstantField()
+    said_at = InstantField(null=True)
     cleared_at = InstantField(null=True)
 
     class Meta:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli import records, running
+from api.cli import doctor, records, running
 from api.cli.terminal import fail, say
 
 tick = typer.Typer(
@@ -21,7 +21,7 @@ tick = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (running.demo, running.serve, running.worker, running.migrate, running.bench):
+for command in (running.demo, running.serve, running.worker, running.migrate, doctor.doctor, running.bench):
     tick.command()(command)
 tick.add_typer(records.agent, name="agent")
 tick.add_typer(records.key, name="key")

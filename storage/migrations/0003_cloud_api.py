@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ('severity', AsciiField(max_length=8)),
                 ('message', fields.CharField(max_length=500)),
                 ('raised_at', InstantField(generated=False, null=False, unique=False)),
+                ('said_at', InstantField(null=True, generated=False, unique=False)),
                 ('cleared_at', InstantField(null=True, generated=False, unique=False)),
             ],
             options={'table': 'alert', 'app': 'models', 'pk_attr': 'subject', 'table_description': 'Something that an operator has to know or mend, one row a subject.'},
