@@ -14,21 +14,6 @@ from storage.alerts import Alert
 from storage.database import Tx
 from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
 
-# What an event says of the template's status. The others (a warning, an appeal that was filed) leave it as it is.
-STATUS_OF: Mapping[str, str] = {
-    "APPROVED": APPROVED,
-    "REINSTATED": APPROVED,
-    "UNPAUSED": APPROVED,
-    "UNARCHIVED": APPROVED,
-    "PENDING": "PENDING",
-    "REJECTED": "REJECTED",
-    "PAUSED": "PAUSED",
-    "DISABLED": "DISABLED",
-    "ARCHIVED": "ARCHIVED",
-    "LIMIT_EXCEEDED": "LIMIT_EXCEEDED",
-    "PENDING_DELETION": "PENDING_DELETION",
-    "DELETED": REMOVED,
-}
 WORDS: Mapping[str, str] = {
     "PENDING": "waits for Meta's approval",
     "REJECTED": "was rejected by Meta",
@@ -38,6 +23,7 @@ WORDS: Mapping[str, str] = {
     "LIMIT_EXCEEDED": "is over Meta's limit for templates",
     "PENDING_DELETION": "is about to be deleted",
     "IN_APPEAL": "is being looked at again by Meta",
+    "LOCKED": "was locked by Meta",
     REMOVED: "is not there any more",
 }
 
@@ -72,9 +58,11 @@ async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
 
 def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:
     """The template as the news has it; None when they don't change its status."""
-    if change is None or change.status.upper() not in STATUS_OF:
+    if change is None:
         return None
-    status = STATUS_OF[change.status.upper()]
+    status = REMOVED if change.status == "DELETED" else change.status
+    if status != APPROVED and status not in WORDS:
+        return None
     told = StoredTemplate(change.template_id, change.name, change.language, "", status, change.reason, "[]", at, at)
     return told if templates.fits_columns(told) else None
 

@@ -29,6 +29,7 @@ AFTER_TROUBLE = timedelta(minutes=5)
 ON_DEMAND = timedelta(seconds=10)
 LOOK_SECONDS = 60.0
 SYNC_ALERT = "templates:sync"
+CHANGED_TEXT = "template-text:"
 SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
 NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
 log = structlog.get_logger(__name__)
@@ -141,6 +142,9 @@ class Templates:
             await alerts.raise_alert(tx, Alert(SYNC_ALERT, "yellow", listing.problem, at))
         elif listing.complete:
             await alerts.clear(tx, SYNC_ALERT, at)
+            for alert in await alerts.open_alerts(tx):
+                if alert.subject.startswith(CHANGED_TEXT):  # which has been compared now
+                    await alerts.clear(tx, alert.subject, at)
 
     async def _next_look(self, stop: asyncio.Event) -> None:
         """Returns after a while, when something about a template has turned out to be otherwise, or at the end."""

@@ -88,7 +88,7 @@ async def test_template_that_nothing_uses_is_only_told_of(database: Database) ->
     await record(database, (1, about("PAUSED")))
     [alert] = await told(database)
     assert (alert.severity, alert.message.endswith("No notice uses it.")) == ("info", True)
-    await record(database, (2, about("REINSTATED", "clear")))
+    await record(database, (2, about("APPROVED", "clear")))
     assert (await status(database), await told(database)) == ("APPROVED", [])
 
 

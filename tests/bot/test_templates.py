@@ -277,6 +277,14 @@ async def test_the_words_of_webhook_and_list_go_by_their_times(desk: Desk) -> No
     assert (await desk.statuses(), await desk.alerts()) == ({"1": "APPROVED"}, [])
 
 
+async def test_text_that_was_changed_has_been_compared_after_the_next_list(light_desk: Desk) -> None:
+    told = News("template-text:ticket_update:en", "info", "The text was changed.")
+    await light_desk.database.run(lambda tx: news.record(tx, [(NOW, told)]))
+    assert await light_desk.alerts() == ["info The text was changed."]
+    await light_desk.listing(entry())
+    assert await light_desk.alerts() == []
+
+
 @pytest.mark.parametrize(
     ("code", "status", "severity"),
     [
