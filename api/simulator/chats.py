@@ -100,8 +100,8 @@ class Chats:
 
     def _apply(self, record: Record) -> None:
         match record:
-            case {"put": "customer", "phone": phone, **fields}:
-                self.customers[phone] = Customer(phone, **fields)
+            case {"put": "customer", "phone": phone, **who}:
+                self.customers[phone] = Customer(phone, **who)
             case {"put": "moved", "phone": phone, "to": to}:
                 self._move(phone, to)
             case {"put": "media", "media": fields}:

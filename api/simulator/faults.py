@@ -119,7 +119,7 @@ def read_fault(document: Mapping[str, Any]) -> Fault:
             raise ValueError(f"{name} can't be {value!r}.")
     if not isinstance(document.get("then"), str):
         raise ValueError("A fault needs a then.")
-    whole = {name: int(value) if known[name] is int else value for name, value in document.items()}
+    whole: dict[str, Any] = {name: int(value) if known[name] is int else value for name, value in document.items()}
     fault = Fault(**whole)
     if fault.then in OF_WEBHOOKS and "where" not in document:
         fault.where = WEBHOOKS

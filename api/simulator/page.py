@@ -13,6 +13,7 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
 from api.simulator import gate, views
+from api.simulator.handing import hand_over
 from api.simulator.meta import Meta
 from api.simulator.streams import Streams
 
@@ -78,12 +79,9 @@ def make_page(meta: Meta, streams: Streams) -> Blueprint:
             return gate.refusal(404, "There is no such file.")
         inline = media.mime_type in views.SHOWN
         # Anything but a picture could be a page of its own: it is handed over as a download, never opened here.
-        response = await send_file(
-            meta.chats.file_path(media_id),
-            mimetype=media.mime_type if inline else "application/octet-stream",
-            as_attachment=not inline,
-            attachment_filename=None if inline else media.filename or "file",
-        )
+        path = meta.chats.file_path(media_id)
+        known = (media.mime_type,) if inline else ("application/octet-stream", media.filename or "file")
+        response = await hand_over(path, *known)
         response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
         return response
 

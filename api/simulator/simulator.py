@@ -30,11 +30,18 @@ FIRST_CUSTOMERS: Final = (Customer("15550100001", "Ana"), Customer("15550100002"
 class Simulator:
     """`blueprint` goes into the application; start() and stop() belong to its serving."""
 
-    def __init__(self, settings: SimulatorSettings, http: Http, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        http: Http,
+        clock: Callable[[], float],
+        on_advance: Callable[[float], None] | None = None,
+    ) -> None:
         self.setup = setup_of(settings)
         self.faults = Faults()
         self.requests: list[Asked] = []
         self._clock = clock
+        self._on_advance = on_advance
         self._ahead_seconds = 0.0
         self._chats = Chats(settings.folder)
         self._streams = Streams()
@@ -53,8 +60,10 @@ class Simulator:
         return self._clock() + self._ahead_seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at Meta, all at once."""
+        """Let time pass at Meta, all at once; and where `on_advance` reaches: the service's own clock."""
         self._ahead_seconds += seconds
+        if self._on_advance is not None:
+            self._on_advance(seconds)
 
     async def start(self) -> None:
         """Bring the chats back and post what is still unanswered; the service may come up later than this."""
@@ -79,5 +88,10 @@ class Simulator:
         self.meta.answered(webhook)
 
 
-def make_simulator(settings: SimulatorSettings, http: Http, clock: Callable[[], float] = time.time) -> Simulator:
-    return Simulator(settings, http, clock)
+def make_simulator(
+    settings: SimulatorSettings,
+    http: Http,
+    clock: Callable[[], float] = time.time,
+    on_advance: Callable[[float], None] | None = None,
+) -> Simulator:
+    return Simulator(settings, http, clock, on_advance)

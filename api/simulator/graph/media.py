@@ -7,11 +7,12 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from quart import Blueprint, Response, jsonify, request, send_file
+from quart import Blueprint, Response, jsonify, request
 
-from api.simulator.chats import Media
 from api.simulator.graph.answers import done, no_such_object, refused
+from api.simulator.handing import hand_over
 from api.simulator.meta import Meta
+from api.simulator.records import Media
 from api.simulator.refusal import Refusal
 
 LINK_SECONDS: Final = 300
@@ -65,14 +66,7 @@ def add_media(graph: Blueprint, meta: Meta) -> None:
         good = hmac.compare_digest(_link_hash(meta, media_id, expires).encode(), given)
         if media is None or not good or int(expires) < meta.clock():
             return Response("", 404)
-        response = await send_file(
-            meta.chats.file_path(media_id),
-            mimetype=media.mime_type,
-            as_attachment=bool(media.filename),
-            attachment_filename=media.filename or None,
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+        return await hand_over(meta.chats.file_path(media_id), media.mime_type, media.filename)
 
 
 def located(meta: Meta, version: str, media: Media) -> Response:

@@ -53,7 +53,7 @@ def is_user_id(address: str) -> bool:
 def _accepted(meta: Meta, body: dict[str, Any]) -> dict[str, Any]:
     to = body.get("to")
     phone = recipient_of(meta, body)
-    message = meta.accept(body, phone, fails_with=failing_code(), dropped=bool(to) and is_user_id(to))
+    message = meta.accept(body, phone, fails_with=failing_code(), dropped=bool(to) and is_user_id(str(to)))
     contact = {"input": to, "wa_id": phone} if to else {"input": body["recipient"], "user_id": body["recipient"]}
     customer = meta.chats.customers.get(phone)
     if to and customer is not None and customer.user_id:

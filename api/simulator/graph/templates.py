@@ -70,11 +70,9 @@ def _refusal(body: Any) -> Refusal | None:
         return Refusal(100, "A name has lower-case letters, digits and underscores.", subcode=2388019)
     if not isinstance(body.get("language"), str) or body.get("category") not in CATEGORIES:
         return Refusal(100, "language and category are required.")
-    bodies = (
-        [one for one in components if isinstance(one, dict) and one.get("type") == "BODY"]
-        if isinstance(components, list)
-        else []
-    )
+    if not isinstance(components, list):
+        return Refusal(100, "components is required.")
+    bodies = [one for one in components if isinstance(one, dict) and one.get("type") == "BODY"]
     if len(bodies) != 1 or not isinstance(bodies[0].get("text"), str):
         return Refusal(100, "A template has one component of the type BODY.", subcode=2388023)
     limits = {"BODY": 1024, "HEADER": 60, "FOOTER": 60}
