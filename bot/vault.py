@@ -8,7 +8,7 @@ row; what is the account's trouble, or our own store's, is held against no file.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -66,9 +66,9 @@ class Vault:
         self._owner = owner
         self._rung = asyncio.Event()
         self._running: dict[int, tuple[FileRow, asyncio.Task[None]]] = {}
-        self._paused_until = 0.0  # by the loop's clock
+        self._pause: tuple[datetime, float] | None = None  # since when, and for how many seconds
         self._probing = False
-        self._expire_at = 0.0
+        self._expired_at: datetime | None = None
 
     def ring(self) -> None:
         """There is something to fetch."""
@@ -106,13 +106,12 @@ class Vault:
 
     async def _look(self) -> float:
         """Takes what is due and what there is room for; returns the seconds until it must look again."""
-        loop = asyncio.get_running_loop()
-        if (left := self._paused_until - loop.time()) > 0:
-            return min(left, SWEEP_SECONDS)
         now = self._clock()
-        if loop.time() >= self._expire_at:
-            self._expire_at = loop.time() + EXPIRE_SECONDS
+        if self._pause is not None and (left := _left(now, *self._pause)) > 0:
+            return min(left, SWEEP_SECONDS)
+        if self._expired_at is None or _left(now, self._expired_at, EXPIRE_SECONDS) <= 0:
             await self._database.run(lambda tx: files.expire(tx, now))
+            self._expired_at = now
         tried = sum(row.attempts > 1 for row, _ in self._running.values())
         room = {True: FRESH_AT_ONCE - (len(self._running) - tried), False: TRIED_AT_ONCE - tried}
         if self._probing:  # after a pause one file shows whether it is over
@@ -171,9 +170,9 @@ class Vault:
             except AddressGone:
                 fetched = await self._bring(row, await locate(self._graph, row.media_id))
         except AccountStopped as error:
-            return self._pause(row, str(error), error.wait_seconds)
+            return self._paused(row, str(error), error.wait_seconds)
         except StoreDown as error:
-            return self._pause(row, str(error), STORE_DOWN_SECONDS)
+            return self._paused(row, str(error), STORE_DOWN_SECONDS)
         except MediaRefused as error:
             fetched = Fetched(row, "refused", str(error))
         except MediaFailed as error:
@@ -181,7 +180,7 @@ class Vault:
         except Exception:
             log.exception("file_failed", file_id=row.file_id)
             fetched = self._failed(row, "Something in this program broke over it; its log says what.", 0)
-        self._probing = False
+        self._pause, self._probing = None, False
         return fetched
 
     async def _bring(self, row: FileRow, located: Located) -> Fetched:
@@ -195,11 +194,11 @@ class Vault:
         due_at = self._clock() + timedelta(seconds=wait)
         return Fetched(row, "failed", reason, due_at=min(due_at, row.media_until or due_at))
 
-    def _pause(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
+    def _paused(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
         """No file's fault: all of them wait, and then one is tried."""
-        self._paused_until = asyncio.get_running_loop().time() + wait_seconds
-        self._probing = True
-        due_at = self._clock() + timedelta(seconds=wait_seconds)
+        now = self._clock()
+        self._pause, self._probing = (now, wait_seconds), True
+        due_at = now + timedelta(seconds=wait_seconds)
         return Fetched(row, "waiting", reason, due_at=due_at, burnt=False)
 
     async def media_id_of(self, file_id: int) -> str:
@@ -231,3 +230,9 @@ class Vault:
         if not isinstance(media_id, str) or not media_id or len(media_id) > 128 or not media_id.isascii():
             raise UploadFailed(answer.failure or "Meta took the file and gave no id for it.", WAITS_SECONDS[0])
         return media_id
+
+
+def _left(now: datetime, since: datetime, seconds: float) -> float:
+    """What is left of so many seconds; nothing, when the clock was put back meanwhile."""
+    passed = (now - since).total_seconds()
+    return seconds - passed if passed >= 0 else 0.0
