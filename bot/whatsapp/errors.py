@@ -80,7 +80,7 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         4: _after(60, _LIMIT),
         10: _stop(_PERMISSION),
         17: _after(60, _LIMIT),
-        33: _stop("Meta knows no such phone number id, or the token may not use it. Check WHATSAPP_PHONE_NUMBER_ID."),
+        33: _stop("Meta knows nothing under this id, or the token may not use it. Check WHATSAPP_PHONE_NUMBER_ID."),
         100: _drop(_BUG),
         104: _stop(_TOKEN, 5),
         190: _stop(_TOKEN, 5),

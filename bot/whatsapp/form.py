@@ -9,17 +9,17 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bot.whatsapp.cleaning import file_name
-from bot.whatsapp.graph import Content
+from bot.whatsapp.cleaning import file_name, mime_type
+from bot.whatsapp.graph import Content, Unreadable
 
 _PIECE_BYTES = 256 * 1024
 
 
-def file_form(file: Path | AsyncIterator[bytes], mime_type: str, filename: str, size: int) -> Content:
-    """The body of POST /media."""
+def file_form(file: Path | AsyncIterator[bytes], kind: str, filename: str, size: int) -> Content:
+    """The body of POST /media. `kind` is a MIME type."""
     boundary = secrets.token_hex(16)
-    kind = mime_type.replace("\r", " ").replace("\n", " ")
-    # file_name leaves no quote, line break or backslash; what is not ASCII goes as UTF-8, as browsers do it.
+    kind = mime_type(kind)
+    # Neither name leaves a quote, a line break or a backslash in the form; what is not ASCII goes as UTF-8.
     name = file_name(filename) or "file"
     start = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="messaging_product"\r\n\r\nwhatsapp\r\n'
@@ -31,17 +31,25 @@ def file_form(file: Path | AsyncIterator[bytes], mime_type: str, filename: str, 
 
     async def pieces() -> AsyncIterator[bytes]:
         yield start
-        left = size
-        async for piece in _read(file) if isinstance(file, Path) else file:
+        async for piece in _exactly(size, _read(file) if isinstance(file, Path) else file):
+            yield piece
+        yield end
+
+    return Content(pieces(), f"multipart/form-data; boundary={boundary}", len(start) + size + len(end))
+
+
+async def _exactly(size: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    left = size
+    try:
+        async for piece in pieces:
             left -= len(piece)
             if left < 0:
                 break
             yield piece
-        if left:
-            raise OSError("the file is not as long as was said")
-        yield end
-
-    return Content(pieces(), f"multipart/form-data; boundary={boundary}", len(start) + size + len(end))
+    except Exception as error:
+        raise Unreadable(type(error).__name__) from error
+    if left:
+        raise Unreadable("its size is another")
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from bot.whatsapp.graph_answer import Answer, no_answer, read_answer
 
+USER_AGENT = "tick/0.1.0"  # Meta's document wants a name and three numbers
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
 _CONNECTIONS = 100
 _MOST_BYTES = 1_000_000
@@ -39,6 +40,10 @@ class GraphSettings:
     app_secret: str = field(repr=False)
     connect_seconds: float = 5.0
     answer_seconds: float = 15.0
+
+
+class Unreadable(Exception):
+    """A file of ours that could not be read while it was being sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Graph:
             "Authorization": f"Bearer {settings.access_token}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",  # a short answer is not worth unpacking, and can't be a bomb
-            "User-Agent": "tick",
+            "User-Agent": USER_AGENT,
         }
 
     async def ask(
@@ -155,6 +160,8 @@ def _broken(error: Exception) -> Answer:
     for cause in chain:
         if isinstance(cause, _BEFORE_SENDING):
             return no_answer(f"No connection to the Graph API ({_name_of(cause)}).", sent=False)
+        if isinstance(cause, Unreadable):
+            return no_answer(f"Our own file could not be read ({cause}).", sent=True)
     if isinstance(error, httpx.UnsupportedProtocol):
         return no_answer("WHATSAPP_API_URL is not an address.", sent=False)
     return no_answer(f"The connection broke before Meta's answer was complete ({_name_of(chain[-1])}).", sent=True)

@@ -1,24 +1,18 @@
-"""What became of a request, over real sockets, against a server that does what servers do on a bad day."""
+"""What became of a message, over real sockets, against a server that does what servers do on a bad day."""
 
 import asyncio
 import json
 import logging
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
-from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
+from bot.whatsapp.client import Accepted, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, action_of
-from tests.whatsapp.reading import PAYLOADS
+from tests.whatsapp.wire import PROOF, SECRET, TOKEN, Reply, answer, client, graph, raw
 
-Reply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-TOKEN, SECRET, TEXT = "EAAtoken", "app-secret", "a private sentence"
-PROOF = "9f9f0867bc3df2d00cecd6aa6fb78e65b64c050401bd6ec5b84d98503d443d34"
+TEXT = "a private sentence"
 BODY: dict[str, object] = {
     "messaging_product": "whatsapp",
     "to": "+15550001111",
@@ -26,68 +20,6 @@ BODY: dict[str, object] = {
     "text": {"body": TEXT},
 }
 ACCEPTED = b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.A"}]}'
-
-
-class Server:
-    """Reads one request after the other and answers each with the next reply of its script."""
-
-    def __init__(self, *script: Reply) -> None:
-        self._script = iter(script)
-        self.requests: list[tuple[bytes, bytes]] = []  # (head, body)
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                self.requests.append((head, await reader.readexactly(length)))
-                await next(self._script)(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, StopIteration):
-            pass
-        finally:
-            writer.close()
-
-
-def answer(body: bytes, status: int = 200, headers: str = "") -> Reply:
-    async def reply(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-
-    return reply
-
-
-def raw(*pieces: bytes, then: str = "close") -> Reply:
-    """Writes the pieces as they are; then closes, resets, or keeps the client waiting."""
-
-    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        if then == "reset":
-            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            writer.transport.abort()
-        if then == "wait":
-            await reader.read()
-        raise ConnectionError
-
-    return reply
-
-
-@asynccontextmanager
-async def graph(*script: Reply, host: str = "127.0.0.1", **seconds: float) -> AsyncIterator[tuple[GraphClient, Server]]:
-    server = Server(*script)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    async with listener, open_http() as http:
-        yield client(http, f"http://{host}:{port}/v25.0", **seconds), server
-
-
-def client(http: httpx.AsyncClient, api_url: str, **seconds: float) -> GraphClient:
-    return GraphClient(GraphSettings(api_url, "106540352242922", TOKEN, SECRET, **seconds), http)
 
 
 async def outcome_of(*script: Reply) -> Outcome:
@@ -109,51 +41,6 @@ async def test_a_request_is_what_meta_expects() -> None:
     assert f"authorization: bearer {TOKEN.lower()}" in [header.lower() for header in headers]
     assert json.loads(body) == BODY
     assert server.connections == 1
-
-
-@pytest.mark.parametrize("status", [200, 400, 500])
-async def test_errors_are_refused_by_the_table(status: int) -> None:
-    paths = sorted((PAYLOADS / "responses").iterdir())
-    async with graph(*(answer(path.read_bytes(), status) for path in paths)) as (sender, _):
-        for path in paths:
-            code = int(path.stem)
-            outcome = await sender.send(BODY)
-            assert isinstance(outcome, Refused)
-            told = (outcome.action, outcome.wait_seconds, outcome.reason, outcome.scope)
-            assert (outcome.code, *told) == (code, *action_of(code))
-            assert outcome.detail
-            assert outcome.trace_id == "ANPlYYIqhnaWG-FIJ-rABkS"
-
-
-ODD = {
-    "200_empty_object.json": Unknown,
-    "200_error_data_is_string.json": Refused,
-    "200_health_status.json": Unknown,
-    "200_media_url.json": Unknown,
-    "200_no_messages_key.json": Unknown,
-    "200_send_wa_id_differs_from_input_brazil.json": Accepted,
-    "400_33_unsupported_get.json": Refused,
-    "500_131000.json": Refused,
-    "500_2_transient.json": Refused,
-    "502_html_gateway.malformed": Unknown,
-}
-
-
-def test_every_odd_answer_is_told_of() -> None:
-    assert set(ODD) == {path.name for path in (PAYLOADS / "responses-odd").iterdir()}
-
-
-def recorded(name: str) -> Reply:
-    return answer((PAYLOADS / "responses-odd" / name).read_bytes(), int(name[:3]))
-
-
-@pytest.mark.parametrize("name", ODD)
-async def test_odd_answers(name: str) -> None:
-    outcome = await outcome_of(recorded(name))
-    assert isinstance(outcome, ODD[name])
-    if name == "400_33_unsupported_get.json":
-        assert isinstance(outcome, Refused)
-        assert (outcome.code, outcome.action) == (33, Action.STOP)
 
 
 UNKNOWN = {

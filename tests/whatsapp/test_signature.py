@@ -16,6 +16,11 @@ GOOD = SIGNED["valid"]["as_meta_sends_escaped_unicode_and_slash"]["value"].encod
 SECRET = "test-app-secret"
 
 
+def test_every_recorded_body_and_header_is_looked_at() -> None:
+    assert {path.stem for path in (PAYLOADS / "signatures").glob("*.raw")} == set(SIGNED["valid"])
+    assert (len(SIGNED["valid"]), len(SIGNED["invalid_for_as_meta_sends"])) == (5, 10)
+
+
 @pytest.mark.parametrize("name", SIGNED["valid"])
 def test_a_signature_over_the_raw_bytes_is_good(name: str) -> None:
     body = (PAYLOADS / "signatures" / f"{name}.raw").read_bytes()
