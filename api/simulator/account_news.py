@@ -12,9 +12,9 @@ from api.simulator.bodies import Json
 from api.simulator.meta import Meta
 
 NEWS: Final = (
-    "template_paused", "template_approved", "template_rejected", "quality_red", "quality_green", "account_restricted",
-    "account_reinstated", "account_banned", "name_approved", "rate_limited", "user_id_update", "echo", "handover",
-    "standby", "template_disabled",
+    "template_paused", "template_disabled", "template_rejected", "template_approved", "quality_red", "quality_green",
+    "account_restricted", "account_unrestricted", "account_banned", "account_reinstated", "name_approved",
+    "rate_limited", "user_id_update", "echo", "handover", "standby",
 )  # fmt: skip
 DAY_SECONDS: Final = 86_400
 TEMPLATE_EVENTS: Final = {
@@ -23,10 +23,11 @@ TEMPLATE_EVENTS: Final = {
     "template_approved": ("APPROVED", "APPROVED", "NONE"),
     "template_rejected": ("REJECTED", "REJECTED", "INVALID_FORMAT"),
 }
-QUALITIES: Final = {"quality_red": ("RED", "DOWNGRADE", "TIER_250"), "quality_green": ("GREEN", "UPGRADE", "TIER_2K")}
+QUALITIES: Final = {"quality_red": ("RED", "FLAGGED", "TIER_250"), "quality_green": ("GREEN", "UNFLAGGED", "TIER_2K")}
 ACCOUNTS: Final = {
     "account_restricted": "ACCOUNT_RESTRICTION",
-    "account_reinstated": "ACCOUNT_UPDATE",
+    "account_unrestricted": "ACCOUNT_RESTRICTION",
+    "account_reinstated": "DISABLED_UPDATE",
     "account_banned": "DISABLED_UPDATE",
 }
 
@@ -95,7 +96,7 @@ class AccountNews:
             told["ban_info"] = {"waba_ban_state": "DISABLE", "waba_ban_date": "November 22, 2026"}
         else:
             setup.health = "AVAILABLE"
-            told |= {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "REINSTATE", "waba_ban_date": ""}}
+            told |= {"ban_info": {"waba_ban_state": "REINSTATE"}} if what == "account_reinstated" else {}
         self._account_level("account_update", told)
 
     def _name(self) -> None:
