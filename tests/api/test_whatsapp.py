@@ -1,10 +1,12 @@
 """Writing to a customer over the REST API, and the status of the connection."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from storage import journal
+from storage import account, alerts, journal
+from storage.alerts import Alert
 from storage.database import Tx
 from storage.journal import NewItem
 from tests.api.rest_service import PHONE, Service
@@ -69,7 +71,11 @@ async def test_status(service: Service) -> None:
         "connected": False,
         "number": None,
         "phone_number_id": "106540352242922",
+        "name": None,
         "quality": None,
+        "number_status": None,
+        "channel": {"state": "open", "reason": None, "since": None},
+        "alerts": [],
         "last_webhook": None,
         "last_error": None,
         "journal": nothing,
@@ -106,6 +112,38 @@ async def test_status(service: Service) -> None:
     service.clock.forward(seconds=1)
     await service.accept(second["id"], "wamid.1")
     assert (await service.data("GET", "/api/whatsapp/status"))["connected"] is True
+
+
+async def test_status_of_the_number_and_alerts(service: Service) -> None:
+    now = service.clock.now
+    body = json.dumps({"number": "+1 555-000-1234", "name": "Tick Desk", "quality": "YELLOW", "status": "CONNECTED"})
+
+    async def told(tx: Tx) -> None:
+        await account.claim(tx, "106540352242922", now, timedelta(0))
+        await account.write(tx, "106540352242922", body)
+        await journal.store(tx, [NewItem(1, "k", "message", 1, "", now, now, "{}", "")])
+        await alerts.raise_alert(tx, Alert("number:quality", "yellow", "It is falling.", now - timedelta(seconds=1)))
+
+    await service.parts.database.run(told)
+    status = await service.data("GET", "/api/whatsapp/status")
+    shown = {key: status[key] for key in ("number", "name", "quality", "number_status", "connected")}
+    assert list(shown.values()) == ["+1 555-000-1234", "Tick Desk", "YELLOW", "CONNECTED", True]
+    falling = {
+        "subject": "number:quality", "severity": "yellow", "message": "It is falling.",
+        "since": "2026-03-01T11:59:59.250000Z",
+    }  # fmt: skip
+    assert status["alerts"] == [falling]
+    stop = Alert("channel", "red", "The access token expired.", now)
+    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
+    status = await service.data("GET", "/api/whatsapp/status")
+    since = "2026-03-01T12:00:00.250000Z"
+    assert status["connected"] is False
+    assert status["channel"] == {"state": "stopped", "reason": "The access token expired.", "since": since}
+    red = {"subject": "channel", "severity": "red", "message": "The access token expired.", "since": since}
+    assert status["alerts"] == [red, falling]
+    await service.parts.database.run(lambda tx: alerts.clear(tx, "channel", now))
+    status = await service.data("GET", "/api/whatsapp/status")
+    assert (status["connected"], status["channel"]["state"], status["alerts"]) == (True, "open", [falling])
 
 
 def bearer(service: Service) -> dict[str, str]:
