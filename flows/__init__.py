@@ -1,6 +1,7 @@
 """What is said: the conversations as tables, and the pure step that plays them."""
 
-from flows.conversation import Conversation, Draft
+from flows.conversation import Conversation
+from flows.draft import Draft, Piece
 from flows.model import (
     LIMITS,
     About,
@@ -35,6 +36,7 @@ __all__ = [
     "Offer",
     "OpenTicket",
     "Option",
+    "Piece",
     "Say",
     "Ticket",
     "Turn",

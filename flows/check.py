@@ -35,7 +35,7 @@ def _rows(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[st
     known = {*map(str, Heard), *(name for state in states for name in state.names)}
     for row in (*everywhere, *(row for state in states for row in state.own_rows)):
         yield from (f"nothing is ever heard as {heard}" for heard in row.each if heard not in known)
-        if units(row.lead) > LEAD:
+        if isinstance(row.lead, str) and units(row.lead) > LEAD:
             yield f"a lead is longer than {LEAD}: {row.lead}"
     for state in states:
         settled: set[str] = set()

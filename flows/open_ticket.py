@@ -5,24 +5,31 @@ Read it from the top as a script. Each state says what it asks, what it offers, 
 
 from __future__ import annotations
 
-from flows.flow import Flow
-from flows.steps import (
-    add_reply,
+from flows.drafting import (
     begin,
     can_be_sent,
     describe,
     discard,
     draft_is_full,
     file_under_other,
-    guided_start,
     has_content,
     has_draft,
+    keep,
+    keep_aside,
+    take_topic,
+    too_many_pieces,
+    turn_page,
+)
+from flows.flow import Flow
+from flows.steps import (
+    add_reply,
+    guided_draft,
+    guided_start,
     has_open_ticket,
     instant,
-    keep,
+    note_unreadable,
+    open_handed_over,
     open_ticket,
-    take_topic,
-    turn_page,
 )
 from flows.table import Choice, Heard, Row, State
 from flows.texts import (
@@ -32,9 +39,10 @@ from flows.texts import (
     list_topics,
     say_added,
     say_opened,
+    say_taken_over,
 )
 
-MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION = Heard
+MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION, QUOTE, HANDED_OVER = Heard
 
 HELLO = "Hello!"
 WELCOME = "You are welcome."
@@ -52,13 +60,15 @@ OPEN_TICKET = Flow(
             "new_issue",
             asks=ask_at_rest,
             rows=(
-                Row(CONTENT, when=has_content, do=(begin, keep), then="pick_type", lead=KEPT),
+                Row(CONTENT, when=guided_draft, do=(begin, keep), then="pick_type", lead=KEPT),
                 Row((CONTENT, THANKS), when=has_open_ticket, do=(add_reply,), then="follow_up", says=say_added),
                 Row(CONTENT, when=instant, do=(keep, open_ticket), then="follow_up", says=say_opened),
                 Row(CONTENT, do=(begin, keep), then="pick_type", lead=KEPT),
-                Row(GREETING, when=guided_start, do=(begin,), then="pick_type", lead=HELLO),
-                Row((NOISE, BLANK), when=guided_start, do=(begin,), then="pick_type", lead=SORRY),
-                Row(UNREADABLE, when=guided_start, do=(begin,), then="pick_type", lead=CANNOT_READ),
+                Row(GREETING, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=HELLO),
+                Row((NOISE, BLANK), when=guided_start, do=(begin, keep_aside), then="pick_type", lead=SORRY),
+                Row(UNREADABLE, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=CANNOT_READ),
+                Row(QUOTE, do=(add_reply,), then="follow_up", says=say_added),
+                Row(HANDED_OVER, do=(open_handed_over,), then="follow_up", says=say_taken_over),
             ),
         ),
         State(
@@ -81,7 +91,10 @@ OPEN_TICKET = Flow(
             "describe",
             needs=has_draft,
             asks="Tell us what is happening. Several messages, photos, voice notes and files are fine.",
-            rows=(Row(CONTENT, do=(describe,), then="confirm"),),
+            rows=(
+                Row(CONTENT, when=too_many_pieces, then="confirm", lead=FULL),
+                Row(CONTENT, do=(describe,), then="confirm"),
+            ),
         ),
         State(
             "confirm",
@@ -138,7 +151,9 @@ OPEN_TICKET = Flow(
                 Row((CONTENT, NOISE, THANKS), when=has_open_ticket, do=(add_reply,), says=say_added),
                 Row(CONTENT, when=instant, do=(keep, open_ticket), says=say_opened),
                 Row(CONTENT, do=(begin, keep), then="pick_type", lead=KEPT),
-                Row(GREETING, when=guided_start, do=(begin,), then="pick_type", lead=HELLO),
+                Row(GREETING, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=HELLO),
+                Row(QUOTE, do=(add_reply,), says=say_added),
+                Row(HANDED_OVER, do=(open_handed_over,), says=say_taken_over),
             ),
         ),
     ),
@@ -154,6 +169,11 @@ OPEN_TICKET = Flow(
         Row(("send", "change", "go_back"), when=has_content, then="confirm"),
         Row(("edit_topic", "edit_description"), when=has_content, then="edit"),
         Row(("send", "change", "go_back", "edit_topic", "edit_description", "bring_back", "new_report"), lead=OLD),
+        # What belongs to a ticket goes there, and the question that they were at is asked again.
+        Row(QUOTE, do=(add_reply,), lead=say_added),
+        Row(HANDED_OVER, do=(open_handed_over,), lead=say_taken_over),
+        Row(UNREADABLE, when=has_draft, do=(keep_aside,), lead=CANNOT_READ),
+        Row(UNREADABLE, when=has_open_ticket, do=(note_unreadable,), lead=CANNOT_READ),
         # Whatever else comes is met kindly, and moves nothing.
         Row(GREETING, lead=HELLO),
         Row(THANKS, lead=WELCOME),

@@ -1,42 +1,19 @@
-"""What the rows of a table are made of: conditions to look at, and things to do.
+"""What the rows of a table do with tickets, and the conditions on them.
 
-Both see one turn's talk and nothing else; doing means changing the draft or adding an effect.
+Both see one turn's talk and nothing else; doing means adding an effect.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flows import fit
-from flows.conversation import NO_DRAFT
-from flows.model import AddReply, Media, OpenTicket
+from flows.draft import NO_DRAFT
+from flows.drafting import OTHER, text_of
+from flows.model import AddReply, Note, OpenTicket
 from flows.talk import Talk
 from flows.words import is_blank
 
-OTHER = "other"
-DRAFT_CHARACTERS = 65_536
-DRAFT_ATTACHMENTS = 100
 NAME = 100
-# A picture without a word is shown by its count; the reader's stand-in for it says nothing more.
-STAND_INS = frozenset(f"[{name}]" for name in (*fit.COUNTED, *(one for one, _ in fit.COUNTED.values())))
-
-
-def has_draft(talk: Talk) -> bool:
-    return talk.draft.number > 0
-
-
-def has_content(talk: Talk) -> bool:
-    return talk.draft.has_content
-
-
-def can_be_sent(talk: Talk) -> bool:
-    return has_draft(talk) and has_content(talk)
-
-
-def draft_is_full(talk: Talk) -> bool:
-    draft = talk.draft
-    too_long = draft.has_content and len(draft.description) + len(_words(talk)) > DRAFT_CHARACTERS
-    return too_long or (talk.event.media is not None and len(draft.attachments) >= DRAFT_ATTACHMENTS)
+QUOTED = 200
 
 
 def instant(talk: Talk) -> bool:
@@ -49,76 +26,74 @@ def has_open_ticket(talk: Talk) -> bool:
     return bool(tickets) and (talk.ticket_id == 0 or any(t.ticket_id == talk.ticket_id for t in tickets))
 
 
+def guided_draft(talk: Talk) -> bool:
+    """A draft that was kept while nothing was asked. Where nothing ever is, it becomes part of the ticket."""
+    return talk.draft.has_content and not instant(talk)
+
+
 def guided_start(talk: Talk) -> bool:
     return not (instant(talk) or has_open_ticket(talk))
 
 
-def begin(talk: Talk) -> None:
-    if not has_draft(talk):
-        talk.draft = replace(talk.draft, number=talk.event.item_id)
-    talk.ticket_id = 0
+def quotes_open_ticket(talk: Talk) -> bool:
+    about = talk.desk.about
+    return about is not None and any(ticket.ticket_id == about.ticket_id for ticket in talk.desk.tickets)
 
 
-def discard(talk: Talk) -> None:
-    talk.draft = NO_DRAFT
-
-
-def keep(talk: Talk) -> None:
-    """Adds what they wrote or sent to the draft."""
-    draft, words = talk.draft, _words(talk)
-    text = f"{draft.description}\n{words}" if draft.description and words else draft.description or words
-    talk.draft = replace(draft, description=text, attachments=_with_media(talk))
-
-
-def describe(talk: Talk) -> None:
-    """The description, in place of an older one; a picture without a word leaves that as it is."""
-    text = _words(talk) or talk.draft.description
-    talk.draft = replace(talk.draft, description=text, attachments=_with_media(talk))
-
-
-def take_topic(talk: Talk) -> None:
-    talk.draft = replace(talk.draft, issue_type=talk.argument or OTHER, page=0)
-
-
-def file_under_other(talk: Talk) -> None:
-    talk.draft = replace(talk.draft, issue_type=talk.draft.issue_type or OTHER, page=0)
-
-
-def turn_page(talk: Talk) -> None:
-    page = int(talk.argument) if talk.argument.isdecimal() and len(talk.argument) < 4 else 0
-    talk.draft = replace(talk.draft, page=page)
+def ticket_meant(talk: Talk) -> int:
+    """The open ticket that they quote; else the one that was touched last, by them or by an agent: that is what they
+    are answering. Only for a customer who has one."""
+    about = talk.desk.about
+    return about.ticket_id if about and quotes_open_ticket(talk) else talk.desk.tickets[0].ticket_id
 
 
 def open_ticket(talk: Talk) -> None:
+    draft = talk.draft
+    count = fit.counted(draft.attachments) if is_blank(draft.said) else ""
+    title = fit.title(draft.said) or count
+    description = "\n".join(filter(None, (count, draft.description)))
+    _open(talk, draft.issue_type or OTHER, title, description)
+    talk.draft = NO_DRAFT
+
+
+def open_handed_over(talk: Talk) -> None:
+    """A ticket of what Meta's agent tells of the chat; a draft of theirs stays what it is."""
+    draft, talk.draft = talk.draft, NO_DRAFT
+    told = text_of(talk) if is_blank(talk.event.shown) else talk.event.shown
+    _open(talk, OTHER, fit.title(told), told)
+    talk.draft = draft
+
+
+def _open(talk: Talk, issue_type: str, title: str, description: str) -> None:
     draft, ticket_id = talk.draft, talk.desk.next_ticket_id
-    description = fit.counted(draft.attachments) if is_blank(draft.description) else draft.description
-    title = fit.title(description)
-    issue_type = draft.issue_type or OTHER
     name = fit.one_line(talk.desk.profile_name, NAME)
     other = title if issue_type == OTHER else ""
-    talk.effects.append(OpenTicket(ticket_id, issue_type, other, title, description, name, draft.attachments))
-    talk.draft, talk.ticket_id = NO_DRAFT, ticket_id
-
-
-def add_reply(talk: Talk) -> None:
-    """To the ticket that was touched last, by them or by an agent: that is what they are answering."""
-    ticket_id = talk.desk.tickets[0].ticket_id
-    talk.effects.append(AddReply(ticket_id, _text(talk), talk.event.media))
+    talk.effects.append(
+        OpenTicket(ticket_id, issue_type, other, title, description, name, draft.attachments, draft.wamids)
+    )
     talk.ticket_id = ticket_id
 
 
-def _text(talk: Talk) -> str:
-    event = talk.event
-    if not is_blank(event.text):
-        return event.text
-    return f"[{fit.COUNTED[event.media.kind][0] if event.media else event.kind}]"
+def add_reply(talk: Talk) -> None:
+    ticket_id = ticket_meant(talk)
+    text = "\n".join(filter(None, (text_of(talk), talk.event.shown)))
+    talk.effects.append(AddReply(ticket_id, text, talk.event.media))
+    talk.ticket_id = ticket_id
 
 
-def _words(talk: Talk) -> str:
-    text = _text(talk).strip()
-    return "" if talk.event.media and text in STAND_INS else text
+def note_unreadable(talk: Talk) -> None:
+    talk.effects.append(Note(ticket_meant(talk), text_of(talk), talk.event.author))
 
 
-def _with_media(talk: Talk) -> tuple[Media, ...]:
-    media = talk.event.media
-    return talk.draft.attachments if media is None else (*talk.draft.attachments, media)
+def note(talk: Talk) -> None:
+    """Shows something on the ticket that it is about, open or not, or else on the one that was touched last."""
+    event, about = talk.event, talk.desk.about
+    if is_blank(event.shown) or not (about or talk.desk.tickets):
+        return
+    if about is None:
+        talk.effects.append(Note(talk.desk.tickets[0].ticket_id, event.shown, event.author, event.change))
+        return
+    quoted = fit.one_line(about.text, QUOTED)
+    label = "before" if event.change == "edited" else "about"
+    text = f"{event.shown}\n{label}: “{quoted}”" if quoted else event.shown
+    talk.effects.append(Note(about.ticket_id, text, event.author, event.change, about.reply_id))

@@ -34,6 +34,8 @@ class Heard(StrEnum):
     BLANK = "blank"
     UNREADABLE = "unreadable"
     OLD_OPTION = "old_option"  # of another draft, or one that we never offered
+    QUOTE = "quote"  # of something on an open ticket of theirs
+    HANDED_OVER = "handed_over"  # by Meta's agent, while they have no open ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Row:
     then: str = ""  # empty: stays where it is
     when: Guard | None = None
     do: tuple[Act, ...] = ()
-    lead: str = ""
+    lead: Text = ""
     says: Text = ""
 
     @property

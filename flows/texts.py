@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from flows import fit
 from flows.check import LEAD
+from flows.drafting import OTHER, has_content
 from flows.model import LIMITS, IssueType
-from flows.steps import OTHER, has_content, has_open_ticket
+from flows.steps import has_open_ticket, ticket_meant
 from flows.table import Choice
 from flows.talk import Talk
 
@@ -62,15 +63,19 @@ def check_draft(talk: Talk) -> str:
     end = "Send it now, or keep writing to add more."
     count = fit.counted(draft.attachments)
     room = LIMITS.body - LEAD - sum(fit.units(part) + 2 for part in (head, count, end))
-    return "\n\n".join(part for part in (head, fit.echo(draft.description, room), count, end) if part)
+    return "\n\n".join(part for part in (head, fit.echo(draft.said, room), count, end) if part)
 
 
 def say_opened(talk: Talk) -> str:
     return f"Done: your ticket is *#{talk.ticket_id}*. Write here any time to add to it."
 
 
+def say_taken_over(talk: Talk) -> str:
+    return f"Our team goes on from here: your ticket is *#{talk.ticket_id}*. Write here any time to add to it."
+
+
 def say_added(talk: Talk) -> str:
-    return f"Thank you, that is added to your ticket *#{talk.ticket_id}*."
+    return f"Thank you, that is added to your ticket *#{ticket_meant(talk)}*."
 
 
 def ask_at_rest(talk: Talk) -> str:

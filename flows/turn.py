@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows import fit
+from flows import aside, fit, quiet
 from flows.conversation import Conversation
 from flows.flow import Flow
 from flows.model import LIMITS, Desk, Event, Offer, Option, Say, Turn
 from flows.open_ticket import FLOWS, OPEN_TICKET
+from flows.steps import quotes_open_ticket
 from flows.table import Choice, Heard, Row
 from flows.talk import Talk
 from flows.words import GREETINGS, LONGEST_WORD, THANKS, is_blank, is_number, number_of, plain
@@ -22,13 +23,19 @@ COMMANDS = {"menu": Heard.MENU, "cancel": Heard.CANCEL}
 def take_turn(conversation: Conversation | None, event: Event, desk: Desk) -> Turn:
     """`conversation` is None when the customer is new."""
     conversation = conversation or Conversation.new()
-    if event.kind == "silent":
-        return Turn(conversation, ())
     talk = Talk(conversation, event, desk)
+    if event.kind in aside.ASIDES and not aside.opens_ticket(talk):
+        aside.record(talk)
+        return Turn(talk.conversation(), tuple(talk.effects))
     flow = FLOWS.get(talk.flow, OPEN_TICKET)
     _start_again_if_damaged(flow, talk)
-    row = flow.hear(_heard(flow, talk), talk)
-    talk.effects.append(_answer(flow, talk, row))
+    heard = _heard(flow, talk)
+    if desk.quiet and heard != Heard.HANDED_OVER:
+        quiet.record(flow, talk, heard)
+    else:
+        row = flow.hear(heard, talk)
+        if not desk.quiet:
+            talk.effects.append(_answer(flow, talk, row))
     return Turn(talk.conversation(), tuple(talk.effects))
 
 
@@ -43,12 +50,13 @@ def _heard(flow: Flow, talk: Talk) -> str:
     event = talk.event
     if event.kind == "option":
         return _tapped(flow, talk)
-    if event.kind in ("place", "contact"):
-        return Heard.CONTENT
-    if event.media is not None:
-        return Heard.NOISE if event.media.kind == "sticker" else Heard.CONTENT
+    if event.kind == "handover":
+        return Heard.HANDED_OVER
     if event.kind == "unreadable":
         return Heard.UNREADABLE
+    if event.kind in ("place", "contact") or event.media is not None:
+        sticker = event.media is not None and event.media.kind == "sticker"
+        return Heard.QUOTE if quotes_open_ticket(talk) else Heard.NOISE if sticker else Heard.CONTENT
     return _typed(flow, talk)
 
 
@@ -67,11 +75,13 @@ def _typed(flow: Flow, talk: Talk) -> str:
     text = talk.event.text
     if is_blank(text):
         return Heard.BLANK
-    if len(text) > LONGEST_WORD:
-        return Heard.CONTENT
-    word = plain(text)
+    word = plain(text) if len(text) <= LONGEST_WORD else ""
     if word in COMMANDS:
         return COMMANDS[word]
+    if quotes_open_ticket(talk):
+        return Heard.QUOTE
+    if len(text) > LONGEST_WORD:
+        return Heard.CONTENT
     choice = _meant(flow.by_name[talk.state].offered(talk), word)
     if choice is not None:
         talk.argument = choice.argument
@@ -94,8 +104,9 @@ def _answer(flow: Flow, talk: Talk, row: Row) -> Say | Offer:
     state = flow.by_name[talk.state]
     text = row.says or state.asks
     said = text if isinstance(text, str) else text(talk)
-    if row.lead:
-        said = f"{row.lead} {said}"
+    lead = row.lead if isinstance(row.lead, str) else row.lead(talk)
+    if lead:
+        said = f"{lead} {said}"
     offered = state.offered(talk)
     if not offered:
         return Say(fit.clip(said, LIMITS.text))

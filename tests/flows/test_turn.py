@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flows import (
     LIMITS,
+    About,
     AddReply,
     Conversation,
     Desk,
@@ -19,16 +20,17 @@ from flows import (
     Event,
     IssueType,
     Media,
+    Note,
     Offer,
     OpenTicket,
     Option,
+    Piece,
     Say,
     Ticket,
-    Turn,
     take_turn,
 )
 from flows.fit import ECHO, TITLE, units
-from flows.model import EventKind, MediaKind
+from flows.model import Author, Change, EventKind, MediaKind
 from flows.open_ticket import OPEN_TICKET
 from flows.words import is_blank
 from tests.flows.transcript import NOW, OPENING
@@ -63,23 +65,31 @@ LONG = st.text("a*_~`> \n👍", min_size=1, max_size=20).map(lambda text: text *
 TEXTS = WORDS | LETTERS | LONG
 NAMES = st.sampled_from([*sorted(OPEN_TICKET.option_names), "", "state", "menu", "old_option", "nobody"])
 OPTION_IDS = TEXTS | st.builds("{}.{}{}".format, NUMBERS, NAMES, st.sampled_from(["", ".", ".hardware", ".1", ".x.y"]))
-MEDIA = st.builds(Media, st.text(), st.text(), st.text(), st.sampled_from(get_args(MediaKind)))
+MEDIA = st.builds(Media, st.text(), st.text(), st.text(), st.sampled_from(get_args(MediaKind)), st.text())
+WAMIDS = st.sampled_from(["", "w1", "w2", "w3"])
+SHOWN = st.sampled_from(["", "[forwarded]", "[came by an ad: Printers repaired]"])
 EVENTS = st.builds(
     Event,
     kind=st.sampled_from(get_args(EventKind)),
     at=st.just(NOW),
     item_id=st.integers(1, 1 << 62) | NUMBERS,
     text=TEXTS,
+    wamid=WAMIDS,
     option_id=OPTION_IDS,
+    quoted_wamid=WAMIDS,
     media=st.none() | MEDIA,
     late=st.booleans(),
+    shown=SHOWN | TEXTS,
+    author=st.sampled_from(get_args(Author)),
+    change=st.sampled_from(get_args(Change)),
+    edited=TEXTS,
 )
+PIECES = st.builds(Piece, TEXTS, st.none() | MEDIA, WAMIDS, SHOWN)
 DRAFTS = st.builds(
     Draft,
     NUMBERS,
     st.sampled_from(["", "hardware", "other", "gone", "*"]),
-    TEXTS,
-    st.lists(MEDIA, max_size=3).map(tuple),
+    st.lists(PIECES, max_size=4).map(tuple),
     st.integers(0, 5),
 )
 CONVERSATIONS = st.builds(
@@ -98,7 +108,10 @@ DESKS = st.builds(
     TYPES | st.just(OPENING.issue_types),
     st.integers(1, 100_000),
     st.text(),
+    st.none() | st.builds(About, NUMBERS, NUMBERS, st.text()),
+    st.booleans(),
 )
+ASIDES = ("silent", "echo", "handover")
 
 
 @calm
@@ -108,14 +121,19 @@ def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk)
 
     assert take_turn(conversation, event, desk) == turn, "the same turn twice is the same"
     assert Conversation.from_json(turn.conversation.to_json()) == turn.conversation
-    if event.kind == "silent":
-        assert turn == Turn(conversation or Conversation.new(), ())
-        return
-    *others, last = turn.effects
-    assert isinstance(last, Say | Offer), "everything is answered"
-    assert all(isinstance(effect, OpenTicket | AddReply) for effect in others), "and with one message"
+    said = [effect for effect in turn.effects if isinstance(effect, Say | Offer)]
+    others = [effect for effect in turn.effects if not isinstance(effect, Say | Offer)]
+    taken_over = event.kind == "handover" and not desk.tickets
+    answered = not desk.quiet and (taken_over or event.kind not in ASIDES)
+    assert len(said) == answered, "what they say to us is answered with one message, everything else with none"
+    assert [*others, *said] == list(turn.effects), "which says what has happened"
     assert len(others) <= 1
-    _fits(last)
+    if event.kind in ASIDES and not taken_over:
+        before = conversation or Conversation.new()
+        assert replace(turn.conversation, draft=before.draft) == before
+        assert all(isinstance(effect, Note) for effect in others)
+    for message in said:
+        _fits(message)
     for effect in others:
         _is_right(effect, event, desk)
 
@@ -145,9 +163,14 @@ def _is_right(effect: object, event: Event, desk: Desk) -> None:
             assert effect.title
             assert units(effect.title) <= TITLE
             assert "\n" not in effect.name
+            assert len(set(effect.wamids)) == len(effect.wamids)
         case AddReply():
             assert any(ticket.ticket_id == effect.ticket_id for ticket in desk.tickets)
             assert not is_blank(effect.text)
+        case Note():
+            theirs = [ticket.ticket_id for ticket in desk.tickets]
+            assert effect.ticket_id in (*theirs, desk.about and desk.about.ticket_id)
+            assert effect.text
 
 
 @calm
@@ -167,16 +190,25 @@ def test_any_field_may_be_damaged(value: object) -> None:
         if name != "description":
             assert conversation.draft.description == "The door is stuck."
         assert take_turn(conversation, Event("text", NOW, 9, text="?"), OPENING).effects
+        kept = {
+            "flow": "open_ticket",
+            "state": "confirm",
+            "draft": 7,
+            "pieces": [["The door is stuck.", value, "", ""]],
+        }
+        conversation = Conversation.from_json(json.dumps(kept))
+        assert take_turn(conversation, Event("text", NOW, 9, text="?"), OPENING).effects
 
 
 @calm
 @given(st.lists(EVENTS, max_size=12), DESKS)
 def test_a_draft_is_only_sent_by_its_own_customer(events: list[Event], desk: Desk) -> None:
     """Whatever is tapped that was never offered for this draft opens no ticket."""
+    desk = replace(desk, about=None)
     conversation = take_turn(None, Event("text", NOW, 1 << 62, text="The door is stuck."), desk).conversation
     for event in events:
         if event.kind == "option":
-            turn = take_turn(conversation, replace(event, item_id=5), desk)
+            turn = take_turn(conversation, replace(event, item_id=5), replace(desk, quiet=False))
             assert turn.conversation.draft == conversation.draft
             assert len(turn.effects) == 1
 
@@ -231,7 +263,7 @@ def test_every_character_reaches_the_ticket(size: int) -> None:
 
 
 def test_a_full_draft_says_so_and_takes_no_more() -> None:
-    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", "x" * 65_000))
+    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", (Piece("x" * 65_000),)))
     turn = take_turn(conversation, Event("text", NOW, 8, text="y" * 1000), OPENING)
     assert turn.conversation == conversation
     assert isinstance(turn.effects[0], Offer)
@@ -240,7 +272,7 @@ def test_a_full_draft_says_so_and_takes_no_more() -> None:
 
 @pytest.mark.parametrize("name", ["", "\n\n", "A" * 10_000, "<script>", "*Admin*\nTicket #7", "\u202eeve", "👍" * 500])
 def test_any_profile_name_will_do(name: str) -> None:
-    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", "The door is stuck."))
+    conversation = Conversation("open_ticket", "confirm", Draft(7, "hardware", (Piece("The door is stuck."),)))
     event = Event("option", NOW, 8, option_id="7.send")
     opened, said = take_turn(conversation, event, replace(OPENING, profile_name=name)).effects
     assert isinstance(opened, OpenTicket)
@@ -251,7 +283,7 @@ def test_any_profile_name_will_do(name: str) -> None:
 
 def test_the_title_is_the_first_line() -> None:
     conversation = Conversation(
-        "open_ticket", "confirm", Draft(7, "hardware", "\n  The   door\tis stuck. \nSince " + "x" * 200)
+        "open_ticket", "confirm", Draft(7, "hardware", (Piece("\n  The   door\tis stuck. \nSince " + "x" * 200),))
     )
     opened = take_turn(conversation, Event("option", NOW, 8, option_id="7.send"), OPENING).effects[0]
     assert isinstance(opened, OpenTicket)

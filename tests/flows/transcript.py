@@ -3,17 +3,26 @@
     # what this is about
     ! flow instant                      the desk is set so
     ! an agent opens #7 "Broken chair"  something happened at the desk
+    ! an agent answers #7 "Try now." {w1}  the same, with what they wrote and the id of that message
     ! #7 is closed
+    ! a person answers in the app       from here on the bot is quiet
+    ! nobody answers in the app
     ! stored {"state": "nowhere"}       the conversation that was kept is replaced
     > Hi                                the customer writes
     > "\\u200b"                          the same, spelled as JSON
     > (Send)                            taps an option of our last question, or gives an option id
     > (old Send)                        taps that option where it was first offered
-    > [photo] the screen                sends something else; [silent] is a reaction and the like
+    > [photo] the screen                sends something else; [silent] is a reaction and the like, seen by an agent
+    > It is dead. {w2}                  the id of this message
+    > Yes. {about w1}                   quotes that message, or is about it
+    > [edited] better {about w2}        and so does an edit, a [revoked] message, a [reaction]
+    > [echo] See you.                   a person of ours writes in the app
+    > [handover] Wants a mouse.         Meta's agent hands the chat over
     < Hello! {Send | Change}            we say this, with these buttons
     < Hello! {Pick: Red | Blue ...}     or with this list behind the button Pick
     = ticket #1 hardware "title" "description" 1 photo
     = reply #1 "text" photo
+    = note #1 customer "text"           this is shown on the ticket, and whose it is
 
 Whatever follows a customer's line is all that may happen. Line breaks in our messages are written as spaces.
 """
@@ -27,6 +36,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows import (
+    About,
     AddReply,
     Conversation,
     Desk,
@@ -34,6 +44,7 @@ from flows import (
     Event,
     IssueType,
     Media,
+    Note,
     Offer,
     OpenTicket,
     Option,
@@ -54,6 +65,7 @@ TOPICS = (
 )
 OPENING = Desk(NOW, "guided", (), TOPICS, 1, "Ann")
 MEDIA = ("photo", "video", "voice", "audio", "file", "sticker")
+AUTHORS = {"echo": "agent", "handover": "meta"}
 
 
 @dataclass
@@ -65,14 +77,19 @@ class Stage:
     item_id: int = 0
     offered: list[Option] = field(default_factory=list)
     latest: list[Option] = field(default_factory=list)
+    abouts: dict[str, About] = field(default_factory=dict)
+    replies: int = 0
 
     def set(self, line: str) -> None:
         if found := re.fullmatch(r"flow (\w+)", line):
             self.desk = replace(self.desk, flow=found[1])
         elif found := re.fullmatch(r'an agent opens #(\d+) "(.*)"', line):
             self._touch(Ticket(int(found[1]), "new", found[2]))
-        elif found := re.fullmatch(r"an agent answers #(\d+)", line):
+        elif found := re.fullmatch(r'an agent answers #(\d+)(?: "(.*)" \{(\w+)\})?', line):
             self._touch(next(t for t in self.desk.tickets if t.ticket_id == int(found[1])))
+            self._replied(int(found[1]), found[3], found[2])
+        elif line in ("a person answers in the app", "nobody answers in the app"):
+            self.desk = replace(self.desk, quiet=line.startswith("a person"))
         elif found := re.fullmatch(r"#(\d+) is closed", line):
             left = tuple(t for t in self.desk.tickets if t.ticket_id != int(found[1]))
             self.desk = replace(self.desk, tickets=left)
@@ -86,35 +103,61 @@ class Stage:
 
     def play(self, line: str) -> list[str]:
         self.item_id += 1
-        turn = take_turn(self.conversation, self._event(line), self.desk)
+        event = self._event(line)
+        desk = replace(self.desk, about=self.abouts.get(event.quoted_wamid))
+        turn = take_turn(self.conversation, event, desk)
         self.conversation = Conversation.from_json(turn.conversation.to_json())  # as it is between two turns
-        return [self._happened(effect) for effect in turn.effects]
+        return [self._happened(effect, event) for effect in turn.effects]
 
     def _event(self, line: str) -> Event:
+        if found := re.fullmatch(r"(.*?)(?: \{(\w+)\})?(?: \{about (\w+)\})?", line):
+            line = found[1]
+            return replace(self._spoken(line), wamid=found[2] or "", quoted_wamid=found[3] or "")
+        return self._spoken(line)
+
+    def _spoken(self, line: str) -> Event:
         if found := re.fullmatch(r"\[(\w+)\] ?(.*)", line):
             kind, text = found[1], found[2]
             if kind in MEDIA:
                 media = Media(f"media-{self.item_id}", "", "", kind)  # type: ignore[arg-type]
                 return Event("media", NOW, self.item_id, text=text or f"[{kind}]", media=media)
+            if kind in ("edited", "revoked"):
+                shown = f"[{kind}] {text}".strip()
+                return Event("silent", NOW, self.item_id, shown=shown, change=kind, edited=text)  # type: ignore[arg-type]
+            if kind in ("silent", "echo", "handover"):
+                author = AUTHORS.get(kind, "customer")
+                return Event(kind, NOW, self.item_id, shown=text, author=author)  # type: ignore[arg-type]
             return Event(kind, NOW, self.item_id, text=text)  # type: ignore[arg-type]
         if found := re.fullmatch(r"\((old )?(.*)\)", line):
             options = self.offered if found[1] else self.latest
             named = {option.label: option.option_id for option in reversed(options)}
-            return Event("option", NOW, self.item_id, option_id=named.get(found[2], found[2]))
+            return Event("option", NOW, self.item_id, option_id=named.get(found[2], found[2]), text=found[2])
         return Event("text", NOW, self.item_id, text=json.loads(line) if line.startswith('"') else line)
 
-    def _happened(self, effect: Effect) -> str:
+    def _replied(self, ticket_id: int, wamid: str | None, text: str) -> None:
+        self.replies += 1
+        if wamid:
+            self.abouts[wamid] = About(ticket_id, self.replies, text)
+
+    def _happened(self, effect: Effect, event: Event) -> str:
         match effect:
             case OpenTicket():
                 ticket = Ticket(effect.ticket_id, "new", effect.title)
                 self._touch(ticket)
+                self.abouts |= {wamid: About(effect.ticket_id, 0, effect.description) for wamid in effect.wamids}
                 words = [json.dumps(text, ensure_ascii=False) for text in (effect.title, effect.description)]
                 parts = ["= ticket", f"#{effect.ticket_id}", effect.issue_type, *words, counted(effect.attachments)]
                 return " ".join(filter(None, parts))
             case AddReply():
                 self._touch(next(t for t in self.desk.tickets if t.ticket_id == effect.ticket_id))
+                self._replied(effect.ticket_id, event.wamid, effect.text)
                 media = f" {effect.media.kind}" if effect.media else ""
                 return f"= reply #{effect.ticket_id} {json.dumps(effect.text, ensure_ascii=False)}{media}"
+            case Note():
+                about = f"of reply {effect.about_reply_id}" if effect.about_reply_id else ""
+                text = json.dumps(effect.text, ensure_ascii=False)
+                parts = [f"= note #{effect.ticket_id}", effect.author, text, effect.change, about]
+                return " ".join(filter(None, parts))
             case Say():
                 return f"< {' '.join(effect.text.split())}"
             case Offer():
