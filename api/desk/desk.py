@@ -11,7 +11,9 @@ from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
 from api.desk.sign_in import add_sign_in
 from api.desk.throttle import Throttle
+from api.desk.ticket import TicketPage
 from api.desk.tickets import add_tickets
+from api.desk.writing import add_writing
 from api.parts import ApiParts
 from api.setting_checks import Network
 from bot.desk import AgentDesk
@@ -21,11 +23,13 @@ def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: S
     """Adds the desk's pages to an application that has the API."""
     sessions.join(app)
     blueprint = GuardedBlueprint("desk", __name__)
-    pages = Pages(sessions)
+    pages = Pages(sessions, parts.database)
     keep_door(blueprint, sessions, pages)
     add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
     desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
-    add_tickets(blueprint, sessions, pages, desk, parts.database)
+    ticket_page = TicketPage(pages, desk, parts.database)
+    add_tickets(blueprint, pages, ticket_page, desk, parts.database)
+    add_writing(blueprint, sessions, ticket_page, desk, parts.database)
 
     @blueprint.get("/")
     @open_to_all

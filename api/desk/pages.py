@@ -1,7 +1,8 @@
 """How the desk's pages are made.
 
 Invariants: every value that goes into a page is escaped, whichever page it is; a page loads nothing but its own style
-sheet and icon, runs no script, and can't be framed.
+sheet, its icon and the files of customers that are pictures, runs no script, and can't be framed; what an operator has
+to know stands on top of each.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from quart import Response, g, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
+from api import words
 from api.desk.sessions import Sessions
+from storage import alerts
 from storage.agents import StoredAgent
+from storage.database import Database
 
 HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 STATIC = {"desk.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+# Pictures that a browser shows without running anything in them: what the files' route serves to be shown in place.
+PICTURES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 STATUS_WORDS = {
     "new": "New",
     "in_progress": "In progress",
@@ -27,21 +33,11 @@ STATUS_WORDS = {
     "resolved": "Resolved",
     "closed": "Closed",
 }
-DELIVERY_WORDS = {
-    "failed": "Not delivered",
-    "held": "Held until they write",
-    "unknown": "In doubt",
-    "queued": "Queued",
-    "sending": "Sending",
-    "accepted": "On its way",
-    "sent": "Sent",
-    "delivered": "Delivered",
-    "read": "Read",
-}
 REFUSALS = {
     401: ("You are signed out", "Sign in again, and then repeat what you did."),
     403: ("That is not allowed", "Your role doesn't include it, or the page that it came from is out of date."),
     404: ("There is nothing here", "Perhaps the number has a typing error."),
+    413: ("This is too much at once", "Send fewer files, or smaller ones."),
     503: ("Tick can't do this now", "Try again in a moment."),
 }
 
@@ -49,8 +45,9 @@ REFUSALS = {
 class Pages:
     """The desk's pages, for whoever is signed in."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, database: Database) -> None:
         self._sessions = sessions
+        self._database = database
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -58,23 +55,36 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"minute": _minute, "moment": _moment}
-        self._templates.globals |= {"status_words": STATUS_WORDS, "delivery_words": DELIVERY_WORDS}
+        self._templates.filters |= {"minute": _minute, "moment": _moment, "weekday": _weekday, "bytes": _bytes}
+        self._templates.globals |= {
+            "status_words": STATUS_WORDS,
+            "delivery_words": words.DELIVERY,
+            "file_words": words.FILE_STATE,
+            "pictures": PICTURES,
+        }
         self._static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
 
     async def show(self, name: str, status: int = 200, /, **values: object) -> Response:
         """The page of this name."""
-        return self._made(await self._sessions.agent(), name, status, values)
+        agent = await self._sessions.agent()
+        if agent is not None:
+            async with self._database.reading() as tx:
+                values["alerts"] = await alerts.open_alerts(tx)
+        return self._made(agent, name, status, values)
 
     def refuse(self, status: int, says: str = "", draft: str = "") -> Response:
         """A page that says why there is no other, and gives back what was written. It asks the database nothing, which
         may be the reason."""
-        title, words = REFUSALS.get(status, ("This did not work", "Go back, and try again."))
-        values = {"title": title, "words": says or words, "draft": draft}
+        title, why = REFUSALS.get(status, ("This did not work", "Go back, and try again."))
+        values = {"title": title, "words": says or why, "draft": draft}
         return self._made(g.get("desk_agent"), "refusal", status, values)
 
     def _made(self, agent: StoredAgent | None, name: str, status: int, values: Mapping[str, object]) -> Response:
-        known = {"agent_name": agent.name if agent else "", "csrf_token": self._sessions.token() if agent else ""}
+        known: dict[str, object] = {
+            "agent_name": agent.name if agent else "",
+            "csrf_token": self._sessions.token() if agent else "",
+            "alerts": [],
+        }
         text = self._templates.get_template(f"{name}.html").render({**known, **values})
         return Response(text, status, {"Content-Security-Policy": POLICY}, content_type="text/html; charset=utf-8")
 
@@ -95,3 +105,20 @@ def _minute(at: datetime) -> str:
 
 def _moment(at: datetime) -> str:
     return f"{_minute(at)} UTC"
+
+
+def _weekday(at: datetime) -> str:
+    """For what is at most a day away."""
+    return f"{at:%A %H:%M} UTC"
+
+
+def _bytes(size: int) -> str:
+    """As people say it."""
+    if size < 1000:
+        return f"{size} bytes"
+    for unit in ("kB", "MB", "GB"):
+        size_in_unit = size / 1000
+        size = round(size_in_unit)
+        if size_in_unit < 999.5:
+            return f"{size_in_unit:.1f} {unit}" if size_in_unit < 10 else f"{size} {unit}"
+    return f"{size} GB"

@@ -1,0 +1,84 @@
+"""The page of one ticket: what was said on it, and the form to go on.
+
+Invariants: what can't be done now is not offered, and the page says why; nothing that was written into the form is
+lost when the page is made again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quart import Response
+
+from api import talk
+from api.auth import PERMISSIONS, Permission, caller
+from api.desk.pages import Pages
+from api.talk import Customer, Said
+from bot import notices
+from bot.changes import NoTicket
+from bot.desk import AgentDesk
+from storage import templates, tickets
+from storage.database import Database
+from storage.tickets import MOVES, STATUSES, StoredTicket
+
+EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the answer's form holds: the text, and the id of the message that it answers."""
+
+    text: str = ""
+    quoted_id: int | None = None
+
+
+class TicketPage:
+    """Makes the page."""
+
+    def __init__(self, pages: Pages, desk: AgentDesk, database: Database) -> None:
+        self._pages = pages
+        self._desk = desk
+        self._database = database
+
+    async def show(self, ticket_id: int, status: int = 200, says: str = "", draft: Draft | None = None) -> Response:
+        """The page; `says`: why what was tried did not work. Raises NoTicket."""
+        async with self._database.reading() as tx:
+            ticket = await tickets.find(tx, ticket_id)
+            if ticket is None:
+                raise NoTicket
+            said, files = await talk.read(tx, ticket)
+            customer = await talk.read_customer(tx, ticket, self._desk.now())
+            template = await templates.chosen(tx, notices.REPLY, notices.LANGUAGE)
+        may = PERMISSIONS[caller().role]
+        draft = draft or Draft()
+        return await self._pages.show(
+            "ticket",
+            status,
+            ticket=ticket,
+            said=said,
+            files=files,
+            customer=customer,
+            template=template,
+            moves=[each for each in STATUSES if each in MOVES[ticket.status]]
+            if Permission.CHANGE_TICKETS in may
+            else [],
+            may_answer=Permission.WRITE_TO_CUSTOMERS in may,
+            may_retry=Permission.CHANGE_TICKETS in may,
+            at_once=_at_once(ticket, customer),
+            quoted=_quoted(said, draft.quoted_id),
+            says=says,
+            draft=draft.text,
+            emoji=EMOJI,
+            once=self._desk.once,
+        )
+
+
+def _at_once(ticket: StoredTicket, customer: Customer | None) -> bool:
+    """Whether a reaction or a request would go out."""
+    return ticket.whatsapp_enabled and customer is not None and customer.window_until is not None
+
+
+def _quoted(said: Sequence[Said], quoted_id: int | None) -> Said | None:
+    return next(
+        (each for each in said if each.reply.reply_id == quoted_id and each.reply.author == "customer" and each.wamid),
+        None,
+    )
