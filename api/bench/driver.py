@@ -118,6 +118,19 @@ class Driver:
         self._last_step = steps
         await asyncio.gather(*(self._slot() for _ in range(customers)))
 
+    async def introduce(self, count: int) -> list[Customer]:
+        """So many customers, each with a ticket, who have said all that their habits make them say."""
+        customers = [self.newcomer() for _ in range(count)]
+        await asyncio.gather(*(self._live(customer) for customer in customers))
+        return customers
+
+    async def add(self, customer: Customer, *, waits: bool) -> float:
+        """One more follow-up, whatever else is under way; the seconds until its answer, if anybody waits for it."""
+        said = await self._follow_up(customer)
+        if waits:
+            await self._wait(customer, said)
+        return time.monotonic() - said.posted_at
+
     async def _slot(self) -> None:
         while not self._stop:
             customer = self.newcomer()
@@ -144,11 +157,13 @@ class Driver:
         while not self._stop and customer.follow_ups < self._habits.follow_ups:
             posted: list[Said] = []
             for _ in range(min(self._habits.burst, self._habits.follow_ups - customer.follow_ups)):
-                customer.follow_ups += 1
-                words = f"Follow-up {customer.follow_ups} of customer {customer.life}"
-                posted.append(await self._say(customer, "follow_up", words))
+                posted.append(await self._follow_up(customer))
             for said in posted:
                 await self._wait(customer, said)
+
+    async def _follow_up(self, customer: Customer) -> Said:
+        customer.follow_ups += 1
+        return await self._say(customer, "follow_up", f"Follow-up {customer.follow_ups} of customer {customer.life}")
 
     async def _answer(self, customer: Customer, seen: Send) -> Send:
         """What a customer does about what the bot says."""

@@ -22,9 +22,7 @@ from api.bench.figures import Round, Spread, ratio, row
 from api.bench.programs import private_redis
 from api.bench.stage import Batch, Stage, staged
 from storage.bare import drop_database, durability, fresh_database
-from storage.database import DatabaseSettings
 
-POOL_SIZE = DatabaseSettings(url="").pool_size  # the bare loop gets as many connections as we have
 WIDTH = 140  # in a file, where nothing says how wide a line may be
 
 
@@ -57,21 +55,24 @@ async def measure(wish: Wish, say: Console) -> Result:
         root = Path(made)
         url = wish.database_url or f"sqlite://{root}/bench.db"
         result = Result(await durability(url), cores())
+        habits = Habits(follow_ups=wish.follow_ups)
         for run in range(1, wish.runs + 1):
             for name, rounds in (("bare", result.bare), ("tick", result.ours)):
-                async with on_empty_database(name, root / f"{run}-{name}", url, wish) as stage:
+                async with on_empty_database(name, root / f"{run}-{name}", url, habits) as stage:
                     rounds.append(await stage.play(wish.customers, wish.seconds))
                     say.print(f"run {run}, {name}: {rounds[-1].steps_per_second:.0f} steps per second")
                     if name == "tick" and run == wish.runs:
                         result.messages, result.statuses = await stage.batches()
         if wish.steps:
-            async with on_empty_database("tick", root / "memory", url, wish) as stage:
+            async with on_empty_database("tick", root / "memory", url, habits) as stage:
                 result.memory = await stage.memory(wish.customers, wish.steps)
     return result
 
 
 @asynccontextmanager
-async def on_empty_database(name: str, folder: Path, url: str, wish: Wish) -> AsyncIterator[Stage]:
+async def on_empty_database(
+    name: str, folder: Path, url: str, habits: Habits, *, per_second: float = 0.0
+) -> AsyncIterator[Stage]:
     """A database and a Redis that have seen nothing, so that no run pays for another."""
     folder.mkdir()  # noqa: ASYNC240 - nothing runs yet
     database = f"tick_bench_{secrets.token_hex(4)}"
@@ -79,9 +80,7 @@ async def on_empty_database(name: str, folder: Path, url: str, wish: Wish) -> As
         fresh = await fresh_database(url, database)
         async with (
             private_redis(folder) as redis_url,
-            staged(
-                name, folder, fresh, redis_url, habits=Habits(follow_ups=wish.follow_ups), pool_size=POOL_SIZE
-            ) as stage,
+            staged(name, folder, fresh, redis_url, habits=habits, per_second=per_second) as stage,
         ):
             yield stage
     finally:

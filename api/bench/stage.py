@@ -20,9 +20,11 @@ from api.bench.standin import Send, StandIn, StatusPlan, status_of
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Broken, Client
 from api.simulator.bodies import Number, Person, make_wamid, messages_webhook, statuses_webhook, text
+from storage.database import DatabaseSettings
 
 NUMBER = Number("555000000000001", "15550100000", "555000000000002")
 SECRET, TOKEN, VERIFY = "bench-app-secret", "bench-access-token", "bench-verify-token"
+POOL_SIZE = DatabaseSettings(url="").pool_size  # the bare loop gets as many connections as we have
 DRAIN_SECONDS = 120
 BATCH = 1000
 
@@ -143,9 +145,17 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    name: str, folder: Path, database_url: str, redis_url: str, *, habits: Habits, pool_size: int
+    name: str,
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    *,
+    habits: Habits,
+    pool_size: int = POOL_SIZE,
+    per_second: float = 0.0,
 ) -> AsyncIterator[Stage]:
-    """`name`: "tick" or "bare". Starts it on an empty database and waits until it is ready."""
+    """`name`: "tick" or "bare". Starts it on an empty database and waits until it is ready. `per_second`: how much it
+    may send; 0 is no limit, since our Meta has none."""
     port, graph_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(
@@ -153,6 +163,7 @@ async def staged(
         WHATSAPP_ACCESS_TOKEN=TOKEN, WHATSAPP_VERIFY_TOKEN=VERIFY, WHATSAPP_APP_SECRET=SECRET,
         DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"), HOST="127.0.0.1",
         PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0", LOG_LEVEL="warning",
+        WHATSAPP_MESSAGES_PER_SECOND=str(per_second),
     )  # fmt: skip
     key, argv = "", python("api", "serve")
     if name == "tick":

@@ -1,8 +1,8 @@
 """A stand-in for the Graph API that is faster than whatever it measures.
 
-It accepts every message, writes it to its log before it answers (the log is evidence: what stands in it was accepted),
-and reports each by three signed webhooks: sent, delivered, read. Invariant: one line in the log for one POST that was
-answered with a wamid, so a message that was sent twice stands there twice.
+It accepts every message that it is not told to refuse, writes it to its log before it answers (the log is evidence:
+what stands in it was accepted), and reports each by three signed webhooks: sent, delivered, read. Invariant: one line
+in the log for one POST that was answered with a wamid, so a message that was sent twice stands there twice.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from api.bench.webhooks import Webhooks
-from api.bench.wire import Server
+from api.bench.wire import Reply, Server
 from api.simulator.bodies import Number, Person, status, statuses_webhook
 
 STATUSES = ("sent", "delivered", "read")
@@ -50,7 +50,8 @@ class StatusPlan:
 
 
 class StandIn:
-    """`on_send` hears of each accepted message; `statuses_of` gives the task that reports it."""
+    """`on_send` hears of each accepted message; `statuses` has the task that reports it; `refuse` may be set: whom a
+    message is for -> how it is refused, or None."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class StandIn:
         self._run = f"{os.getpid():x}{time.time_ns():x}"
         self._server = Server(self._answer)
         self.accepted = 0
+        self.refuse: Callable[[str], Reply | None] = lambda customer: None
         self.statuses: dict[str, asyncio.Task[None]] = {}
 
     async def listen(self, port: int = 0) -> int:
@@ -82,15 +84,15 @@ class StandIn:
             os.close(self._log)
             self._log = None
 
-    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def _answer(self, method: str, path: str, body: bytes) -> Reply:
         if method != "POST" or not path.partition("?")[0].endswith("/messages"):
-            return 200, b'{"id":"%s","display_phone_number":"%s"}' % (
-                self._number.phone_number_id.encode(),
-                self._number.display_phone_number.encode(),
-            )
+            number = {"id": self._number.phone_number_id, "display_phone_number": self._number.display_phone_number}
+            return Reply(200, json.dumps(number).encode())
         asked = json.loads(body)
         if asked.get("status") == "read":
-            return 200, b'{"success":true}'
+            return Reply(200, b'{"success":true}')
+        if refusal := self.refuse(customer_of(asked)):
+            return refusal
         self.accepted += 1
         send = read_send(asked, wamid=f"wamid.{self._run}{self.accepted:08x}", at=time.time())
         if self._log is not None:
@@ -103,7 +105,7 @@ class StandIn:
             "contacts": [{"input": asked.get("to"), "wa_id": send.customer}],
             "messages": [{"id": send.wamid}],
         }
-        return 200, json.dumps(answer).encode()
+        return Reply(200, json.dumps(answer).encode())
 
     async def _report(self, send: Send) -> None:
         """The statuses come on their own, as if each had its own way through the network."""
@@ -138,6 +140,10 @@ def read_send(asked: dict[str, Any], *, wamid: str, at: float) -> Send:
         kind, text, action = shown["type"], shown["body"]["text"], shown["action"]
         options = [button["reply"]["id"] for button in action.get("buttons", ())]
         options += [row["id"] for section in action.get("sections", ()) for row in section["rows"]]
-    customer = str(asked.get("to") or asked.get("recipient") or "").removeprefix("+")
     outbox_id = str(asked.get("biz_opaque_callback_data") or "")
-    return Send(at, outbox_id, customer, wamid, kind, text, tuple(options))
+    return Send(at, outbox_id, customer_of(asked), wamid, kind, text, tuple(options))
+
+
+def customer_of(asked: dict[str, Any]) -> str:
+    """Whom a body that was posted to us is for."""
+    return str(asked.get("to") or asked.get("recipient") or "").removeprefix("+")

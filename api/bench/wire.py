@@ -7,7 +7,7 @@ service. Invariant: a connection carries one request at a time, and one that saw
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
@@ -143,7 +143,15 @@ class Client:
             self._idle.pop().close()
 
 
-Answers = Callable[[str, str, bytes], tuple[int, bytes]]
+class Reply(NamedTuple):
+    """What a server answers; `headers` are whole lines, each with its end."""
+
+    status: int
+    body: bytes
+    headers: bytes = b""
+
+
+Answers = Callable[[str, str, bytes], Reply]
 
 
 class _Answerer(_Framing):
@@ -163,11 +171,11 @@ class _Answerer(_Framing):
 
     def received(self, head: bytes, body: bytes) -> None:
         method, _, rest = head.decode("latin-1").partition(" ")
-        status, answer = self._answers(method, rest.partition(" ")[0], body)
+        status, answer, headers = self._answers(method, rest.partition(" ")[0], body)
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(
-                b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                % (status, len(answer), answer)
+                b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
+                % (status, headers, len(answer), answer)
             )
 
 

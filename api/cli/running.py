@@ -92,15 +92,22 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, max=20, help="Runs of each of the two, in turn.")] = 3,
     steps: Annotated[int, typer.Option(min=0, help="Steps between two looks at memory; 0: none.")] = 20_000,
     mysql: Annotated[bool, typer.Option("--mysql", help="On the server of DATABASE_URL, in new databases.")] = False,
+    storm: Annotated[
+        bool, typer.Option("--storm", help="Instead: what the others notice when Meta refuses half of the customers.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
+    from api.bench import storm as storms
     from api.bench.run import Wish, bench
     from api.process import run
 
     url = storage_settings().database if mysql else ""
     if mysql and not url.startswith("mysql:"):
         fail("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
+    if storm:
+        stormy = storms.Wish(seconds=seconds, runs=runs, database_url=url)
+        raise typer.Exit(run(storms.bench(stormy, json_only=as_json)))
     wish = Wish(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
     raise typer.Exit(run(bench(wish, json_only=as_json)))
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.bench.webhooks import NeverAcknowledged, Webhooks
-from api.bench.wire import Answer, Broken, Client, Server
+from api.bench.wire import Answer, Broken, Client, Reply, Server
 
 
-def echo(method: str, path: str, body: bytes) -> tuple[int, bytes]:
-    return 200, f"{method} {path} ".encode() + body
+def echo(method: str, path: str, body: bytes) -> Reply:
+    return Reply(200, f"{method} {path} ".encode() + body)
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ async def test_a_connection_that_breaks_is_said_and_forgotten() -> None:
 async def test_a_webhook_is_repeated_until_it_is_acknowledged() -> None:
     seen: list[bytes] = []
 
-    def refuses_twice(method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def refuses_twice(method: str, path: str, body: bytes) -> Reply:
         seen.append(body)
-        return (200 if len(seen) > 2 else 503), b""
+        return Reply(200 if len(seen) > 2 else 503, b"")
 
     server = Server(refuses_twice)
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret")
@@ -76,7 +76,7 @@ async def test_a_webhook_is_repeated_until_it_is_acknowledged() -> None:
 
 
 async def test_a_webhook_that_is_never_acknowledged_is_said() -> None:
-    server = Server(lambda *_: (401, b"no"))
+    server = Server(lambda *_: Reply(401, b"no"))
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret", give_up_seconds=0.2)
     with pytest.raises(NeverAcknowledged, match="401"):
         await webhooks.deliver(b"{}")
@@ -87,9 +87,9 @@ async def test_a_webhook_that_is_never_acknowledged_is_said() -> None:
 async def test_a_doubled_webhook_is_delivered_twice() -> None:
     seen: list[bytes] = []
 
-    def counts(method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def counts(method: str, path: str, body: bytes) -> Reply:
         seen.append(body)
-        return 200, b""
+        return Reply(200, b"")
 
     server = Server(counts)
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret", doubled=1.0)
