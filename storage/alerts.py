@@ -20,7 +20,8 @@ LONG_AGO = -1
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
+    """`red`: something does not work; `yellow`: it soon may not; `info`: good to know. `raised_at`: when it was said,
+    and of one that is open, since when it has been as it is."""
 
     subject: str
     severity: Severity
@@ -30,27 +31,27 @@ class Alert:
 
 async def raise_alert(tx: Tx, alert: Alert) -> bool:
     """Says it; True when that is new, or other than what was said before."""
-    at = to_millis(alert.raised_at)
-    message = _fitting(alert.message)
-    severity, known, raised_at, cleared_at = await _locked(tx, alert.subject)
-    if at < max(raised_at, cleared_at or LONG_AGO):
+    at, said = to_millis(alert.raised_at), (alert.severity, _fitting(alert.message))
+    severity, message, raised_at, said_at, cleared_at = await _locked(tx, alert.subject)
+    if at < said_at:
         return False
-    is_open = cleared_at is None and raised_at != LONG_AGO
+    again = cleared_at is None and (severity, message) == said
     await tx.execute(
-        "UPDATE alert SET severity = ?, message = ?, raised_at = ?, cleared_at = NULL WHERE subject = ?",
-        [alert.severity, message, at, _key(alert.subject)],
+        "UPDATE alert SET severity = ?, message = ?, raised_at = ?, said_at = ?, cleared_at = NULL WHERE subject = ?",
+        [*said, raised_at if again else at, at, _key(alert.subject)],
     )
-    return not is_open or (severity, known) != (alert.severity, message)
+    return not again
 
 
 async def clear(tx: Tx, subject: str, at: datetime) -> bool:
     """It is over; True when it was not before. What was over at `at` is noted also where nothing was open."""
     said = to_millis(at)
-    _, _, raised_at, cleared_at = await _locked(tx, subject)
-    if said < max(raised_at, cleared_at or LONG_AGO):
+    *_, said_at, cleared_at = await _locked(tx, subject)
+    if said < said_at:
         return False
-    await tx.execute("UPDATE alert SET cleared_at = ? WHERE subject = ?", [said, _key(subject)])
-    return cleared_at is None and raised_at != LONG_AGO
+    values = [said, said, _key(subject)]
+    await tx.execute("UPDATE alert SET said_at = ?, cleared_at = ? WHERE subject = ?", values)
+    return cleared_at is None
 
 
 async def open_alerts(tx: Tx) -> list[Alert]:
@@ -75,11 +76,13 @@ async def _locked(tx: Tx, subject: str) -> Row:
     key = _key(subject)
     clash = "CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE subject = subject"
     await tx.execute(
-        "INSERT INTO alert (subject, severity, message, raised_at, cleared_at) "
-        f"VALUES (?, 'info', '', ?, ?) ON {clash}",
-        [key, LONG_AGO, LONG_AGO],
+        "INSERT INTO alert (subject, severity, message, raised_at, said_at, cleared_at) "
+        f"VALUES (?, 'info', '', ?, ?, ?) ON {clash}",
+        [key, LONG_AGO, LONG_AGO, LONG_AGO],
     )
-    rows = await tx.fetch("SELECT severity, message, raised_at, cleared_at FROM alert WHERE subject = ?", [key])
+    rows = await tx.fetch(
+        "SELECT severity, message, raised_at, said_at, cleared_at FROM alert WHERE subject = ?", [key]
+    )
     return rows[0]
 
 

@@ -133,7 +133,7 @@ async def test_what_an_answer_does_not_speak_of_stays(light_watched: Watched) ->
             "red number:access: Meta does not tell of the number. The access token",
             "The access token",
         ),
-        (refusal(100, error_subcode=33), "red number:access", "Meta knows no such phone number id"),
+        (refusal(100, error_subcode=33), "red number:access", "Meta knows nothing under this id"),
         (refusal(80007), "", "Meta's limit"),
         (Told(b"<html>", 502), "", "Meta answered HTTP 502"),
         (Told(b"[]"), "", "Meta answered HTTP 200"),
@@ -159,7 +159,7 @@ async def test_another_version_than_ours(light_watched: Watched) -> None:
 
 
 async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) -> None:
-    assert (await watched.watch.number()).problem.startswith("Meta knows no such phone number id")
+    assert (await watched.watch.number()).problem.startswith("Meta knows nothing under this id")
     await watched.watch.number()
     assert watched.meta.count(ASK) == 1  # nobody who asks again and again uses up what Meta allows
     watched.now += timedelta(seconds=10)

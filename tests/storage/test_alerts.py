@@ -55,6 +55,19 @@ async def test_the_newest_word_wins(
     assert await told(database) == left
 
 
+async def test_an_alert_tells_since_when_it_is_so(database: Database) -> None:
+    async def since() -> datetime:
+        async with database.reading() as tx:
+            return (await alerts.open_alerts(tx))[0].raised_at
+
+    for second, word, expected in ((1, "low", 1), (4, "low", 1), (3, "low", 1), (5, "LOW", 5), (6, "LOW", 5)):
+        await hear(database, second, word)
+        assert await since() == at(expected)
+    await hear(database, 7, GOOD)
+    await hear(database, 8, "LOW")
+    assert await since() == at(8)
+
+
 async def test_the_worst_comes_first(database: Database) -> None:
     await hear(database, 1, "yellow one", "a")
     await hear(database, 1, "RED ONE", "b")
