@@ -8,24 +8,20 @@ All decisions are in lanes.lua, by the server's clock.
 """
 
 import asyncio
-import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import islice, zip_longest
-from typing import Literal, TypeVar, cast
+from typing import Literal, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from .redis_client import redis_errors
+from .script import CHUNK, Script, chunks, joined
 
-T = TypeVar("T")
 Phase = Literal["", "round", "delivery"]
 
 BEAT_SECONDS = 0.4
 WAIT_SECONDS = 1.0
-CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,7 @@ class Lanes:
         self.owner = owner
         self._redis = redis
         self._copy_ms = copy_seconds * 1000
-        self._script = files("storage").joinpath("lanes.lua").read_bytes()
-        self._digest = hashlib.sha1(self._script, usedforsecurity=False).hexdigest()  # the name that Redis gives it
+        self._script = Script(redis, "lanes.lua")
         self._claims = 0
         self._claims_under_way: set[int] = set()
         self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
@@ -79,8 +74,8 @@ class Lanes:
         `forget`: customers whose working copy of the conversation is wrong.
         """
         rung = [f"{customer_id} {_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
-        for some, wrong in zip_longest(_chunks(rung), _chunks(forget), fillvalue=()):
-            await self._call("ring", _joined(some), _joined(wrong))
+        for some, wrong in zip_longest(chunks(rung), chunks(forget), fillvalue=()):
+            await self._call("ring", joined(some), joined(wrong))
 
     async def claim(self, limit: int) -> Claim:
         """Take lanes that are due, the oldest first, and bring their conversations."""
@@ -120,12 +115,12 @@ class Lanes:
         """
         moving = self._held.keys() & {*delivering, *(customer_id for customer_id, _, _ in conversations)}
         lanes = [f"{customer_id} {self._held[customer_id]}" for customer_id in moving]
-        for some, rows in zip_longest(_chunks(lanes), _chunks(conversations), fillvalue=()):
+        for some, rows in zip_longest(chunks(lanes), chunks(conversations), fillvalue=()):
             versions = (
                 f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
             )
             copies = (f"{version} {body}" for _, version, body in rows)
-            await self._call("put", self._copy_ms, _joined(some), _joined(versions), *copies)
+            await self._call("put", self._copy_ms, joined(some), joined(versions), *copies)
 
     async def release(self, delays: Mapping[int, float | None]) -> None:
         """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.
@@ -144,7 +139,7 @@ class Lanes:
             while self._to_release:
                 some = dict(islice(self._to_release.items(), CHUNK))
                 try:
-                    await self._call("release", _joined(some.values()))
+                    await self._call("release", joined(some.values()))
                 finally:
                     for customer_id in some:
                         self._to_release.pop(customer_id, None)
@@ -152,7 +147,7 @@ class Lanes:
     async def beat(self) -> int:
         """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
         seen = min(self._claims_under_way, default=self._claims + 1) - 1
-        return cast(int, await self._call("beat", seen, _joined((*self._held, *self._to_release))))
+        return cast(int, await self._call("beat", seen, joined((*self._held, *self._to_release))))
 
     async def retire(self) -> None:
         """Leave: all that is still held is due for others, and this process is not missed."""
@@ -172,29 +167,13 @@ class Lanes:
             return False
         with redis_errors():
             # A pooled connection is this call's own until it returns. Zero would block for ever.
-            token = await self._send("BLPOP", "tick:wake", max(0.001, min(timeout_seconds, WAIT_SECONDS)))
+            seconds = max(0.001, min(timeout_seconds, WAIT_SECONDS))
+            token = await self._redis.execute_command("BLPOP", "tick:wake", seconds)  # type: ignore[no-untyped-call]
         return token is not None
 
     async def _call(self, operation: str, *arguments: int | str) -> object:
-        with redis_errors():
-            try:
-                return await self._send("EVALSHA", self._digest, 0, operation, self.owner, *arguments)
-            except NoScriptError:  # a new server, or one that was flushed: nothing has run yet
-                return await self._send("EVAL", self._script, 0, operation, self.owner, *arguments)
-
-    async def _send(self, *command: bytes | float | str) -> object:
-        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-
-
-def _joined(words: Iterable[object]) -> str:
-    return " ".join(map(str, words))
+        return await self._script.call(operation, self.owner, *arguments)
 
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
-
-
-def _chunks(rows: Collection[T]) -> Iterator[list[T]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk
