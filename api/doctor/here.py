@@ -64,12 +64,11 @@ def _no_folder(wanted: Path) -> Finding | None:
 
 def _said(sentence: str, otherwise: str) -> Finding:
     """A sentence that names a trouble, and most often how to mend it."""
-    for sign in (": ", " (", "; "):
-        reason, found, fix = sentence.partition(sign)
-        if found:
-            fix = fix.replace(")", "", 1) if sign == " (" else fix
-            return bad(f"{reason.rstrip('.')}.", fix[:1].upper() + fix[1:])
-    return bad(sentence, otherwise)
+    sign = " (" if sentence.endswith(").") else ": "
+    reason, found, fix = sentence.partition(sign)
+    if not found:
+        return bad(sentence, otherwise)
+    return bad(f"{reason}.", f"{fix[:1].upper()}{fix[1:].replace(').', '.')}")
 
 
 async def migrations(exam: Exam) -> Finding:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
+from traceback import extract_tb
 from typing import TypeVar
 
-import structlog
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
@@ -30,14 +30,20 @@ from storage.lanes import Lanes
 
 CHECK_SECONDS = 40.0
 Kind = TypeVar("Kind", bound=StorageSettings)
-log = structlog.get_logger(__name__)
 
 
-async def examine_files(config: Path, now: Callable[[], datetime]) -> Report:
+async def examine_files(config: Path, now: Callable[[], datetime], *, answer_seconds: float = ANSWER_SECONDS) -> Report:
     """What is wrong with the settings of this file and of the environment, and with all that they name."""
     problems: list[str] = []
     storage, settings = _loaded(load_storage_settings, config, []), _loaded(load_settings, config, problems)
-    return await examine(settings, now, storage=storage, problems=problems, secrets=_typed_secrets(config))
+    return await examine(
+        settings,
+        now,
+        storage=storage,
+        problems=problems,
+        secrets=_typed_secrets(config),
+        answer_seconds=answer_seconds,
+    )
 
 
 async def examine(
@@ -98,9 +104,10 @@ async def _look(row: Row, exam: Exam) -> Finding | None:
         return None
     except TimeoutError:
         return bad("This took too long to be looked at.", "Run the doctor again; if it stays, look at the network.")
-    except Exception as error:  # one broken check must not hide the others
-        log.debug("check_failed", check=row.name, exc_info=error)
-        return bad(f"This could not be looked at ({type(error).__name__}).", "LOG_LEVEL=debug shows where it broke.")
+    except Exception as error:  # noqa: BLE001 - one broken check must not hide the others
+        where = extract_tb(error.__traceback__)[-1]
+        reason = f"This could not be looked at ({type(error).__name__} at {Path(where.filename).name}:{where.lineno})."
+        return bad(reason, "Please report this line: the doctor should know better.")
 
 
 def _loaded(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> Kind | None:

@@ -10,6 +10,7 @@ from api.doctor.report import Check, Report
 
 WIDTH = 80
 MANY = 12
+COMMAND = "curl "
 NOT_LOOKED_AT = "Not looked at until "
 
 
@@ -34,7 +35,15 @@ def _one(check: Check, console: Console) -> None:
     said = check.reason if check.name.startswith("settings ") else f"{_name(check)}: {check.reason}"
     _line(console, sign, style, said)
     if check.fix:
-        _line(console, "->", "yellow", check.fix, indent=3)
+        _fix(console, check.fix)
+
+
+def _fix(console: Console, fix: str) -> None:
+    """A command stands on a line of its own, unbroken, to be copied."""
+    words, _, command = fix.partition(COMMAND)
+    _line(console, "->", "yellow", words.rstrip(), indent=3)
+    if command:
+        console.print(Text(f"      {COMMAND}{command}"), soft_wrap=True)
 
 
 def _line(console: Console, sign: str, style: str, words: str, indent: int = 0) -> None:
@@ -54,7 +63,7 @@ def _last_words(report: Report, waiting: int, console: Console) -> None:
     failing = sum(not check.ok for check in report.checks) - waiting
     many = "One thing is" if failing == 1 else f"{failing} things are"
     _line(console, "", "", f"{many} to be mended. Begin with {_name(first)}:")
-    _line(console, "->", "yellow", first.fix or first.reason, indent=3)
+    _fix(console, first.fix or first.reason)
     _line(console, "", "", "Then run `tick doctor` again.")
 
 

@@ -13,6 +13,7 @@ from bot.whatsapp.reach import Step, on_this_machine
 from bot.whatsapp.visit import FORGED, Handshake, Seen, title_of
 
 WIDEST = {4: 8, 6: 16}  # no proxy's network is larger
+NOT_FROM_HERE = " If webhooks arrive all the same, only this machine can't reach its own public address."
 RESTART = "Restart `tick serve`: it reads its settings when it starts."
 
 
@@ -73,9 +74,9 @@ async def callback(exam: Exam) -> Finding:
         case Step.SILENT:
             return bad(
                 f"{exam.public_url} does not answer: a connection does not come about in time.",
-                "Open its port in the firewall, and see that the DNS record names the right machine.",
+                f"Open its port in the firewall, and see that the DNS record names the right machine.{NOT_FROM_HERE}",
             )
-    return bad(f"There is no way to {host} from here.", "Look at this machine's network, and at the DNS record.")
+    return bad(f"There is no way to {host} from here.", f"Look at the network, and at the DNS record.{NOT_FROM_HERE}")
 
 
 async def tls(exam: Exam) -> Finding:

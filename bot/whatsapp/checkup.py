@@ -89,6 +89,10 @@ class Checkup:
         """The token, asked about itself."""
         return await self._client.get("debug_token", {"input_token": self._settings.access_token})
 
+    async def app(self) -> Answer:
+        """The app that the token belongs to."""
+        return await self._client.get("app", {"fields": "id"})
+
     async def token_by_app(self, app_id: str) -> Answer:
         """The token, asked about as the app: only who has the right app secret may."""
         return await self._as_app(app_id).get("debug_token", {"input_token": self._settings.access_token})

@@ -1,0 +1,148 @@
+"""The parts of the doctor by themselves: what it reads out of answers, and what it hides."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from api.doctor.report import Check, Hiding, Report
+from api.doctor.run import examine
+from api.settings import Settings
+from bot.clock import utc_now
+from bot.whatsapp.checkup import read_apps, read_number, read_numbers, read_subscription, read_token
+from bot.whatsapp.client import Answer
+from bot.whatsapp.reach import Fetched, on_this_machine
+from bot.whatsapp.versions import usable_until, version_of
+from bot.whatsapp.visit import Handshake, Seen, read_handshake
+
+HTML = {"content-type": "text/html; charset=utf-8"}
+JSON = {"content-type": "application/json"}
+
+KEYS = st.sampled_from(
+    ["data", "app_id", "scopes", "granular_scopes", "target_ids", "expires_at", "is_valid", "health_status", "entities",
+     "errors", "can_send_message", "webhook_configuration", "application", "fields", "name", "object", "id",
+     "whatsapp_business_api_data", "display_phone_number", "callback_url"]
+)  # fmt: skip
+WORDS = st.sampled_from(["whatsapp_business_account", "messages", "BLOCKED", "x" * 400, "\x1b[31m", "\ud800"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(KEYS, ANYTHING))
+def test_whatever_meta_answers_can_be_read(value: dict[str, object]) -> None:
+    answer = Answer(value)
+    number = read_number(answer)
+    texts = [number.shown, number.name, read_token(answer).app_id, *read_apps(answer), *read_numbers(answer)]
+    subscription = read_subscription(answer)
+    texts += [*subscription.fields, subscription.callback_url] if subscription else []
+    texts += [obstacle.description for obstacle in number.obstacles]
+    assert all(len(text) <= 300 and "\x1b" not in text and "\ud800" not in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("fetched", "expected"),
+    [
+        (Fetched(200, {}, b"4711"), Handshake(Seen.TICK, 200)),
+        (Fetched(200, {}, b"4711\n"), Handshake(Seen.STRANGE, 200)),
+        (Fetched(200, HTML, b'"4711"'), Handshake(Seen.PAGE, 200)),
+        (Fetched(403, JSON, b'{"message": "Webhook verification failed"}'), Handshake(Seen.OTHER_TOKEN, 403)),
+        (Fetched(403, JSON, b'{"message": "Forbidden"}'), Handshake(Seen.STRANGE, 403)),
+        (Fetched(403, HTML, b"<p>Webhook verification failed"), Handshake(Seen.PAGE, 403)),
+        (Fetched(511, HTML, b"<TITLE>\n Tunnel &amp; co </TITLE>"), Handshake(Seen.PAGE, 511, "Tunnel & co")),
+        (Fetched(307, {"location": "https://a.example/b?c=secret"}, b""), Handshake(Seen.REDIRECT, 307, "https://a.example/b")),
+        (Fetched(530, HTML, b"<title>\x1b[31mError 1033</title>"), Handshake(Seen.GATEWAY, 530, "Error 1033")),
+        (Fetched(404, JSON, b"{}"), Handshake(Seen.NOT_FOUND, 404)),
+        (Fetched(failure="no answer came in time"), Handshake(Seen.NOTHING, 0, "no answer came in time")),
+    ],
+)  # fmt: skip
+def test_every_answer_to_a_handshake_has_a_word(fetched: Fetched, expected: Handshake) -> None:
+    assert read_handshake(fetched, "4711") == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "version", "until"),
+    [
+        ("https://graph.facebook.com/v25.0", "v25.0", "2028-07-29"),
+        ("https://graph.facebook.com/v18.0/", "v18.0", "2026-01-26"),
+        ("https://graph.facebook.com/v3.1", "v3.1", "2026-01-26"),
+        ("https://graph.facebook.com/v26.0", "v26.0", ""),
+        ("https://graph.facebook.com/v31.0", "v31.0", ""),
+        ("http://127.0.0.1:5000/graph", "", ""),
+    ],
+)
+def test_until_when_a_version_is_served(url: str, version: str, until: str) -> None:
+    end = usable_until(version_of(url))
+    assert (version_of(url), f"{end:%Y-%m-%d}" if end else "") == (version, until)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [("http://localhost:5000", True), ("http://127.0.0.9", True), ("http://[::1]:80", True),
+     ("https://a.localhost", True),
+     ("https://desk.example.com", False), ("http://10.0.0.1", False)],
+)  # fmt: skip
+def test_which_addresses_are_this_machine(url: str, here: bool) -> None:
+    assert on_this_machine(url) is here
+
+
+def test_a_report_never_shows_a_secret_of_the_settings() -> None:
+    secrets = ["mysql://tick:p%40ss-word@db.example/tick", ' "quoted-secret" ', "short", "EAAtoken"]
+    hiding = Hiding(secrets)
+    for text in (
+        "Access denied (p%40ss-word) for p@ss-word",
+        "Malformed access token EAAtoken here",
+        'quoted-secret and "quoted-secret"',
+        "Bearer abcdefgh",
+        "https://u:pass@host/",
+        "sha256=0123456789abcdef0123456789abcdef",
+    ):
+        shown = hiding.clean(text)
+        assert "[hidden]" in shown
+        assert not any(word in shown for word in ("p%40ss", "p@ss", "EAAtoken", "quoted-secret", "abcdefgh", "u:pass"))
+    assert hiding.clean("a short word\x1b[31m") == "a short word [31m"
+
+
+def test_a_report_is_json_with_these_names() -> None:
+    report = Report([Check("settings", True, "Fine.", ""), Check("tls", False, "Bad.", "Mend it.")])
+    assert json.loads(report.json()) == {
+        "ok": False,
+        "checks": [
+            {"name": "settings", "ok": True, "reason": "Fine.", "fix": ""},
+            {"name": "tls", "ok": False, "reason": "Bad.", "fix": "Mend it."},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("public_url", "reason"),
+    [
+        ("", "PUBLIC_URL is not set"),
+        ("http://desk.example.invalid", "begins with http://"),
+        ("https://localhost:5000", "names this machine alone"),
+    ],
+)
+async def test_what_meta_itself_can_not_call_is_said(public_url: str, reason: str) -> None:
+    known = Settings(
+        data_dir=Path("data"),
+        whatsapp_api_url="https://graph.invalid/v25.0",
+        whatsapp_phone_number_id="106540352242922",
+        whatsapp_access_token=SecretStr("EAAcanarytoken"),
+        whatsapp_verify_token=SecretStr("canary-verify"),
+        whatsapp_app_secret=SecretStr("canary-secret"),
+        database_url=SecretStr("sqlite:///nowhere/at/all/tick.db"),
+        redis_url=SecretStr("redis://127.0.0.1:1"),
+        port=1,
+    ).model_copy(update={"public_url": public_url})
+    report = await examine(known, utc_now)
+    checks = {check.name: check for check in report.checks}
+    assert reason in checks["public_url"].reason
+    assert checks["graph_api"].reason.endswith("its name is not found in DNS.")
+    assert checks["callback"].reason == "Not looked at until public url is mended."
+    assert checks["quality"].reason == "Not looked at until graph api is mended."
