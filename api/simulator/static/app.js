@@ -1,6 +1,7 @@
 // The page: a phone for each customer, kept up to date by the server's events.
 // Each time the stream opens everything is read anew, so nothing is missed while it was away.
 
+import { openPanel } from "./meta.js";
 import { Phone } from "./phone.js";
 import * as server from "./server.js";
 
@@ -10,8 +11,14 @@ const phones = new Map();
 let business = { name: "Business" };
 
 function show(customer) {
+  const moved = phones.get(customer.before);
+  if (moved) {
+    phones.delete(customer.before);
+    phones.set(customer.phone, moved);
+  }
   const known = phones.get(customer.phone);
   if (known) {
+    known.identify(customer);
     for (const message of customer.messages) known.put(message);
     return;
   }
@@ -63,7 +70,8 @@ document.getElementById("newcomer-cancel").addEventListener("click", () => newco
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    const customer = await server.addCustomer(form.elements.name.value, form.elements.phone.value);
+    const { name, phone, shows } = form.elements;
+    const customer = await server.addCustomer({ name: name.value, phone: phone.value, shows: shows.value });
     show(customer);
     newcomer.close();
     phones.get(customer.phone).node.scrollIntoView({ behavior: "smooth" });
@@ -72,4 +80,5 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
+openPanel(() => [...phones.values()]);
 listen();

@@ -4,6 +4,7 @@
 import { button, icon, make } from "./elements.js";
 import { quoted } from "./bubbles.js";
 import * as server from "./server.js";
+import { openMenu } from "./sheet.js";
 
 const EMOJI = [..."😀😂😊😍😎🤔😢😡👍👎👌🙏👏💪🙌👋❤️🔥🎉✅❌⚠️❓💡📞📷📄💻🖨️🔑⏰☕"].reduce((all, char) => {
   if (char === "\ufe0f") all[all.length - 1] += char;
@@ -16,6 +17,7 @@ export class Composer {
     this.phone = phone;
     this.quote = null;
     this.file = null;
+    this.edited = null;
     this.node = make("form", "composer");
     this.node.setAttribute("aria-label", "Write");
     this.strip = make("div", "strip");
@@ -35,7 +37,8 @@ export class Composer {
 
   build() {
     const emoji = button("tool", "Emoji", "emoji");
-    const attach = button("tool", "Attach a file", "attach");
+    const attach = button("tool", "Attach", "attach");
+    attach.setAttribute("aria-haspopup", "dialog");
     const send = button("send", "Send message", "send");
     send.type = "submit";
     const pill = make("div", "pill");
@@ -50,7 +53,7 @@ export class Composer {
       this.palette.hidden = !this.palette.hidden;
       emoji.setAttribute("aria-expanded", String(!this.palette.hidden));
     });
-    attach.addEventListener("click", () => this.picker.click());
+    attach.addEventListener("click", () => this.openAttachments());
     this.picker.addEventListener("change", () => this.attach(this.picker.files[0] ?? null));
     this.field.addEventListener("input", () => this.grow());
     this.field.addEventListener("keydown", (event) => {
@@ -71,9 +74,30 @@ export class Composer {
     });
   }
 
+  openAttachments() {
+    const { phone } = this;
+    openMenu(phone.chat, "Attach", [
+      { label: "Photo or file", icon: "file", act: () => this.picker.click() },
+      { label: "Voice message", icon: "sound", act: () => phone.sendSample("voice.ogg", "voice", "audio/ogg; codecs=opus") },
+      { label: "Sticker", icon: "smile", act: () => phone.sendSample("sticker.webp", "sticker", "image/webp") },
+      { label: "Location", icon: "place", act: () => phone.sendPlace() },
+      { label: "Contact card", icon: "person", act: () => phone.sendCard() },
+    ]);
+  }
+
+  editMessage(message) {
+    this.clearStrip();
+    this.edited = message;
+    this.field.value = message.text;
+    this.showStrip();
+    this.grow();
+    this.field.focus();
+  }
+
   answerTo(message) {
     this.quote = message;
     this.file = null;
+    this.edited = null;
     this.showStrip();
     this.field.focus();
   }
@@ -88,12 +112,13 @@ export class Composer {
 
   async send() {
     const text = this.field.value;
-    const { file, quote } = this;
+    const { file, quote, edited } = this;
     if ((!text.trim() && !file) || this.busy) return;
     this.busy = true;
     try {
       const { number } = this.phone;
-      if (file) await server.sendFile(number, file, text.trim(), quote?.wamid ?? "");
+      if (edited) await server.edit(number, edited.wamid, text);
+      else if (file) await server.sendFile(number, file, text.trim(), quote?.wamid ?? "");
       else await server.sendText(number, text, quote?.wamid ?? "");
       this.field.value = "";
       this.complaint.textContent = "";
@@ -108,8 +133,10 @@ export class Composer {
   }
 
   clearStrip() {
+    if (this.edited) this.field.value = "";
     this.quote = null;
     this.file = null;
+    this.edited = null;
     this.showStrip();
   }
 
@@ -119,6 +146,7 @@ export class Composer {
     this.strip.replaceChildren();
     if (this.quote) this.strip.append(this.stripRow(quoted(this.quote, this.phone), "Quoted message", "Cancel quote", "quote"));
     if (this.file) this.strip.append(this.stripRow(this.filePreview(), "File to send", "Remove file", "file"));
+    if (this.edited) this.strip.append(this.stripRow(quoted(this.edited, this.phone), "Message to edit", "Cancel edit", "edited"));
     this.field.placeholder = this.file ? "Add a caption" : "Message";
   }
 
@@ -128,6 +156,7 @@ export class Composer {
     row.setAttribute("aria-label", label);
     const cancel = button("strip-close", cancelLabel, "close");
     cancel.addEventListener("click", () => {
+      if (what === "edited") this.field.value = "";
       this[what] = null;
       this.showStrip();
       this.field.focus();

@@ -15,6 +15,13 @@ const ICONS = {
   sound: ["M9 4.500a3 3 0 0 1 6 0V11a3 3 0 0 1-6 0z", "M5.5 11a6.5 6.5 0 0 0 13 0", "M12 17.500V21"],
   camera: ["M4 7.5h3.500l1.5-2.500h6l1.5 2.500H20V19H4z", "M12 9.800a3.2 3.2 0 1 0 .01 0z"],
   lock: ["M6 11h12v9H6z", "M8.5 11V8a3.5 3.5 0 0 1 7 0v3"],
+  place: ["M12 21c5-5.500 7-8.500 7-11.500a7 7 0 0 0-14 0c0 3 2 6 7 11.500z", "M12 7.200a2.3 2.3 0 1 0 .01 0z"],
+  person: ["M12 4a4 4 0 1 0 .01 0z", "M4.500 20.500c1-4.500 4-6 7.500-6s6.500 1.500 7.500 6z"],
+  more: ["M5.500 12v.1", "M12 12v.1", "M18.500 12v.1"],
+  edit: ["M5 19l1-4L16 5l3 3L9 18z"],
+  gone: ["M12 3.500a8.500 8.500 0 1 0 .01 0z", "M6.200 6.200l11.600 11.600"],
+  link: ["M14 4h6v6", "M20 4l-9 9", "M17 14v6H4V7h6"],
+  smile: ["M12 3a9 9 0 1 0 .01 0z", "M8 14q4 4.5 8 0"],
   check: ["M5 12.500l5 5 9.5-11"],
 };
 
@@ -75,13 +82,14 @@ export function dayName(at) {
   const midnight = new Date();
   midnight.setHours(0, 0, 0, 0);
   const days = Math.ceil((midnight - day) / 86400000);
-  if (days <= 0) return "Today";
+  if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
   return day.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
 }
 
 export function phoneNumber(digits) {
   const parts = /^1(\d{3})(\d{3})(\d{4})$/.exec(digits);
+  if (!digits) return "";
   return parts ? `+1 ${parts[1]} ${parts[2]} ${parts[3]}` : `+${digits}`;
 }
 

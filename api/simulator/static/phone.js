@@ -1,7 +1,8 @@
 // One customer's phone: the chat with the business, or the list of chats when the customer has left it.
 // What has arrived counts as read only while the chat is open and the page can be seen.
 
-import { arrived, bubble, mine, shortened, showStatus } from "./bubbles.js";
+import { openIdentityMenu, openMessageMenu } from "./acts.js";
+import { arrived, bubble, look, mine, shortened, showStatus } from "./bubbles.js";
 import { Composer } from "./composer.js";
 import { avatar, button, clockTime, dayName, icon, make, phoneNumber, tick } from "./elements.js";
 import * as server from "./server.js";
@@ -9,6 +10,7 @@ import { openSheet } from "./sheet.js";
 
 const TYPING_MILLISECONDS = 25000;
 const NEAR_THE_END = 80;
+const HERE = { latitude: 51.5007, longitude: -0.1246, name: "Where I am", address: "1 Example Street" };
 
 export class Phone {
   constructor(customer, business) {
@@ -25,11 +27,20 @@ export class Phone {
     this.log.setAttribute("role", "log");
     this.log.setAttribute("aria-label", "Messages");
     this.log.tabIndex = 0;
+    this.dots = make("div", "dots");
+    this.dots.setAttribute("aria-hidden", "true");
+    this.dots.append(make("i"), make("i"), make("i"));
+    this.dots.hidden = true;
     this.composer = new Composer(this);
     const owner = make("header", "owner");
     const words = make("div", "owner-words");
-    words.append(make("h2", "", customer.name), make("p", "", phoneNumber(customer.phone)));
-    owner.append(avatar(customer.name), words);
+    this.shown = make("p");
+    words.append(make("h2", "", customer.name), this.shown);
+    const more = button("owner-more", `What ${customer.name} shows`, "more");
+    more.setAttribute("aria-haspopup", "dialog");
+    more.addEventListener("click", () => openIdentityMenu(this));
+    owner.append(avatar(customer.name), words, more);
+    this.identify(customer);
     this.frame.append(this.chatScreen(), this.listScreen());
     this.node.append(owner, this.frame);
     this.setOpen(sessionStorage.getItem(`left:${this.number}`) === null);
@@ -61,7 +72,7 @@ export class Phone {
     middle.append(this.log, this.jump);
     const notice = make("p", "notice");
     notice.append(icon("lock"), "This chat stays on your machine. It behaves like WhatsApp, and never reaches it.");
-    this.log.append(notice);
+    this.log.append(notice, this.dots);
     this.chat.append(head, middle, this.composer.node);
     return this.chat;
   }
@@ -81,7 +92,8 @@ export class Phone {
     this.messages.set(message.wamid, message);
     if (!mine(message) && arrived(message)) this.showTyping(false);
     const known = this.nodes.get(message.wamid);
-    if (known) showStatus(known, message.status);
+    if (known && known.dataset.look !== look(message)) this.replace(known, message);
+    else if (known) showStatus(known, message.status);
     else if (arrived(message)) this.add(message);
     this.showRow();
     this.readWhatArrived();
@@ -92,12 +104,28 @@ export class Phone {
     const node = bubble(message, this);
     const later = [...this.nodes.entries()].find(([wamid]) => this.messages.get(wamid).at > message.at);
     this.nodes.set(message.wamid, node);
-    this.log.insertBefore(node, later ? later[1] : null);
+    this.log.insertBefore(node, later ? later[1] : this.dots);
     this.arrange();
     if (follow) this.scrollToEnd();
     for (const image of node.querySelectorAll("img")) {
       image.addEventListener("load", () => follow && this.scrollToEnd(), { once: true });
     }
+  }
+
+  replace(known, message) {
+    const node = bubble(message, this);
+    known.replaceWith(node);
+    this.nodes.set(message.wamid, node);
+    this.arrange();
+  }
+
+  // They are the same with another number, or show something else of themselves.
+  identify(customer) {
+    this.number = customer.phone;
+    this.customer = customer;
+    this.node.dataset.phone = customer.phone;
+    const number = phoneNumber(customer.phone);
+    this.shown.textContent = { user_id: `${customer.user_id}, no phone`, both: `${number}, and a user id` }[customer.shows] ?? number;
   }
 
   arrange() {
@@ -134,9 +162,29 @@ export class Phone {
     openSheet(this.chat, message, (option) => this.choose(message, option));
   }
 
-  async choose(message, option) {
+  choose(message, option) {
+    return this.attempt(() => server.sendOption(this.number, message.wamid, option.id));
+  }
+
+  sendPlace(message = null) {
+    return this.attempt(() => server.sendPlace(this.number, HERE, message?.wamid ?? ""));
+  }
+
+  sendCard(message = null) {
+    return this.attempt(() => server.sendCard(this.number, {}, message?.wamid ?? ""));
+  }
+
+  sendSample(...sample) {
+    return this.attempt(() => server.sendSample(this.number, ...sample, ""));
+  }
+
+  openMenu(message) {
+    openMessageMenu(this, message);
+  }
+
+  async attempt(act) {
     try {
-      await server.sendOption(this.number, message.wamid, option.id);
+      await act();
       this.composer.complaint.textContent = "";
     } catch (error) {
       this.composer.complaint.textContent = error.message;
@@ -173,6 +221,8 @@ export class Phone {
     clearTimeout(this.typingTimer);
     this.presence.textContent = typing ? "typing…" : "Business account";
     this.presence.classList.toggle("typing", typing);
+    this.dots.hidden = !typing;
+    if (typing && this.following) this.scrollToEnd();
     if (typing) this.typingTimer = setTimeout(() => this.showTyping(false), TYPING_MILLISECONDS);
   }
 
