@@ -68,6 +68,12 @@ def digits(value: str) -> str:
     return value
 
 
+def word(value: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z._-]+", value):
+        raise ValueError("is not a name of letters, digits and dashes")
+    return value
+
+
 def host_of(value: str, schemes: set[str]) -> str:
     try:
         parts = urlsplit(value)
@@ -136,15 +142,15 @@ def networks(value: str) -> tuple[Network, ...]:
         raise ValueError("is not a list of addresses or networks") from None
 
 
-def seconds(least: float, most: float) -> Callable[[str], float]:
+def number(least: float, most: float) -> Callable[[str], float]:
     def check(value: str) -> float:
         try:
-            seconds = float(value)
+            found = float(value)
         except ValueError:
             raise ValueError("is not a number") from None
-        if not math.isfinite(seconds) or not least <= seconds <= most:
+        if not math.isfinite(found) or not least <= found <= most:
             raise ValueError("is out of range")
-        return seconds
+        return found
 
     return check
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api import setting_checks as checks
 from api.credentials import new_key
 from api.setting_checks import Network, checked
+from storage.file_store import S3Access
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]
@@ -33,11 +34,18 @@ WHERE = {
     "WHATSAPP_VERIFY_TOKEN": "make one up; enter it at App Dashboard > WhatsApp > Configuration > Verify token",
     "WHATSAPP_APP_SECRET": "App Dashboard > App settings > Basic > App secret",
     "WHATSAPP_BUSINESS_ACCOUNT_ID": "App Dashboard > WhatsApp > API Setup > WhatsApp Business Account ID",
+    "WHATSAPP_MESSAGES_PER_SECOND": "what Meta lets your number send in a second: 80, 1000 after its upgrade (20 when "
+    "the Business app shares the number); 0 is no limit of ours",
     "DATABASE_URL": "mysql://user:password@host:3306/tick or sqlite:///path/to/tick.db (percent-encode "
     "what is special in the password), or leave it out for a file under DATA_DIR",
     "REDIS_URL": "redis://host:6379/0, or leave it out for a Redis of Tick's own under DATA_DIR",
     "DATA_DIR": "a folder for what Tick keeps, ./data unless you say otherwise",
     "FILES_URL": "a folder, or s3://bucket/prefix, or leave it out for a folder under DATA_DIR",
+    "AWS_ACCESS_KEY_ID": "the name of a key to the bucket of FILES_URL; left out where the machine itself has access",
+    "AWS_SECRET_ACCESS_KEY": "the secret of that key",
+    "AWS_SESSION_TOKEN": "the session's token, where the key is a temporary one",
+    "AWS_REGION": "the bucket's region, such as eu-central-1",
+    "AWS_ENDPOINT_URL": "the address of an S3-compatible store that is not Amazon's, such as https://s3.example.com",
     "HOST": "the address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for every network",
     "PORT": "a whole number from 1 to 65535, 5000 unless you say otherwise",
     "PUBLIC_URL": "the address at which Meta and agents reach Tick, such as https://desk.example.com",
@@ -46,6 +54,7 @@ WHERE = {
     "BURST_SECONDS": "seconds of quiet before a burst is answered, 0 to 3600",
     "RECEIPT_SECONDS": "least seconds between two receipts on one ticket, 0 to 86400",
     "DOUBT_SECONDS": "seconds to wait for news of a send in doubt, 1 to 3600",
+    "QUIET_SECONDS": "seconds for which the bot is quiet after a person answered in the Business app, 0 to 86400",
     "LOG_LEVEL": "debug, info, warning or error",
     "LOG_FORMAT": "json or console; left out, console on a terminal and json elsewhere",
 }  # fmt: skip
@@ -74,6 +83,11 @@ class StorageSettings(BaseSettings):
     # Absolute, since what Tick starts may work in a folder of its own.
     data_dir: Annotated[Path, checked(), AfterValidator(Path.absolute)] = Field(Path("data"), validate_default=True)
     files_url: Annotated[str, checked(checks.files_url)] = ""
+    aws_access_key_id: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
+    aws_secret_access_key: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
+    aws_session_token: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
+    aws_region: Annotated[str, checked(checks.word)] = ""
+    aws_endpoint_url: Annotated[str, checked(checks.web_url)] = ""
     log_level: Annotated[LogLevel, checked(checks.one_of(*get_args(LogLevel)))] = "info"
     log_format: Annotated[LogFormat, checked(checks.one_of("json", "console"))] = ""
 
@@ -86,6 +100,17 @@ class StorageSettings(BaseSettings):
     def redis(self) -> str:
         """The Redis server's URL; empty for the embedded one."""
         return self.redis_url.get_secret_value()
+
+    @property
+    def s3(self) -> S3Access:
+        """How to reach the bucket of FILES_URL."""
+        return S3Access(
+            self.aws_access_key_id.get_secret_value(),
+            self.aws_secret_access_key.get_secret_value(),
+            self.aws_session_token.get_secret_value(),
+            self.aws_region,
+            self.aws_endpoint_url,
+        )
 
     @property
     def on_sqlite(self) -> bool:
@@ -109,14 +134,16 @@ class Settings(StorageSettings):
     whatsapp_verify_token: Annotated[SecretStr, checked(checks.secret)]
     whatsapp_app_secret: Annotated[SecretStr, checked(checks.app_secret)]
     whatsapp_business_account_id: Annotated[str, checked(checks.digits)] = ""
+    whatsapp_messages_per_second: Annotated[float, checked(checks.number(0, 10_000))] = 80.0
     host: Annotated[str, checked(checks.host)] = "127.0.0.1"
     port: Annotated[int, checked(checks.port)] = 5000
     public_url: Annotated[str, checked(checks.web_url)] = ""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, checked(checks.networks)] = ()
     tick_flow: Annotated[Literal["guided", "instant"], checked(checks.one_of("guided", "instant"))] = "guided"
-    burst_seconds: Annotated[float, checked(checks.seconds(0, 3600))] = 3.0
-    receipt_seconds: Annotated[float, checked(checks.seconds(0, 86400))] = 600.0
-    doubt_seconds: Annotated[float, checked(checks.seconds(1, 3600))] = 15.0
+    burst_seconds: Annotated[float, checked(checks.number(0, 3600))] = 3.0
+    receipt_seconds: Annotated[float, checked(checks.number(0, 86400))] = 600.0
+    doubt_seconds: Annotated[float, checked(checks.number(1, 3600))] = 15.0
+    quiet_seconds: Annotated[float, checked(checks.number(0, 86400))] = 1800.0
 
 
 Kind = TypeVar("Kind", bound=StorageSettings)
@@ -136,6 +163,14 @@ class DemoSecrets:
 def load_settings(config: Path = CONFIG_FILE) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError."""
     return _load(Settings, config, _exposed(config), _from_files(Settings, config))
+
+
+def read_access_token(config: Path = CONFIG_FILE) -> str:
+    """The access token as it is set now, which may be another than at the start; "" while the settings don't load."""
+    try:
+        return load_settings(config).whatsapp_access_token.get_secret_value()
+    except SettingsError:
+        return ""
 
 
 def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
