@@ -17,26 +17,29 @@ from quart import Quart
 
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
+from api.doctor.page import make_doctor
 from api.parts import Account, ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, serve_http
-from api.settings import Settings
+from api.settings import Settings, read_access_token
 from api.webhook import WebhookDoor, make_handshake
+from bot.account import AccountWatch
+from bot.assembly import Given, Supplies, make_worker
 from bot.clock import Clock, utc_now
-from bot.delivery import Delivery
 from bot.ids import IdMaker
 from bot.intake import Intake
-from bot.marks import Marks
 from bot.metrics import Metrics
-from bot.poison import Poison
-from bot.rounds import Rounds
 from bot.settings import BotSettings
-from bot.turns import Turns
+from bot.templates import Templates
+from bot.vault import Vault
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.media_download import open_downloads
 from bot.worker import Worker
 from storage.database import Database, DatabaseDown, DatabaseSettings, WrongDatabase
 from storage.embedded_redis import EmbeddedRedis
+from storage.file_store import FileStore, open_store
 from storage.lanes import Lanes
+from storage.limits import Limits
 from storage.migrate import check_server, migrate, missing
 from storage.numbers import TicketNumbers
 from storage.redis_client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
@@ -61,6 +64,10 @@ class Parts:
     numbers: TicketNumbers
     intake: Intake
     metrics: Metrics
+    graph: GraphClient
+    limits: Limits
+    store: FileStore
+    supplies: Supplies
     redis_line: str
 
 
@@ -77,7 +84,18 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
-        yield Parts(settings, clock, database, lanes, ids, numbers, intake, metrics, redis_line)
+        graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()))
+        limits = Limits(redis, settings.whatsapp_phone_number_id, settings.whatsapp_messages_per_second)
+        store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
+        downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
+        supplies = Supplies(
+            Vault(database, store, graph, downloads, clock, lanes.owner),
+            Templates(database, graph, clock, settings.whatsapp_business_account_id),
+            AccountWatch(database, graph, clock, settings.whatsapp_phone_number_id),
+        )
+        yield Parts(
+            settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line
+        )
 
 
 async def serve(
@@ -97,9 +115,9 @@ async def serve(
 
 async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
     """A worker alone."""
-    async with opened(settings, clock=clock, share_redis=True) as parts, _worker(parts) as worker:
+    async with opened(settings, clock=clock, share_redis=True) as parts:
         log.info("working", process=parts.lanes.owner)
-        await worker.run(stop)
+        await _worker(parts).run(stop)
 
 
 def make_app(parts: Parts) -> Quart:
@@ -116,23 +134,21 @@ def make_app(parts: Parts) -> Quart:
     add_api(app, shared, sessions)
     add_desk(app, shared, sessions, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
-    door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook)
+    app.register_blueprint(make_doctor(settings, parts.database, parts.lanes, parts.clock))
+    door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook, settings.trusted_proxies)
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 
 
-@asynccontextmanager
-async def _worker(parts: Parts) -> AsyncIterator[Worker]:
+def _worker(parts: Parts) -> Worker:
     settings = parts.settings
-    bot = BotSettings(settings.whatsapp_phone_number_id, settings.tick_flow, settings.doubt_seconds)
-    async with open_http() as http:
-        graph = GraphClient(graph_settings(settings), http)
-        marks = Marks(parts.database, parts.lanes.owner, parts.clock, bot.phone_number_id)
-        delivery = Delivery(marks, graph, parts.lanes, parts.clock, bot.doubt_seconds, parts.metrics)
-        turns = Turns(bot, parts.ids, parts.numbers)
-        rounds = Rounds(parts.database, turns, parts.numbers, parts.clock, parts.metrics)
-        poison = Poison(parts.database, turns, parts.clock, parts.metrics)
-        yield Worker(parts.database, parts.lanes, rounds, poison, delivery, parts.clock)
+    bot = BotSettings(
+        settings.whatsapp_phone_number_id, settings.tick_flow, settings.doubt_seconds, settings.quiet_seconds
+    )
+    given = Given(
+        parts.database, parts.lanes, parts.limits, parts.graph, parts.ids, parts.numbers, parts.metrics, parts.clock
+    )
+    return make_worker(bot, given, parts.supplies, read_access_token)
 
 
 def graph_settings(settings: Settings) -> GraphSettings:
@@ -156,20 +172,16 @@ async def run_together(
 ) -> None:
     """The worker stops before the listener closes: what it still sends may bring statuses back."""
     closing = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        working: asyncio.Task[None] | None = None
-        if worker:
-            doing = await stack.enter_async_context(_worker(parts))
-            working = asyncio.create_task(doing.run(stop), name="worker")
-        serving = asyncio.create_task(serve_http(app, listener, closing, on_ready=on_ready), name="web")
-        stopping = asyncio.create_task(stop.wait())
-        watched = {task for task in (serving, stopping, working) if task is not None}
-        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        if working is not None:
-            await working
-        closing.set()
-        await serving
+    working = asyncio.create_task(_worker(parts).run(stop), name="worker") if worker else None
+    serving = asyncio.create_task(serve_http(app, listener, closing, on_ready=on_ready), name="web")
+    stopping = asyncio.create_task(stop.wait())
+    watched = {task for task in (serving, stopping, working) if task is not None}
+    await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    if working is not None:
+        await working
+    closing.set()
+    await serving
 
 
 async def _open_database(settings: Settings) -> Database:

@@ -8,6 +8,7 @@ ends) holds a connection longer than READ_SECONDS; and stopping always ends, in 
 import asyncio
 import errno
 import os
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,12 @@ from api.process import LISTENER_FD
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 READ_SECONDS = 8  # for the headers, and again for the body
+MAX_UPLOAD_BYTES = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
+UPLOAD_SECONDS = 600
+TAKES_FILES = re.compile(
+    r"/api/files|/desk/tickets/[0-9]{1,18}/replies"
+    r"|/simulator/api/customers/[^/]+/files|/simulator/graph/[^/]+/[^/]+/media"
+)
 BACKLOG = 1024
 
 
@@ -86,8 +93,19 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
+class _Request(Request):
+    """A file takes more room and time than anything else, so the routes that take one have limits of their own. They
+    are known before a route is: the body comes in while it is being looked for."""
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **limits: Any) -> None:
+        if method == "POST" and TAKES_FILES.fullmatch(path):
+            limits |= {"max_content_length": MAX_UPLOAD_BYTES, "body_timeout": UPLOAD_SECONDS}
+        super().__init__(method, scheme, path, *args, **limits)
+
+
 def limit_requests(app: Quart) -> None:
     """The limits that the server leaves to the application. Quart enforces them while the body streams in."""
+    app.request_class = _Request
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = READ_SECONDS
 

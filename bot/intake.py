@@ -12,12 +12,14 @@ from datetime import datetime
 
 import structlog
 
+from bot import news
 from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.ids import IdMaker
 from bot.metrics import Metrics
 from bot.phones import lookup_forms
 from bot.place import Place
+from bot.whatsapp.account import read_news
 from bot.whatsapp.incoming import read_webhook
 from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender
 from storage import customers, journal
@@ -29,6 +31,7 @@ from storage.redis_client import RedisDown
 
 RING_SECONDS = 0.2
 MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
+WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
 NOBODY = 0  # the lane of statuses whose customer nobody knows
 log = structlog.get_logger(__name__)
 
@@ -84,7 +87,10 @@ class Intake:
             )
             rung.clear()
             rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
-            return await journal.store(tx, new, held)
+            repeated = await journal.store(tx, new, held)
+            told = [item for item_id, _, item in made if item_id in fresh and item.kind is Kind.ACCOUNT]
+            await news.record(tx, [(item.meta_at, one) for item in told for one in read_news(item.payload)])
+            return repeated
 
         duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)
         if duplicates:
@@ -100,8 +106,9 @@ class Intake:
     def _journalled(self, item_id: int, received_at: datetime, item: Item, directory: Directory | None) -> NewItem:
         """Without a directory the item came before: it is only counted, and says nothing about who is who any more."""
         reason = item.ignored or ""
-        customer_id = None if reason or directory is None else self._customer_of(item, directory)
-        if customer_id is None and not reason:
+        done = item.kind is Kind.ACCOUNT and not reason
+        customer_id = None if reason or done or directory is None else self._customer_of(item, directory)
+        if customer_id is None and not reason and not done:
             reason = Reason.NO_SENDER
         address = ""
         if item.renamed:
@@ -110,7 +117,7 @@ class Intake:
         elif item.kind is Kind.MESSAGE and item.sender:
             address = item.sender.address
         return NewItem(
-            item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason
+            item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason, done
         )
 
     def _customer_of(self, item: Item, directory: Directory) -> int | None:
@@ -121,7 +128,7 @@ class Intake:
         found = directory.find(_lookups(item.sender))
         if item.kind is Kind.STATUS:
             return NOBODY if found is None else found
-        if found is None and item.kind is Kind.MESSAGE and item.sender and aliases:
+        if found is None and item.kind in WRITES and item.sender and aliases:
             return directory.add(self._ids.next(), item.sender.name, aliases)
         if found is not None:
             others = {directory.known[alias] for alias in aliases if alias in directory.known} - {found}

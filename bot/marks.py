@@ -6,7 +6,8 @@ would put a message in doubt that is not.
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,9 +16,13 @@ import structlog
 from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.phases import phase
-from storage import journal, outbox
+from bot.place import Place
+from bot.window import without_window
+from storage import conversations, customers, journal, outbox
 from storage.database import Database, DatabaseDown, Tx
+from storage.lanes import Lanes
 from storage.outbox import Move
+from storage.redis_client import RedisDown
 
 LEARNED_LATE = timedelta(seconds=10)
 MOST_MARKS = 500
@@ -47,9 +52,9 @@ Mark = Sending | Taken | Move
 class Marks:
     """Writes marks for one process."""
 
-    def __init__(self, database: Database, owner: str, clock: Clock, phone_number_id: str) -> None:
+    def __init__(self, database: Database, lanes: Lanes, clock: Clock, phone_number_id: str) -> None:
         self._database = database
-        self._owner = owner
+        self._lanes = lanes
         self._clock = clock
         self._phone_number_id = phone_number_id
         self._group: GroupCommit[Mark, datetime | None] = GroupCommit(self._write, MOST_MARKS)
@@ -67,6 +72,30 @@ class Marks:
                 log.warning("mark_waits", outbox_id=mark.outbox_id, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def close_window(self, customer_id: int, sent_at: datetime) -> None:
+        """Meta says that the window was closed for what was sent then: so says our record from now on."""
+
+        async def work(tx: Tx) -> None:
+            _, body = await conversations.raise_version(tx, customer_id)
+            place = Place.from_json(body)
+            await conversations.write_body(tx, customer_id, without_window(place, sent_at).to_json())
+
+        await self._insist(work)
+        with contextlib.suppress(RedisDown):
+            await self._lanes.ring({}, forget=[customer_id])
+
+    async def unreachable(self, customer_id: int, reason: str) -> None:
+        """Nothing gets through to this customer."""
+        await self._insist(lambda tx: customers.mark_unreachable(tx, {customer_id: reason}, self._clock()))
+
+    async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await self._database.run(work)
+            except DatabaseDown as error:
+                log.warning("mark_waits", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
     async def _write(self, marks: Sequence[Mark]) -> Sequence[datetime | None]:
         now = self._clock()
         starting = sorted(mark.outbox_id for mark in marks if isinstance(mark, Sending))
@@ -76,7 +105,7 @@ class Marks:
         async def work(tx: Tx) -> None:
             made.clear()
             if starting:
-                made.update(await outbox.mark_sending(tx, starting, self._owner, now))
+                made.update(await outbox.mark_sending(tx, starting, self._lanes.owner, now))
             if taken:
                 await outbox.mark_accepted(tx, {mark.outbox_id: mark.wamid for mark in taken}, now)
                 made.update(mark.outbox_id for mark in taken)

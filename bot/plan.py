@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot import statuses
-from bot.turns import LaneTurns
-from storage import conversations, filing, journal, outbox
+from bot.effects import LaneTurns
+from bot.place import Place
+from bot.window import without_window
+from storage import conversations, customers, files, filing, journal, outbox
 from storage.conversations import Move
 from storage.database import Tx
 from storage.fields import to_millis
@@ -79,6 +81,7 @@ class Plan:
         await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
         await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
         await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
+        await self._write_what_was_sent(tx, lanes)
         stale = [row for lane in lanes for row in self.stale(lane.customer_id)]
         for row in stale:
             step = outbox.Move(row.outbox_id, "held", row.attempts, "failed", reason="superseded")
@@ -89,6 +92,18 @@ class Plan:
             await outbox.release_held(tx, fresh, self.now)
         await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
 
+    async def _write_what_was_sent(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        """Files, what became part of a ticket, and what was taken back. Most rounds have none."""
+        await filing.insert_messages(
+            tx, [(wamid, lane.customer_id, ticket_id) for lane in lanes for wamid, ticket_id in lane.messages]
+        )
+        for lane in lanes:
+            await filing.mark_changed(tx, lane.changed)
+            if lane.files:
+                await files.insert(tx, lane.files)
+            for ticket_id, media_ids in lane.attached:
+                await files.attach(tx, lane.customer_id, media_ids, ticket_id)
+
     async def _write_statuses(self, tx: Tx) -> None:
         matched = self.matched
         for status, wamids in matched.advances.items():
@@ -96,9 +111,21 @@ class Plan:
                 await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
             if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
                 await outbox.advance(tx, status, rest, self.now)
+        for row_id, (way, why) in sorted(matched.other_ways.items()):
+            await outbox.take_another_way(tx, row_id, way, self.now, why)
+        await customers.mark_unreachable(tx, matched.unreachable, self.now)
+        await self._close_windows(tx)
         await journal.close(tx, matched.done, "done", self.now)
         for reason, item_ids in matched.ignored.items():
             await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+
+    async def _close_windows(self, tx: Tx) -> None:
+        """Where a turn is written too, its place says so already."""
+        for customer_id, sent_at in sorted(self.matched.closed_windows.items()):
+            if customer_id not in self.lanes or not self.lanes[customer_id].done:
+                _, body = await conversations.raise_version(tx, customer_id)
+                place = without_window(Place.from_json(body), sent_at)
+                await conversations.write_body(tx, customer_id, place.to_json())
 
     def _held(self, customer_id: int) -> list[OutboxRow]:
         return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]

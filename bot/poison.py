@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import structlog
 
 from bot.clock import Clock
+from bot.effects import Failure
 from bot.metrics import Metrics
-from bot.turns import Failure, Turns
+from bot.turns import Turns
 from storage import conversations, journal, outbox
 from storage.database import Database, Tx
 from storage.journal import MOST_ATTEMPTS

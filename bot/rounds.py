@@ -6,7 +6,7 @@ closed in the transaction that writes its effects, and only if it was still pend
 nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,14 +14,17 @@ import structlog
 
 from bot import statuses
 from bot.clock import Clock
+from bot.effects import Failure
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
 from bot.plan import Dropped, Loaded, Plan
-from bot.turns import Failure, Turns
+from bot.turns import Read, Turns
+from bot.window import without_window
 from flows import Ticket
 from storage import conversations, filing, journal, outbox
 from storage.database import Database
+from storage.filing import Known
 from storage.journal import PendingItem
 from storage.lanes import ClaimedLane
 from storage.numbers import TicketNumbers
@@ -47,6 +50,8 @@ class Played:
     forced: bool = False
     failure: Failure | None = None
     more: bool = False  # rows that go out after these
+    heard_wamid: str = ""  # the last message of theirs, to be marked as read
+    files: bool = False  # there are new files to fetch
 
 
 class Rounds:
@@ -87,18 +92,34 @@ class Rounds:
         loaded = await self._load(customer_ids, known, most_items)
         now = self._clock()
         await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
+        events = self._turns.read(item for items in loaded.messages.values() for item in items)
+        abouts = await self._known(list(loaded.messages), events.values())
         lanes = {}
         for customer_id, items in loaded.messages.items():
             version, body = loaded.versions[customer_id]
             tickets = [Ticket(*row) for row in loaded.tickets.get(customer_id, ())]
-            lanes[customer_id] = self._turns.play(customer_id, version, Place.from_json(body), items, tickets, now)
+            about = abouts.get(customer_id, {})
+            place = Place.from_json(body)
+            lanes[customer_id] = self._turns.play(customer_id, version, place, items, events, tickets, about, now)
         reported = statuses.read(loaded.statuses)
         rows: list[outbox.Sent] = []
         if reported:
             async with self._database.reading() as tx:
                 rows = await outbox.find(tx, "id", statuses.row_ids(reported))
                 rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
-        return Plan(now, loaded, lanes, statuses.match(reported, rows, now))
+        matched = statuses.match(reported, rows, now)
+        for customer_id, sent_at in matched.closed_windows.items():
+            if customer_id in lanes:
+                lanes[customer_id].place = without_window(lanes[customer_id].place, sent_at)
+        return Plan(now, loaded, lanes, matched)
+
+    async def _known(self, customer_ids: Sequence[int], events: Iterable[Read]) -> Mapping[int, Mapping[str, Known]]:
+        """What the messages are that these events quote, edit or delete."""
+        quoted = {event.quoted_wamid for event in events if not isinstance(event, Exception)} - {""}
+        if not quoted:
+            return {}
+        async with self._database.reading() as tx:
+            return await filing.known_messages(tx, customer_ids, sorted(quoted))
 
     async def _load(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
@@ -156,11 +177,13 @@ class Rounds:
         loaded, lane = plan.loaded, plan.lanes.get(customer_id)
         version, body = loaded.versions.get(customer_id, (0, ""))
         more = customer_id in loaded.full or customer_id in loaded.crowded & plan.matched.settled
-        again = 0.0 if more else plan.matched.waiting.get(customer_id)
+        again = 0.0 if more or customer_id in plan.matched.rerouted else plan.matched.waiting.get(customer_id)
         rows = loaded.rows.get(customer_id, [])
         more = sum(row.status != "held" for row in rows) >= MOST_ROWS
         if lane is None or not lane.done:
             place = Place.from_json(body) if body else Place()
+            if customer_id in plan.matched.closed_windows:
+                place = without_window(place, plan.matched.closed_windows[customer_id])
             rows = [row for row in rows if row.status != "held"]
             failure = lane.failure if lane else None
             return Played(customer_id, place, version, rows, again, failure=failure, more=more)
@@ -177,6 +200,8 @@ class Rounds:
             forced=forced,
             failure=lane.failure,
             more=more,
+            heard_wamid=lane.heard_wamid,
+            files=bool(lane.files),
         )
 
 

@@ -16,9 +16,11 @@ ISSUE_TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class BotSettings:
-    """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it."""
+    """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it;
+    `quiet_seconds`: how long the bot keeps quiet after a person answered in the Business app."""
 
     phone_number_id: str
     flow: str = "guided"
     doubt_seconds: float = 15.0
+    quiet_seconds: float = 1800.0
     issue_types: tuple[IssueType, ...] = ISSUE_TYPES

@@ -1,21 +1,26 @@
 """Which message of ours a status is about, and what it changes: pure.
 
 Invariants: a status moves its row only forward (storage/outbox.py has the table); it counts only for the customer it
-came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it.
+came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it. A code
+in a status means what it means as an answer (whatsapp/errors.py has that table): outside of the window a message takes
+another way, and a customer whom nothing reaches is marked.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bot.whatsapp.errors import Action, Verdict, action_of
 from bot.whatsapp.items import Reason
 from bot.whatsapp.items import Status as Reported
 from bot.whatsapp.message import read_status
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Sent
+from storage.outbox import MOVES, Sent, Way
 
 WAITS = timedelta(seconds=15)
 NOBODY = 0
+TEMPLATE_CODES = range(132000, 132100)
+MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse each
 
 
 @dataclass(slots=True)
@@ -24,6 +29,10 @@ class Matched:
 
     advances: dict[str, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
     failures: dict[int, str] = field(default_factory=dict)  # row -> why
+    other_ways: dict[int, tuple[Way, str]] = field(default_factory=dict)  # row -> (queued or held, and why)
+    rerouted: set[int] = field(default_factory=set)  # customers of whom a row goes out again
+    closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
+    unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
     done: list[int] = field(default_factory=list)
     ignored: dict[Reason, list[int]] = field(default_factory=dict)
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
@@ -66,19 +75,59 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
             else:
                 matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
                 matched.settled.add(item.customer_id)
+        elif status.status == "failed" and _refuse(row, status, current, matched):
+            matched.settled.add(item.customer_id)
+            matched.done.append(item.item_id)
         elif current[row.outbox_id] not in MOVES[status.status]:
             matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
             matched.settled.add(item.customer_id)
         else:
             matched.settled.add(item.customer_id)
-            current[row.outbox_id] = status.status
             matched.done.append(item.item_id)
-            for others in matched.advances.values():
-                others.pop(row.outbox_id, None)
-            matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
-            if status.status == "failed":
-                matched.failures[row.outbox_id] = f"{status.error_code or ''} {status.error_text}".strip()
+            _advance(row, status, current, matched)
     return matched
+
+
+def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> None:
+    current[row.outbox_id] = status.status
+    for others in matched.advances.values():
+        others.pop(row.outbox_id, None)
+    matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
+    if status.status != "failed":
+        return
+    verdict = action_of(status.error_code)
+    matched.failures[row.outbox_id] = _why(status, verdict)
+    if verdict.action is Action.RECIPIENT:
+        matched.unreachable[row.customer_id] = _why(status, verdict)
+
+
+def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> bool:
+    """Whether the message is not lost: refused for the closed window, it takes another way, and what a template could
+    not carry waits for the customer."""
+    verdict = action_of(status.error_code)
+    if verdict.action is Action.TEMPLATE:
+        matched.closed_windows[row.customer_id] = row.marked_at or status.at
+        way: Way = "queued"
+    elif status.error_code in TEMPLATE_CODES:
+        way = "held"
+    else:
+        return False
+    if row.origin == "prompt" or row.refusals >= MOST_WAYS or current[row.outbox_id] not in MOVES[way]:
+        return False
+    current[row.outbox_id] = way
+    for others in matched.advances.values():
+        others.pop(row.outbox_id, None)
+    matched.other_ways[row.outbox_id] = (way, _why(status, verdict))
+    matched.rerouted.add(row.customer_id)
+    return True
+
+
+def _why(status: Reported, verdict: Verdict) -> str:
+    """For the agent beside the message: the code, our sentence, and Meta's own words, which may say more."""
+    if status.error_code is None:
+        return status.error_text
+    said = f" ({status.error_text})" if status.error_text else ""
+    return f"{status.error_code}: {verdict.reason}{said}"
 
 
 def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wamid: dict[str, Sent]) -> Sent | None:

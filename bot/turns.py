@@ -6,52 +6,29 @@ written here, so a round whose transaction fails has changed nothing.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import structlog
 
+from bot.effects import Effects, Failure, LaneTurns, Writing
 from bot.ids import IdMaker
 from bot.place import Place
 from bot.settings import BotSettings
 from bot.whatsapp.items import Kind
-from bot.whatsapp.message import read_event, read_name
-from bot.whatsapp.outgoing import message_of
-from bot.whatsapp.people import phone_of
-from flows import AddReply, Conversation, Desk, Event, Offer, OpenTicket, Say, Ticket, take_turn
-from storage.filing import NewReply, NewTicket
+from bot.whatsapp.message import read_event
+from flows import About, Conversation, Desk, Event, Say, Ticket, take_turn
+from storage.filing import Known
 from storage.journal import PendingItem
 from storage.numbers import TicketNumbers
 from storage.outbox import OutboxRow
 
 SORRY = "Sorry, something went wrong on our side with your last message. Our team has been told. Please go on writing."
+MEDIA_LASTS = timedelta(days=7)  # an id that came by a webhook
 log = structlog.get_logger(__name__)
 
-
-@dataclass(slots=True)
-class Failure:
-    """The item whose own turn raised, and what it raised."""
-
-    item: PendingItem
-    error: str
-
-
-@dataclass(slots=True)
-class LaneTurns:
-    """What a round writes for one lane. `version` is what the turns were taken on; the fence checks it."""
-
-    customer_id: int
-    version: int
-    place: Place
-    done: dict[int, str] = field(default_factory=dict)  # item -> what came of it, as JSON
-    last: tuple[datetime, int] | None = None
-    late: list[int] = field(default_factory=list)
-    tickets: list[NewTicket] = field(default_factory=list)
-    replies: list[NewReply] = field(default_factory=list)
-    rows: list[OutboxRow] = field(default_factory=list)
-    heard: bool = False  # the customer wrote: what was held may go out
-    failure: Failure | None = None
+Read = Event | Exception
 
 
 class Turns:
@@ -59,8 +36,18 @@ class Turns:
 
     def __init__(self, settings: BotSettings, ids: IdMaker, numbers: TicketNumbers) -> None:
         self._settings = settings
-        self._ids = ids
+        self._effects = Effects(ids, numbers)
         self._numbers = numbers
+
+    def read(self, items: Iterable[PendingItem]) -> dict[int, Read]:
+        """The event of each item. One that can't be read is its own turn's failure, and nobody else's."""
+        events: dict[int, Read] = {}
+        for item in items:
+            try:
+                events[item.item_id] = _event(item)
+            except Exception as error:  # noqa: BLE001 - raised again in its turn
+                events[item.item_id] = error
+        return events
 
     def play(
         self,
@@ -68,24 +55,34 @@ class Turns:
         version: int,
         place: Place,
         items: Sequence[PendingItem],
+        events: Mapping[int, Read],
         tickets: Iterable[Ticket],
+        known: Mapping[str, Known],
         now: datetime,
     ) -> LaneTurns:
-        """The turns of `items`, in their order, for a customer with these tickets (the last touched first)."""
+        """The turns of `items`, in their order, for a customer with these tickets (the last touched first) and with
+        these messages on them."""
         lane = LaneTurns(customer_id, version, place)
         conversation = Conversation.from_json(place.flow) if place.flow else None
-        known = list(tickets)
+        open_tickets = list(tickets)
+        abouts = {wamid: About(one.ticket_id, one.reply_id, one.text) for wamid, one in known.items()}
         for item in items:
             late = item.late or (lane.place.last_item_at is not None and item.meta_at < lane.place.last_item_at)
             try:
-                event = _event(item, late)
-                turn = take_turn(conversation, event, self._desk(known, now))
-                did = [self._effect(lane, item, event, effect, known, now) for effect in turn.effects]
+                read = events[item.item_id]
+                if isinstance(read, Exception):
+                    raise read
+                event = replace(read, late=late)
+                turn = take_turn(conversation, event, self._desk(lane.place, open_tickets, abouts, event, now))
+                written = Writing(lane, item, event, open_tickets, abouts, now)
+                did = [self._effects.apply(written, effect) for effect in turn.effects]
             except Exception as error:
                 log.exception("turn_failed", item_id=item.item_id)
                 lane.failure = Failure(item, f"{type(error).__name__}: {error}")
                 break
             conversation = turn.conversation
+            if event.media is not None:
+                self._effects.file(written, event.media)
             lane.done[item.item_id] = json.dumps(did, separators=(",", ":"))
             lane.last = (item.meta_at, item.item_id)
             self._move(lane, item, event, late)
@@ -95,15 +92,24 @@ class Turns:
 
     def sorry(self, customer_id: int, version: int, item_id: int, now: datetime) -> OutboxRow:
         """The polite line for a message that could not be handled."""
-        return self._row(customer_id, version, item_id, Say(SORRY), now)
+        return self._effects.row(customer_id, version, item_id, Say(SORRY), now)
 
-    def _desk(self, tickets: Sequence[Ticket], now: datetime) -> Desk:
+    def _desk(
+        self,
+        place: Place,
+        tickets: Sequence[Ticket],
+        abouts: Mapping[str, About],
+        event: Event,
+        now: datetime,
+    ) -> Desk:
         return Desk(
             now=now,
             flow=self._settings.flow,
             tickets=tuple(tickets),
             issue_types=self._settings.issue_types,
             next_ticket_id=self._numbers.peek(),
+            about=abouts.get(event.quoted_wamid) if event.quoted_wamid else None,
+            quiet=place.quiet_until is not None and now < place.quiet_until,
         )
 
     def _move(self, lane: LaneTurns, item: PendingItem, event: Event, late: bool) -> None:
@@ -112,59 +118,18 @@ class Turns:
             lane.late.append(item.item_id)
         elif item.address:
             place = replace(place, address=item.address)
-        if event.kind != "silent":
+        if event.kind == "echo":
+            until = item.meta_at + timedelta(seconds=self._settings.quiet_seconds)
+            place = replace(place, quiet_until=max(place.quiet_until or until, until))
+        elif event.kind not in ("silent", "handover"):
             place = replace(place, last_inbound_at=max(place.last_inbound_at or item.meta_at, item.meta_at))
             lane.heard = True
+            lane.heard_wamid = event.wamid
         lane.place = replace(place, last_item_at=max(place.last_item_at or item.meta_at, item.meta_at))
 
-    def _effect(
-        self, lane: LaneTurns, item: PendingItem, event: Event, effect: object, tickets: list[Ticket], now: datetime
-    ) -> list[object]:
-        """Adds the rows of one effect to the lane; returns its line for the journal."""
-        match effect:
-            case OpenTicket():
-                self._numbers.take()
-                address = item.address or lane.place.address
-                media = effect.attachments[0] if effect.attachments else None
-                lane.tickets.append(
-                    NewTicket(
-                        ticket_id=effect.ticket_id,
-                        customer_id=lane.customer_id,
-                        name=effect.name or read_name(item.payload),
-                        mobile=f"+{address}" if phone_of(address) else "",
-                        issue_type=effect.issue_type,
-                        issue_type_other=effect.issue_type_other,
-                        title=effect.title,
-                        description=effect.description,
-                        attachment_name=(media.filename or media.kind) if media else "",
-                        attachment_type=media.mime_type if media else "",
-                        created_at=now,
-                    )
-                )
-                tickets.insert(0, Ticket(effect.ticket_id, "new", effect.title))
-                return ["open_ticket", effect.ticket_id]
-            case AddReply():
-                reply_id = self._ids.next()
-                lane.replies.append(
-                    NewReply(
-                        reply_id, effect.ticket_id, effect.text, event.wamid, item.item_id, event.late, event.at, now
-                    )
-                )
-                tickets.sort(key=lambda ticket: ticket.ticket_id != effect.ticket_id)
-                return ["add_reply", effect.ticket_id, str(reply_id)]
-            case Say() | Offer():
-                row = self._row(lane.customer_id, lane.version + 1, item.item_id, effect, now)
-                lane.rows.append(row)
-                return ["say", str(row.outbox_id)]
-        raise TypeError(f"no such effect: {type(effect).__name__}")
 
-    def _row(self, customer_id: int, version: int, item_id: int, effect: Say | Offer, now: datetime) -> OutboxRow:
-        payload = json.dumps(message_of(effect), ensure_ascii=False, separators=(",", ":"))
-        return OutboxRow(self._ids.next(), customer_id, version, "prompt", payload, now, item_id=item_id)
-
-
-def _event(item: PendingItem, late: bool) -> Event:
-    """What is no message says nothing in the conversation: it may bring another address."""
-    if item.kind != Kind.MESSAGE:
-        return Event("silent", item.meta_at, item.item_id, late=late)
-    return read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=late)
+def _event(item: PendingItem) -> Event:
+    """What is neither a message nor about one says nothing in the conversation: it may bring another address."""
+    if item.kind not in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
+        return Event("silent", item.meta_at, item.item_id)
+    return read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=False, kind=Kind(item.kind))

@@ -1,33 +1,29 @@
 """The worker: claims lanes that are due, plays them in rounds, and delivers each lane by itself.
 
 Invariants: a round waits for no delivery, and no lane waits for another's; every lane that was claimed is released,
-whatever happened to it; what Redis forgets, the sweep finds in SQL within a second or two; an item whose own turn
-fails, or whose process dies in its round, counts one attempt, and after five it is dead and the lane goes on.
+whatever happened to it; an item whose own turn fails, or whose process dies in its round, counts one attempt, and after
+five it is dead and the lane goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
-from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.poison import Poison
+from bot.receipts import Receipts
 from bot.rounds import MOST_ITEMS, Played, Rounds
-from storage import journal, outbox
-from storage.database import Database, DatabaseDown
-from storage.lanes import BEAT_SECONDS, ClaimedLane, Lanes
+from bot.upkeep import Upkeep
+from bot.vault import Vault
+from storage.database import DatabaseDown
+from storage.lanes import ClaimedLane, Lanes
 from storage.redis_client import RedisDown
 
+TYPING_AFTER_SECONDS = 1.0
 MOST_LANES = 256
-SWEEP_SECONDS = 1.0
-MOST_SWEPT = 1000
-RETAIN_SECONDS = 3600.0
-MOST_RETAINED = 500
-MOST_BATCHES = 1000
 AGAIN_SECONDS = 1.0
 FAILED_SECONDS = 0.1
 SUSPECTS_TOGETHER = 8
@@ -37,24 +33,31 @@ CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does the work of one process. `beside`: what runs until the stop and has nothing to do with lanes."""
+
+    rounds: Rounds
+    poison: Poison
+    delivery: Delivery
+    upkeep: Upkeep
+    receipts: Receipts
+    vault: Vault
+    beside: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
+
+
 class Worker:
     """One process's share of the work."""
 
-    def __init__(
-        self, database: Database, lanes: Lanes, rounds: Rounds, poison: Poison, delivery: Delivery, clock: Clock
-    ) -> None:
-        self._database = database
+    def __init__(self, lanes: Lanes, crew: Crew) -> None:
         self._lanes = lanes
-        self._rounds = rounds
-        self._poison = poison
-        self._delivery = delivery
-        self._clock = clock
+        self._crew = crew
         self._deliveries: set[asyncio.Task[None]] = set()
         self._delivering: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
-        loops = (self._beat(), self._sweep(), self._retain())
+        loops = (*self._crew.upkeep.loops(), *(run(stop) for run in self._crew.beside))
         background = [asyncio.create_task(loop) for loop in loops]
         working = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
@@ -65,6 +68,7 @@ class Worker:
                 await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
         finally:
             await _ended((*background, working, stopping, *self._deliveries))
+            await self._crew.receipts.close()
             try:
                 await self._lanes.retire()
             except RedisDown:
@@ -103,10 +107,10 @@ class Worker:
     async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
         """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
         orphans = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
-        deaths = await self._poison.died(orphans) if orphans else {}
+        deaths = await self._crew.poison.died(orphans) if orphans else {}
         for lanes, most_items in _rounds_of(claimed, deaths):
             try:
-                await self._after(await self._rounds.play(lanes, most_items))
+                await self._after(await self._crew.rounds.play(lanes, most_items))
             except DatabaseDown:
                 raise
             except Exception:
@@ -130,8 +134,12 @@ class Worker:
             log.warning("redis_down", error=str(error))
         for lane in played:
             if lane.failure is not None:
-                await self._poison.failed(lane.customer_id, lane.failure)
+                await self._crew.poison.failed(lane.customer_id, lane.failure)
                 lane.again_seconds = FAILED_SECONDS
+            if lane.heard_wamid:
+                self._crew.receipts.heard(lane.customer_id, lane.heard_wamid)
+        if any(lane.files for lane in played):
+            self._crew.vault.ring()
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))
@@ -143,7 +151,7 @@ class Worker:
     async def _deliver(self, lane: Played) -> None:
         """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
         go on, and its later sends wait for the row that is still marked as being sent."""
-        sending = asyncio.create_task(self._delivery.deliver(lane.place, lane.rows))
+        sending = asyncio.create_task(self._crew.delivery.deliver(lane.place, lane.rows))
         again: float | None = AGAIN_SECONDS
         held = True
         try:
@@ -153,6 +161,8 @@ class Worker:
                 self._leave(lane.customer_id)
                 await self._release({lane.customer_id: _again(lane, None)})
             again = (await sending).again_seconds
+            if lane.heard_wamid and again is not None and again > TYPING_AFTER_SECONDS:
+                self._crew.receipts.waiting(lane.customer_id)
         except Exception:
             log.exception("delivery_failed", customer_id=lane.customer_id)  # the row stays as it is marked
         finally:
@@ -179,48 +189,6 @@ class Worker:
             await self._lanes.release(delays)
         except RedisDown as error:
             log.warning("redis_down", error=str(error))  # the next beat gives them back
-
-    async def _beat(self) -> None:
-        async def beat() -> None:
-            if reaped := await self._lanes.beat():
-                log.warning("took_over_lanes", count=reaped)
-
-        await self._every(BEAT_SECONDS, beat)
-
-    async def _sweep(self) -> None:
-        await self._every(SWEEP_SECONDS, self._sweep_once)
-
-    async def _sweep_once(self) -> None:
-        alive = await self._lanes.alive_owners()
-        now = self._clock()
-        owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
-        # just after Redis came back nobody can be called dead
-        dead_before = now - timedelta(seconds=1.5 if alive is not None else 60)
-        async with self._database.reading() as tx:
-            overdue = await journal.overdue(tx, now - timedelta(seconds=SWEEP_SECONDS), MOST_SWEPT)
-            unsent = await outbox.due(tx, now, dead_before, owners, MOST_SWEPT)
-        if found := dict.fromkeys((*overdue, *unsent), 0.0):
-            await self._lanes.ring(found)
-
-    async def _retain(self) -> None:
-        async def once() -> None:
-            for _ in range(MOST_BATCHES):
-                touched = await self._database.run(lambda tx: journal.retain(tx, self._clock(), MOST_RETAINED))
-                if touched < MOST_RETAINED:
-                    return
-                await asyncio.sleep(0.1)  # others want the database too
-
-        await self._every(RETAIN_SECONDS, once)
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except (RedisDown, DatabaseDown) as error:
-                log.debug("waits", error=str(error))
-            except Exception:
-                log.exception("background_work_failed")
-            await asyncio.sleep(seconds)
 
 
 def _rounds_of(

@@ -1,4 +1,4 @@
-"""What turns write about tickets, in bulk: new tickets, and what customers add to them.
+"""What turns write about tickets, in bulk: new tickets, what customers add to them, and notes of what happened to it.
 
 Invariant: these rows go in behind the fence of their customer, in the transaction that closes the items that caused
 them, so one message files one thing.
@@ -18,7 +18,7 @@ TICKET_COLUMNS = (
 )  # fmt: skip
 REPLY_COLUMNS = (
     "id", "ticket_id", "author", "author_name", "message", "whatsapp_message_id", "item_id", "outbox_id", "late",
-    "written_at", "created_at",
+    "written_at", "created_at", "kind",
 )  # fmt: skip
 WAMID_CAP = 200
 
@@ -42,7 +42,7 @@ class NewTicket:
 
 @dataclass(frozen=True, slots=True)
 class NewReply:
-    """What a customer added to a ticket. `written_at`: by Meta's clock."""
+    """What a customer added to a ticket, or a note of what happened to it. `written_at`: by Meta's clock."""
 
     reply_id: int
     ticket_id: int
@@ -52,6 +52,17 @@ class NewReply:
     late: bool
     written_at: datetime
     created_at: datetime
+    author: str = "customer"
+    kind: str = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a message on WhatsApp is here: a reply to a ticket, or (`reply_id` 0) a part of its description."""
+
+    ticket_id: int
+    reply_id: int
+    text: str
 
 
 async def insert_tickets(tx: Tx, tickets: Sequence[NewTicket]) -> None:
@@ -74,14 +85,62 @@ async def insert_replies(tx: Tx, replies: Sequence[NewReply]) -> None:
     rows = []
     for reply in replies:
         wamid = reply.wamid if reply.wamid.isascii() and len(reply.wamid) <= WAMID_CAP else ""
-        rows.append((reply.reply_id, reply.ticket_id, "customer", "", reply.message, wamid or None, reply.item_id, None,
-                     reply.late, to_millis(reply.written_at), to_millis(reply.created_at)))  # fmt: skip
+        written, created = to_millis(reply.written_at), to_millis(reply.created_at)
+        rows.append((reply.reply_id, reply.ticket_id, reply.author, "", reply.message, wamid or None, reply.item_id,
+                     None, reply.late, written, created, reply.kind))  # fmt: skip
     await tx.insert("reply", REPLY_COLUMNS, rows)
-    ticket_ids = sorted({reply.ticket_id for reply in replies})
+    if not (ticket_ids := sorted({reply.ticket_id for reply in replies if reply.kind == "message"})):
+        return
     await tx.execute(
         f"UPDATE ticket SET updated_at = ? WHERE id IN ({marks(len(ticket_ids))})",
         [to_millis(replies[-1].created_at), *ticket_ids],
     )
+
+
+async def mark_changed(tx: Tx, changes: Mapping[int, str]) -> None:
+    """Replies that their customer has since edited or deleted; what they said stays."""
+    for reply_id, change in sorted(changes.items()):
+        await tx.execute("UPDATE reply SET changed = ? WHERE id = ?", [change, reply_id])
+
+
+async def insert_messages(tx: Tx, messages: Sequence[tuple[str, int, int]]) -> None:
+    """(wamid, customer, ticket) of messages that became descriptions."""
+    kept = {row[0]: row for row in messages if row[0].isascii() and 0 < len(row[0]) <= WAMID_CAP}
+    if kept:  # a message that is replayed is the new ticket's
+        await tx.execute(f"DELETE FROM ticket_message WHERE wamid IN ({marks(len(kept))})", list(kept))
+        await tx.insert("ticket_message", ("wamid", "customer_id", "ticket_id"), list(kept.values()))
+
+
+async def known_messages(
+    tx: Tx, customer_ids: Sequence[int], wamids: Sequence[str]
+) -> Mapping[int, Mapping[str, Known]]:
+    """What these messages are, for each of these customers: only what is on a ticket of their own."""
+    if not wamids:
+        return {}
+    whose, which = marks(len(customer_ids)), marks(len(wamids))
+    found: dict[int, dict[str, Known]] = {}
+    parts = await tx.fetch(
+        f"SELECT customer_id, wamid, ticket_id FROM ticket_message WHERE wamid IN ({which}) "
+        f"AND customer_id IN ({whose})",
+        [*wamids, *customer_ids],
+    )
+    for customer_id, wamid, ticket_id in parts:
+        found.setdefault(customer_id, {})[wamid] = Known(ticket_id, 0, "")
+    theirs = await tx.fetch(
+        "SELECT ticket.customer_id, reply.whatsapp_message_id, ticket.id, reply.id, reply.message FROM reply "
+        "JOIN ticket ON ticket.id = reply.ticket_id "
+        f"WHERE reply.whatsapp_message_id IN ({which}) AND reply.kind = 'message' AND ticket.customer_id IN ({whose})",
+        [*wamids, *customer_ids],
+    )
+    ours = await tx.fetch(
+        "SELECT outbox.customer_id, outbox.wamid, outbox.ticket_id, reply.id, reply.message FROM outbox "
+        "LEFT JOIN reply ON reply.outbox_id = outbox.id AND reply.ticket_id = outbox.ticket_id "
+        f"WHERE outbox.wamid IN ({which}) AND outbox.customer_id IN ({whose}) AND outbox.ticket_id IS NOT NULL",
+        [*wamids, *customer_ids],
+    )
+    for customer_id, wamid, ticket_id, reply_id, text in (*theirs, *ours):
+        found.setdefault(customer_id, {})[wamid] = Known(ticket_id, reply_id or 0, text or "")
+    return found
 
 
 async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[tuple[int, str, str]]]:

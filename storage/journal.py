@@ -28,7 +28,8 @@ DELETED_AFTER = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An item on its way into the journal; `reason` is set when it is ignored at the edge."""
+    """An item on its way into the journal; `reason` is set when it is ignored at the edge, `done` when all that it says
+    is written in the same transaction."""
 
     item_id: int
     key: str
@@ -39,6 +40,7 @@ class NewItem:
     received_at: datetime
     payload: str
     reason: str = ""
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ async def store(tx: Tx, items: Sequence[NewItem], held: Mapping[str, tuple[int, 
 
 def _row(item: NewItem) -> tuple[object, ...]:
     received = to_millis(item.received_at)
-    fate, closed = ("ignored", received) if item.reason else ("pending", None)
+    fate = "ignored" if item.reason else "done" if item.done else "pending"
+    closed = None if fate == "pending" else received
     return (item.item_id, item.key, item.kind, item.customer_id, item.address, to_millis(item.meta_at), received,
             item.payload, fate, item.reason, 0, False, 0, closed)  # fmt: skip
 

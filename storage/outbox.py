@@ -19,13 +19,14 @@ MOVES: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"sending", "unknown", "held", "accepted", "sent"}),
     "sending": frozenset({"queued"}),
     "unknown": frozenset({"sending", "unknown"}),  # the second: from waiting for a status to waiting for a person
-    "held": frozenset({"queued", "sending"}),  # and out of it again when the customer writes
+    "held": frozenset({"queued", "sending", "accepted", "sent"}),  # and out of it again when the customer writes
     "accepted": frozenset({"sending", "unknown"}),
     "sent": frozenset({"queued", "sending", "unknown", "held", "accepted"}),
     "delivered": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed"}),
     "read": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed", "delivered"}),
     "failed": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),
 }
+Way = Literal["queued", "held"]
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
 OPEN = ("queued", "sending", "unknown", "held")
 LOADED = (
@@ -101,9 +102,11 @@ async def open_rows(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> 
 def _outbox_row(*row: Any) -> OutboxRow:
     outbox_id, customer_id, version, origin, payload, due_at, *same, marked_at, status_at = row
     marked = None if marked_at is None else from_millis(marked_at)
+    item_id, ticket_id, status, reason, owner, attempts, refusals, resent = same
     return OutboxRow(
-        outbox_id, customer_id, version, origin, payload, from_millis(due_at), *same, marked, from_millis(status_at)
-    )
+        outbox_id, customer_id, version, origin, payload, from_millis(due_at), item_id, ticket_id, status, reason,
+        owner, attempts, refusals, resent, marked, from_millis(status_at),
+    )  # fmt: skip
 
 
 async def release_held(tx: Tx, outbox_ids: Sequence[int], at: datetime) -> None:
@@ -188,7 +191,14 @@ async def find(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | st
         f"WHERE {column} IN ({marks(len(wanted))})",
         wanted,
     )
-    return [Sent(*same, None if marked_at is None else from_millis(marked_at)) for *same, marked_at in rows]
+    return [_sent(*row) for row in rows]
+
+
+def _sent(
+    outbox_id: int, customer_id: int, status: str, wamid: str | None, origin: str, refusals: int, marked_at: int | None
+) -> Sent:
+    marked = None if marked_at is None else from_millis(marked_at)
+    return Sent(outbox_id, customer_id, status, wamid, origin, refusals, marked)
 
 
 async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, reason: str = "") -> None:
@@ -201,13 +211,13 @@ async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, 
     )
 
 
-async def take_another_way(tx: Tx, outbox_ids: Sequence[int], at: datetime, reason: str) -> None:
-    """Queues rows again that Meta took and then refused: what keeps the window decides anew."""
-    sources = sorted(MOVES["queued"])
+async def take_another_way(tx: Tx, outbox_id: int, way: Way, at: datetime, reason: str) -> None:
+    """What Meta took and then refused goes out otherwise, or is held."""
+    sources = sorted(MOVES[way])
     await tx.execute(
-        "UPDATE outbox SET status = 'queued', reason = ?, status_at = ?, due_at = ?, refusals = refusals + 1 "
-        f"WHERE id IN ({marks(len(outbox_ids))}) AND status IN ({marks(len(sources))})",
-        [reason[:300], to_millis(at), to_millis(at), *outbox_ids, *sources],
+        "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, refusals = refusals + 1 "
+        f"WHERE id = ? AND status IN ({marks(len(sources))})",
+        [way, reason[:300], to_millis(at), to_millis(at), outbox_id, *sources],
     )
 
 

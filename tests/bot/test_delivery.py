@@ -185,7 +185,7 @@ async def test_no_connection_is_no_attempt_that_counts(world: World) -> None:
 
 async def test_with_the_window_closed_prompts_fail_and_notices_are_held(world: World) -> None:
     ticket_id = await with_ticket(world)
-    world.graph.script.append(refuse(131056))
+    world.graph.script.append(refuse(130429))
     async with world.working():
         await world.write("Any news?")
         await world.graph.until(4)

@@ -214,14 +214,14 @@ async def test_who_stops_waiting_takes_nobody_along(world: World) -> None:
 
 
 async def test_two_processes_meet_the_same_stranger_at_once(world: World) -> None:
-    others = [World(world.database, world.redis, world.graph, world.http) for _ in range(6)]
+    others = [world.another() for _ in range(6)]
     await asyncio.gather(*(other.write("Hi", phone=ANNE, wamid=f"w{at}") for at, other in enumerate(others)))
     assert len(set(await owners(world))) == 1
     assert len(await world.rows("SELECT 1 FROM customer")) == 1
 
 
 async def test_the_same_webhook_at_two_processes_at_once_is_one(world: World) -> None:
-    others = [World(world.database, world.redis, world.graph, world.http) for _ in range(6)]
+    others = [world.another() for _ in range(6)]
     value = world.message("Hi")
     await asyncio.gather(*(other.receive(value) for other in others))
     assert await world.counts() == {

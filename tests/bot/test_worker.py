@@ -7,19 +7,18 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pymysql
 import pytest
 
 from bot.intake import NOBODY
 from bot.rounds import MOST_IN_ROUND
-from bot.whatsapp.client import open_http
 from storage import journal
 from storage.database import Database, DatabaseDown
 from storage.fields import to_millis
-from storage.redis_client import RedisSettings, open_redis
-from tests.bot.graph import Reply, serving
-from tests.bot.world import ANNE, BEN, World
+from tests.bot.graph import Reply
+from tests.bot.world import ANNE, BEN, World, open_world
 from tests.servers import MariaDBServer, RedisServer
 
 
@@ -33,12 +32,10 @@ def own_redis(redis_url: str) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def lonely(database: Database, own_redis: RedisServer) -> AsyncIterator[World]:
+async def lonely(database: Database, own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
     """A world on a Redis of its own."""
-    async with serving() as graph, open_http() as http:
-        redis = open_redis(RedisSettings(own_redis.url))
-        yield World(database, redis, graph, http)
-        await redis.aclose()
+    async with open_world(database, own_redis.url, tmp_path) as world:
+        yield world
 
 
 async def answered(world: World, requests: int, seconds: float) -> float:

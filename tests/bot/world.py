@@ -10,32 +10,38 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bot.delivery import Delivery
+from bot.account import AccountWatch
+from bot.assembly import Given, Supplies, make_worker
 from bot.desk import AgentDesk
 from bot.ids import IdMaker
 from bot.intake import NOBODY, Intake
-from bot.marks import Marks
 from bot.metrics import Metrics
-from bot.poison import Poison
 from bot.rounds import Rounds
 from bot.settings import BotSettings
+from bot.templates import Templates
 from bot.turns import Turns
-from bot.whatsapp.client import GraphClient, GraphSettings
+from bot.vault import Vault
+from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.media_download import Downloads, open_downloads
 from bot.worker import Worker
 from storage import journal
 from storage.database import Database
+from storage.file_store import FileStore, open_store
 from storage.lanes import ClaimedLane, Lanes
+from storage.limits import Limits
 from storage.numbers import TicketNumbers
-from storage.redis_client import Redis, RedisDown
-from tests.bot.graph import Graph
+from storage.redis_client import Redis, RedisDown, RedisSettings, open_redis
+from tests.bot.graph import Graph, serving
 
-NUMBER = "106540352242922"
+NUMBER, WABA = "106540352242922", "102290129340398"
 ANNE, BEN = "15550001111", "15550002222"
 
 
@@ -55,8 +61,18 @@ class Clock:
 class World:
     """One database, one Redis, one Graph API; any number of processes' worth of bots."""
 
-    def __init__(self, database: Database, redis: Redis, graph: Graph, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        graph: Graph,
+        http: httpx.AsyncClient,
+        store: FileStore,
+        downloads: Downloads,
+    ) -> None:
         self.database = database
+        self.store = store
+        self.downloads = downloads
         self.redis = redis
         self.graph = graph
         self.http = http
@@ -68,7 +84,14 @@ class World:
         self.desk = AgentDesk(database, self.lanes, self.ids, self.numbers, self.clock)
         self.doubt_seconds = 2.0
         self.answer_seconds = 15.0
+        self.per_second = 0.0
+        self.pair_burst = 10_000
+        self.token = "token"
         self._wamids = count(1)
+
+    def another(self) -> "World":
+        """Another process on the same servers."""
+        return World(self.database, self.redis, self.graph, self.http, self.store, self.downloads)
 
     # what Meta sends
 
@@ -120,21 +143,28 @@ class World:
         turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
         return Rounds(self.database, turns, numbers, self.clock, Metrics())
 
+    def client(self) -> GraphClient:
+        """One more process' way out."""
+        settings = GraphSettings(
+            self.graph.url, NUMBER, "token", "secret", connect_seconds=1.0, answer_seconds=self.answer_seconds
+        )
+        return GraphClient(settings, self.http)
+
     def worker(self, settings: BotSettings | None = None, *, redis: Redis | None = None) -> Worker:
         """One more process."""
         lanes = Lanes(redis or self.redis, secrets.token_hex(4))
-        numbers = TicketNumbers(self.database)
-        turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
-        metrics = Metrics()
-        rounds = Rounds(self.database, turns, numbers, self.clock, metrics)
-        poison = Poison(self.database, turns, self.clock, metrics)
-        graph_settings = GraphSettings(
-            self.graph.url, NUMBER, "token", "secret", connect_seconds=1.0, answer_seconds=self.answer_seconds
-        )
-        marks = Marks(self.database, lanes.owner, self.clock, NUMBER)
-        graph = GraphClient(graph_settings, self.http)
-        delivery = Delivery(marks, graph, lanes, self.clock, self.doubt_seconds, metrics)
-        return Worker(self.database, lanes, rounds, poison, delivery, self.clock)
+        graph = self.client()
+        limits = Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst)
+        ids, numbers = IdMaker(self.clock), TicketNumbers(self.database)
+        given = Given(self.database, lanes, limits, graph, ids, numbers, Metrics(), self.clock)
+        bot = replace(settings or BotSettings(NUMBER), doubt_seconds=self.doubt_seconds)
+        return make_worker(bot, given, self.supplies(lanes.owner, graph), lambda: self.token)
+
+    def supplies(self, owner: str, graph: GraphClient) -> Supplies:
+        """What a worker shares with the agents' API."""
+        vault = Vault(self.database, self.store, graph, self.downloads, self.clock, owner)
+        templates = Templates(self.database, graph, self.clock, WABA)
+        return Supplies(vault, templates, AccountWatch(self.database, graph, self.clock, NUMBER))
 
     @asynccontextmanager
     async def working(self, *workers: Worker) -> AsyncIterator[None]:
@@ -207,3 +237,12 @@ class World:
             found = await journal.counts(tx)
         assert found["received"] == found["done"] + found["ignored"] + found["dead"] + found["pending"]
         return found
+
+
+@asynccontextmanager
+async def open_world(database: Database, redis_url: str, folder: Path) -> AsyncIterator[World]:
+    """A world on these servers, with a Graph API and a store of its own."""
+    async with serving() as graph, open_http() as http, open_downloads(graph.url) as downloads:
+        redis = open_redis(RedisSettings(redis_url))
+        yield World(database, redis, graph, http, open_store("", folder), downloads)
+        await redis.aclose()

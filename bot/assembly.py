@@ -1,0 +1,74 @@
+"""The bot of one process, put together from what it was given.
+
+Invariant: nothing is opened here, and nothing begins to run before the worker does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.account import AccountWatch
+from bot.channel import Channel
+from bot.clock import Clock
+from bot.delivery import Delivery
+from bot.ids import IdMaker
+from bot.marks import Marks
+from bot.metrics import Metrics
+from bot.poison import Poison
+from bot.receipts import Receipts
+from bot.rounds import Rounds
+from bot.sending import Means, Sender
+from bot.settings import BotSettings
+from bot.templates import Templates
+from bot.throttle import Throttle
+from bot.turns import Turns
+from bot.upkeep import Upkeep
+from bot.vault import Vault
+from bot.whatsapp.client import GraphClient
+from bot.worker import Crew, Worker
+from storage.database import Database
+from storage.lanes import Lanes
+from storage.limits import Limits
+from storage.numbers import TicketNumbers
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a process has opened."""
+
+    database: Database
+    lanes: Lanes
+    limits: Limits
+    graph: GraphClient
+    ids: IdMaker
+    numbers: TicketNumbers
+    metrics: Metrics
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What the worker shares with the agents' API."""
+
+    vault: Vault
+    templates: Templates
+    account: AccountWatch
+
+
+def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_token: Callable[[], str]) -> Worker:
+    """`read_token`: the access token as the settings have it now, "" when they can't be read."""
+    database, lanes, clock = given.database, given.lanes, given.clock
+    channel = Channel(database, given.graph, clock, read_token)
+    means = Means(channel, Throttle(given.limits), supplies.templates, supplies.vault)
+    marks = Marks(database, lanes, clock, settings.phone_number_id)
+    sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
+    turns = Turns(settings, given.ids, given.numbers)
+    crew = Crew(
+        rounds=Rounds(database, turns, given.numbers, clock, given.metrics),
+        poison=Poison(database, turns, clock, given.metrics),
+        delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
+        upkeep=Upkeep(database, lanes, clock, channel),
+        receipts=Receipts(given.graph),
+        vault=supplies.vault,
+        beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
+    )
+    return Worker(lanes, crew)

@@ -1,0 +1,208 @@
+"""One row's way out: the form it takes, whether it may go now, the request, and what Meta's answer makes of it.
+
+Invariants: nothing is marked as being sent before everything is ready for its request; a row that can't go out now says
+why and when it is looked at again, and that wait is never slept on; only a refusal that may pass counts as a refusal,
+so neither an outage nor a stopped channel uses up a message's tries. What Meta's error codes mean is in one table, in
+whatsapp/errors.py.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot.channel import Channel
+from bot.clock import Clock
+from bot.marks import Marks, Taken
+from bot.metrics import Metrics
+from bot.phases import phase
+from bot.place import Place
+from bot.templates import Templates
+from bot.throttle import Throttle
+from bot.vault import UploadFailed, Vault
+from bot.whatsapp.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.errors import Action, wait_of
+from bot.whatsapp.outgoing import Unsendable, build
+from bot.window import window_open
+from storage.database import DatabaseDown
+from storage.outbox import Move, OutboxRow
+
+WINDOW_CLOSED = "window_closed"
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 60.0
+MOST_REFUSALS = 5
+LOOK_AGAIN_SECONDS = 0.2
+OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The lane has nothing to send for so long; None: nothing at all."""
+
+    again_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What sending needs besides the request itself."""
+
+    channel: Channel
+    throttle: Throttle
+    templates: Templates
+    vault: Vault
+
+
+class Sender:
+    """Sends for one process. `under_way`: the rows whose requests have begun and not ended."""
+
+    def __init__(
+        self, marks: Marks, graph: GraphClient, means: Means, clock: Clock, doubt_seconds: float, metrics: Metrics
+    ) -> None:
+        self._marks = marks
+        self._graph = graph
+        self._means = means
+        self._clock = clock
+        self._metrics = metrics
+        self._doubt = timedelta(seconds=doubt_seconds)
+        self.under_way: set[int] = set()
+
+    async def send(self, place: Place, row: OutboxRow) -> Rest | None:
+        """Sends a queued row if it may go out now; a Rest means that the rows behind it have to wait."""
+        try:
+            message = await self._form(place, row)
+            if message is None:
+                await self._closed(row)
+                return None
+            message = await self._with_file(message)
+            body = build(message, to=place.address, opaque=str(row.outbox_id))
+        except DatabaseDown:
+            return Rest(1.0)
+        except Unsendable as error:
+            await self._marks.settle(move(row, "failed", reason=str(error)))
+            return None
+        except UploadFailed as error:
+            if error.retry_seconds is not None:
+                return await self._later(row, error.reason, error.retry_seconds)
+            await self._marks.settle(move(row, "failed", reason=error.reason))
+            return None
+        wait_seconds = await self._means.throttle.take(row.customer_id) or self._means.channel.wait_seconds()
+        return Rest(wait_seconds) if wait_seconds else await self._request(row, message, body)
+
+    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | None:
+        """The message as it may go out now: as it is, or outside of the window as its template; None: not at all."""
+        message: Mapping[str, Any] = json.loads(row.payload)
+        if message.get("type") == "template" or window_open(place.last_inbound_at, self._clock()):
+            return message
+        notice = message.get("notice")
+        if not isinstance(notice, dict):
+            return None
+        return await self._means.templates.for_notice(notice["kind"], notice["language"], notice["values"])
+
+    async def _with_file(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if message.get("type") != "media" or "media_id" in message:
+            return message
+        return {**message, "media_id": await self._means.vault.media_id_of(int(message["file_id"]))}
+
+    async def _request(self, row: OutboxRow, message: Mapping[str, Any], body: dict[str, object]) -> Rest | None:
+        began = time.monotonic()
+        try:
+            marked_at = await self._marks.sending(row.outbox_id)
+        except DatabaseDown:
+            return Rest(1.0)
+        if marked_at is None:
+            return Rest(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
+        row = replace(row, status="sending", attempts=row.attempts + 1)
+        if time.monotonic() - began > self._doubt.total_seconds() / 2:
+            await self._marks.settle(move(row, "queued", reason="marked too slowly to be sent safely"))
+            return Rest(0.0)
+        self.under_way.add(row.outbox_id)
+        try:
+            with phase("sending", 1):
+                outcome = await self._graph.send(body)
+            return await self._settle(row, message, marked_at, outcome)
+        finally:
+            self.under_way.discard(row.outbox_id)
+
+    async def _settle(
+        self, row: OutboxRow, message: Mapping[str, Any], marked_at: datetime, outcome: Outcome
+    ) -> Rest | None:
+        self._metrics.send(OUTCOMES[type(outcome)])
+        match outcome:
+            case Accepted(wamid=wamid):
+                await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
+                await self._means.channel.works()
+                return None
+            case Unknown(reason=reason):
+                due_at = self._clock() + self._doubt
+                log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
+                await self._marks.settle(move(row, "unknown", reason=reason, due_at=due_at))
+                return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+            case NotSent(reason=reason):
+                return await self._later(row, reason, _backoff(row))
+            case Refused():
+                return await self._refused(row, message, marked_at, outcome)
+
+    async def _refused(
+        self, row: OutboxRow, message: Mapping[str, Any], marked_at: datetime, refused: Refused
+    ) -> Rest | None:
+        log.warning("send_refused", outbox_id=row.outbox_id, code=refused.code, action=refused.action)
+        if refused.action is Action.STOP:
+            wait_seconds = await self._means.channel.stop(refused)
+            await self._marks.settle(move(row, "queued", reason=reason_of(refused)))
+            return Rest(wait_seconds)
+        await self._means.channel.works()
+        match refused.action:
+            case Action.RETRY if row.refusals < MOST_REFUSALS:
+                return await self._later(row, reason_of(refused), wait_of(refused, row.refusals), refusals=1)
+            case Action.RETRY_AFTER:
+                wait_seconds = wait_of(refused, row.refusals)
+                await self._means.throttle.slow(refused.scope, row.customer_id, wait_seconds)
+                return await self._later(row, reason_of(refused), wait_seconds, refusals=1)
+            case Action.TEMPLATE if row.refusals < MOST_REFUSALS:
+                await self._marks.close_window(row.customer_id, marked_at)
+                return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)
+            case Action.RECIPIENT:
+                await self._marks.unreachable(row.customer_id, reason_of(refused))
+        await self._given_up(row, message, refused)
+        return None
+
+    async def _given_up(self, row: OutboxRow, message: Mapping[str, Any], refused: Refused) -> None:
+        """A template that Meta does not take is nobody's message lost: the words behind it wait for the customer."""
+        status = "failed"
+        if message.get("type") == "template" and refused.action is Action.DROP:
+            name, language = str(message["name"]), str(message["language"])
+            await self._means.templates.refused(name, language, refused.code or 0, refused.reason)
+            status = "held"
+        await self._marks.settle(move(row, status, reason=reason_of(refused)))
+
+    async def _closed(self, row: OutboxRow) -> None:
+        """Without a window a prompt is worth nothing, since the next message gets its own; the rest waits for one."""
+        await self._marks.settle(move(row, "failed" if row.origin == "prompt" else "held", reason=WINDOW_CLOSED))
+
+    async def _later(self, row: OutboxRow, reason: str, seconds: float, *, refusals: int = 0) -> Rest:
+        due_at = self._clock() + timedelta(seconds=seconds)
+        await self._marks.settle(move(row, "queued", reason=reason, due_at=due_at, refusals=refusals))
+        return Rest(seconds)
+
+
+def move(
+    row: OutboxRow, status: str, *, reason: str, due_at: datetime | None = None, resent: int = 0, refusals: int = 0
+) -> Move:
+    """The row's move from where it was seen."""
+    return Move(row.outbox_id, row.status, row.attempts, status, reason, due_at, resent, refusals)
+
+
+def reason_of(refused: Refused) -> str:
+    """What an agent reads beside the message."""
+    return f"{refused.code}: {refused.reason}"
+
+
+def _backoff(row: OutboxRow) -> float:
+    """Seconds before the next try, doubling; spread by the row, so that a recovery is no stampede."""
+    spread = 0.75 + row.outbox_id % 1000 / 2000
+    return spread * min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(row.attempts, 10))

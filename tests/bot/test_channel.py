@@ -1,0 +1,114 @@
+"""A channel that Meta has stopped: everything stays queued, nothing loses a try, and it opens again by itself."""
+
+from collections import deque
+
+import pytest
+
+from storage import alerts
+from tests.bot.graph import refuse
+from tests.bot.world import ANNE, BEN, World
+
+TOKEN_EXPIRED = refuse(190, 401, error_subcode=463)
+MANY = 8
+
+
+async def stopped(world: World) -> list[str]:
+    async with world.database.reading() as tx:
+        return [alert.message for alert in await alerts.open_alerts(tx) if alert.subject == "channel"]
+
+
+async def test_an_expired_token_stops_everything_and_loses_nothing(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    phones = [f"1555000{number:04}" for number in range(1, MANY + 1)]
+    async with world.working():
+        for phone in phones:
+            await world.write("Hi", phone=phone)
+        await world.until(lambda: stopped(world))
+        await world.until(lambda: queued(world, MANY))
+        asked = len(world.graph.requests)
+        world.clock.forward(120)  # the next probe is refused too
+        await world.graph.until(asked + 1)
+        assert {status for status, _ in await world.sends()} <= {"queued", "sending"}
+        assert await world.rows("SELECT DISTINCT refusals FROM outbox") == [(0,)]
+        (told,) = await stopped(world)
+        assert "token" in told
+        world.graph.always = None
+        world.clock.forward(6)
+        await world.at_rest()
+        await world.until(lambda: nothing_stopped(world))
+    assert [status for status, _ in await world.sends()] == ["accepted"] * MANY
+    assert len({request.to for request in world.graph.requests[-MANY:]}) == MANY
+    assert not world.graph.doubled
+
+
+async def queued(world: World, count: int) -> bool:
+    return await world.rows("SELECT COUNT(*) FROM outbox WHERE status = 'queued'") == [(count,)]
+
+
+async def nothing_stopped(world: World) -> bool:
+    return not await stopped(world)
+
+
+async def test_while_it_is_stopped_one_message_at_a_time_is_tried(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    async with world.working():
+        await world.write("Hi", phone=ANNE)
+        await world.until(lambda: stopped(world))
+        asked = len(world.graph.requests)
+        for number in range(20):
+            await world.write("Hi", phone=f"1555001{number:04}")
+        await world.until(lambda: queued(world, 21))
+        assert len(world.graph.requests) == asked
+        world.clock.forward(6)
+        await world.graph.until(asked + 1)
+        await world.until(lambda: queued(world, 21))
+    assert len(world.graph.requests) == asked + 1
+
+
+async def test_a_new_token_in_the_settings_is_taken_without_a_restart(world: World) -> None:
+    world.graph.good_token = "renewed"
+    async with world.working():
+        await world.write("Hi")
+        await world.until(lambda: stopped(world))
+        world.token = "renewed"
+        world.clock.forward(6)
+        await world.at_rest()
+    assert [status for status, _ in await world.sends()] == ["accepted"]
+
+
+async def test_an_alert_of_an_earlier_process_is_cleared_by_what_works_now(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: stopped(world))
+    world.graph.always = None
+    async with world.working():
+        await world.until(lambda: nothing_stopped(world))
+        await world.at_rest()
+
+
+async def test_with_nothing_to_send_a_question_finds_out(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: stopped(world))
+    await world.rows("UPDATE outbox SET status = 'failed'")
+    world.graph.always = None
+    async with world.working():
+        await world.until(lambda: nothing_stopped(world))
+
+
+@pytest.mark.parametrize("code", [131056, 131026, 131009])
+async def test_what_is_one_messages_own_trouble_stops_nobody_else(world: World, code: int) -> None:
+    world.graph.by_customer[f"+{ANNE}"] = deque([refuse(code)])
+    await world.write("Hi", phone=ANNE)
+    await world.write("Hi", phone=BEN)
+    async with world.working():
+        await world.until(
+            lambda: world.rows(
+                "SELECT 1 FROM outbox JOIN alias ON alias.customer_id = outbox.customer_id "
+                "WHERE alias.alias = ? AND outbox.status = 'accepted'",
+                f"p:{BEN}",
+            )
+        )
+        assert not await stopped(world)
