@@ -19,6 +19,7 @@ from bot.whatsapp.errors import ACTIONS, Action
 from bot.whatsapp.media import AccountStopped, Located, MediaFailed, locate
 from bot.whatsapp.media_download import AddressGone, Downloads
 from bot.whatsapp.media_hosts import MediaRefused
+from bot.whatsapp.media_kinds import upload_type
 from storage import files
 from storage.database import Database, DatabaseDown
 from storage.file_store import FileStore, NoFile, StoreDown, key_of
@@ -221,7 +222,9 @@ class Vault:
             raise UploadFailed("Its bytes are no longer in the store of files.", None) from None
         except StoreDown as error:
             raise UploadFailed(str(error), STORE_DOWN_SECONDS) from None
-        answer = await self._graph.upload(pieces, mime_type=row.mime_type, filename=row.filename, size=size)
+        answer = await self._graph.upload(
+            pieces, mime_type=upload_type(row.mime_type), filename=row.filename, size=size
+        )
         if (refused := answer.error) is not None:
             reason = ACTIONS[131053].reason if refused.code == 100 else refused.reason
             again = refused.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)

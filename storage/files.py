@@ -98,7 +98,7 @@ async def attach(
 
 
 async def attach_uploads(
-    tx: Tx, file_ids: Collection[int], customer_id: int, ticket_id: int, reply_id: int
+    tx: Tx, file_ids: Collection[int], customer_id: int | None, ticket_id: int, reply_id: int
 ) -> list[FileRow]:
     """What agents uploaded goes out with this reply; returns those that do. Safe to run again."""
     if not file_ids:
