@@ -65,9 +65,9 @@ async def hear(tx: Tx, template: StoredTemplate) -> bool:
     """Meta says that a template's status has changed; False when something newer was said. One that was never listed is
     written down without its components. `reason` is "" where there is nothing to say."""
     at, reason = to_millis(template.status_at), template.reason[:300]
-    rows = await tx.fetch("SELECT id FROM template WHERE id = ?", [template.template_id])
-    if not rows:
-        await tx.insert("template", COLUMNS, [_row(template)])
+    clash = "CONFLICT (id) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE id = id"
+    names = ", ".join(COLUMNS)
+    if await tx.execute(f"INSERT INTO template ({names}) VALUES ({marks(len(COLUMNS))}) ON {clash}", _row(template)):
         return True
     return bool(
         await tx.execute(
