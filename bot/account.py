@@ -28,6 +28,7 @@ FIELDS = (
 )
 EVERY = timedelta(minutes=10)
 AT_ONCE = timedelta(seconds=10)
+INFO_STANDS = timedelta(days=7)
 LOOK_SECONDS = 60.0
 LONGEST = 200
 QUALITY: Mapping[str, tuple[Severity, str]] = {
@@ -91,6 +92,7 @@ class AccountWatch:
         async def note(tx: Tx) -> None:
             known = read_number(await account.read(tx, self.phone_number_id))
             await account.write(tx, self.phone_number_id, json.dumps(asdict(_learned(known, answer))))
+            await alerts.expire(tx, asked_at - INFO_STANDS)
             for alert in findings(answer, self._graph.api_version_seen, asked_at):
                 if isinstance(alert, Alert):
                     await alerts.raise_alert(tx, alert)

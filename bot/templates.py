@@ -31,6 +31,7 @@ LOOK_SECONDS = 60.0
 SYNC_ALERT = "templates:sync"
 CHANGED_TEXT = "template-text:"
 SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
+ABOUT_TEMPLATES = {*range(132000, 133000), 100, 131008, 131009, 135000}  # the others are about the customer
 NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,8 @@ class Templates:
 
     async def refused(self, name: str, language: str, code: int, reason: str) -> None:
         """Meta refused a message made of this template: switch it off where the code says so, tell, and look again."""
+        if code not in ABOUT_TEMPLATES:
+            return
         now = self._clock()
 
         async def work(tx: Tx) -> None:
@@ -120,7 +123,10 @@ class Templates:
                 await templates.hear(tx, off)
                 await news.judge(tx, name, language, now)
 
-        await self._database.run(work, clash=Clash.RUN_AGAIN)
+        try:
+            await self._database.run(work, clash=Clash.RUN_AGAIN)
+        except DatabaseDown as error:  # the next list or the next refusal tells the same
+            log.warning("template_refusal_not_noted", template=name, code=code, error=str(error))
         self._wished_at = now
         self._wanted.set()
 

@@ -54,6 +54,14 @@ async def clear(tx: Tx, subject: str, at: datetime) -> bool:
     return cleared_at is None
 
 
+async def expire(tx: Tx, before: datetime) -> None:
+    """What was only good to know has been known for long enough when it was last said before this."""
+    await tx.execute(
+        "UPDATE alert SET cleared_at = said_at WHERE severity = 'info' AND cleared_at IS NULL AND said_at < ?",
+        [to_millis(before)],
+    )
+
+
 async def open_alerts(tx: Tx) -> list[Alert]:
     """What is open, the worst first, then the newest."""
     rows = await tx.fetch(

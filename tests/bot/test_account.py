@@ -12,6 +12,7 @@ import pytest
 
 from bot.account import FIELDS, AccountWatch, Number
 from storage import alerts
+from storage.alerts import Alert
 from storage.database import Database
 from tests.bot.meta_answers import NUMBER, Meta, Told, answering, refusal
 
@@ -156,6 +157,14 @@ async def test_another_version_than_ours(light_watched: Watched) -> None:
     [alert] = await light_watched.told(Told(WELL, version="v21.0"))
     assert alert.startswith("yellow api_version: Meta answers with version v21.0 of the Graph API")
     assert await light_watched.told(WELL) == []
+
+
+async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> None:
+    told = [Alert("a", "info", "New.", NOW), Alert("b", "yellow", "Bad.", NOW)]
+    for alert in told:
+        await watched.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))  # type: ignore[misc]
+    assert len(await watched.told(WELL, minutes=7 * 24 * 60)) == 2
+    assert await watched.told(WELL) == ["yellow b: Bad."]
 
 
 async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) -> None:

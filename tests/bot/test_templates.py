@@ -315,6 +315,14 @@ async def test_send_that_was_refused(desk: Desk, code: int, status: str, severit
     assert (await desk.statuses(), await desk.alerts()) == ({"1": "APPROVED"}, [])
 
 
+@pytest.mark.parametrize("code", [0, 131026, 131049, 130472, 131030])
+async def test_refusal_that_is_about_the_customer(light_desk: Desk, code: int) -> None:
+    await light_desk.listing(entry())
+    await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
+    await light_desk.templates.refused("ticket_update", "en", code, "Not to this customer.")
+    assert (await light_desk.statuses(), await light_desk.alerts()) == ({"1": "APPROVED"}, [])
+
+
 async def test_the_keeper_lists_at_start_hourly_and_when_something_is_wrong(light_desk: Desk) -> None:
     stop = asyncio.Event()
     await light_desk.listing(entry())
