@@ -4,7 +4,15 @@ from datetime import timedelta
 
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from bot.whatsapp.checkup import NO_SUCH_OBJECT, Token, read_number, read_numbers, read_token, refuses_proof
+from bot.whatsapp.checkup import (
+    NO_SUCH_OBJECT,
+    WRONG_PARAMETER,
+    Token,
+    read_number,
+    read_numbers,
+    read_token,
+    refuses_proof,
+)
 from bot.whatsapp.client import Answer
 from bot.whatsapp.reach import Step, way_to
 from bot.whatsapp.versions import usable_until, version_of
@@ -103,10 +111,10 @@ def _no_token(answer: Answer) -> Finding:
         460: "the password of its owner was changed",
         463: "it has expired",
         467: "it was revoked",
-    }.get(there(answer.error).subcode or 0)
+    }.get(there(answer.error).subcode or 0, "Meta can't read it")
     if why == "it has expired":
         return bad("The access token has expired; tokens of the App Dashboard live for a day.", ANOTHER)
-    return bad(f"The access token is invalid: {why or 'Meta can not read it'}.", ANOTHER)
+    return bad(f"The access token is invalid: {why}.", ANOTHER)
 
 
 async def app_secret(exam: Exam) -> Finding:
@@ -146,7 +154,7 @@ async def phone_number_id(exam: Exam) -> Finding:
     if answer.ok and answer.value.get("display_phone_number"):
         exam.number = read_number(answer)
         return good(f"It is {exam.number.shown}, {exam.number.name}.")
-    if answer.failure or (answer.error is not None and answer.error.code not in (NO_SUCH_OBJECT, 100)):
+    if answer.failure or (answer.error is not None and answer.error.code not in (NO_SUCH_OBJECT, WRONG_PARAMETER)):
         return unexpected(answer)
     its_numbers = await there(exam.meta).numbers_of(given)
     if its_numbers.ok:
@@ -198,7 +206,7 @@ async def business_account_id(exam: Exam) -> Finding:
                 "WHATSAPP_BUSINESS_ACCOUNT_ID is an account that this number does not belong to.",
                 f"{WHERE_IDS} > WhatsApp Business Account ID, where this number is chosen.",
             )
-        if given and (answer.failure or there(answer.error).code not in (NO_SUCH_OBJECT, 100)):
+        if given and (answer.failure or there(answer.error).code not in (NO_SUCH_OBJECT, WRONG_PARAMETER)):
             return unexpected(answer)
     if not given:
         return bad(

@@ -153,7 +153,7 @@ async def files(exam: Exam) -> Finding:
     folder = Path(settings.files_url) if settings.files_url else settings.data_dir / "files"
     if "://" not in settings.files_url and not folder.exists():
         return _no_folder(folder) or good("The folder is made when the first file comes.")
-    if wrong := await open_store(settings.files_url, folder).check():
+    if wrong := await open_store(settings.files_url, folder, settings.s3).check():
         return _said(wrong, "FILES_URL names a folder that Tick may write to, or a bucket that its keys may use.")
     return good("They can be kept.")
 

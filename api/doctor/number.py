@@ -20,6 +20,7 @@ STATES = {
     "FLAGGED": "it is flagged for low quality",
     "RATE_LIMITED": "it sends more than it may",
 }
+TEST_NUMBER = "Test Number"  # what Meta calls those that it lends
 NAMES = {"APPROVED", "AVAILABLE_WITHOUT_REVIEW", ""}
 LEVELS = {
     "phone_number": "the number has an address of its own, which goes before the app's",
@@ -37,7 +38,8 @@ async def app_subscription(exam: Exam) -> Finding:
     return bad(
         "This app is not subscribed to this WhatsApp Business Account: real messages silently never arrive.",
         f"POST /{exam.account_id}/subscribed_apps with the access token, for example: curl -X POST "
-        f"-H 'Authorization: Bearer WHATSAPP_ACCESS_TOKEN' {exam.known.whatsapp_api_url}/{exam.account_id}/subscribed_apps",
+        f"-H 'Authorization: Bearer WHATSAPP_ACCESS_TOKEN' "
+        f"{exam.known.whatsapp_api_url}/{exam.account_id}/subscribed_apps",
     )
 
 
@@ -97,7 +99,10 @@ async def restrictions(exam: Exam) -> Finding:
     obstacles = there(exam.number).obstacles
     if not obstacles:
         return good("Meta lets it send.")
-    worst = min(obstacles, key=lambda one: one.state != "BLOCKED")
+    worst = min(obstacles, key=lambda one: (one.state != "BLOCKED", one.where == "BUSINESS"))
+    if (worst.state, worst.where) == ("LIMITED", "BUSINESS"):
+        # so it is for every business before its verification, and answers within 24 hours are not meant
+        return good(f"Meta limits what the business begins of itself: {worst.description} {worst.solution}".strip())
     what = {"BLOCKED": "can't send at all", "LIMITED": "is limited in what it sends"}.get(worst.state, worst.state)
     by = worst.where.replace("_", " ").lower() or "account"
     why = f": {worst.description}" if worst.description else "."
@@ -112,6 +117,8 @@ async def display_name(exam: Exam) -> Finding:
     found = there(exam.number)
     if found.name_status in NAMES:
         return good(f"{found.name} is approved.")
+    if found.name == TEST_NUMBER:
+        return good("Meta's test number needs no approval.")
     state = found.name_status.replace("_", " ").lower()
     return bad(
         f"The display name {found.name!r} is not approved ({state}).",

@@ -20,7 +20,8 @@ NUMBER_FIELDS = (
     "health_status"
 )
 SUBSCRIBED_OBJECT = "whatsapp_business_account"
-NO_SUCH_OBJECT = 33
+LEAST_FIELDS = "id,display_phone_number,verified_name,quality_rating"
+NO_SUCH_OBJECT, WRONG_PARAMETER = 33, 100
 _PROOF_CODES = (100, 104)
 
 
@@ -102,8 +103,12 @@ class Checkup:
         return await self._as_app(app_id).get(f"{app_id}/subscriptions")
 
     async def number(self, number_id: str) -> Answer:
-        """A business phone number."""
-        return await self._client.get(number_id, {"fields": NUMBER_FIELDS})
+        """A business phone number. A field that a version lacks is refused as a whole, so there is a second try."""
+        answer = await self._client.get(number_id, {"fields": NUMBER_FIELDS})
+        if answer.error is not None and answer.error.code == WRONG_PARAMETER:
+            fewer = await self._client.get(number_id, {"fields": LEAST_FIELDS})
+            return fewer if fewer.ok else answer
+        return answer
 
     async def numbers_of(self, account_id: str) -> Answer:
         """The numbers of a WhatsApp Business Account."""

@@ -47,6 +47,20 @@ def test_whatever_meta_answers_can_be_read(value: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entities", "states"),
+    [
+        ([("PHONE_NUMBER", "AVAILABLE"), ("BUSINESS", "AVAILABLE")], []),
+        ([("PHONE_NUMBER", "AVAILABLE"), ("BUSINESS", "LIMITED")], [("BUSINESS", "LIMITED")]),
+        ([("WABA", "BLOCKED"), ("BUSINESS", "LIMITED")], [("WABA", "BLOCKED"), ("BUSINESS", "LIMITED")]),
+    ],
+)
+def test_what_keeps_messages_from_going_out(entities: list[tuple[str, str]], states: list[tuple[str, str]]) -> None:
+    rows = [{"entity_type": kind, "can_send_message": state, "errors": [{}]} for kind, state in entities]
+    number = read_number(Answer({"health_status": {"can_send_message": "LIMITED", "entities": rows}}))
+    assert [(one.where, one.state) for one in number.obstacles] == states
+
+
+@pytest.mark.parametrize(
     ("fetched", "expected"),
     [
         (Fetched(200, {}, b"4711"), Handshake(Seen.TICK, 200)),
