@@ -23,6 +23,7 @@ from api.simulator.records import Customer, Webhook
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import setup_of
 from api.simulator.streams import Streams
+from api.simulator.uploads import make_room
 
 FIRST_CUSTOMERS: Final = (Customer("15550100001", "Ana"), Customer("15550100002", "Ben"))
 
@@ -50,6 +51,7 @@ class Simulator:
         self.people = People(self.meta)
         self.news = AccountNews(self.meta)
         self.blueprint = Blueprint("simulator", __name__)
+        self.blueprint.record_once(lambda state: make_room(state.app))  # type: ignore[arg-type]  # Quart's, typed as Flask's
         self.blueprint.register_blueprint(make_graph(settings, self.meta, self.requests))
         page = make_page(self.meta, self._streams)
         add_customer_routes(page, self.meta, self.people)

@@ -1,4 +1,5 @@
 """A service small enough to see through: it answers what the simulator's customers write, as Meta's clients do.
+Every webhook has to look like Meta's (shapes.py), or the test fails when it ends.
 
 Its webhook notes every body that came with a good signature, and can be told to answer 503. Words choose the answer:
 "list" and "buttons" offer something, a tap is repeated, everything else is echoed with a quote of what it answers.
@@ -17,9 +18,11 @@ from hypercorn.asyncio import serve as serve_app
 from hypercorn.config import Config
 from quart import Quart, request
 
+from api.serving import limit_requests
 from api.simulator import bodies
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
+from tests.simulator.shapes import oddities
 
 NUMBER_ID = "106540352242922"
 SECRET = "test-app-secret"
@@ -35,6 +38,7 @@ class EchoService:
         self.status = 200
         self.refused = 0
         self.bodies: list[dict[str, Any]] = []
+        self.odd: list[str] = []
         self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -46,6 +50,7 @@ class EchoService:
             await self.tell()
             return "", self.status
         self.bodies.append(json.loads(body))
+        self.odd += oddities(self.bodies[-1])
         await self.tell()
         for message in self.values("messages")[-1:] if b'"messages":[' in body else []:
             task = asyncio.create_task(self.answer(message))
@@ -103,21 +108,22 @@ class EchoService:
         return messages
 
     async def answer(self, message: dict[str, Any]) -> None:
-        to, wamid, kind = "+" + message["from"], message["id"], message["type"]
+        address = {"to": f"+{message['from']}"} if "from" in message else {"recipient": message["from_user_id"]}
+        wamid, kind = message["id"], message["type"]
         await self.send(status="read", message_id=wamid, typing_indicator={"type": "text"})
         said = message["text"]["body"] if kind == "text" else ""
         if said == "silence":
             return
         if said == "list":
-            await self.send(to=to, type="interactive", interactive=a_list())
+            await self.send(**address, type="interactive", interactive=a_list())
         elif said == "buttons":
-            await self.send(to=to, type="interactive", interactive=buttons())
+            await self.send(**address, type="interactive", interactive=buttons())
         elif kind == "interactive":
             reply = message["interactive"][message["interactive"]["type"]]
-            await self.send(to=to, type="text", text={"body": f"You chose {reply['title']} ({reply['id']})"})
+            await self.send(**address, type="text", text={"body": f"You chose {reply['title']} ({reply['id']})"})
         else:
             what = said or f"a {kind}"
-            await self.send(to=to, type="text", text={"body": f"Echo: {what}"}, context={"message_id": wamid})
+            await self.send(**address, type="text", text={"body": f"Echo: {what}"}, context={"message_id": wamid})
 
 
 def buttons(*titles: str) -> dict[str, Any]:
@@ -160,6 +166,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             service = EchoService(url, http, simulator)
             service.status = status
             app = Quart(__name__)
+            limit_requests(app)
             app.register_blueprint(simulator.blueprint)
             app.post("/webhook")(service.webhook)
             config = Config()
@@ -177,3 +184,4 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
                 stop.set()
                 await serving
                 await simulator.stop()
+            assert service.odd == []

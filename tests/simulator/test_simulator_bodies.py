@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.simulator import bodies
+from tests.simulator.shapes import oddities
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 NUMBER = bodies.Number("106540352242922", "15550783881", "102290129340398")
@@ -106,3 +107,19 @@ def test_a_hidden_phone_number_leaves_no_key() -> None:
     assert value["contacts"] == [{"profile": {"name": "Sheena"}, "user_id": "US.13491208655302741918"}]
     assert "from" not in value["messages"][0]
     assert value["messages"][0]["from_user_id"] == "US.13491208655302741918"
+
+
+@pytest.mark.parametrize("to", ["15550100001", "5" * 400, "US.13491208655302741918", ""])
+def test_any_address_makes_an_id(to: str) -> None:
+    wamid = bodies.make_wamid(to, b"0123456789")
+    assert wamid.startswith("wamid.")
+    assert len(wamid) < 200
+
+
+def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
+    right = json.loads(bodies.messages_webhook(NUMBER, [SHEENA], [bodies.text(SHEENA, "wamid.1", 1, "Hi")]))
+    assert list(oddities(right)) == []
+    wrong = json.loads(json.dumps(right))
+    message = wrong["entry"][0]["changes"][0]["value"]["messages"][0]
+    message |= {"timestamp": "soon", "text": {"content": "Hi"}, "from": ""}
+    assert {odd.partition(" ")[0] for odd in oddities(wrong)} == {"id", "text", "from"}

@@ -261,7 +261,7 @@ async def test_a_customer_gets_another_user_id(tmp_path: Path) -> None:
 
 
 async def test_a_large_upload_goes_to_the_disk_and_back_with_its_name(tmp_path: Path) -> None:
-    content = bytes(range(256)) * 40_000
+    content = bytes(range(256)) * 40_000  # far more than any other request may have
     async with running(tmp_path) as service:
         files = {"file": ("Übersicht 2026.pdf", content, "application/pdf")}
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -308,3 +308,15 @@ async def test_ids_of_media_do_not_live_for_ever(tmp_path: Path) -> None:
         service.simulator.advance(7 * 86_400)
         gone = await service.http.get(f"{service.graph}/{inbound}", headers=headers)
         assert gone.json()["error"]["error_subcode"] == 33
+
+
+async def test_only_a_file_may_be_large(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        large = b" " * (4 * 1024 * 1024 + 1)
+        for path in (f"/simulator/api/customers/{ANA}/messages", f"/simulator/graph/v25.0/{NUMBER_ID}/messages"):
+            headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            answer = await service.http.post(service.url + path, content=large, headers=headers)
+            assert answer.status_code == 413
+        files = {"file": ("a.bin", large, "application/octet-stream")}
+        sent = await service.http.post(f"{service.url}/simulator/api/customers/{ANA}/files", files=files)
+        assert sent.json()["data"]["media"]["size"] == len(large)

@@ -36,6 +36,8 @@ BROKEN: list[tuple[str, dict[str, Any], str, str, Parts]] = [
     ("no management", {"scopes": [MESSAGING]}, "GET", f"{WABA}/subscribed_apps", (403, 200, None)),
     ("the number can still be read", {"scopes": [MESSAGING]}, "GET", NUMBER_ID, (200, None, None)),
     ("a test number", {"allowed_recipients": ["15550100002"]}, "POST", f"{NUMBER_ID}/messages", (400, 131030, None)),
+    ("an address that nothing has", {}, "GET", "a/b/c", (400, 2500, None)),
+    ("no address at all", {}, "GET", "", (400, 2500, None)),
     ("webhook fields with a user's token", {}, "GET", f"{APP}/subscriptions", (400, 15, None)),
 ]  # fmt: skip
 
@@ -85,6 +87,17 @@ async def test_a_token_is_described(tmp_path: Path, token: str) -> None:
         assert {one["scope"] for one in told["granular_scopes"]} == {MANAGEMENT, MESSAGING}
         foreign = (await call(service, "GET", "debug_token", token, params={"input_token": "foreign"})).json()["data"]
         assert (foreign["is_valid"], foreign["error"]["code"]) == (False, 190)
+
+
+async def test_another_apps_secret_is_noticed_in_the_apps_token(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        refused = await call(service, "GET", "debug_token", f"{APP}|other", params={"input_token": TOKEN})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["message"]) == (
+            401,
+            190,
+            "Invalid OAuth access token signature.",
+        )
 
 
 async def test_an_expired_token_is_described_to_whoever_has_another(tmp_path: Path) -> None:

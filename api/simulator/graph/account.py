@@ -117,7 +117,7 @@ def _number(setup: Setup) -> dict[str, Any]:
         "display_phone_number": setup.display_phone_number,
         "quality_rating": setup.quality,
         "platform_type": "CLOUD_API" if setup.registered else "NOT_APPLICABLE",
-        "status": setup.number_status,
+        "status": setup.number_status if setup.registered or setup.number_status != "CONNECTED" else "PENDING",
         "name_status": setup.name_status,
         "throughput": {"level": setup.throughput},
         "webhook_configuration": configuration,

@@ -19,9 +19,11 @@ from api.simulator.graph.templates import add_templates
 from api.simulator.graph.tokens import add_tokens, token_refusal
 from api.simulator.graph.trouble import after, before
 from api.simulator.meta import Meta
+from api.simulator.refusal import Refusal
 from api.simulator.settings import SimulatorSettings
 
 PREFIX: Final = "/simulator/graph"
+METHODS: Final = ("GET", "POST", "DELETE")
 Asked = tuple[str, str, Any]  # method, path from the version on, body of JSON
 
 
@@ -50,6 +52,11 @@ def make_graph(settings: SimulatorSettings, meta: Meta, requests: list[Asked]) -
         asked = str((request.view_args or {}).get("version", ""))
         response.headers["facebook-api-version"] = meta.setup.served_version or asked
         return await after(meta.faults, response)
+
+    @graph.route("/", methods=METHODS)
+    @graph.route("/<path:elsewhere>", methods=METHODS)
+    async def nothing_there(version: str, elsewhere: str = "") -> Response:
+        return refused(Refusal(2500, message=f"Unknown path components: /{elsewhere}"))
 
     for add in (add_tokens, add_messages, add_media, add_templates, add_qr_codes, add_account):
         add(graph, meta)

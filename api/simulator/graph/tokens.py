@@ -12,6 +12,7 @@ from api.simulator.refusal import Refusal
 from api.simulator.setup import MANAGEMENT, MESSAGING, Setup
 
 OF_MESSAGING: Final = frozenset({"send", "read", "upload", "locate", "download", "remove"})
+NO_TOKEN: Final = "Invalid OAuth access token - Cannot parse access token"  # noqa: S105  no password
 
 
 def add_tokens(graph: Blueprint, meta: Meta) -> None:
@@ -26,7 +27,8 @@ def token_refusal(setup: Setup, now: float, what: str) -> Refusal | None:
     if _same(given, f"{setup.app_id}|{setup.app_secret}"):
         return None if what == "app" else Refusal(190, message="Invalid OAuth access token.", http_status=401)
     if not setup.knows_token(given):
-        words = "Invalid OAuth access token - Cannot parse access token"
+        signed = given.partition("|")[0] == setup.app_id
+        words = "Invalid OAuth access token signature." if signed else NO_TOKEN
         return Refusal(190, message=words, http_status=401)
     if setup.token_expired(now):
         return Refusal(190, message=_expired(setup, now), subcode=463, http_status=401)
@@ -64,7 +66,7 @@ def _described(setup: Setup, token: str, now: float) -> dict[str, Any]:
         "expires_at": int(setup.token_expires_at),
     }
     if not setup.knows_token(token):
-        error = {"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"}
+        error = {"code": 190, "message": NO_TOKEN}
         return {"error": error, "is_valid": False, "scopes": []}
     scopes = sorted(setup.scopes)
     if setup.token_expired(now):
