@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.openapi import contract
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ SUITES = {
     "browser": "browser",
     "curl": "curl",
     "compose": "docker-compose",
+    "openapi": "Meta's OpenAPI document",
 }
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN] = Counter()
-    config.stash[NOT_RUN] = {}
+    config.stash[NOT_RUN] = {} if contract.present() else {"openapi": "it is not beside the checkout"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -72,6 +74,22 @@ def ran(pytestconfig: pytest.Config) -> Callable[[str], None]:
         pytestconfig.stash[RAN][suite] += 1
 
     return count
+
+
+@pytest.fixture(autouse=True)
+def requests_to_meta(ran: Callable[[str], None]) -> Iterator[None]:
+    """A test during which what stood in for Meta was asked something that Meta's document forbids has failed."""
+    yield
+    if requests := contract.taken():
+        ran("openapi")
+        assert [wrong for wrong in requests if wrong] == []
+
+
+@pytest.fixture
+def meta_document(pytestconfig: pytest.Config) -> None:
+    """For tests of the check itself."""
+    if reason := pytestconfig.stash[NOT_RUN].get("openapi"):
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.openapi import contract
+
 
 @dataclass(slots=True)
 class Answer:
@@ -23,9 +25,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Graph:
-    """`sends`: the bodies that were posted; `wamids`: what they were accepted as."""
+    """`sends`: the bodies that were posted; `wamids`: what they were accepted as; `marks`: what was marked as read."""
 
     sends: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
     wamids: list[str] = field(default_factory=list)
     script: deque[Answer] = field(default_factory=deque)
     port: int = 0
@@ -55,11 +58,16 @@ class Graph:
             gate.set()
         self._gates.clear()
         self.sends.clear()
+        self.marks.clear()
         self.wamids.clear()
         self.script.clear()
 
     async def _send(self, request: web.Request) -> web.Response:
         body = await request.json()
+        contract.seen(request.method, request.path_qs, request.headers, await request.read())
+        if body.get("status") == "read":
+            self.marks.append(body)
+            return web.json_response({"success": True})
         self._count += 1
         wamid = f"wamid.SENT{self._count:06d}"
         self.sends.append(body)

@@ -17,11 +17,12 @@ import pytest
 from bot.whatsapp.client import Accepted, Answer, GraphClient, NotSent, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, Scope, action_of
 from bot.whatsapp.graph import USER_AGENT
-from tests.whatsapp.wire import NUMBER, PROOF, SECRET, TOKEN, Server, answer, client, graph, raw
+from tests.whatsapp.wire import BODY, NUMBER, PROOF, SECRET, TEXT, TOKEN, Server, answer, client, graph, raw
 
 PROJECT = Path(__file__).parents[2]
 OK = answer(b'{"success": true}', headers="facebook-api-version: v25.0\r\n")
 ACCEPTED = b'{"messages": [{"id": "wamid.A"}]}'
+QR: dict[str, object] = {"prefilled_message": "Hi", "generate_qr_image": "SVG"}
 PDF = {"mime_type": "application/pdf", "filename": "manual.pdf"}
 
 Call = Callable[[GraphClient], Coroutine[Any, Any, Answer]]
@@ -32,7 +33,7 @@ CALLS: dict[str, tuple[Call, str, object]] = {
         f"GET /v25.0/{NUMBER}/message_templates?fields=name,status&after=a%2B/%3D",
         None,
     ),
-    "post": (lambda graph: graph.post("106/register", {"pin": "1"}), "POST /v25.0/106/register", {"pin": "1"}),
+    "post": (lambda graph: graph.post("106/message_qrdls", QR), "POST /v25.0/106/message_qrdls", QR),
     "delete": (
         lambda graph: graph.delete("102/message_templates", {"name": "x"}),
         "DELETE /v25.0/102/message_templates?name=x",
@@ -114,7 +115,7 @@ async def test_a_new_token_counts_from_the_next_call_on() -> None:
         assert sender.settings.access_token == "EAAanother"
         server.requests.clear()
         await sender.get("106")
-        await sender.send({})
+        await sender.send(BODY)
     assert_signed(server, "EAAanother", "68bd7b666fa37f4a288377443429e7661034e5160541a14caaa906fe176e54e2")
 
 
@@ -167,7 +168,7 @@ APP_FULL = ("X-App-Usage", '{"call_count": 100, "total_time": 25, "total_cputime
 )
 async def test_meta_says_how_long(code: int | None, headers: list[tuple[str, str]], wait_seconds: float) -> None:
     async with graph(limited(code, *headers)) as (sender, _):
-        outcome = await sender.send({})
+        outcome = await sender.send(BODY)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.wait_seconds) == (code, wait_seconds)
     assert outcome.scope is action_of(code, 429).scope
@@ -175,7 +176,7 @@ async def test_meta_says_how_long(code: int | None, headers: list[tuple[str, str
 
 async def test_how_far_a_refusal_reaches() -> None:
     async with graph(*map(limited, (131056, 130429, 190, 100))) as (sender, _):
-        refused = [await sender.send({}) for _ in range(4)]
+        refused = [await sender.send(BODY) for _ in range(4)]
     assert [one.scope for one in refused if isinstance(one, Refused)] == [
         Scope.PAIR,
         Scope.NUMBER,
@@ -188,7 +189,7 @@ async def test_meta_repeating_our_secrets_does_not_bring_them_into_a_row() -> No
     said = f"Malformed access token {TOKEN} of {SECRET} proved by {PROOF}"
     body = json.dumps({"error": {"code": 190, "message": said, "fbtrace_id": TOKEN}}).encode()
     async with graph(answer(body, 401), answer(body, 401)) as (sender, _):
-        outcome = await sender.send({})
+        outcome = await sender.send(BODY)
         got = await sender.get("106")
     assert isinstance(outcome, Refused)
     assert (outcome.detail, outcome.trace_id) == ("Malformed access token *** of *** proved by ***", "***")
@@ -197,14 +198,14 @@ async def test_meta_repeating_our_secrets_does_not_bring_them_into_a_row() -> No
 
 async def test_nothing_private_is_in_a_log_or_a_repr(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "letter.txt"
-    file.write_text("a private sentence")
+    file.write_text(TEXT)
     body = b'{"url": "https://lookaside.example/?hash=a-private-hash"}'
     async with graph(answer(body), raw(then="reset"), answer(body)) as (sender, _):
         with caplog.at_level(logging.DEBUG):
-            answers = [await sender.get("1"), await sender.post("1", {"text": "a private sentence"})]
+            answers = [await sender.get("1"), await sender.post(f"{NUMBER}/messages", BODY)]
             answers.append(await sender.upload(file, mime_type="text/plain", filename="letter.txt", size=18))
         told = caplog.text + repr(answers) + repr(sender) + repr(sender.settings)
-    for hidden in (TOKEN, SECRET, PROOF, "appsecret_proof", "a private sentence", "a-private-hash"):
+    for hidden in (TOKEN, SECRET, PROOF, "appsecret_proof", TEXT, "a-private-hash"):
         assert hidden not in told
 
 
@@ -331,16 +332,16 @@ async def test_without_a_connection_nothing_was_asked() -> None:
         sender = client(http, "http://graph.invalid/v25.0")
         got = await sender.get("106")
         assert (got.sent, got.failure) == (False, "No connection to the Graph API (its name was not found).")
-        assert await sender.send({}) == NotSent(got.failure)
+        assert await sender.send(BODY) == NotSent(got.failure)
 
 
 async def test_an_answer_that_is_accepted_and_an_error_was_accepted() -> None:
     both = b'{"messages": [{"id": "wamid.A"}], "error": {"code": 131000}}'
     async with graph(answer(both), answer(both, 500)) as (sender, _):
-        assert await sender.send({}) == Accepted("wamid.A")
-        assert isinstance(await sender.send({}), Refused)
+        assert await sender.send(BODY) == Accepted("wamid.A")
+        assert isinstance(await sender.send(BODY), Refused)
 
 
 async def test_success_alone_is_no_message() -> None:
     async with graph(OK) as (sender, _):
-        assert isinstance(await sender.send({}), Unknown)
+        assert isinstance(await sender.send(BODY), Unknown)

@@ -10,15 +10,8 @@ import pytest
 
 from bot.whatsapp.client import Accepted, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, action_of
-from tests.whatsapp.wire import PROOF, SECRET, TOKEN, Reply, answer, client, graph, raw
+from tests.whatsapp.wire import BODY, PROOF, SECRET, TEXT, TOKEN, Reply, answer, client, graph, raw
 
-TEXT = "a private sentence"
-BODY: dict[str, object] = {
-    "messaging_product": "whatsapp",
-    "to": "+15550001111",
-    "type": "text",
-    "text": {"body": TEXT},
-}
 ACCEPTED = b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.A"}]}'
 
 

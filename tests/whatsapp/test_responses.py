@@ -10,10 +10,9 @@ import pytest
 from bot.whatsapp.errors import action_of
 from bot.whatsapp.incoming import Kind, read_status
 from tests.whatsapp.reading import PAYLOADS, items_of
-from tests.whatsapp.wire import answer, graph
+from tests.whatsapp.wire import BODY, answer, graph
 
 EXPECTED = Path(__file__).parent / "expected"
-TEXT: dict[str, object] = {"messaging_product": "whatsapp", "to": "+15550001111", "text": {"body": "Hello"}}
 
 
 def written_down(folder: str) -> dict[str, Any]:
@@ -33,7 +32,7 @@ async def sent_and_got(body: bytes, *http_statuses: int) -> list[dict[str, Any]]
     outcomes = []
     async with graph(*script) as (client, server):
         for _ in http_statuses:
-            outcome = await client.send(TEXT)
+            outcome = await client.send(BODY)
             got = await client.get("1003383421387256")
             outcomes.append({"send": {"is": type(outcome).__name__} | asdict(outcome), "get": asdict(got)})
     assert server.lines == ["POST /v25.0/106540352242922/messages", "GET /v25.0/1003383421387256"] * len(http_statuses)

@@ -10,11 +10,20 @@ from typing import Any
 import httpx
 
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from tests.openapi import contract
 
 Reply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 NUMBER, TOKEN, SECRET = "106540352242922", "EAAtoken", "app-secret"
 PROOF = "9f9f0867bc3df2d00cecd6aa6fb78e65b64c050401bd6ec5b84d98503d443d34"
+TEXT = "a private sentence"
+BODY: dict[str, object] = {
+    "messaging_product": "whatsapp",
+    "recipient_type": "individual",
+    "to": "+15550001111",
+    "type": "text",
+    "text": {"body": TEXT, "preview_url": False},
+}
 
 
 class Server:
@@ -43,7 +52,9 @@ class Server:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"(?i)content-length: *(\d+)", head)
-                self.requests.append((head, await reader.readexactly(int(length[1]) if length else 0)))
+                body = await reader.readexactly(int(length[1]) if length else 0)
+                self.requests.append((head, body))
+                contract.seen_raw(head, body)
                 await next(self._script)(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, StopIteration):
             pass
