@@ -2,21 +2,30 @@
 
 import hashlib
 import hmac
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.simulator.codes import UNKNOWN, title_of
 from api.simulator.gate import is_loopback
+from api.simulator.refusal import Refusal
 from api.simulator.refusals import refusal_of
 from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, a_list, buttons, running
 
+PAYLOADS = Path(__file__).parent.parent / "payloads"
 TO = {"messaging_product": "whatsapp", "to": "+15550100001"}
 ANA = "/simulator/api/customers/15550100001"
 
 
 def interactive(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return TO | {"type": "interactive", "interactive": content | changes}
+
+
+def asking(kind: str, name: str = "", **parameters: str) -> dict[str, Any]:
+    action = {"name": name or kind} | ({"parameters": parameters} if parameters else {})
+    return {"type": kind, "body": {"text": "Please"}, "action": action}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +38,16 @@ def interactive(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
         interactive(buttons("a", "b", "c"), body={"text": "x" * 1024}),
         interactive(a_list(10, title="{:024d}")),
         TO | {"type": "image", "image": {"id": "known", "caption": "x" * 1024}},
+        TO | {"type": "document", "document": {"link": "https://example.com/a.pdf", "filename": "a.pdf"}},
+        TO | {"type": "sticker", "sticker": {"id": "known"}},
+        TO | {"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": "👨‍👩‍👧‍👦"}},
+        TO | {"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": ""}},
+        TO | {"type": "location", "location": {"latitude": -90, "longitude": "180"}},
+        TO | {"type": "contacts", "contacts": [{"name": {"formatted_name": "Jo"}}] * 257},
+        interactive(asking("cta_url", display_text="x" * 20, url="https://example.com")),
+        interactive(asking("location_request_message", "send_location")),
+        interactive(asking("request_contact_info")),
+        interactive(asking("flow")),
     ],
 )
 def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
@@ -65,6 +84,24 @@ def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
         (131009, TO | {"type": "image", "image": {"id": "unknown"}}),
         (131008, TO | {"type": "document", "document": {}}),
         (131008, TO | {"type": "template", "template": {"name": "no_language"}}),
+        (131008, TO | {"type": "reaction", "reaction": {"emoji": "👍"}}),
+        (131008, TO | {"type": "reaction", "reaction": {"message_id": "wamid.1"}}),
+        (131009, TO | {"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": "ok"}}),
+        (131009, TO | {"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": "👍" * 17}}),
+        (
+            131009,
+            TO | {"type": "reaction", "reaction": {"message_id": "w", "emoji": ""}, "context": {"message_id": "w"}},
+        ),
+        (131008, TO | {"type": "location", "location": {"latitude": 1}}),
+        (131009, TO | {"type": "location", "location": {"latitude": 90.1, "longitude": 0}}),
+        (131009, TO | {"type": "contacts", "contacts": []}),
+        (131009, TO | {"type": "contacts", "contacts": [{"name": {"formatted_name": "Jo"}}] * 258}),
+        (131008, TO | {"type": "contacts", "contacts": [{"name": {}}]}),
+        (100, TO | {"type": "audio", "audio": {"id": "known", "caption": "x"}}),
+        (100, TO | {"type": "image", "image": {"id": "known", "caption": "x" * 1025}}),
+        (100, interactive(asking("cta_url", display_text="x" * 21, url="https://example.com"))),
+        (131009, interactive(asking("cta_url", display_text="x", url="javascript:alert(1)"))),
+        (131009, interactive(asking("location_request_message", "elsewhere"))),
         (131051, TO | {"type": "hologram", "hologram": {"id": "1"}}),
     ],
 )
@@ -168,3 +205,27 @@ async def test_a_request_that_makes_no_sense_is_told_so(tmp_path: Path, path: st
         answer = await service.http.post(service.url + path, json=body)
         assert answer.status_code == 400
         assert answer.json()["success"] is False
+
+
+async def test_a_message_to_ourselves_is_refused_and_a_bad_sound_fails_later(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        refused = await service.send(to="+15550783881", text={"body": "Me"})
+        assert refused.json()["error"]["code"] == 131021
+        await service.write("15550100001", text="silence")
+        with (tmp_path / "sound").open("w+b") as sound:
+            sound.write(b"OggS")
+            sound.seek(0)
+            media = await service.simulator.meta.keep_file(sound, "audio/opus", "", inbound=False)
+        sent = await service.send(to="+15550100001", type="audio", audio={"id": media.media_id})
+        wamid = sent.json()["messages"][0]["id"]
+        await service.until(lambda: service.statuses(wamid) == ["failed"])
+        assert service.values("statuses")[-1]["errors"][0]["code"] == 131053
+
+
+@pytest.mark.parametrize("document", sorted(PAYLOADS.glob("responses/*.json")), ids=lambda path: path.stem)
+def test_an_error_has_the_shape_of_the_collected_one(document: Path) -> None:
+    theirs = json.loads(document.read_bytes())["error"]
+    ours = Refusal(theirs["code"]).document("trace")["error"]
+    assert ours.keys() - {"is_transient", "error_data"} == theirs.keys() - {"error_data"}
+    assert title_of(theirs["code"]) != UNKNOWN[0]
+    assert (ours["type"], ours["code"]) == (theirs["type"], theirs["code"])
