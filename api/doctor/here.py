@@ -17,6 +17,7 @@ from storage.migrate import LEAST_PACKET_BYTES, missing
 from storage.redis_client import RedisDown
 
 WORKER_SECONDS = 3.0
+FIRST_BEAT_SECONDS = 1.0
 LEAST_KNOWN = timedelta(days=7)  # in less there may have been no night and no weekend
 LEAST_SILENCE = timedelta(hours=1)
 SILENCE_AT_FIRST = timedelta(days=3)
@@ -160,23 +161,29 @@ async def files(exam: Exam) -> Finding:
 
 async def worker(exam: Exam) -> Finding:
     """Does anybody do the work?"""
-    alive: bool | None = None
-    if exam.lanes is not None:
-        try:
-            async with asyncio.timeout(WORKER_SECONDS):
-                owners = await exam.lanes.alive_owners()
-            alive = None if owners is None else bool(owners)
-        except (RedisDown, TimeoutError):
-            alive = None
-    if alive is None:
-        base = exam.own_url if await exam.runs_here() else exam.public_url
-        alive = await exam.visitor.worker_told(base)
+    alive = await _worker_alive(exam)
+    if alive is False:
+        await asyncio.sleep(FIRST_BEAT_SECONDS)  # one that has just been started may not have spoken yet
+        alive = await _worker_alive(exam)
     if alive is False:
         return bad(
             "No worker is alive: messages are taken in, and nobody answers them.",
             "Start `tick worker` on the same DATABASE_URL and REDIS_URL, or `tick serve` without --no-worker.",
         )
     return good("One is alive." if alive else "Nobody says otherwise: Redis has just come (back).")
+
+
+async def _worker_alive(exam: Exam) -> bool | None:
+    """By Redis, else by the server; None when neither can say."""
+    if exam.lanes is not None:
+        try:
+            async with asyncio.timeout(WORKER_SECONDS):
+                owners = await exam.lanes.alive_owners()
+        except (RedisDown, TimeoutError):
+            owners = None
+        if owners is not None:
+            return bool(owners)
+    return await exam.visitor.worker_told(exam.own_url if await exam.runs_here() else exam.public_url)
 
 
 async def webhooks_lately(exam: Exam) -> Finding:

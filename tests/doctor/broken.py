@@ -52,6 +52,13 @@ SETTINGS = [
 ]
 
 MYSQL: dict[str, str | None] = {"DATABASE_URL": "{mariadb}"}
+BUCKET: dict[str, str | None] = {
+    "FILES_URL": "s3://bucket/prefix",
+    "AWS_ENDPOINT_URL": "{front}",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "AKIDcanary",
+    "AWS_SECRET_ACCESS_KEY": "kitchen-cupboard",
+}
 HERE = [
     Broken("database away", "database", "can't be reached", "running at that host and port",
            {"DATABASE_URL": "mysql://tick:kitchen-cupboard@127.0.0.1:1/tick"}),
@@ -80,6 +87,8 @@ HERE = [
     Broken("redis evicts", "redis", "may throw keys away", "noeviction",
            {"REDIS_URL": "redis://127.0.0.1:{evicting_redis_port}/0"}),
     Broken("files in a file", "files", "is no folder", "DATA_DIR", {"FILES_URL": "{file}/files"}),
+    Broken("bucket missing", "files", "does not exist at this store", "Create it", BUCKET, front="no_bucket"),
+    Broken("bucket away", "files", "does not answer", "AWS_ENDPOINT_URL", BUCKET | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),
     Broken("silence", "webhooks_lately", "No webhook has come for 4 days; the longest silence before was 6 hours",
            "Write to the number", {"DATABASE_URL": "sqlite://{quiet}"}),
 ]  # fmt: skip

@@ -24,6 +24,7 @@ PAGES = {
     "gateway": (502, "text/html", b"<html><head><title>502 Bad Gateway</title></head></html>"),
     "forbidden": (403, "text/html", b"<html><head><title>Blocked by the firewall</title></head></html>"),
     "moved": (301, "text/plain", b""),
+    "no_bucket": (404, "application/xml", b"<Error><Code>NoSuchBucket</Code><Message>None</Message></Error>"),
     "strange": (200, "text/plain", b"hello"),
 }
 
