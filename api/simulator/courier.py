@@ -6,6 +6,7 @@ other. What is not answered when the courier stops stays with the chats, and is 
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
@@ -28,11 +29,16 @@ class Answer(Protocol):
     @property
     def status_code(self) -> int: ...
 
+    @property
+    def text(self) -> str: ...
+
 
 class Http(Protocol):
     """The part of an HTTP client that the courier needs."""
 
     async def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Any: ...
+
+    async def get(self, url: str, *, params: Mapping[str, str]) -> Any: ...
 
 
 class Courier:
@@ -50,6 +56,19 @@ class Courier:
         self._waiting.setdefault(webhook.lane, deque()).append(webhook)
         if webhook.lane not in self._tasks:
             self._tasks[webhook.lane] = asyncio.create_task(self._work(webhook.lane))
+
+    async def verify(self, url: str, verify_token: str) -> str:
+        """The handshake with an address that is to get webhooks: what went wrong, or nothing."""
+        challenge = str(int.from_bytes(os.urandom(4)))
+        asked = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                answer: Answer = await self._http.get(url, params=asked)
+        except Exception as error:  # noqa: BLE001  whatever it is, the address can't be used
+            return f"Could not reach the callback URL ({type(error).__name__})."
+        if answer.status_code != 200:
+            return f"HTTP Status Code = {answer.status_code}; HTTP Message = the verify token was not accepted."
+        return "" if answer.text == challenge else "The response does not match the challenge."
 
     async def stop(self) -> None:
         tasks = [*self._tasks.values(), *self._aside]
@@ -127,10 +146,9 @@ class Courier:
             "User-Agent": "facebookexternalua",
             "X-Hub-Signature-256": bodies.sign(body, self._setup.app_secret),
         }
-        url = self._setup.override_callback_url or self._setup.callback_url
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answer: Answer = await self._http.post(url, content=body, headers=headers)
+                answer: Answer = await self._http.post(self._setup.webhook_url, content=body, headers=headers)
         except Exception as error:  # noqa: BLE001  whatever kept it from arriving, the remedy is to send it again
             log.info("webhook not delivered: %s", type(error).__name__)
             return False

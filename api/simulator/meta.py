@@ -148,6 +148,10 @@ class Meta:
         """A webhook that is about no message."""
         self._carry(self.chats.add_webhook(f"{field}:{phone}", self._heard(field, body), self.clock()))
 
+    async def verify(self, url: str, verify_token: str) -> str:
+        """What keeps this address from getting webhooks; "" when nothing does."""
+        return await self._courier.verify(url, verify_token)
+
     def answered(self, webhook: Webhook) -> None:
         """The service has answered a webhook with 200."""
         self.chats.webhook_answered(webhook)

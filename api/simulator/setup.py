@@ -74,7 +74,8 @@ class Setup:
     require_proof: bool = False  # the app's "Require App Secret"
     subscribed_apps: bool = True  # this app is subscribed to this WABA
     webhook_fields: set[str] = field(default_factory=lambda: set(FIELDS))
-    override_callback_url: str = ""  # of the number, instead of callback_url
+    waba_callback_url: str = ""  # instead of callback_url, for this WABA
+    override_callback_url: str = ""  # instead of both, for this number
     registered: bool = True
     number_status: str = "CONNECTED"
     name_status: str = "APPROVED"
@@ -100,6 +101,11 @@ class Setup:
     def hears(self, webhook_field: str) -> bool:
         """Whether the service is told of this field at all: otherwise it silently never arrives."""
         return self.subscribed_apps and webhook_field in self.webhook_fields
+
+    @property
+    def webhook_url(self) -> str:
+        """Where webhooks go: the number's address comes before the WABA's, and that before the app's."""
+        return self.override_callback_url or self.waba_callback_url or self.callback_url
 
     def template(self, name: str, language: str) -> dict[str, Any] | None:
         found = (one for one in self.templates if one["name"] == name and one["language"] == language)

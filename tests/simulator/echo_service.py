@@ -27,6 +27,7 @@ from tests.simulator.shapes import oddities
 NUMBER_ID = "106540352242922"
 SECRET = "test-app-secret"
 TOKEN = "test-access-token"
+VERIFY_TOKEN = "test-verify-token"
 
 
 class EchoService:
@@ -57,6 +58,11 @@ class EchoService:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return "", 200
+
+    async def shake_hands(self) -> tuple[str, int]:
+        if request.args["hub.mode"] != "subscribe" or request.args["hub.verify_token"] != VERIFY_TOKEN:
+            return "", 403
+        return request.args["hub.challenge"], 200
 
     async def fall_silent(self) -> None:
         for task in self._tasks:
@@ -169,6 +175,8 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             limit_requests(app)
             app.register_blueprint(simulator.blueprint)
             app.post("/webhook")(service.webhook)
+            app.get("/webhook")(service.shake_hands)
+            app.get("/page")(lambda: "Welcome")
             config = Config()
             config.bind = [f"fd://{listener.detach()}"]
             config.accesslog = None

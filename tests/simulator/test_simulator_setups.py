@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.simulator.setup import MANAGEMENT, MESSAGING
-from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
+from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, VERIFY_TOKEN, EchoService, running
 
 WABA, APP = "102290129340398", "3465092943791563"
 ANA = "15550100001"
@@ -113,12 +113,30 @@ async def test_the_webhook_fields_are_read_and_written_with_the_apps_token(tmp_p
         (before,) = (await call(service, "GET", f"{APP}/subscriptions", APP_TOKEN)).json()["data"]
         assert (before["object"], before["callback_url"]) == ("whatsapp_business_account", f"{service.url}/webhook")
         assert {"name": "messages", "version": "v25.0"} in before["fields"]
-        wanted = {"object": "whatsapp_business_account", "callback_url": "https://example.com/hook"}
-        wanted |= {"fields": "messages,security", "verify_token": "x"}
+        hook = f"{service.url}/webhook?new"
+        wanted = {"object": "whatsapp_business_account", "callback_url": hook, "fields": "messages,security"}
+        wanted["verify_token"] = VERIFY_TOKEN
         assert (await call(service, "POST", f"{APP}/subscriptions", APP_TOKEN, json=wanted)).json() == {"success": True}
         (after,) = (await call(service, "GET", f"{APP}/subscriptions", APP_TOKEN)).json()["data"]
         assert [one["name"] for one in after["fields"]] == ["messages", "security"]
-        assert after["callback_url"] == "https://example.com/hook"
+        assert after["callback_url"] == hook
+
+
+async def test_an_address_for_webhooks_has_to_shake_hands(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        wrong = [("/webhook", "other", "403"), ("/page", VERIFY_TOKEN, "challenge"), (":1", VERIFY_TOKEN, "reach")]
+        for path, token, said in wrong:
+            address = {"override_callback_uri": service.url + path, "verify_token": token}
+            for where, body in ((NUMBER_ID, {"webhook_configuration": address}), (f"{WABA}/subscribed_apps", address)):
+                error = (await call(service, "POST", where, json=body)).json()["error"]
+                assert error["code"] == 2200
+                assert said in error["message"]
+        assert service.simulator.setup.webhook_url == f"{service.url}/webhook"
+        right = {"override_callback_uri": f"{service.url}/webhook?waba", "verify_token": VERIFY_TOKEN}
+        assert (await call(service, "POST", f"{WABA}/subscribed_apps", json=right)).json() == {"success": True}
+        assert service.simulator.setup.webhook_url == f"{service.url}/webhook?waba"
+        await service.write(ANA, text="silence")
+        await service.until(lambda: service.texts() == ["silence"])
 
 
 async def test_what_is_not_subscribed_silently_never_arrives(tmp_path: Path) -> None:
@@ -177,13 +195,13 @@ async def test_a_number_is_registered_and_its_webhooks_go_elsewhere(tmp_path: Pa
         )
         assert (right.json(), setup.registered) == ({"success": True}, True)
         elsewhere = {
-            "webhook_configuration": {"override_callback_uri": f"{service.url}/elsewhere", "verify_token": "x"}
+            "webhook_configuration": {"override_callback_uri": f"{service.url}/webhook?2", "verify_token": VERIFY_TOKEN}
         }
         assert (await call(service, "POST", NUMBER_ID, json=elsewhere)).json() == {"success": True}
         read = await call(service, "GET", NUMBER_ID, params={"fields": "webhook_configuration"})
         assert read.json()["webhook_configuration"] == {
             "application": f"{service.url}/webhook",
-            "phone_number": f"{service.url}/elsewhere",
+            "phone_number": f"{service.url}/webhook?2",
         }
 
 

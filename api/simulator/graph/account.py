@@ -44,11 +44,10 @@ def add_account(graph: Blueprint, meta: Meta) -> None:
         wanted = body.get("webhook_configuration") if isinstance(body, dict) else None
         if object_id != setup.phone_number_id or not isinstance(wanted, dict):
             return no_such_object(object_id)
-        url = wanted.get("override_callback_uri", "")
-        if not isinstance(url, str) or len(url) > CALLBACK_LENGTH:
-            return refused(Refusal(100, "override_callback_uri is at most 200 characters long."))
-        setup.override_callback_url = url
-        return done()
+        refusal = await _callback_refusal(meta, wanted)
+        if refusal is None:
+            setup.override_callback_url = wanted.get("override_callback_uri", "")
+        return done() if refusal is None else refused(refusal)
 
     @graph.get("/<waba_id>/phone_numbers")
     async def list_numbers(version: str, waba_id: str) -> Response:
@@ -62,8 +61,13 @@ def add_account(graph: Blueprint, meta: Meta) -> None:
             return no_such_object(waba_id)
         if request.method == "GET":
             return jsonify({"data": [{"whatsapp_business_api_data": _app(setup)}] if setup.subscribed_apps else []})
-        setup.subscribed_apps = request.method == "POST"
-        return done()
+        given = await json_body() if request.method == "POST" else None
+        wanted = given if isinstance(given, dict) else {}
+        refusal = await _callback_refusal(meta, wanted)
+        if refusal is None:
+            setup.subscribed_apps = request.method == "POST"
+            setup.waba_callback_url = wanted.get("override_callback_uri", "")
+        return done() if refusal is None else refused(refusal)
 
     @graph.route("/<app_id>/subscriptions", methods=["GET", "POST"])
     async def webhook_fields(version: str, app_id: str) -> Response:
@@ -73,7 +77,7 @@ def add_account(graph: Blueprint, meta: Meta) -> None:
             return refused(Refusal(15, message="(#15) This method must be called with an app access_token."))
         if request.method == "GET":
             return jsonify({"data": [_subscription(setup, version)] if setup.webhook_fields else []})
-        return _subscribe(setup, await json_body() or (await request.form).to_dict() or request.args.to_dict())
+        return await _subscribe(meta, await json_body() or (await request.form).to_dict() or request.args.to_dict())
 
     @graph.post("/<phone_number_id>/register")
     async def register(version: str, phone_number_id: str) -> Response:
@@ -109,6 +113,8 @@ def _app(setup: Setup) -> dict[str, Any]:
 
 def _number(setup: Setup) -> dict[str, Any]:
     configuration = {"application": setup.callback_url}
+    if setup.waba_callback_url:
+        configuration["whatsapp_business_account"] = setup.waba_callback_url
     if setup.override_callback_url:
         configuration["phone_number"] = setup.override_callback_url
     return {
@@ -164,12 +170,25 @@ def _subscription(setup: Setup, version: str) -> dict[str, Any]:
     }
 
 
-def _subscribe(setup: Setup, given: dict[str, Any]) -> Response:
-    fields = given.get("fields")
+async def _subscribe(meta: Meta, given: dict[str, Any]) -> Response:
+    setup, fields, url = meta.setup, given.get("fields"), given.get("callback_url")
     names = fields.split(",") if isinstance(fields, str) else fields
-    url, token = given.get("callback_url"), given.get("verify_token")
     if given.get("object") != "whatsapp_business_account" or not isinstance(names, list) or not isinstance(url, str):
         return refused(Refusal(100, "object, fields, callback_url and verify_token are required."))
+    token = str(given.get("verify_token") or "")
+    refusal = await _callback_refusal(meta, {"override_callback_uri": url, "verify_token": token})
+    if refusal is not None:
+        return refused(refusal)
     setup.webhook_fields = {str(name).strip() for name in names}
-    setup.callback_url, setup.verify_token = url, str(token or "")
+    setup.callback_url, setup.verify_token = url, token
     return done()
+
+
+async def _callback_refusal(meta: Meta, wanted: dict[str, Any]) -> Refusal | None:
+    """Why webhooks can't go there. No address at all is fine: it takes an earlier one away."""
+    url = wanted.get("override_callback_uri", "")
+    if not isinstance(url, str) or len(url) > CALLBACK_LENGTH:
+        return Refusal(100, "A callback is an address of at most 200 characters.")
+    wrong = await meta.verify(url, str(wanted.get("verify_token", ""))) if url else ""
+    words = f"(#2200) Callback verification failed with the following errors: {wrong}"
+    return Refusal(2200, message=words) if wrong else None
