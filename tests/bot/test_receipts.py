@@ -13,6 +13,7 @@ import pytest
 from bot import receipts as tuning
 from bot.receipts import Receipts
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from tests.openapi import contract
 
 ANNE, BEN = 2**62 + 1, 2**62 + 2
 SUCCESS = (200, {"success": True})
@@ -40,7 +41,9 @@ class Meta:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                asked = json.loads(await reader.readexactly(length))
+                body = await reader.readexactly(length)
+                contract.seen_raw(head, body)
+                asked = json.loads(body)
                 assert asked["messaging_product"] == "whatsapp"
                 assert asked["status"] == "read"
                 typing = asked.get("typing_indicator") == {"type": "text"}
@@ -53,8 +56,8 @@ class Meta:
                 if answer == "lost":
                     return
                 status, value = answer
-                body = json.dumps(value).encode()
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+                said = json.dumps(value).encode()
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(said), said))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
