@@ -18,20 +18,17 @@ from quart import Quart
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
 from api.doctor.page import make_doctor
-from api.parts import Account, ApiParts
+from api.parts import ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, serve_http
 from api.settings import Settings, read_access_token
 from api.webhook import WebhookDoor, make_handshake
-from bot.account import AccountWatch
-from bot.assembly import Given, Supplies, make_worker
+from bot.assembly import Given, Names, Supplies, make_supplies, make_worker
 from bot.clock import Clock, utc_now
 from bot.ids import IdMaker
 from bot.intake import Intake
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.templates import Templates
-from bot.vault import Vault
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.media_download import open_downloads
 from bot.worker import Worker
@@ -88,11 +85,8 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         limits = Limits(redis, settings.whatsapp_phone_number_id, settings.whatsapp_messages_per_second)
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
-        supplies = Supplies(
-            Vault(database, store, graph, downloads, clock, lanes.owner),
-            Templates(database, graph, clock, settings.whatsapp_business_account_id),
-            AccountWatch(database, graph, clock, settings.whatsapp_phone_number_id),
-        )
+        names = Names(lanes.owner, settings.whatsapp_phone_number_id, settings.whatsapp_business_account_id)
+        supplies = make_supplies(names, database, graph, store, downloads, clock)
         yield Parts(
             settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line
         )
@@ -125,9 +119,18 @@ def make_app(parts: Parts) -> Quart:
     app = Quart("api", static_folder=None)
     limit_requests(app)
     settings = parts.settings
-    account = Account(settings.whatsapp_phone_number_id)
     shared = ApiParts(
-        parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock, account, parts.metrics, parts.redis_line
+        parts.database,
+        parts.lanes,
+        parts.ids,
+        parts.numbers,
+        parts.clock,
+        parts.metrics,
+        settings.whatsapp_phone_number_id,
+        parts.graph,
+        parts.store,
+        parts.supplies,
+        parts.redis_line,
     )
     app_secret = settings.whatsapp_app_secret.get_secret_value()
     sessions = Sessions(parts.database, parts.clock, app_secret, settings.public_url)

@@ -7,7 +7,7 @@ as it would meet Meta.
 import asyncio
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import typer
@@ -19,6 +19,7 @@ from api.settings import DemoSecrets, Settings, demo_secrets
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import make_simulator
 from api.webhook import PATH as WEBHOOK_PATH
+from bot.clock import utc_now
 from bot.whatsapp.client import open_http
 from storage.database import Database
 from storage.models import Agent
@@ -26,13 +27,27 @@ from storage.models import Agent
 EMAIL = "demo@example.com"
 
 
+class DemoClock:
+    """The time, put forward with the simulator's: so a day can pass for both."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += timedelta(seconds=seconds)
+
+
 async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """All of Tick with the simulator in Meta's place, on the same port."""
-    async with opened(settings) as parts, open_http() as http:
+    clock = DemoClock()
+    async with opened(settings, clock=clock) as parts, open_http() as http:
         made = demo_secrets(settings.data_dir)
         await let_in(parts.database, made, parts.clock())
         app = make_app(parts)
-        simulator = make_simulator(_simulator_settings(settings), http)
+        simulator = make_simulator(_simulator_settings(settings), http, on_advance=clock.advance)
         app.register_blueprint(simulator.blueprint)
         await simulator.start()
         ending = asyncio.create_task(_when(stop, simulator.end_streams))

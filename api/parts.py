@@ -2,32 +2,30 @@
 
 from dataclasses import dataclass
 
+from bot.assembly import Supplies
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.metrics import Metrics
+from bot.whatsapp.client import GraphClient
 from storage.database import Database
+from storage.file_store import FileStore
 from storage.lanes import Lanes
 from storage.numbers import TicketNumbers
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What is known of our number at Meta. `number` and `quality` are None until somebody has asked Meta."""
-
-    phone_number_id: str
-    number: str | None = None
-    quality: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ApiParts:
-    """`redis_line`: what the start said of its Redis."""
+    """`supplies`: what the worker of this process, if it has one, works with too; `redis_line`: what the start said of
+    its Redis."""
 
     database: Database
     lanes: Lanes
     ids: IdMaker
     numbers: TicketNumbers
     clock: Clock
-    account: Account
     metrics: Metrics
+    phone_number_id: str
+    graph: GraphClient
+    store: FileStore
+    supplies: Supplies
     redis_line: str = ""

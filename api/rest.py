@@ -14,12 +14,18 @@ from werkzeug.routing import IntegerConverter, Rule
 
 from api.answers import Problem, answer_errors, refusal
 from api.auth import GuardedBlueprint, KeyRing, Permission, Sessions, guard, needs
+from api.files import make_files
 from api.health import make_health
 from api.parts import ApiParts
+from api.qr import make_qr
 from api.replies import make_replies
+from api.templates import make_templates
 from api.tickets import make_tickets
+from api.uploads import Uploads
 from api.whatsapp import make_whatsapp
 from bot.desk import AgentDesk, IllegalMove, NoTicket, WindowClosed
+from bot.notice_templates import NoticeTemplates
+from bot.qr_codes import QrCodes
 
 OWN_DOORS = frozenset({"webhook", "simulator", "desk"})
 
@@ -58,11 +64,15 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
     app.register_error_handler(NoTicket, _no_ticket)
     app.register_error_handler(IllegalMove, _illegal_move)
     app.register_error_handler(WindowClosed, _window_closed)
+    uploads = Uploads(parts.database, parts.store, parts.ids, parts.clock)
     desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
     blueprints: list[Blueprint] = [
         make_tickets(desk, parts.database),
         make_replies(desk, parts.database),
-        make_whatsapp(desk, parts.database, parts.account),
+        make_whatsapp(desk, parts.database, parts.phone_number_id),
+        make_templates(parts.supplies.templates, NoticeTemplates(parts.database, parts.ids, parts.clock)),
+        make_qr(parts.supplies.account, QrCodes(parts.graph)),
+        make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.vault.ring),
         make_health(parts),
         _make_description(schema),
     ]

@@ -14,7 +14,6 @@ from quart import Response
 from api.answers import Answer, Body, Refusal, answer, gives, takes
 from api.auth import GuardedBlueprint, Permission, caller, needs
 from api.fields import Phone, Text
-from api.parts import Account
 from bot.account import Number, read_number
 from bot.desk import AgentDesk
 from storage import account as accounts
@@ -85,7 +84,7 @@ class Status(BaseModel):
     outbox: dict[str, int]
 
 
-def make_whatsapp(desk: AgentDesk, database: Database, account: Account) -> GuardedBlueprint:
+def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> GuardedBlueprint:
     """The agents' routes under /api/whatsapp."""
     blueprint = GuardedBlueprint("whatsapp", __name__, url_prefix="/api/whatsapp")
 
@@ -110,8 +109,8 @@ def make_whatsapp(desk: AgentDesk, database: Database, account: Account) -> Guar
             rows = await outbox.counts(tx)
             pulse = await pulses.read(tx)
             told = await alerts.open_alerts(tx)
-            number = read_number(await accounts.read(tx, account.phone_number_id))
-        return answer(Answer[Status](data=_status(account.phone_number_id, number, told, pulse, items, rows)))
+            number = read_number(await accounts.read(tx, phone_number_id))
+        return answer(Answer[Status](data=_status(phone_number_id, number, told, pulse, items, rows)))
 
     return blueprint
 

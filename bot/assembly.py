@@ -24,8 +24,10 @@ from bot.turns import Turns
 from bot.upkeep import Upkeep
 from bot.vault import Vault
 from bot.whatsapp.client import GraphClient
+from bot.whatsapp.media_download import Downloads
 from bot.worker import Crew, Worker
 from storage.database import Database
+from storage.file_store import FileStore
 from storage.lanes import Lanes
 from storage.limits import Limits
 from storage.numbers import TicketNumbers
@@ -46,12 +48,32 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Whose they are: the process, our number and our business account."""
+
+    owner: str
+    phone_number_id: str
+    waba_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Supplies:
     """What the worker shares with the agents' API."""
 
     vault: Vault
     templates: Templates
     account: AccountWatch
+
+
+def make_supplies(
+    names: Names, database: Database, graph: GraphClient, store: FileStore, downloads: Downloads, clock: Clock
+) -> Supplies:
+    """For the process that `names.owner` names."""
+    return Supplies(
+        Vault(database, store, graph, downloads, clock, names.owner),
+        Templates(database, graph, clock, names.waba_id),
+        AccountWatch(database, graph, clock, names.phone_number_id),
+    )
 
 
 def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_token: Callable[[], str]) -> Worker:
@@ -67,7 +89,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         poison=Poison(database, turns, clock, given.metrics),
         delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
         upkeep=Upkeep(database, lanes, clock, channel),
-        receipts=Receipts(given.graph),
+        receipts=Receipts(given.graph, may_ask=lambda: not channel.stopped),
         vault=supplies.vault,
         beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
     )

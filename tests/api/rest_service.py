@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -15,24 +17,32 @@ from api.admin import create_key
 from api.credentials import Role
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
-from api.parts import Account, ApiParts
+from api.parts import ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, listen_nearby, port_of, serve_http
 from api.setting_checks import Network
+from bot.assembly import Names, make_supplies
 from bot.ids import IdMaker
 from bot.metrics import Metrics
 from bot.phones import read_phone
 from bot.place import Place
+from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.media_download import open_downloads
 from storage import customers, outbox
 from storage.customers import phone_alias
 from storage.database import Database, DatabaseSettings, Row, Tx
+from storage.file_store import FolderStore
 from storage.lanes import Lanes
 from storage.migrate import migrate
 from storage.numbers import TicketNumbers
 from storage.redis_client import RedisSettings, open_redis
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+NUMBER = "106540352242922"
+NO_META = "http://127.0.0.1:9/v25.0"  # nothing here is sent
 PHONE = "+15550001234"
+NUMBER, WABA = "106540352242922", "102290129340398"
+NO_META = "http://127.0.0.1:9/v25.0"  # nobody listens there
 TICKET = {"name": "Ann Example", "issue_type": "hardware", "description": "The printer is on fire."}
 
 
@@ -147,19 +157,29 @@ async def served(
     database = await Database.open(DatabaseSettings(database_url))
     redis = open_redis(RedisSettings(redis_url))
     ids = IdMaker(clock)
+    folder = TemporaryDirectory()
+    store = FolderStore(Path(folder.name))
+    stack = AsyncExitStack()
+    graph = GraphClient(
+        GraphSettings(NO_META, NUMBER, "a token", "an app secret"), await stack.enter_async_context(open_http())
+    )
+    downloads = await stack.enter_async_context(open_downloads(NO_META))
     parts = ApiParts(
         database=database,
         lanes=Lanes(redis, "tests"),
         ids=ids,
         numbers=TicketNumbers(database),
         clock=clock,
-        account=Account("106540352242922"),
         metrics=Metrics(),
+        phone_number_id=NUMBER,
+        graph=graph,
+        store=store,
+        supplies=make_supplies(Names("tests", NUMBER, WABA), database, graph, store, downloads, clock),
     )
-    keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
+    keys = {role: await create_key(parts.database, f"the {role}'s", role, clock.now) for role in Role}
     app = Quart("served", static_folder=None)
     limit_requests(app)
-    sessions = Sessions(database, clock, "an app secret", public_url)
+    sessions = Sessions(parts.database, clock, "an app secret", public_url)
     add_api(app, parts, sessions)
     add_desk(app, parts, sessions, trusted_proxies)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
@@ -173,4 +193,6 @@ async def served(
         stop.set()
         await serving
         await redis.aclose()
+        await stack.aclose()
         await database.close()
+        folder.cleanup()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from tests.openapi import contract
+
 
 @dataclass
 class Reply:
@@ -41,13 +43,16 @@ class Request:
 
 @dataclass
 class Graph:
-    """`script`: what the next requests get; then all are accepted."""
+    """`script`: what the next sends get, then `always`, or all are accepted. `good_token`: the only one, if set."""
 
     script: deque[Reply] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     by_customer: dict[str, deque[Reply]] = field(default_factory=dict)
     under_way: set[int] = field(default_factory=set)
     doubled: list[int] = field(default_factory=list)  # rows that were sent while they were being sent
+    always: Reply | None = None
+    good_token: str = ""
+    marks: list[dict[str, Any]] = field(default_factory=list)  # messages that were marked as read
     url: str = ""
     _numbers: Any = field(default_factory=lambda: count(1))
 
@@ -63,8 +68,11 @@ class Graph:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                answer = await self._answer(json.loads(await reader.readexactly(length)))
+                request_line, *lines = head.decode("latin-1").split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+                content = await reader.readexactly(int(headers.get("content-length", 0)))
+                contract.seen_raw(head, content)
+                answer = await self._answer(request_line, headers, content)
                 if answer is None:
                     return
                 status, body = answer
@@ -75,10 +83,17 @@ class Graph:
         finally:
             writer.close()
 
-    async def _answer(self, body: dict[str, Any]) -> tuple[int, bytes] | None:
-        text = body["text"]["body"] if body["type"] == "text" else body["interactive"]["body"]["text"]
+    async def _answer(self, line: str, headers: dict[str, str], content: bytes) -> tuple[int, bytes] | None:
+        if self.good_token and headers.get("authorization") != f"Bearer {self.good_token}":
+            return _told(refuse(190, 401))
+        if line.startswith("GET "):
+            return _told(self.always or Reply(body={"id": "1"}))
+        body = json.loads(content)
+        if body.get("status") == "read":
+            self.marks.append(body)
+            return _told(Reply(body={"success": True}))
         request = Request(
-            body.get("to") or body["recipient"], text, int(body["biz_opaque_callback_data"]), body,
+            body.get("to") or body["recipient"], _text_of(body), int(body["biz_opaque_callback_data"]), body,
             f"wamid.{next(self._numbers)}",
         )  # fmt: skip
         self.requests.append(request)
@@ -87,14 +102,29 @@ class Graph:
         self.under_way.add(request.outbox_id)
         own = self.by_customer.get(request.to)
         script = own if own is not None else self.script
-        reply = script.popleft() if script else ACCEPT
+        reply = script.popleft() if script else self.always or ACCEPT
         if reply.held is not None:
             await reply.held.wait()
         self.under_way.discard(request.outbox_id)
         if reply.lost:
             return None
-        answer = reply.body or {"messaging_product": "whatsapp", "messages": [{"id": request.wamid}]}
-        return reply.status, json.dumps(answer).encode()
+        return _told(reply, {"messaging_product": "whatsapp", "messages": [{"id": request.wamid}]})
+
+
+def _told(reply: Reply, accepted: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    return reply.status, json.dumps(reply.body or accepted).encode()
+
+
+def _text_of(body: dict[str, Any]) -> str:
+    match body["type"]:
+        case "text":
+            return str(body["text"]["body"])
+        case "interactive":
+            return str(body["interactive"]["body"]["text"])
+        case "template":
+            return f"template {body['template']['name']}"
+        case kind:
+            return str(body[kind].get("caption", kind))
 
 
 @asynccontextmanager

@@ -18,17 +18,14 @@ from typing import Any
 
 import httpx
 
-from bot.account import AccountWatch
-from bot.assembly import Given, Supplies, make_worker
+from bot.assembly import Given, Names, Supplies, make_supplies, make_worker
 from bot.desk import AgentDesk
 from bot.ids import IdMaker
 from bot.intake import NOBODY, Intake
 from bot.metrics import Metrics
 from bot.rounds import Rounds
 from bot.settings import BotSettings
-from bot.templates import Templates
 from bot.turns import Turns
-from bot.vault import Vault
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.media_download import Downloads, open_downloads
 from bot.worker import Worker
@@ -162,9 +159,8 @@ class World:
 
     def supplies(self, owner: str, graph: GraphClient) -> Supplies:
         """What a worker shares with the agents' API."""
-        vault = Vault(self.database, self.store, graph, self.downloads, self.clock, owner)
-        templates = Templates(self.database, graph, self.clock, WABA)
-        return Supplies(vault, templates, AccountWatch(self.database, graph, self.clock, NUMBER))
+        names = Names(owner, NUMBER, WABA)
+        return make_supplies(names, self.database, graph, self.store, self.downloads, self.clock)
 
     @asynccontextmanager
     async def working(self, *workers: Worker) -> AsyncIterator[None]:
