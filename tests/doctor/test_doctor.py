@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,8 +113,10 @@ def keep_arrivals(path: Path, until: datetime, *, days: int, every: timedelta) -
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, ran: object) -> None:
+def bare_environment(monkeypatch: pytest.MonkeyPatch, ran: Callable[[str], None]) -> None:
     """The tester's own settings are none of these set-ups'."""
+    for suite in ("sqlite", "mariadb", "redis"):
+        ran(suite)
     for name in ("DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "PORT", "HOST"):
         monkeypatch.delenv(name, raising=False)
 
