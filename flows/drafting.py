@@ -15,7 +15,7 @@ from flows.words import is_blank
 OTHER = "other"
 DRAFT_CHARACTERS = 65_536
 DRAFT_ATTACHMENTS = 100
-DRAFT_PIECES = 300
+DRAFT_PIECES = 1000
 DRAFT_ASIDES = 50  # pieces that are nothing but something shown
 # A picture without a word is shown by its count; the reader's stand-in for it says nothing more.
 STAND_INS = frozenset(f"[{name}]" for name in (*fit.COUNTED, *(one for one, _ in fit.COUNTED.values())))

@@ -65,7 +65,7 @@ _GREETINGS = """
 hi, hello, hey, hiya, hi there, hello there, hey there, good morning, good afternoon, good evening, good day, greetings,
 start, hola, buenos días, buenas, buenas tardes, bonjour, bonsoir, salut, hallo, guten tag, moin, servus, ciao,
 buongiorno, buonasera, olá, oi, bom dia, boa tarde, merhaba, selam, namaste, नमस्ते, salam, salaam, assalamu alaikum,
-سلام, مرحبا, السلام عليكم, שלום, привет, здравствуйте, 你好, 您好, こんにちは, 안녕하세요, 👋, 🙂, 😊
+سلام, مرحبا, السلام عليكم, שלום, привет, здравствуйте, 你好, 您好, こんにちは, 안녕하세요, 👋, 🙂, 😊, [opened the chat]
 """
 _THANKS = """
 thanks, thank you, thanks a lot, thank you very much, thank you so much, many thanks, ok thanks, ok thank you, thx, ty,

@@ -73,6 +73,11 @@ _ACCOUNT_EVENTS: dict[str, tuple[str, Severity, str]] = {
     "PHONE_NUMBER_ADDED": ("number:removed", "clear", "A number was added to our account."),
     "VERIFIED_ACCOUNT": ("account:review", "clear", "Our account is verified."),
 }
+_BANS = {
+    "SCHEDULE_FOR_DISABLE": "is going to be disabled",
+    "DISABLE": "is disabled",
+    "REINSTATE": "is active again",
+}
 _NO_NEWS = (
     "AD_ACCOUNT_LINKED",
     "AUTH_INTL_PRICE_ELIGIBILITY_UPDATE",
@@ -95,7 +100,11 @@ def _account(value: Value) -> News | None:
     if event == "DISABLED_UPDATE":
         ban = object_in(value, "ban_info")
         state, date = event_in(ban, "waba_ban_state"), line_in(ban, "waba_ban_date", 40)
-        message = f"Our account: {in_words(state)}" + (f" ({date})." if date else ".")
+        if not state:
+            return None
+        message = f"Our account {_BANS.get(state, f'has the state {in_words(state)}')}" + (
+            f" ({date})." if date else "."
+        )
         return news("account:ban", "clear" if state == "REINSTATE" else "red", message)
     subject, severity, message = _ACCOUNT_EVENTS.get(
         event, (f"account:{event.lower()}", "info", f"Meta says of our account: {in_words(event)}.")

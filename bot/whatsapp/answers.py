@@ -13,14 +13,14 @@ _KEY, _VALUE = 80, 500
 
 
 def read_form(reply: dict[str, object]) -> str:
-    """One line an answer, the form's name above. `flow_token` is ours, and no answer."""
+    """One line an answer, under the form's name where it has one. `flow_token` is ours, and no answer."""
     name = line_in(reply, "name", _KEY)
-    title = f"[form: {name}]" if name and name != "flow" else "[form]"
+    title = f"[form: {name}]\n" if name and name != "flow" else "[form] "
     answers = _answers(text_in(reply, "response_json"))
     lines = [f"{one_line(key, _KEY)}: {_shown(value)}" for key, value in answers.items() if key != "flow_token"]
     more = [f"[{len(lines) - _FIELDS} more answers]"] if len(lines) > _FIELDS else []
     body = line_in(reply, "body", _VALUE)
-    return "\n".join([title, *(lines[:_FIELDS] or filter(None, [body])), *more])
+    return (title + "\n".join([*(lines[:_FIELDS] or [body]), *more])).strip()
 
 
 def _answers(text: str) -> dict[str, object]:

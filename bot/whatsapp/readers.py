@@ -4,7 +4,7 @@ Invariant: total, and every text stands for itself: "[photo]" is what an agent r
 person can't read here is `unreadable`, answered kindly and shown by a placeholder; what is no message at all (a
 reaction, an edit, a deletion, a system notice) is `silent`, answered with nothing and shown where it belongs.
 
-`request_welcome`, sent when a customer opens the chat for the first time, is a text without words: a greeting.
+`request_welcome`, sent when a customer opens the chat for the first time, reads as a greeting (flows/words.py).
 """
 
 import re
@@ -167,7 +167,7 @@ def _system(message: Message) -> Read:
 
 
 def _welcome(message: Message) -> Read:
-    return Read("text")
+    return Read("text", "[opened the chat]")
 
 
 def _unreadable(message: Message, part: str = "") -> Read:

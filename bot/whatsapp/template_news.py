@@ -3,6 +3,8 @@
 from bot.whatsapp.news import WORDS, News, Severity, TemplateChange, Value, event_in, in_words, news
 from bot.whatsapp.picking import line_in, object_in
 
+_LONGEST_NAME = 512  # Meta's limit
+
 # What a template's event makes of it, and how bad that is.
 _TEMPLATE_EVENTS: dict[str, tuple[str, Severity]] = {
     "APPROVED": ("APPROVED", "clear"),
@@ -23,8 +25,10 @@ _TEMPLATE_EVENTS: dict[str, tuple[str, Severity]] = {
 
 
 def _template_of(value: Value) -> tuple[str, str, str]:
-    """(id, name, language)."""
-    return tuple(line_in(value, f"message_template_{key}", 512) for key in ("id", "name", "language"))  # type: ignore[return-value]
+    """(id, name, language), the name "" when it is none."""
+    name = line_in(value, "message_template_name", 2 * _LONGEST_NAME)
+    name = name if len(name) <= _LONGEST_NAME else ""
+    return line_in(value, "message_template_id", 32), name, line_in(value, "message_template_language", 20)
 
 
 def template_status(value: Value) -> News | None:
