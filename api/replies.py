@@ -17,6 +17,7 @@ from api.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
 from api.talk import Said
 from bot.answers import NotOnWhatsApp, NotTheirs
 from bot.desk import AgentDesk
+from bot.file_words import told
 from bot.whatsapp.cleaning import TEXT_CAP, clean
 from storage import thread, tickets
 from storage.database import Database
@@ -162,7 +163,7 @@ def file_shown(row: FileRow) -> FileShown:
         mime_type=row.mime_type,
         size=row.size,
         state=row.state,
-        reason=None if row.state == "stored" else row.reason or None,
+        reason=told(row) or None,
     )
 
 

@@ -1,6 +1,6 @@
-"""Where a message or a file stands, in words for agents.
+"""Where a message stands, in words for agents.
 
-Invariant: whatever is stored as a status, a state or a reason reads as a sentence here, with what happens next; what
+Invariant: whatever is stored as a status or a reason reads as a sentence here, with what happens next; what
 has no words of ours is shown as it was stored, which is a sentence of ours as well.
 """
 
@@ -20,14 +20,6 @@ DELIVERY = {
     "sent": "Sent",
     "delivered": "Delivered",
     "read": "Read",
-}
-FILE_STATE = {
-    "waiting": "Not fetched yet",
-    "fetching": "Being fetched",
-    "stored": "",
-    "failed": "Could not be fetched",
-    "refused": "Not taken in",
-    "expired": "No longer at WhatsApp",
 }
 _HELD = "The customer has not written for 24 hours, so WhatsApp takes no free text. It goes out when they write again."
 _ASK = "It is not known whether the customer has it. Ask them, or write it again."
@@ -52,7 +44,7 @@ def why(sent: Carriers, channel_stopped: str) -> str:
     if sent.status in _ON_THE_WAY:
         return ""
     if sent.status == "queued" and channel_stopped:
-        return f"Waiting: WhatsApp is stopped. {channel_stopped}"
-    if sent.status == "held" and not sent.reason:
-        return _HELD
+        return f"Waiting, because WhatsApp is stopped: {channel_stopped}"
+    if sent.status == "held" and sent.reason not in _REASONS:
+        return f"{sent.reason.rstrip('.')}. It goes out when the customer writes again."
     return _REASONS.get(sent.reason, sent.reason)

@@ -7,7 +7,7 @@ the rows of the outbox that carry them, and kept nowhere else.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -108,10 +108,9 @@ async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
     for outbox_id, version, status, reason, wamid, payload in rows:
         head = first.setdefault(version, outbox_id)
         if known := messages.get(head):
-            behind = PROGRESS.index(status) < PROGRESS.index(known.status)
-            said = (status, reason) if behind else (known.status, known.reason)
-            form = json.loads(payload)["type"] if known.form == "text" else known.form
-            messages[head] = Carriers(*said, known.wamid, form, known.quoted_wamid)
+            if PROGRESS.index(status) < PROGRESS.index(known.status):
+                known = replace(known, status=status, reason=reason)
+            messages[head] = replace(known, form=json.loads(payload)["type"]) if known.form == "text" else known
             continue
         held = json.loads(payload)
         if held["type"] == "reaction" and status != "failed":

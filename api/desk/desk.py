@@ -16,6 +16,7 @@ from api.desk.tickets import add_tickets
 from api.desk.writing import add_writing
 from api.parts import ApiParts
 from api.setting_checks import Network
+from api.uploads import Uploads
 from bot.desk import AgentDesk
 
 
@@ -24,12 +25,12 @@ def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: S
     sessions.join(app)
     blueprint = GuardedBlueprint("desk", __name__)
     pages = Pages(sessions, parts.database)
-    keep_door(blueprint, sessions, pages)
+    keep_door(blueprint, sessions, pages, Uploads(parts.database, parts.store, parts.ids, parts.clock))
     add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
     desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
     ticket_page = TicketPage(pages, desk, parts.database)
     add_tickets(blueprint, pages, ticket_page, desk, parts.database)
-    add_writing(blueprint, sessions, ticket_page, desk, parts.database)
+    add_writing(blueprint, sessions, ticket_page, desk, parts)
 
     @blueprint.get("/")
     @open_to_all

@@ -1,46 +1,77 @@
 """The desk's own door: who sees a page, and whose form is believed.
 
 Invariants: a page needs what its route declares, by the same table as the API; a form that is not of the session it
-comes with, or not from a page of ours, changes nothing; whatever goes wrong is answered with a page.
+comes with, or not from a page of ours, changes nothing, and no file in it is kept; whatever goes wrong is answered with
+a page.
 """
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from quart import Response, current_app, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth import PERMISSIONS, SAFE_METHODS, GuardedBlueprint, declaration
+from api.auth import PERMISSIONS, SAFE_METHODS, GuardedBlueprint, Principal, declaration
 from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
+from api.uploads import UploadRefused, Uploads
 from bot.changes import NoTicket
 from storage.database import DatabaseDown
+from storage.file_store import StoreDown
+from storage.files import FileRow
 
 MOST_FIELDS = 20
 FORM = "application/x-www-form-urlencoded"
+WITH_FILES = "multipart/form-data"
 NOT_FROM_HERE = (
     "The form did not come from a page of this desk, as your browser sees it. "
     "If Tick is behind a proxy, PUBLIC_URL must be the address in your browser."
 )
 
 
-def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages) -> None:
+class _NotAdmitted(Exception):
+    """Nothing of this form is kept. What was written so far goes back with the refusal."""
+
+
+def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages, uploads: Uploads) -> None:
     """Puts the door in front of every route of the desk."""
+
+    async def read_form(principal: Principal | None, allowed: bool) -> None:
+        g.form, g.uploaded, g.upload_refused = {}, [], ""
+        if request.mimetype != WITH_FILES:
+            g.form = await _read_form()
+            return
+
+        def admit(fields: Mapping[str, str]) -> None:
+            g.form = fields
+            if not allowed or not sessions.genuine(form_field("csrf_token")):
+                raise _NotAdmitted
+
+        try:
+            g.uploaded = (await uploads.receive(principal.actor if principal else "", admit)).files
+        except (UploadRefused, StoreDown) as error:
+            g.upload_refused = str(error)
+        except _NotAdmitted:
+            pass
+        except BadRequest:
+            g.form = {}  # as of any bytes that make no form: without a token it changes nothing
 
     @blueprint.before_request
     async def let_in() -> AnyResponse | Response | None:
         needed = declaration(current_app.view_functions[request.endpoint or ""])
         changes = request.method not in SAFE_METHODS
+        principal = None if needed is None else await sessions.principal()
+        allowed = principal is not None and needed in PERMISSIONS[principal.role]
         if changes:
             if not sessions.from_our_page():
                 return pages.refuse(403, NOT_FROM_HERE)
-            g.form = await _read_form()
+            await read_form(principal, allowed)
         if needed is None:
             return None
-        principal = await sessions.principal()
         if principal is None:
             return pages.refuse(401, draft=form_field("message")) if changes else go_to(f"/desk/sign-in?{_from_here()}")
-        if needed not in PERMISSIONS[principal.role]:
+        if not allowed:
             return pages.refuse(403)
         if changes and not sessions.genuine(form_field("csrf_token")):
             return pages.refuse(403, draft=form_field("message"))
@@ -63,8 +94,20 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages) -> 
 
 def form_field(name: str) -> str:
     """A field of the form that was sent."""
-    form: dict[str, str] = g.form
+    form: Mapping[str, str] = g.form
     return form.get(name, "")
+
+
+def uploaded() -> Sequence[FileRow]:
+    """The files that came with the form, which are stored."""
+    rows: Sequence[FileRow] = g.uploaded
+    return rows
+
+
+def upload_refused() -> str:
+    """Why the files of the form were not taken, "" when they were."""
+    says: str = g.upload_refused
+    return says
 
 
 async def _read_form() -> dict[str, str]:

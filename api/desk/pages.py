@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api import words
 from api.desk.sessions import Sessions
+from bot.file_words import told
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.database import Database
@@ -55,12 +56,18 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"minute": _minute, "moment": _moment, "weekday": _weekday, "bytes": _bytes}
+        self._templates.filters |= {
+            "minute": _minute,
+            "moment": _moment,
+            "weekday": _weekday,
+            "bytes": _bytes,
+            "told": told,
+        }
         self._templates.globals |= {
             "status_words": STATUS_WORDS,
             "delivery_words": words.DELIVERY,
-            "file_words": words.FILE_STATE,
             "pictures": PICTURES,
+            "channel": words.CHANNEL,
         }
         self._static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
 

@@ -16,8 +16,9 @@ from api.talk import Customer, Said
 from bot import notices
 from bot.changes import NoTicket
 from bot.desk import AgentDesk
-from storage import templates, tickets
+from storage import files, templates, tickets
 from storage.database import Database
+from storage.thread import StoredReply
 from storage.tickets import MOVES, STATUSES, StoredTicket
 
 EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
@@ -25,10 +26,11 @@ EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the answer's form holds: the text, and the id of the message that it answers."""
+    """What the answer's form holds: the text, the id of the message that it answers, and files that are stored."""
 
     text: str = ""
     quoted_id: int | None = None
+    file_ids: Sequence[int] = ()
 
 
 class TicketPage:
@@ -41,21 +43,23 @@ class TicketPage:
 
     async def show(self, ticket_id: int, status: int = 200, says: str = "", draft: Draft | None = None) -> Response:
         """The page; `says`: why what was tried did not work. Raises NoTicket."""
+        draft = draft or Draft()
         async with self._database.reading() as tx:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 raise NoTicket
-            said, files = await talk.read(tx, ticket)
+            said, described_by = await talk.read(tx, ticket)
             customer = await talk.read_customer(tx, ticket, self._desk.now())
+            attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
             template = await templates.chosen(tx, notices.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]
-        draft = draft or Draft()
         return await self._pages.show(
             "ticket",
             status,
             ticket=ticket,
             said=said,
-            files=files,
+            files=described_by,
+            attached=attached,
             customer=customer,
             template=template,
             moves=[each for each in STATUSES if each in MOVES[ticket.status]]
@@ -77,8 +81,6 @@ def _at_once(ticket: StoredTicket, customer: Customer | None) -> bool:
     return ticket.whatsapp_enabled and customer is not None and customer.window_until is not None
 
 
-def _quoted(said: Sequence[Said], quoted_id: int | None) -> Said | None:
-    return next(
-        (each for each in said if each.reply.reply_id == quoted_id and each.reply.author == "customer" and each.wamid),
-        None,
-    )
+def _quoted(said: Sequence[Said], quoted_id: int | None) -> StoredReply | None:
+    theirs = (each.reply for each in said if each.reply.author == "customer" and each.wamid)
+    return next((reply for reply in theirs if reply.reply_id == quoted_id), None)

@@ -3,22 +3,26 @@
 Invariants: what an agent wrote comes back to them whatever goes wrong; a form that is sent twice acts once.
 """
 
+from dataclasses import replace
+
 from pydantic import TypeAdapter, ValidationError
 from quart import Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth import GuardedBlueprint, Permission, caller, needs
-from api.desk.door import form_field
+from api.desk.door import form_field, upload_refused, uploaded
 from api.desk.pages import go_to
 from api.desk.sessions import Sessions
 from api.desk.ticket import Draft, TicketPage
-from api.fields import Emoji, Text, row_id
+from api.fields import MOST_IDS, Emoji, Text, row_id
+from api.parts import ApiParts
 from bot.answers import NotOnWhatsApp, NotTheirs, Request
 from bot.changes import WindowClosed
 from bot.desk import AgentDesk
 from bot.whatsapp.cleaning import TEXT_CAP
-from storage import files
-from storage.database import Database
+from storage import audit, files
+from storage.audit import Line
+from storage.database import Tx
 
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
 EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
@@ -33,7 +37,7 @@ ASKED: dict[Request, str] = {
 
 
 def add_writing(
-    blueprint: GuardedBlueprint, sessions: Sessions, ticket_page: TicketPage, desk: AgentDesk, database: Database
+    blueprint: GuardedBlueprint, sessions: Sessions, ticket_page: TicketPage, desk: AgentDesk, parts: ApiParts
 ) -> None:
     """The routes for what agents write."""
 
@@ -45,17 +49,26 @@ def add_writing(
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def compose(ticket_id: int) -> Response:
         """The page again, with a message to be quoted, and all that was written so far."""
-        return await ticket_page.show(ticket_id, draft=Draft(form_field("message"), row_id(form_field("quote_this"))))
+        draft = replace(_draft(), quoted_id=row_id(form_field("quote_this")))
+        return await ticket_page.show(ticket_id, draft=draft)
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies")
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def answer(ticket_id: int) -> Response | AnyResponse:
         """Answers the customer."""
         draft = _draft()
+        if says := upload_refused():
+            return await ticket_page.show(ticket_id, 422, f"The answer was not sent. {says}", draft)
         try:
-            message = TEXT.validate_python(draft.text)
+            message = TEXT.validate_python(draft.text) if draft.text.strip() or not draft.file_ids else ""
             await desk.reply(
-                caller().actor, await author(), ticket_id, message, _once("once"), quoted_id=draft.quoted_id
+                caller().actor,
+                await author(),
+                ticket_id,
+                message,
+                _once("once"),
+                file_ids=draft.file_ids,
+                quoted_id=draft.quoted_id,
             )
         except ValidationError:
             says = TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING
@@ -103,17 +116,26 @@ def add_writing(
     @needs(Permission.CHANGE_TICKETS)
     async def fetch_again(ticket_id: int, file_id: str) -> Response | AnyResponse:
         """Has a file fetched again that could not be."""
-        async with database.transaction() as tx:
+        async with parts.database.reading() as tx:
             found = await files.find(tx, row_id(file_id) or 0)
-            tried = found is not None and found.ticket_id == ticket_id
-            tried = tried and await files.retry(tx, found.file_id, desk.now())
-        if not tried:
+        if found is None or found.ticket_id != ticket_id or found.state != "failed":
             return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
+        line = Line(desk.once(), desk.now(), caller().actor, "file.retry", found.file_id)
+
+        async def again(tx: Tx) -> None:
+            if await files.retry(tx, found.file_id, line.at):
+                await audit.write(tx, line)
+
+        await parts.database.run(again)
+        parts.supplies.vault.ring()
         return go_to(f"/desk/tickets/{ticket_id}")
 
 
 def _draft() -> Draft:
-    return Draft(form_field("message"), row_id(form_field("quote")))
+    """The form as it came: files that an earlier try has stored are named in it, and new ones are in it."""
+    earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
+    file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
+    return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])
 
 
 def _once(name: str) -> int | None:

@@ -38,8 +38,6 @@ from storage.numbers import TicketNumbers
 from storage.redis_client import RedisSettings, open_redis
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-NUMBER = "106540352242922"
-NO_META = "http://127.0.0.1:9/v25.0"  # nothing here is sent
 PHONE = "+15550001234"
 NUMBER, WABA = "106540352242922", "102290129340398"
 NO_META = "http://127.0.0.1:9/v25.0"  # nobody listens there
