@@ -32,10 +32,12 @@ from storage.database import DatabaseDown
 from storage.outbox import Move, OutboxRow
 
 WINDOW_CLOSED = "window_closed"
+AT_LIMIT = "limit"
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 MOST_REFUSALS = 5
 LOOK_AGAIN_SECONDS = 0.2
+SHORT_SECONDS = 1.0
 OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
 log = structlog.get_logger(__name__)
 
@@ -90,8 +92,18 @@ class Sender:
                 return await self._later(row, error.reason, error.retry_seconds)
             await self._marks.settle(move(row, "failed", reason=error.reason))
             return None
-        wait_seconds = await self._means.throttle.take(row.customer_id) or self._means.channel.wait_seconds()
-        return Rest(wait_seconds) if wait_seconds else await self._request(row, message, body)
+        return await self._wait(row) or await self._request(row, message, body)
+
+    async def _wait(self, row: OutboxRow) -> Rest | None:
+        """While the channel is stopped, and at Meta's limits: whoever is the channel's probe takes no part in those."""
+        channel = self._means.channel
+        if wait_seconds := channel.wait_seconds():
+            return Rest(wait_seconds)
+        if channel.stopped or not (wait_seconds := await self._means.throttle.take(row.customer_id)):
+            return None
+        if wait_seconds < SHORT_SECONDS:
+            return Rest(wait_seconds)
+        return await self._later(row, AT_LIMIT, wait_seconds)  # or the sweep would look at it each second
 
     async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | None:
         """The message as it may go out now: as it is, or outside of the window as its template; None: not at all."""

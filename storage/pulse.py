@@ -6,11 +6,11 @@ Invariant: each is found by the end of an index, however much is stored.
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Tx
+from storage.database import Tx, marks
 from storage.fields import from_millis
 
 # Reasons of our own making, which say nothing about the connection.
-OURS = ("", "window_closed", "superseded")
+OURS = ("", "window_closed", "superseded", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ async def read(tx: Tx) -> Pulse:
     send = await tx.fetch("SELECT status_at FROM outbox WHERE wamid IS NOT NULL ORDER BY id DESC LIMIT 1")
     errors = await tx.fetch(
         "SELECT status_at, reason FROM outbox WHERE status IN ('queued', 'unknown', 'failed') "
-        "AND reason NOT IN (?, ?, ?) ORDER BY id DESC LIMIT 1",
+        f"AND reason NOT IN ({marks(len(OURS))}) ORDER BY id DESC LIMIT 1",
         OURS,
     )
     return Pulse(
