@@ -215,14 +215,16 @@ class _Door:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and PATHS.fullmatch(scope["path"]) and _is_form(scope):
+        if BODY not in scope and _is_large(scope):
             body = _Body(receive)
             await self._application({**scope, BODY: body}, body.after, body.before(send))
         else:
             await self._application(scope, receive, send)
 
 
-def _is_form(scope: Mapping[str, Any]) -> bool:
+def _is_large(scope: Mapping[str, Any]) -> bool:
+    if scope["type"] != "http" or scope["method"] != "POST" or not PATHS.fullmatch(scope["path"]):
+        return False
     kinds = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
     return len(kinds) == 1 and kinds[0].lower().startswith(b"multipart/form-data")
 
