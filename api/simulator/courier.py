@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from api.simulator import bodies
-from api.simulator.faults import OF_WEBHOOKS, WEBHOOKS, Faults
+from api.simulator.faults import OF_WEBHOOKS, WEBHOOK, WEBHOOKS, Faults
 from api.simulator.records import Webhook
 from api.simulator.setup import Setup
 
@@ -80,22 +80,22 @@ class Courier:
         waiting = self._waiting[lane]
         try:
             while waiting:
-                await self._found(waiting[0].phone)
+                await self._found(waiting[0])
                 await self._take(waiting[0])
                 waiting.popleft()
         finally:
             # Nothing is awaited between the look at an empty lane and this: no webhook is left behind.
             del self._tasks[lane], self._waiting[lane]
 
-    async def _found(self, phone: str) -> None:
+    async def _found(self, webhook: Webhook) -> None:
         """Wait while webhooks of this customer get lost. Meta tries again later, hence so do we."""
-        while (fault := self._faults.lost(phone)) is not None:
+        while (fault := self._faults.lost(_kind(webhook), webhook.phone)) is not None:
             await self._faults.changed(fault.delay_seconds or None)
             if fault.delay_seconds:
                 self._faults.remove(fault.fault_id)
 
     async def _take(self, webhook: Webhook) -> None:
-        fault = self._faults.strike(WEBHOOKS, webhook.phone, only=OF_WEBHOOKS - {"lost"})
+        fault = self._faults.strike(_kind(webhook), webhook.phone, only=OF_WEBHOOKS - {"lost"})
         if fault is None:
             await self._deliver(webhook)
         elif fault.then == "duplicate":
@@ -155,3 +155,9 @@ class Courier:
         if answer.status_code != 200:
             log.info("webhook answered %s", answer.status_code)
         return answer.status_code == 200
+
+
+def _kind(webhook: Webhook) -> str:
+    """What a fault may be meant for: messages, statuses, or any webhook."""
+    kind = webhook.lane.partition(":")[0]
+    return kind if kind in WEBHOOKS else WEBHOOK

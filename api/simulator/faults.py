@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-WEBHOOKS: Final = "webhook"
+WEBHOOK: Final = "webhook"  # any of them; or only those with
+WEBHOOKS: Final = frozenset({WEBHOOK, "messages", "statuses"})
 MEDIA: Final = frozenset({"upload", "locate", "download", "remove"})
-WHERE: Final = frozenset({"any", "send", "read", "media", "templates", "codes", "account", WEBHOOKS}) | MEDIA
+WHERE: Final = frozenset({"any", "send", "read", "media", "templates", "codes", "account"}) | MEDIA | WEBHOOKS
 
 BEFORE: Final = frozenset({"code", "status", "html", "empty", "timeout_before", "cut", "slow", "redirect"})
 AFTER: Final = frozenset({"timeout_after", "cut_after", "truncated", "no_id", "huge", "garbled"})
@@ -86,9 +87,9 @@ class Faults:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
-    def lost(self, phone: str) -> Fault | None:
+    def lost(self, where: str, phone: str) -> Fault | None:
         """Why this customer's webhooks don't get through now. That fault is never used up: it is taken away."""
-        found = (one for one in self._faults if one.then == "lost" and self._fits(one, WEBHOOKS, phone))
+        found = (one for one in self._faults if one.then == "lost" and self._fits(one, where, phone))
         return next(found, None)
 
     def end(self) -> None:
@@ -103,8 +104,8 @@ class Faults:
     def _fits(fault: Fault, where: str, phone: str) -> bool:
         if fault.phone and fault.phone != phone:
             return False
-        if where == WEBHOOKS or fault.where == WEBHOOKS:
-            return where == fault.where
+        if where in WEBHOOKS or fault.where in WEBHOOKS:
+            return fault.where in {WEBHOOK, where} and where in WEBHOOKS
         return fault.where in {"any", where} or (fault.where == "media" and where in MEDIA)
 
 
@@ -122,7 +123,7 @@ def read_fault(document: Mapping[str, Any]) -> Fault:
     whole: dict[str, Any] = {name: int(value) if known[name] is int else value for name, value in document.items()}
     fault = Fault(**whole)
     if fault.then in OF_WEBHOOKS and "where" not in document:
-        fault.where = WEBHOOKS
+        fault.where = WEBHOOK
     _check(fault)
     return fault
 
@@ -136,7 +137,7 @@ def _check(fault: Fault) -> None:
         raise ValueError(f"then must be one of {', '.join(sorted(THEN))}.")
     if fault.where not in WHERE:
         raise ValueError(f"where must be one of {', '.join(sorted(WHERE))}.")
-    if (fault.where == WEBHOOKS) != (fault.then in OF_WEBHOOKS):
+    if (fault.where in WEBHOOKS) != (fault.then in OF_WEBHOOKS):
         raise ValueError(f"{', '.join(sorted(OF_WEBHOOKS))} are for webhooks, and nothing else is.")
     if fault.times < 0 or fault.delay_seconds < 0:
         raise ValueError("times and delay_seconds can't be below 0.")

@@ -157,6 +157,22 @@ async def test_lost_webhooks_come_when_the_fault_is_taken_away(tmp_path: Path) -
         await service.until(lambda: service.texts()[1:] == ["silence 1", "silence 2"])
 
 
+async def test_statuses_alone_may_be_lost_and_messages_alone_late(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        faults = service.simulator.faults
+        lost = faults.add(Fault("lost", "statuses"))
+        await service.write(ANA, text="silence 1")
+        wamid = (await service.send(to=f"+{ANA}", **HELLO)).json()["messages"][0]["id"]
+        await service.until(lambda: service.texts() == ["silence 1"])
+        await service.write(ANA, text="silence 2")
+        await service.until(lambda: service.texts() == ["silence 1", "silence 2"])
+        assert service.statuses(wamid) == []
+        faults.add(Fault("late", "messages", delay_seconds=3_600))
+        faults.remove(lost.fault_id)
+        await service.until(lambda: service.statuses(wamid) == ["sent", "delivered"])
+        assert len(faults.all()) == 1
+
+
 async def test_webhooks_that_a_fault_held_back_survive_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
         service.simulator.faults.add(Fault("late", "webhook", delay_seconds=3_600))

@@ -17,6 +17,7 @@ async def opened(service: EchoService, browser: Browser, complaints: list[str]) 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
     await page.goto(f"{service.url}/simulator")
+    await expect(phone_of(page, "Ben")).to_be_visible()  # it hears of what happens from now on
     return page
 
 
@@ -146,12 +147,15 @@ async def test_troubles_time_and_news_are_set_by_hand(tmp_path: Path, browser: B
         await panel.get_by_role("combobox", name="For").select_option(label="Ana")
         await panel.get_by_role("combobox", name="How often").select_option(label="Until removed")
         await panel.get_by_role("button", name="Add", exact=True).click()
+        await expect(panel.get_by_role("listitem")).to_have_count(1)
         (fault,) = service.simulator.faults.all()
         assert (fault.then, fault.where, fault.phone, fault.times) == ("duplicate", "webhook", ANA, 0)
         await panel.get_by_role("button", name="Remove: Come twice").click()
         await expect(panel.get_by_text("All is well.")).to_be_visible()
         assert service.simulator.faults.all() == []
+        before = await panel.locator("#clock").inner_text()
         await panel.get_by_role("button", name="25 hours").click()
+        await expect(panel.locator("#clock")).not_to_have_text(before)
         await panel.get_by_role("combobox", name="News").select_option(label="Quality is red")
         await panel.get_by_role("button", name="Tell", exact=True).click()
         await expect(panel.get_by_text("Told.")).to_be_visible()

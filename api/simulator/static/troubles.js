@@ -28,10 +28,12 @@ export const TROUBLES = [
     ["The upload fails (131053)", { then: "code", where: "upload", code: 131053 }],
   ]],
   ["Webhooks", [
-    ["Come twice", { then: "duplicate" }],
-    ["Overtake each other", { then: "reorder" }],
-    ["Come 10 seconds late", { then: "late", delay_seconds: 10 }],
-    ["Get lost until this is removed", { then: "lost" }],
+    ["Come twice", { then: "duplicate", where: "webhook" }],
+    ["Overtake each other", { then: "reorder", where: "webhook" }],
+    ["Come 10 seconds late", { then: "late", where: "webhook", delay_seconds: 10 }],
+    ["Get lost until this is removed", { then: "lost", where: "webhook" }],
+    ["Statuses come 10 seconds late", { then: "late", where: "statuses", delay_seconds: 10 }],
+    ["Statuses get lost until this is removed", { then: "lost", where: "statuses" }],
   ]],
 ];
 
