@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python3.14; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 PYTEST_FLAGS ?=
+# Each process has servers of its own. 0: all in this one, as a debugger wants it.
+TEST_PROCESSES ?= 2
 
 .PHONY: setup run test check chaos bench lock screenshot clean
 .DEFAULT_GOAL := setup
@@ -26,7 +28,7 @@ run: setup  ## the whole program with a stand-in for Meta, in a browser
 	@$(BIN)/tick demo
 
 test: setup
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_FLAGS)
 
 check: setup
 	@$(BIN)/ruff check .

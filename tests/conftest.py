@@ -14,14 +14,14 @@ import pytest
 
 from tests.openapi import contract
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
+from tests.shares import *  # noqa: F403 - hooks
+from tests.shares import NOT_RUN, RAN
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 Found = TypeVar("Found")
 
-RAN = pytest.StashKey[Counter[str]]()
-NOT_RUN = pytest.StashKey[dict[str, str]]()
 SUITES = {
     "sqlite": "SQLite",
     "mariadb": "MariaDB",

@@ -1,0 +1,69 @@
+"""Several processes share the tests, as `make test` has it: what stays together, and what is said in the end.
+
+Invariants: a process starts servers, folders and ports of its own; a file is never torn apart, since its tests may
+share what is dear to make; what fills the machine by itself, or judges how long customers wait, comes first and one
+after the other; the closing lines count the tests of all processes.
+"""
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+RAN = pytest.StashKey[Counter[str]]()
+NOT_RUN = pytest.StashKey[dict[str, str]]()
+
+DEMANDING = (
+    "tests/test_kill.py",
+    "tests/test_browser.py",
+    "tests/bench/test_storm.py",
+    "tests/simulator/test_simulator_page.py",
+    "tests/storage/test_lanes_trouble.py",
+    "tests/storage/test_limits_crowds.py",
+)
+# Of these files all tests on one database share a running Tick.
+STAGED = re.compile(r"(tests/end_to_end/[^:]*)::.*\[.*\b(sqlite|mariadb)\b")
+
+
+def company(test_id: str) -> str:
+    """Tests of one company are the work of one process."""
+    if test_id.startswith(DEMANDING):
+        return "demanding"
+    if staged := STAGED.match(test_id):
+        return f"{staged[1]} {staged[2]}"
+    return test_id.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hands out companies, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shares(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return company(nodeid)
+
+    config.option.loadscopereorder = False
+    return Shares(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that no process is left with it in the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: company(item.nodeid) != "demanding")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that has a share tells what ran there."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        ran = session.config.stash[RAN]
+        told["suites"] = (dict(ran), session.config.stash[NOT_RUN])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Adds what a process told. One that died told nothing, and its tests have failed."""
+    ran, not_run = getattr(node, "workeroutput", {}).get("suites", ({}, {}))
+    node.config.stash[RAN].update(ran)
+    node.config.stash[NOT_RUN].update(not_run)
