@@ -99,7 +99,7 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         WHATSAPP_ACCESS_TOKEN="rig-access-token", WHATSAPP_VERIFY_TOKEN="rig-verify-token",
         WHATSAPP_APP_SECRET=SECRET, DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"),
         HOST="127.0.0.1", PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0",
-        DOUBT_SECONDS=str(plan.doubt_seconds), LOG_LEVEL="debug",
+        DOUBT_SECONDS=str(plan.doubt_seconds), LOG_LEVEL="debug", WHATSAPP_MESSAGES_PER_SECOND="0",
     )  # fmt: skip
     await completed([*TICK, "migrate"], folder=folder, env=env)
     made = await completed([*TICK, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
