@@ -42,6 +42,7 @@ def variable(name: str, kind: str, value: str | None, words: str) -> Broken:
 
 SETTINGS = [
     variable("WHATSAPP_APP_SECRET", "left out", None, "is missing"),
+    variable("WHATSAPP_APP_SECRET", "blank", "'  '", "is blank"),
     variable("WHATSAPP_APP_SECRET", "with spaces", "' canary-app-secret '", "has spaces around its value"),
     variable("WHATSAPP_VERIFY_TOKEN", "with quotes", "'\"canary-verify\"'", "has quotes around its value"),
     variable("WHATSAPP_VERIFY_TOKEN", "placeholder", "changeme", "still has a placeholder"),
