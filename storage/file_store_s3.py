@@ -41,6 +41,10 @@ class BucketStore:
 
     def __init__(self, url: str, access: S3Access) -> None:
         parts = urlsplit(url)
+        if bool(access.access_key_id) != bool(access.secret_access_key):
+            raise StoreDown("One of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set without the other: set both.")
+        if access.endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/.*)?", access.endpoint):
+            raise StoreDown("AWS_ENDPOINT_URL is not an address that begins with https://.")
         given: dict[str, Any] = {
             "access_key_id": access.access_key_id,
             "secret_access_key": access.secret_access_key,
@@ -49,17 +53,18 @@ class BucketStore:
             "endpoint": access.endpoint,
         }
         options: dict[str, Any] = {name: value for name, value in given.items() if value}
-        self._store = S3Store(
-            parts.netloc,
-            prefix=parts.path.strip("/") or None,
-            client_options={
-                "allow_http": access.endpoint.startswith("http://"),
-                "connect_timeout": "5s",
-                "timeout": "120s",  # of one part, up or down
-            },
-            retry_config={"max_retries": 3},
-            **options,
-        )
+        with _told():
+            self._store = S3Store(
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                client_options={
+                    "allow_http": access.endpoint.startswith("http://"),
+                    "connect_timeout": "5s",
+                    "timeout": "120s",  # of one part, up or down
+                },
+                retry_config={"max_retries": 3},
+                **options,
+            )
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         failed: list[Exception] = []

@@ -27,9 +27,10 @@ def object_store(at_hand: Callable[[str, Callable[[], ObjectStore]], ObjectStore
 
 
 @pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path, ran: Callable[[str], None]) -> FileStore:
     if request.param == "folder":
         return open_store("", tmp_path / "files")
+    ran("s3")
     server: ObjectStore = request.getfixturevalue("object_store")
     return open_store(f"s3://{BUCKET}/{tmp_path.name}", tmp_path, server.access)
 
@@ -166,6 +167,21 @@ async def test_a_bucket_that_can_not_be_used(
     assert sentence.endswith(".")
     assert not any(value in sentence for value in (access.access_key_id, access.secret_access_key, access.endpoint))
     assert access.secret_access_key not in repr(access)
+
+
+@pytest.mark.parametrize(
+    ("access", "said"),
+    [
+        (S3Access("AKIDOFTHETESTS"), "set both"),
+        (S3Access(secret_access_key="hush"), "set both"),
+        (S3Access("key", "hush", endpoint="nonsense"), "AWS_ENDPOINT_URL"),
+        (S3Access("key", "hush", endpoint="https://a b"), "AWS_ENDPOINT_URL"),
+    ],
+)
+def test_settings_of_a_bucket_that_can_not_be(access: S3Access, said: str) -> None:
+    with pytest.raises(StoreDown, match=said) as down:
+        open_store("s3://bucket/prefix", Path(), access)
+    assert "hush" not in str(down.value)
 
 
 def test_no_secret_is_in_what_is_printed() -> None:
