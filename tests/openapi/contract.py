@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.openapi.document import PLACE, Document, Operation, raw_document
 
 _VERSION = re.compile(r"/v[0-9]+\.[0-9]+/")
-NO_BODY = object()
+NO_BODY, UNREAD = object(), object()
 
 _seen: list[list[str]] = []  # what was wrong with each request
 
@@ -72,7 +72,9 @@ def _violations_of(
             typed = int(value) if schema.get("type") == "integer" and value.isdecimal() else value
             wrong += [f"{place} {name}: {error}" for error in document.errors(schema, typed)]
     wrong += _wrong_headers(document, operation, headers)
-    if body is NO_BODY:
+    if body is UNREAD:
+        wrong += [] if "multipart/form-data" in operation.bodies else ["the document has no form here"]
+    elif body is NO_BODY:
         wrong += ["there is no body"] if operation.bodies else []
     elif not operation.bodies:
         wrong.append("the document has no body here")
@@ -93,12 +95,19 @@ def _wrong_headers(document: Document, operation: Operation, headers: Mapping[st
     return wrong
 
 
-def seen(method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
-    """A stand-in was asked this. What is wrong with it fails the test that is running."""
+def seen(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    """A stand-in was asked this. What is wrong with it fails the test that is running.
+
+    A body that is None was not read: it is a file, or there is none.
+    """
     if not present():
         return
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    held = _form_of(body, kind) if kind.startswith("multipart/") else json.loads(body) if body else NO_BODY
+    held: object = NO_BODY
+    if kind.startswith("multipart/"):
+        held = UNREAD if body is None else _form_of(body, kind)
+    elif body:
+        held = json.loads(body)
     _seen.append(check(method, target, held, headers))
 
 

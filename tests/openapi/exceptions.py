@@ -171,12 +171,6 @@ EXCEPTIONS: tuple[Exceptional, ...] = (
         _message(type="template", template={"name": "hello", "language": {"code": "en"}}),
     ),
     Exceptional(
-        "appsecret_proof",
-        "belongs to every call of the Graph API, and no description of one of its parts names it",
-        _proof,
-        ("GET", "/v25.0/106540352242922?fields=id&appsecret_proof=" + "0" * 64, None),
-    ),
-    Exceptional(
         "listing templates",
         "of the query only the name is described, not the fields and not the pages",
         _query(
@@ -200,5 +194,11 @@ EXCEPTIONS: tuple[Exceptional, ...] = (
         "an app's own webhook belongs to the Graph API as a whole and not to this part of it",
         _query("{Application-ID}/subscriptions", "get"),
         ("GET", "/v25.0/3465092943791563/subscriptions", None),
+    ),
+    Exceptional(
+        "appsecret_proof",
+        "belongs to every call of the Graph API (those above too), and no description of one of its parts names it",
+        _proof,
+        ("GET", "/v25.0/106540352242922?fields=id&appsecret_proof=" + "0" * 64, None),
     ),
 )
