@@ -48,6 +48,45 @@ def test_senders(message: dict[str, object], contact: dict[str, object], sender:
     assert sender_of(message, contact) == sender
 
 
+@pytest.mark.parametrize(
+    ("echo", "contacts", "sender"),
+    [
+        ({"to": PHONE}, [], Sender(PHONE)),
+        ({"to": PHONE}, [ANN], KNOWN),
+        ({"to_user_id": BSUID}, [ANN], KNOWN),
+        ({"to": BSUID}, [], Sender("", BSUID)),
+        ({"to": None, "to_user_id": BSUID}, [], Sender("", BSUID)),
+        ({"to": "5541988887777"}, [{"wa_id": "554188887777", "user_id": "BR.1"}], Sender("5541988887777", "BR.1")),
+    ],
+)
+def test_an_echo_is_about_whom_it_went_to(echo: dict[str, object], contacts: list[object], sender: Sender) -> None:
+    held = {"id": "wamid.E", "from": "15550783881", "type": "text", "text": {"body": "x"}} | echo
+    item = item_of("smb_message_echoes", message_echoes=[held], contacts=contacts)
+    assert (item.kind, item.sender, item.renamed) == (Kind.ECHO, sender, None)
+
+
+@pytest.mark.parametrize(
+    ("person", "sender"),
+    [
+        ({"phone_number": PHONE}, Sender(PHONE)),
+        ({"phone_number": f"+{PHONE}", "user_id": BSUID}, Sender(PHONE, BSUID)),
+        ({"user_id": BSUID}, Sender("", BSUID)),
+        ({"wa_id": PHONE}, Sender(PHONE)),
+    ],
+)
+def test_a_handover_is_about_its_sender(person: dict[str, object], sender: Sender) -> None:
+    item = item_of("messaging_handovers", metadata=None, sender=person, type="control_passed", timestamp="1749416383")
+    assert (item.kind, item.sender) == (Kind.HANDOVER, sender)
+
+
+def test_a_handover_that_comes_again_in_another_body_is_the_same() -> None:
+    told = {"sender": {"phone_number": PHONE}, "type": "control_passed", "timestamp": "1749416383"}
+    one = item_of("messaging_handovers", **told)
+    again = item_of("messaging_handovers", **told, more="of it")
+    other = item_of("messaging_handovers", **told | {"timestamp": "1749416384"})
+    assert one.key == again.key != other.key
+
+
 def test_the_phone_is_answered_when_there_is_one() -> None:
     assert KNOWN.address == PHONE
     assert Sender("", BSUID).address == BSUID
