@@ -14,6 +14,8 @@ from api.file_headers import ANY_TYPE, byte_range, disposition, shown_type
 from api.uploads import MOST_BYTES
 from storage.database import Database
 from tests.api.files_service import FilesService, serving_files
+from tests.api.rest_service import Service
+from tests.api.visitor import visitor
 from tests.databases import *  # noqa: F403 - fixtures
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2000
@@ -295,3 +297,29 @@ async def test_an_upload_that_breaks_off_leaves_nothing(light: FilesService) -> 
         while light.kept():
             await asyncio.sleep(0.02)
     assert await light.rows("SELECT id FROM file") == []
+
+
+async def test_somebody_signed_in_at_the_desk(light_service: Service) -> None:
+    """A session reads; to upload it says its token, and the file is what the page then shows."""
+    form = {"file": ("a.png", PNG, "image/png")}
+    async with visitor(light_service, Role.AGENT) as agent, visitor(light_service) as stranger:
+        origin = {"Origin": str(agent.http.base_url).rstrip("/")}
+        token = {"X-CSRF-Token": await agent.token()}
+        for headers in (
+            {},
+            origin,
+            token,
+            origin | {"X-CSRF-Token": "0" * 64},
+            {"Origin": "https://example.org"} | token,
+        ):
+            assert (await agent.http.post("/api/files", files=form, headers=headers)).status_code == 403
+        uploaded = await agent.http.post("/api/files", files=form, headers=origin | token)
+        assert uploaded.status_code == 201, uploaded.text
+        path = f"/api/files/{uploaded.json()['data']['id']}"
+        read = await agent.get(f"{path}?inline=1")
+        assert (read.content, read.headers["content-type"]) == (PNG, "image/png")
+        assert read.headers["content-security-policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
+        assert (await stranger.get(path)).status_code == 401
+        assert (await stranger.http.post("/api/files", files=form, headers=origin | token)).status_code == 401
+        await light_service.execute("UPDATE agent SET disabled_at = 1")
+        assert (await agent.get(path)).status_code == 401
