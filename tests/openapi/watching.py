@@ -15,5 +15,6 @@ def watch(app: Quart) -> None:
     async def look() -> None:
         of_ours = request.headers.get("User-Agent", "").startswith("tick/")
         if request.path.startswith(GRAPH) and of_ours and "/files/" not in request.path:
-            body = await request.get_data() if request.mimetype == "application/json" else None
+            read = request.mimetype == "application/json"
+            body = bytes(await request.body) if read else None
             contract.seen(request.method, request.full_path.rstrip("?"), dict(request.headers), body)
