@@ -27,6 +27,7 @@ from flows.steps import (
     guided_start,
     has_open_ticket,
     instant,
+    note,
     note_unreadable,
     open_handed_over,
     open_ticket,
@@ -175,7 +176,9 @@ OPEN_TICKET = Flow(
         Row(UNREADABLE, when=has_draft, do=(keep_aside,), lead=CANNOT_READ),
         Row(UNREADABLE, when=has_open_ticket, do=(note_unreadable,), lead=CANNOT_READ),
         # Whatever else comes is met kindly, and moves nothing.
-        Row(GREETING, lead=HELLO),
+        Row(GREETING, when=has_draft, do=(keep_aside,), lead=HELLO),
+        Row(GREETING, when=has_open_ticket, do=(note,), lead=HELLO),
+        Row(GREETING, do=(keep_aside,), lead=HELLO),
         Row(THANKS, lead=WELCOME),
         Row((NOISE, BLANK), lead=SORRY),
         Row(UNREADABLE, lead=CANNOT_READ),

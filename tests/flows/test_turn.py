@@ -314,3 +314,74 @@ def test_a_desk_without_topics_just_asks() -> None:
     desk = replace(OPENING, issue_types=())
     (said,) = take_turn(None, Event("text", NOW, 4, text="Hi"), desk).effects
     assert isinstance(said, Say)
+
+
+AD = "[came by an ad: Printers repaired]"
+
+
+@pytest.mark.parametrize("flow", ["guided", "instant"])
+def test_the_ad_that_brought_a_greeting_is_on_the_ticket_once(flow: str) -> None:
+    desk = replace(OPENING, flow=flow)
+    turn = take_turn(None, Event("text", NOW, 4, text="Hi", shown=AD), desk)
+    assert len(turn.effects) == 1
+    turn = take_turn(turn.conversation, Event("text", NOW, 5, text="The door is stuck.", wamid="w1"), desk)
+    if flow == "guided":
+        turn = take_turn(turn.conversation, Event("text", NOW, 6, text="It squeaks, too.", wamid="w2"), desk)
+        turn = take_turn(turn.conversation, Event("option", NOW, 7, option_id="4.send"), desk)
+    opened = turn.effects[0]
+    assert isinstance(opened, OpenTicket)
+    assert (opened.title, opened.description.count(AD)) == ("The door is stuck.", 1)
+    assert opened.description.startswith(AD)
+
+
+def test_the_ad_that_brought_a_greeting_to_an_open_ticket_is_a_note() -> None:
+    desk = replace(OPENING, tickets=(Ticket(7, "new", "Broken chair"),))
+    noted, said = take_turn(None, Event("text", NOW, 4, text="Hi", shown=AD), desk).effects
+    assert noted == Note(7, AD)
+    assert isinstance(said, Say)
+
+
+def test_what_stands_beside_a_reply_is_below_it() -> None:
+    desk = replace(OPENING, tickets=(Ticket(7, "new", "Broken chair"),))
+    reply, _ = take_turn(None, Event("text", NOW, 4, text="Look at this", shown="[forwarded]"), desk).effects
+    assert reply == AddReply(7, "Look at this\n[forwarded]")
+
+
+def test_a_photo_without_words_is_counted_above_what_stands_beside_it() -> None:
+    event = Event("media", NOW, 4, text="[photo]", media=Media("m1", kind="photo"), shown="[forwarded]", wamid="w1")
+    opened, _ = take_turn(None, event, replace(OPENING, flow="instant")).effects
+    assert isinstance(opened, OpenTicket)
+    assert (opened.title, opened.description, opened.wamids) == ("1 photo", "1 photo\n[forwarded]", ("w1",))
+
+
+def test_a_draft_of_an_earlier_version_is_still_there() -> None:
+    kept = {
+        "flow": "open_ticket",
+        "state": "confirm",
+        "draft": 7,
+        "issue_type": "hardware",
+        "description": "The door is stuck.",
+        "attachments": [["m1", "image/jpeg", "", "photo"]],
+    }
+    conversation = Conversation.from_json(json.dumps(kept))
+    opened = take_turn(conversation, Event("option", NOW, 8, option_id="7.send"), OPENING).effects[0]
+    assert isinstance(opened, OpenTicket)
+    assert opened.description == "The door is stuck."
+    assert opened.attachments == (Media("m1", "image/jpeg", "", "photo"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "edited", "left"),
+    [
+        ("edited", "x" * 65_536, "old"),  # there is no room for it beside the rest
+        ("edited", " ", "old"),
+        ("edited", "new", "new"),
+        ("revoked", "", ""),
+    ],
+)
+def test_what_an_edit_leaves_of_a_piece(change: Change, edited: str, left: str) -> None:
+    draft = Draft(7, "hardware", (Piece("The door is stuck.", wamid="w1"), Piece("old", wamid="w2")))
+    event = Event("silent", NOW, 8, quoted_wamid="w2", shown="[edited]", change=change, edited=edited)
+    turn = take_turn(Conversation("open_ticket", "confirm", draft), event, OPENING)
+    assert turn.effects == ()
+    assert turn.conversation.draft.said == f"The door is stuck.\n{left}".strip()
