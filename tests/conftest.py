@@ -15,7 +15,7 @@ import pytest
 from tests.openapi import contract
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
 from tests.shares import *  # noqa: F403 - hooks
-from tests.shares import NOT_RUN, RAN
+from tests.shares import FIGURES, NOT_RUN, RAN
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -35,11 +35,14 @@ SUITES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN] = Counter()
+    config.stash[FIGURES] = []
     config.stash[NOT_RUN] = {} if contract.present() else {"openapi": "it is not beside the checkout"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One line for each suite: CI's log and a developer's terminal say the same."""
+    """What was measured, and one line for each suite: CI's log and a developer's terminal say the same."""
+    for figures in config.stash[FIGURES]:
+        terminalreporter.write_line(figures)
     for suite, title in SUITES.items():
         if reason := config.stash[NOT_RUN].get(suite):
             said = f"NOT RUN ({reason})"
@@ -74,6 +77,12 @@ def ran(pytestconfig: pytest.Config) -> Callable[[str], None]:
         pytestconfig.stash[RAN][suite] += 1
 
     return count
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Has figures shown at the end of the run, under the test's name."""
+    return lambda text: request.config.stash[FIGURES].append(f"{request.node.name}: {text}")
 
 
 @pytest.fixture(autouse=True)

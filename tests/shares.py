@@ -2,7 +2,7 @@
 
 Invariants: a process starts servers, folders and ports of its own; a file is never torn apart, since its tests may
 share what is dear to make; what fills the machine by itself, or judges how long customers wait, comes first and one
-after the other; the closing lines count the tests of all processes.
+after the other; the closing lines are those of all processes.
 """
 
 import re
@@ -13,6 +13,7 @@ import pytest
 
 RAN = pytest.StashKey[Counter[str]]()
 NOT_RUN = pytest.StashKey[dict[str, str]]()
+FIGURES = pytest.StashKey[list[str]]()
 
 DEMANDING = (
     "tests/test_kill.py",
@@ -57,13 +58,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A process that has a share tells what ran there."""
     if (told := getattr(session.config, "workeroutput", None)) is not None:
-        ran = session.config.stash[RAN]
-        told["suites"] = (dict(ran), session.config.stash[NOT_RUN])
+        stash = session.config.stash
+        ran = stash[RAN]
+        told["closing"] = (dict(ran), stash[NOT_RUN], stash[FIGURES])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Adds what a process told. One that died told nothing, and its tests have failed."""
-    ran, not_run = getattr(node, "workeroutput", {}).get("suites", ({}, {}))
+    ran, not_run, figures = getattr(node, "workeroutput", {}).get("closing", ({}, {}, []))
     node.config.stash[RAN].update(ran)
     node.config.stash[NOT_RUN].update(not_run)
+    node.config.stash[FIGURES].extend(figures)

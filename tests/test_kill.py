@@ -8,9 +8,8 @@ longer, with other dice.
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.rig.judge import PHASES, Verdict, judge
 from tests.rig.scene import Plan, play
@@ -21,24 +20,23 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
 async def test_workers_may_die_at_any_moment(
-    mariadb_url: str, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mariadb_url: str, redis_url: str, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
     plan = Plan(kills=KILLS, most_kills=2 * KILLS, seed=SEED)
     evidence = await play(plan, tmp_path, database_url=mariadb_url, redis_url=redis_url)
-    _passes(judge(evidence), plan, capsys)
+    _passes(judge(evidence), plan, figures)
 
 
 async def test_redis_may_forget_everything_meanwhile(
-    mariadb_url: str, redis_url: str, redis_server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mariadb_url: str, redis_url: str, redis_server: RedisServer, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
     plan = Plan(kills=KILLS, most_kills=2 * KILLS, seed=SEED + 1, in_the_middle=redis_server.flush)
     evidence = await play(plan, tmp_path, database_url=mariadb_url, redis_url=redis_url)
-    _passes(judge(evidence), plan, capsys)
+    _passes(judge(evidence), plan, figures)
 
 
-def _passes(verdict: Verdict, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        print("\n" + json.dumps(verdict.figures, indent=2))
+def _passes(verdict: Verdict, plan: Plan, figures: Callable[[str], None]) -> None:
+    figures(json.dumps(verdict.figures, indent=2))
     assert verdict.broken == []
     assert verdict.figures["customers"] >= plan.customers
     assert verdict.figures["kills"] >= plan.kills
