@@ -1,9 +1,23 @@
-"""Hands a kept file over to whoever asked for it, under its own name, whatever letters that has."""
+"""Takes a file in, piece by piece, and hands it over under its own name, whatever letters that has."""
 
+import hashlib
 from pathlib import Path
+from typing import IO, Final
 from urllib.parse import quote
 
 from quart import Response, send_file
+
+PIECE: Final = 1024 * 1024
+
+
+def take_in(content: IO[bytes], path: Path) -> tuple[int, str]:
+    """Its size, and its SHA-256 in hex. It blocks: for a thread."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        while piece := content.read(PIECE):
+            digest.update(piece)
+            size += file.write(piece)
+    return size, digest.hexdigest()
 
 
 async def hand_over(path: Path, mime_type: str, filename: str = "") -> Response:

@@ -6,10 +6,9 @@ is closed or nobody has that number. Each step is a webhook of its own, and what
 """
 
 import asyncio
-import hashlib
+import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any, Final
 
 from api.simulator import bodies, views
@@ -17,6 +16,7 @@ from api.simulator.chats import Chats
 from api.simulator.codes import details_of, title_of
 from api.simulator.courier import Courier
 from api.simulator.faults import Faults
+from api.simulator.handing import take_in
 from api.simulator.records import ACTS, Customer, Media, Message, Webhook
 from api.simulator.sent_templates import rendered
 from api.simulator.settings import SimulatorSettings
@@ -31,7 +31,6 @@ UNDELIVERABLE: Final = 131026
 WINDOW_CLOSED: Final = 131047
 NOT_SENDABLE: Final = 131053
 NEXT_STATUS: Final = {"accepted": "sent", "sent": "delivered"}
-PIECE: Final = 1024 * 1024
 
 
 class Meta:
@@ -126,7 +125,7 @@ class Meta:
     async def keep_file(self, content: IO[bytes], mime_type: str, filename: str, *, inbound: bool) -> Media:
         """Put this on the disk, piece by piece, and remember it."""
         media_id = str(int.from_bytes(os.urandom(6)) + 10**15)
-        size, sha256 = await asyncio.to_thread(_copy, content, self.chats.file_path(media_id))
+        size, sha256 = await asyncio.to_thread(take_in, content, self.chats.file_path(media_id))
         media = Media(media_id, mime_type, filename, size, sha256, self.clock(), inbound)
         self.chats.add_media(media)
         return media
@@ -147,6 +146,10 @@ class Meta:
     def tell(self, field: str, body: bytes, phone: str = "") -> None:
         """A webhook that is about no message."""
         self._carry(self.chats.add_webhook(f"{field}:{phone}", self._heard(field, body), self.clock()))
+
+    def tell_as_is(self, body: bytes) -> None:
+        """Whatever it is, and whether or not the service wants to hear of it."""
+        self._carry(self.chats.add_webhook("as-is:", body, self.clock()))
 
     async def verify(self, url: str, verify_token: str) -> str:
         """What keeps this address from getting webhooks; "" when nothing does."""
@@ -202,12 +205,9 @@ class Meta:
 
     def _report(self, message: Message, name: str) -> None:
         self._timers.pop(message.wamid, None)
-        customer = self.chats.customers.get(message.phone, Customer(message.phone, ""))
         at, error = self.clock(), ""
         errors: list[bodies.Json] = []
-        person = self.person(customer, named=name != "sent")
-        if not message.to_user_id:
-            person = bodies.Person(person.name, message.phone, person.user_id, person.username)
+        person = self._recipient(message, named=name != "sent")
         people = [person] if person.user_id and name != "failed" else []
         if name == "failed":
             code = message.fails_with
@@ -220,6 +220,16 @@ class Meta:
         self.publish(message)
         self._expect_next(message)
 
+    def _recipient(self, message: Message, *, named: bool) -> bodies.Person:
+        """Whom a status is about: at least by the address that the business used."""
+        customer = self.chats.customers.get(message.phone)
+        if customer is None:
+            return bodies.Person(user_id=message.phone) if message.to_user_id else bodies.Person(wa_id=message.phone)
+        shown = self.person(customer, named=named)
+        if message.to_user_id:
+            return dataclasses.replace(shown, user_id=customer.user_id)
+        return dataclasses.replace(shown, wa_id=message.phone)
+
     def _heard(self, field: str, body: bytes) -> bytes:
         """Nothing, when this field does not reach the service at all."""
         return body if self.setup.hears(field) else b""
@@ -227,12 +237,3 @@ class Meta:
     def _carry(self, webhook: Webhook | None) -> None:
         if webhook is not None:
             self._courier.carry(webhook)
-
-
-def _copy(content: IO[bytes], path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("wb") as file:
-        while piece := content.read(PIECE):
-            digest.update(piece)
-            size += file.write(piece)
-    return size, digest.hexdigest()

@@ -6,7 +6,7 @@ from quart import Blueprint, Response, jsonify
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
-from api.simulator import faults, gate
+from api.simulator import bodies, faults, gate
 from api.simulator.account_news import NEWS, AccountNews
 from api.simulator.meta import Meta
 from api.simulator.page import body_of_request, created, string
@@ -54,6 +54,12 @@ def add_play_routes(page: Blueprint, meta: Meta, news: AccountNews, advance: Cal
     async def change_setup() -> Response:
         meta.setup.change(await body_of_request())
         return jsonify({"success": True, "data": meta.setup.document()})
+
+    @page.post("/api/webhooks")
+    async def tell_anything() -> ResponseReturnValue:
+        """Any document at all, signed and posted as it is: what the stand-in can't play, and what Meta never sent."""
+        meta.tell_as_is(bodies.encode(await body_of_request()))
+        return created({})
 
     @page.get("/api/news")
     async def list_news() -> Response:

@@ -84,6 +84,9 @@ def _messages_value(value: Mapping[str, Any]) -> Iterator[str]:
 
 def _message(message: Mapping[str, Any]) -> Iterator[str]:
     kind = message["type"]
+    if kind not in CONTENT:
+        yield f"a message of the kind {kind}"
+        return
     yield from _keyed(f"a message ({kind})", message, Keys(MESSAGE.must | {kind}, MESSAGE.may))
     if not {"from", "from_user_id"} & message.keys():
         yield "a message from nobody"

@@ -11,6 +11,7 @@ from bot.whatsapp.account import read_news
 from tests.simulator.echo_service import running
 
 ANA = "15550100001"
+PAYLOADS = Path(__file__).parent.parent / "payloads"
 # what is told: the field, and the subject and severity that an operator reads
 ACCOUNT = {
     "template_paused": ("message_template_status_update", "template:ticket_news:en", "red"),
@@ -88,6 +89,17 @@ async def test_a_handover_comes_with_a_summary(tmp_path: Path) -> None:
 async def test_the_set_up_changes_with_the_news(tmp_path: Path, what: str, seen: tuple[str, str, str]) -> None:
     _, _, setup = await told(tmp_path, what)
     assert (setup.quality, setup.health, setup.templates[-1]["status"]) == seen
+
+
+async def test_anything_can_be_told(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        document = json.loads((PAYLOADS / "webhooks" / "unknown_type_poll.json").read_bytes())
+        answer = await service.http.post(f"{service.url}/simulator/api/webhooks", json=document)
+        assert answer.status_code == 201
+        await service.until(lambda: len(service.bodies) == 1)
+        assert service.bodies == [document]
+        assert service.odd != []  # it is nothing that the stand-in would send by itself
+        service.odd.clear()
 
 
 async def test_every_piece_of_news_is_known_here_and_others_are_refused(tmp_path: Path) -> None:

@@ -199,6 +199,15 @@ async def test_a_customer_without_a_phone_is_written_to_by_their_user_id(tmp_pat
         assert second["recipient_user_id"] == user_id
 
 
+async def test_nobody_has_this_user_id(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        sent = (await service.send(recipient="US.1", text={"body": "Hello"})).json()
+        await service.until(lambda: service.statuses(sent["messages"][0]["id"]) == ["failed"])
+        (status,) = service.values("statuses")
+        assert (status["recipient_user_id"], "recipient_id" in status) == ("US.1", False)
+        assert status["errors"][0]["code"] == 131026
+
+
 async def test_a_user_id_in_to_is_silently_dropped(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
         chen = await post(service, "", 201, name="Chen", shows="user_id")
