@@ -108,6 +108,7 @@ def _simulator_settings(settings: Settings) -> SimulatorSettings:
         access_token=settings.whatsapp_access_token.get_secret_value(),
         phone_number_id=settings.whatsapp_phone_number_id,
         display_phone_number="15550100000",
+        waba_id=settings.whatsapp_business_account_id,
     )
 
 

@@ -59,7 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_is_for_strangers(tmp_path: Path) -> None:
     done = tick(tmp_path, "--help")
     assert done.returncode == 0
-    for command in ("demo", "serve", "worker", "migrate", "agent", "key", "flows", "journal", "bench"):
+    for command in ("demo", "serve", "worker", "migrate", "agent", "key", "flows", "journal", "doctor", "bench"):
         assert f"\n  {command} " in done.stdout
     assert tick(tmp_path, "no-such-command").returncode == 2
 

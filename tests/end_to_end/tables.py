@@ -14,7 +14,10 @@ import pymysql
 Row: TypeAlias = tuple[Any, ...]
 
 # All but what a running process remembers by itself: the numbers it has reserved, and who may call.
-EMPTIED = ("item", "outbox", "reply", "ticket", "alias", "conversation", "customer", "audit", "daily_total")
+EMPTIED = (
+    "item", "outbox", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation", "customer", "audit",
+    "daily_total",
+)  # fmt: skip
 
 
 class Tables:

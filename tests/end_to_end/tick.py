@@ -234,6 +234,7 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
         data_dir=folder,
         tick_flow=flow,
         doubt_seconds=1.0,
+        whatsapp_messages_per_second=0,
     )
     serving = asyncio.create_task(serve(settings, listener, stop, clock=clock, on_ready=ready.set))
     waiting = asyncio.create_task(ready.wait())
