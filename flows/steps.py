@@ -6,7 +6,7 @@ Both see one turn's talk and nothing else; doing means adding an effect.
 from __future__ import annotations
 
 from flows import fit
-from flows.draft import NO_DRAFT
+from flows.draft import NO_DRAFT, Draft
 from flows.drafting import OTHER, text_of
 from flows.model import AddReply, Note, OpenTicket
 from flows.talk import Talk
@@ -52,20 +52,18 @@ def open_ticket(talk: Talk) -> None:
     count = fit.counted(draft.attachments) if is_blank(draft.said) else ""
     title = fit.title(draft.said) or count
     description = "\n".join(filter(None, (count, draft.description)))
-    _open(talk, draft.issue_type or OTHER, title, description)
+    _open(talk, draft, title, description)
     talk.draft = NO_DRAFT
 
 
 def open_handed_over(talk: Talk) -> None:
     """A ticket of what Meta's agent tells of the chat; a draft of theirs stays what it is."""
-    draft, talk.draft = talk.draft, NO_DRAFT
     told = text_of(talk) if is_blank(talk.event.shown) else talk.event.shown
-    _open(talk, OTHER, fit.title(told), told)
-    talk.draft = draft
+    _open(talk, NO_DRAFT, fit.title(told), told)
 
 
-def _open(talk: Talk, issue_type: str, title: str, description: str) -> None:
-    draft, ticket_id = talk.draft, talk.desk.next_ticket_id
+def _open(talk: Talk, draft: Draft, title: str, description: str) -> None:
+    ticket_id, issue_type = talk.desk.next_ticket_id, draft.issue_type or OTHER
     name = fit.one_line(talk.desk.profile_name, NAME)
     other = title if issue_type == OTHER else ""
     talk.effects.append(
