@@ -26,6 +26,18 @@ _STARTS = (
 )
 
 
+_ENDINGS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "audio/ogg": ".ogg",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "video/mp4": ".mp4",
+}
+
+
 class NoSuchRange(Exception):
     """The file has no such part."""
 
@@ -39,11 +51,12 @@ def shown_type(head: bytes, claimed: str) -> str:
     return next((name for start, name in _STARTS if head.startswith(start)), ANY_TYPE)
 
 
-def disposition(kind: str, name: str, file_id: int) -> str:
-    """`kind`: inline or attachment. The name as all programs read it, and as it is."""
-    shown = file_name(name) or f"file-{file_id}"
+def disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
+    """The name as all programs read it, and as it is. Photos and voice notes have none: they get one, with the ending
+    of what they are."""
+    shown = file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
     plain = _NOT_PLAIN.sub("_", shown.encode("ascii", "replace").decode().replace("?", "_"))
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
+    return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:

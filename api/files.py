@@ -156,25 +156,22 @@ def shown(row: FileRow) -> StoredFile:
 
 
 async def _bytes(store: FileStore, row: FileRow, size: int, *, inline: bool) -> Response:
-    key, part, kind = key_of(row.file_id), None, ANY_TYPE
-    headers = {**HEADERS}
+    key, headers = key_of(row.file_id), {**HEADERS}
     try:
         part = byte_range(request.headers.get("Range", ""), size)
     except NoSuchRange:
         response = refusal(416, "The file has no such part")
         response.headers["Content-Range"] = f"bytes */{size}"
         return response
-    if inline:
-        head = b"".join([piece async for piece in await store.open(key, 0, min(HEAD_BYTES, size))])
-        kind = shown_type(head, row.mime_type)
+    head = b"".join([piece async for piece in await store.open(key, 0, min(HEAD_BYTES, size))])
+    kind = shown_type(head, row.mime_type)
+    inline = inline and kind != ANY_TYPE
     start, end = part or (0, size)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    headers["Content-Disposition"] = disposition(
-        "inline" if kind != ANY_TYPE else "attachment", row.filename, row.file_id
-    )
+    headers["Content-Disposition"] = disposition(inline, row.filename, row.file_id, kind)
     pieces = _nothing() if request.method == "HEAD" else await store.open(key, start, end)
-    response = Response(pieces, 200 if part is None else 206, headers, content_type=kind)
+    response = Response(pieces, 200 if part is None else 206, headers, content_type=kind if inline else ANY_TYPE)
     response.content_length = end - start
     response.timeout = LEAST_SECONDS + (end - start) / SLOWEST_BYTES_PER_SECOND
     return response

@@ -57,7 +57,7 @@ class S3Access:
 
 
 def open_store(url: str, folder: Path, access: S3Access = S3Access()) -> FileStore:
-    """The store of FILES_URL; `folder` where it names none. Opens nothing; raises StoreDown for settings that can't be."""
+    """The store of FILES_URL; `folder` where it names none. Opens nothing; raises StoreDown for what can't be."""
     if url.startswith("s3://"):
         from storage.file_store_s3 import BucketStore  # its library is large, and a folder does without
 

@@ -73,6 +73,9 @@ async def test_a_picture_may_be_shown_in_a_page(light: FilesService) -> None:
     assert shown.headers["content-type"] == "image/png"
     assert shown.headers["content-disposition"] == "inline; filename=\"p.png\"; filename*=UTF-8''p.png"
     assert (await light.call("GET", f"/api/files/{file_id}")).headers["content-type"] == ANY_TYPE
+    photo = await light.file(PNG, filename="")  # as photos and voice notes come
+    named = (await light.call("GET", f"/api/files/{photo}")).headers["content-disposition"]
+    assert named.startswith(f'attachment; filename="file-{photo}.png"')
     head = await light.call("HEAD", f"/api/files/{file_id}")
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(PNG)), b"")
 
@@ -108,7 +111,7 @@ def test_what_may_be_shown(head: bytes, claimed: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_names_of_downloads(name: str, shown: str) -> None:
-    header = disposition("attachment", name, 7)
+    header = disposition(False, name, 7)
     assert header.isascii()
     assert header.isprintable()
     message = Message()
