@@ -29,7 +29,7 @@ _VERSION = re.compile(r"/(v[0-9]+\.[0-9]+)$")
 
 # httpx-aiohttp turns most of aiohttp's errors into httpx.ConnectTimeout, even a connection that broke after the request
 # was written: only the cause tells them apart. These happen before there is a connection.
-_BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,15 @@ class Graph:
         """One attempt; raises nothing but CancelledError, after which the request may have gone out too."""
         if not _PATH.fullmatch(path) or ".." in path:
             return no_answer("An id that can't be part of an address of the Graph API.", sent=False)
+        try:
+            request = self._request(method, path, params or {}, content)
+        except Exception:  # noqa: BLE001 - its message may hold what is secret
+            return no_answer("No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False)
         seconds = self._all_seconds + (content.length / _SLOWEST_BYTES_PER_SECOND if content else 0)
         secrets = self._secrets
         try:
             async with asyncio.timeout(seconds):
-                status, headers, body = await self._exchange(method, path, params or {}, content)
+                status, headers, body = await self._exchange(request)
         except TimeoutError:
             return no_answer("Meta's answer did not come in time.", sent=True)
         except Exception as error:  # noqa: BLE001 - whatever broke, the question is only whether something went out
@@ -120,22 +124,24 @@ class Graph:
         self._note_version(answer.api_version)
         return answer
 
-    async def _exchange(
-        self, method: str, path: str, params: Mapping[str, str], content: Content | None
-    ) -> tuple[int, httpx.Headers, bytes | None]:
-        """(HTTP status, headers, body), the body None when it is longer than any answer of Meta's."""
+    def _request(self, method: str, path: str, params: Mapping[str, str], content: Content | None) -> httpx.Request:
+        if not self.settings.access_token.isprintable():
+            raise ValueError  # it would be found out only after there is a connection
         headers = dict(self._headers)
         if content is not None:
             headers["Content-Type"] = content.content_type
             if content.length:
                 headers["Content-Length"] = str(content.length)
-        request = httpx.Request(
+        return httpx.Request(
             method,
             httpx.URL(f"{self._base}/{path}", params={**params, "appsecret_proof": self._proof}),
             headers=headers,
             content=content.data if content else None,
             extensions=self._extensions,
         )
+
+    async def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes | None]:
+        """(HTTP status, headers, body), the body None when it is longer than any answer of Meta's."""
         response = await self._http.send(request, stream=True)
         try:
             answer = bytearray()
@@ -158,12 +164,12 @@ def _broken(error: Exception) -> Answer:
     """Names of classes only: the messages of these errors hold the address, and with it the proof."""
     chain = list(_causes(error))
     for cause in chain:
+        if isinstance(cause, httpx.UnsupportedProtocol | aiohttp.InvalidURL):
+            return no_answer("WHATSAPP_API_URL is not an address.", sent=False)
         if isinstance(cause, _BEFORE_SENDING):
             return no_answer(f"No connection to the Graph API ({_name_of(cause)}).", sent=False)
         if isinstance(cause, Unreadable):
             return no_answer(f"Our own file could not be read ({cause}).", sent=True)
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return no_answer("WHATSAPP_API_URL is not an address.", sent=False)
     return no_answer(f"The connection broke before Meta's answer was complete ({_name_of(chain[-1])}).", sent=True)
 
 

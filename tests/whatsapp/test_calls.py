@@ -335,6 +335,23 @@ async def test_without_a_connection_nothing_was_asked() -> None:
         assert await sender.send(BODY) == NotSent(got.failure)
 
 
+@pytest.mark.parametrize("token", ["EAA\r\nX-Evil: 1", "EAA\n", "EAAé", "\u200b"])
+async def test_a_token_that_is_none_asks_nothing(token: str) -> None:
+    async with graph(access_token=token) as (sender, server):
+        got = await sender.get("106")
+        sender.renew(token)
+        assert await sender.send(BODY) == NotSent(got.failure)
+    assert (got.sent, server.connections) == (False, 0)
+
+
+@pytest.mark.parametrize("api_url", ["http://[::1/v25.0", "http://127.0.0.1:99999/v25.0", "", "\n"])
+async def test_an_address_that_is_none_asks_nothing(api_url: str) -> None:
+    async with open_http() as http:
+        got = await client(http, api_url).get("106")
+    assert (got.ok, got.sent) == (False, False)
+    assert "WHATSAPP_API_URL" in got.failure
+
+
 async def test_an_answer_that_is_accepted_and_an_error_was_accepted() -> None:
     both = b'{"messages": [{"id": "wamid.A"}], "error": {"code": 131000}}'
     async with graph(answer(both), answer(both, 500)) as (sender, _):
