@@ -67,6 +67,7 @@ class Service:
     keys: Mapping[Role, str]
     http: httpx.AsyncClient
     port: int
+    folder: Path
 
     async def call(
         self, method: str, path: str, body: object = None, *, role: Role | None = Role.AGENT, **more: Any
@@ -135,6 +136,10 @@ class Service:
             sent.append(dict(zip(names, same, strict=True)) | {"text": message.get("text", ""), "message": message})
         return sent
 
+    def kept_files(self) -> list[str]:
+        """What is in the store of files."""
+        return [path.name for path in self.folder.rglob("*") if path.is_file()]
+
     async def accept(self, outbox_id: int, wamid: str) -> None:
         """Meta takes a message."""
 
@@ -186,7 +191,7 @@ async def served(
     try:
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            yield Service(app, parts, clock, keys, http, port)
+            yield Service(app, parts, clock, keys, http, port, Path(folder.name))
     finally:
         stop.set()
         await serving

@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -14,10 +15,16 @@ from quart import Quart
 from api.auth import PERMISSIONS, Permission, declaration
 from api.credentials import Role
 from bot.whatsapp.cleaning import TEXT_CAP
+from storage import alerts, files, templates
+from storage.alerts import Alert
+from storage.database import Tx
 from storage.fields import to_millis
+from storage.files import FileRow, State
+from storage.templates import NoticeRow, StoredTemplate
 from storage.tickets import MOVES, STATUSES
 from tests.api.rest_service import PHONE, TICKET, Service
 from tests.api.visitor import PASSWORD, Visitor, hire, visitor
+from tests.phones import tiny_png
 
 # Every page and form there is, and what it needs: one that is not here fails the test.
 ROUTES = {
@@ -36,6 +43,7 @@ ROUTES = {
     ("GET", "/desk/static/<name>"): None,
     ("GET", "/desk/<path:rest>"): None,
 }
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>", "' onfocus=alert(1) '",
     "javascript:alert(1)", "{{7*7}}{% raw %}", "${7*7}", "</textarea><script>alert(1)</script>", "\u202egnp.exe",
@@ -187,6 +195,239 @@ async def test_what_was_said_in_its_order(light_service: Service) -> None:
     assert [TICKET["description"] in articles[0][1], "first" in articles[2][1], "third" in articles[4][1]] == [True] * 3
 
 
+async def customers_message(service: Service, ticket_id: int, text: str = "Which one?", **more: Any) -> int:
+    """A message of the customer is on the ticket; returns its id."""
+    reply_id, at = service.parts.ids.next(), to_millis(service.clock.now)
+    values = {
+        "id": reply_id, "ticket_id": ticket_id, "author": "customer", "author_name": "", "message": text,
+        "whatsapp_message_id": f"wamid.{reply_id}", "late": False, "written_at": at, "created_at": at, **more,
+    }  # fmt: skip
+    async with service.parts.database.transaction() as tx:
+        await tx.insert("reply", list(values), [tuple(values.values())])
+    return reply_id
+
+
+async def customers_file(service: Service, ticket_id: int, state: State, **more: Any) -> int:
+    """A file of the customer is on the ticket; returns its id."""
+    file_id, now = service.parts.ids.next(), service.clock.now
+    row = FileRow(file_id, "in", "document", state, now, now, ticket_id=ticket_id, **more)
+    await service.parts.database.run(lambda tx: files.insert(tx, [row]))
+    return file_id
+
+
+async def test_answering_with_files(service: Service) -> None:
+    await service.customer()
+    ticket_id = await open_ticket(service, mobile=PHONE, whatsapp_notifications=False)
+    path = f"/desk/tickets/{ticket_id}/replies"
+    sent = [("file", ("lamps.png", PNG, "image/png")), ("file", ("report.pdf", b"%PDF-1.4", "application/pdf"))]
+    async with visitor(service, Role.AGENT) as alex:
+        assert (await alex.send(path, files=sent, message="Both.\r\nOf them.")).status_code == 303
+        nothing = [("file", ("", b"", "application/octet-stream"))]  # what a browser sends for a field left empty
+        assert (await alex.send(path, files=nothing, message="None.")).status_code == 303
+        assert (await alex.send(path, files=nothing, message=" ")).status_code == 422
+        assert (await alex.send(path, files=sent[:1], message="")).status_code == 303
+        page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
+        first, second, alone = await service.rows("SELECT id FROM file ORDER BY id")
+        assert page.count(f'<img src="/api/files/{first[0]}?inline=1" alt="lamps.png"') == 1
+        assert f'<a href="/api/files/{second[0]}" download><bdi>report.pdf</bdi></a>' in page
+        assert (await alex.get(f"/api/files/{first[0]}?inline=1")).content == PNG
+    messages = [row["message"] for row in await service.sent()]
+    assert [(m["type"], m.get("caption", m.get("text", "")), m.get("file_id")) for m in messages] == [
+        ("media", "Both.\nOf them.", str(first[0])),
+        ("media", "", str(second[0])),
+        ("text", "None.", None),
+        ("media", "", str(alone[0])),
+    ]
+
+
+async def test_a_form_with_files_that_is_not_ours(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    path = f"/desk/tickets/{ticket_id}/replies"
+    sent = [("file", ("lamps.png", PNG, "image/png"))]
+    before = await state(light_service)
+    async with visitor(light_service, Role.AGENT) as alex, visitor(light_service, Role.VIEWER) as vic:
+        good = {"csrf_token": await alex.token(), "message": "A <long> answer."}
+        refused = [
+            await alex.post(path, good | {"csrf_token": "x"}, files=sent),
+            await alex.post(path, good, files=sent, origin="https://evil.example"),
+            await alex.post(path, good, files=sent, origin=None),
+            await vic.send(path, files=sent, message="x"),
+            await alex.post(f"/desk/tickets/{ticket_id}/status", good | {"status": "closed"}, files=sent),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * 5
+        assert "A &lt;long&gt; answer." in refused[0].text
+        late = {"message": "x", "file": ""}  # the token after the file is no token
+        body = [*sent, *((name, (None, value)) for name, value in (late | good).items())]
+        assert (await alex.post(path, {}, files=body)).status_code == 403
+        await light_service.execute("DELETE FROM desk_session")
+        signed_out = await alex.post(path, good, files=sent)
+        assert (signed_out.status_code, "A &lt;long&gt; answer." in signed_out.text) == (401, True)
+    assert await state(light_service) == before
+    assert await light_service.rows("SELECT id FROM file") == []
+    assert light_service.kept_files() == []
+
+
+async def test_files_that_are_not_taken(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await open_ticket(light_service, mobile=PHONE, whatsapp_notifications=False)
+    path = f"/desk/tickets/{ticket_id}/replies"
+    good = ("file", ("lamps.png", PNG, "image/png"))
+    async with visitor(light_service, Role.AGENT) as alex:
+        for sent in (
+            [("file", ("a.zip", b"PK", "application/zip"))],
+            [good] * 11,
+            [("file", ("empty.pdf", b"", "application/pdf"))],
+        ):
+            refused = await alex.send(path, files=sent, message="Look at this.")
+            assert (refused.status_code, "Look at this." in refused.text) == (422, True), sent[0]
+            assert 'role="alert">The answer was not sent. ' in refused.text
+        assert await light_service.sent() == []
+        assert light_service.kept_files() == []
+        # what is wrong with the words costs no file: the next try has it still
+        kept = await alex.send(path, files=[good], message="x" * (TEXT_CAP + 1))
+        assert (kept.status_code, "Attached: <bdi>lamps.png</bdi>" in kept.text) == (422, True)
+        (attached,) = re.findall(r'name="attached" value="(\d+)"', kept.text)
+        assert (await alex.send(path, attached=attached, message="Look.")).status_code == 303
+        again = await alex.send(path, attached=attached, message="Again.")
+        assert (again.status_code, "already sent with another answer" in again.text) == (422, True)
+        assert (await alex.send(path, attached="7,x,," + "9" * 30, message="Look.")).status_code == 422
+    [row] = await light_service.sent()
+    assert (row["message"]["caption"], row["message"]["file_id"]) == ("Look.", attached)
+
+
+async def test_quoting(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await open_ticket(light_service, mobile=PHONE, whatsapp_notifications=False)
+    path = f"/desk/tickets/{ticket_id}"
+    asked = await customers_message(light_service, ticket_id, "Which <one>?")
+    async with visitor(light_service, Role.AGENT) as alex:
+        mine = await alex.send(path, message="So far.", quote_this=str(asked))
+        assert f'name="quote" value="{asked}"' in mine.text
+        assert ">\nSo far.</textarea>" in mine.text
+        for nothing in ("", "7", "x", str(ticket_id)):
+            page = (await alex.send(path, message="So far.", quote_this=nothing, quote=str(asked))).text
+            assert 'name="quote"' not in page
+        assert (await alex.send(f"{path}/replies", message="This one.", quote=str(asked))).status_code == 303
+        refused = await alex.send(f"{path}/replies", message="This one.", quote="7")
+        assert (refused.status_code, ">\nThis one.</textarea>" in refused.text) == (422, True)
+        page = (await alex.get(path)).text
+        assert '<bdi class="words">Which &lt;one&gt;?</bdi>\n</blockquote>' in page
+    [row] = await light_service.sent()
+    assert row["message"]["quoted"] == f"wamid.{asked}"
+
+
+async def test_asking_and_reacting(light_service: Service) -> None:
+    service = light_service
+    await service.customer()
+    ticket_id = await open_ticket(service, mobile=PHONE, whatsapp_notifications=False)
+    path = f"/desk/tickets/{ticket_id}"
+    asked = await customers_message(service, ticket_id)
+    async with visitor(service, Role.AGENT) as alex:
+        for form in ({"for": "location", "message": " "}, {"for": "contact", "message": "Whom?"}):
+            assert (await alex.send(f"{path}/ask", **form, once_ask="70")).status_code == 303
+        assert (await alex.send(f"{path}/ask", message="Whom?", **{"for": "money"})).status_code == 422
+        assert (await alex.send(f"{path}/replies/{asked}/reaction", emoji="👍")).status_code == 303
+        page = (await alex.get(path)).text
+        assert "Asks for the location" in page
+        assert re.search(r'<p class="reaction">👍 ', page)
+        for wrong in ({"emoji": "ok"}, {"emoji": "👍", "once": "x" * 50}):
+            answer = await alex.send(f"{path}/replies/{asked}/reaction", **wrong)
+            assert answer.status_code == (422 if wrong["emoji"] == "ok" else 303)
+        assert (await alex.send(f"{path}/replies/7/reaction", emoji="👍")).status_code == 404
+        sent = await service.sent()
+        assert [row["message"]["type"] for row in sent] == ["location_request", "reaction", "reaction"]
+        assert sent[0]["text"] == "Where are you? Please share your location.", "a second click asked once"
+        service.clock.forward(hours=23)
+        await service.execute("UPDATE desk_session SET expires_at = expires_at * 2")
+        page = (await alex.get(path)).text
+        assert "Window closed: answers are held until the customer writes." in page
+        assert "/reaction" not in page
+        assert "/ask" not in page
+        refused = await alex.send(f"{path}/ask", **{"for": "location", "message": "Where?"})
+        assert (refused.status_code, ">\nWhere?</textarea>" in refused.text) == (409, True)
+        assert (await alex.send(f"{path}/replies/{asked}/reaction", emoji="👍")).status_code == 409
+        nobodys = await open_ticket(service)
+        assert (
+            await alex.send(f"/desk/tickets/{nobodys}/ask", **{"for": "contact", "message": "x"})
+        ).status_code == 409
+    assert len(await service.sent()) == 3
+
+
+async def test_files_and_where_they_stand(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    now = light_service.clock.now
+    reply_id = await customers_message(light_service, ticket_id)
+    broken = await customers_file(
+        light_service, ticket_id, "failed", filename="a.pdf", reason="It broke off.", size=2_345_678
+    )
+    refused = await customers_file(light_service, ticket_id, "refused", reason="It is too large.", reply_id=reply_id)
+    await customers_file(light_service, ticket_id, "expired", filename="old.pdf")
+    foreign = await customers_file(light_service, await open_ticket(light_service), "failed")
+    path = f"/desk/tickets/{ticket_id}"
+    async with visitor(light_service, Role.AGENT) as alex, visitor(light_service, Role.VIEWER) as vic:
+        page = (await alex.get(path)).text
+        description, reply = re.findall(r"<article.*?</article>", page, re.DOTALL)
+        assert ["2.3 MB" in description, "It broke off." in description, "old.pdf" in description] == [True] * 3
+        assert "Refused: It is too large." in reply
+        assert re.findall(r'action="([^"]*/retry)"', page) == [f"{path}/files/{broken}/retry"]
+        assert "/retry" not in (await vic.get(path)).text
+        for file_id in (refused, foreign, 7, "x", "9" * 30):
+            assert (await alex.send(f"{path}/files/{file_id}/retry")).status_code == 409
+        light_service.clock.forward(minutes=1)
+        assert (await alex.send(f"{path}/files/{broken}/retry")).status_code == 303
+    waiting = await light_service.rows("SELECT id, due_at FROM file WHERE state = 'waiting'")
+    assert [tuple(row) for row in waiting] == [(broken, to_millis(now) + 60_000)]
+    audit = await light_service.rows("SELECT object_id FROM audit WHERE action = 'file.retry'")
+    assert [row[0] for row in audit] == [str(broken)]
+
+
+async def test_what_an_operator_has_to_know(light_service: Service) -> None:
+    at = light_service.clock.now
+    ticket_id = await open_ticket(light_service)
+    told = (
+        Alert("channel", "red", "The access <token> has expired.", at),
+        Alert("number:quality", "yellow", "The quality is falling.", at),
+        Alert("number:name", "info", "The name was looked at.", at),
+    )
+    async with visitor(light_service, Role.VIEWER) as alex:
+        assert 'class="alerts"' not in (await alex.get("/desk")).text
+        for alert in told:
+            await light_service.parts.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))
+        for path in ("/desk", f"/desk/tickets/{ticket_id}"):
+            page = (await alex.get(path)).text
+            red, folded = re.findall(r'<p class="red">(.*?)</p>.*?<details>(.*?)</details>', page, re.DOTALL)[0]
+            assert red.startswith("WhatsApp is stopped: The access &lt;token&gt; has expired. <time")
+            assert "Since 1 Mar 2026, 12:00 UTC." in red
+            assert ["2 warnings" in folded, "falling" in folded, "looked at" in folded] == [True] * 3
+    async with visitor(light_service) as stranger:
+        assert "expired" not in (await stranger.get("/desk/sign-in")).text
+
+
+async def test_the_window(light_service: Service) -> None:
+    service = light_service
+    await service.customer(wrote_ago=timedelta(hours=2))
+    ticket_id = await open_ticket(service, mobile=PHONE)
+    at = service.clock.now
+
+    async def choose(tx: Tx) -> None:
+        made = StoredTemplate("1", "answer_en", "en", "UTILITY", "APPROVED", "", "[]", at, at)
+        await templates.take_list(tx, [made], at, complete=True)
+        await templates.save_notice(tx, NoticeRow("reply", "en", "answer_en", "en", "{}", at))
+
+    async with visitor(service, Role.AGENT) as alex:
+        path = f"/desk/tickets/{ticket_id}"
+        assert "Free answers until Monday 10:00 UTC." in (await alex.get(path)).text
+        service.clock.forward(hours=22)
+        await service.execute("UPDATE desk_session SET expires_at = expires_at * 2")
+        assert "Window closed: answers are held until the customer writes." in (await alex.get(path)).text
+        await service.parts.database.run(choose)
+        assert "Window closed: answers go out by the template answer_en" in (await alex.get(path)).text
+        await service.execute("UPDATE customer SET unreachable_at = 1, unreachable_reason = 'No <b>WhatsApp</b>.'")
+        page = (await alex.get(path)).text
+        assert "can&#39;t reach" in page or "can't reach" in page
+        assert "No &lt;b&gt;WhatsApp&lt;/b&gt;." in page
+
+
 async def test_only_legal_moves(light_service: Service) -> None:
     ticket_id = await open_ticket(light_service)
     async with visitor(light_service, Role.AGENT) as alex:
@@ -239,6 +480,12 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
             draft = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text + "x" * TEXT_CAP)
             await light_service.execute("UPDATE reply SET author_name = ? WHERE ticket_id = ?", [text, ticket_id])
             await light_service.execute("UPDATE ticket SET attachment_name = ? WHERE id = ?", [text, ticket_id])
+            said = await customers_message(light_service, ticket_id, text, kind="note", author="meta", changed="edited")
+            for file_state in ("stored", "failed"):
+                held = {"filename": text, "mime_type": text[:50], "reason": text, "reply_id": said}
+                await customers_file(light_service, ticket_id, file_state, **held)
+            alert = Alert("template:x", "red", text, light_service.clock.now)
+            await light_service.parts.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))
             for page in (
                 (await alex.get(f"/desk/tickets/{ticket_id}")).text,
                 (await alex.get("/desk")).text,
@@ -349,6 +596,7 @@ async def test_a_day_at_the_desk(light_service: Service, browser: Browser) -> No
     await light_service.customer()
     hostile = "<img src=x onerror=alert(1)><script>alert(1)</script>" + "W" * 500
     ticket_id = await open_ticket(light_service, mobile=PHONE, description=hostile, issue_title="Printer on fire")
+    await customers_message(light_service, ticket_id, "It still burns.")
     email = await hire(light_service, Role.AGENT)
     page = await browser.new_page(viewport={"width": 400, "height": 800})
     complaints: list[str] = []
@@ -372,8 +620,23 @@ async def test_a_day_at_the_desk(light_service: Service, browser: Browser) -> No
     assert await page.evaluate("document.documentElement.scrollWidth") <= 400
 
     await page.get_by_label("Answer").fill("Pull the plug.\nWe are coming.")
+    await page.get_by_role("button", name="Quote").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("form blockquote")).to_contain_text("It still burns.")
+    await expect(page.get_by_label("Answer")).to_have_value("Pull the plug.\nWe are coming.")
+    await page.get_by_label("Files").set_input_files(
+        {"name": "plug.png", "mimeType": "image/png", "buffer": tiny_png()}
+    )
     await page.get_by_role("button", name="Send answer").click()
     await expect(page.get_by_role("article").last).to_contain_text("Queued")
+    await expect(page.get_by_role("article").last.locator("blockquote")).to_contain_text("It still burns.")
+    shown = page.get_by_role("img", name="plug.png")
+    await shown.scroll_into_view_if_needed()
+    await expect(shown).to_have_js_property("naturalWidth", 2)
+    await page.get_by_text("React", exact=True).click()
+    await page.get_by_role("button", name="👍").click()
+    await expect(page.locator(".reaction")).to_contain_text("👍")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 400
     await page.get_by_label("Status").select_option("In progress")
     await page.get_by_role("button", name="Set status").click()
     await expect(page.locator(".headline .status")).to_have_text("In progress")
@@ -383,4 +646,5 @@ async def test_a_day_at_the_desk(light_service: Service, browser: Browser) -> No
     await page.go_back()
     await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
     assert complaints == []
-    assert [row["text"] for row in await light_service.sent()][1] == "Pull the plug.\nWe are coming."
+    sent = [row["message"] for row in await light_service.sent()]
+    assert (sent[1]["caption"], sent[2]["emoji"]) == ("Pull the plug.\nWe are coming.", "👍")

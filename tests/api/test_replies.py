@@ -1,12 +1,18 @@
 """Replies over the REST API: what agents answer, what becomes of it, what customers said."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from storage import filing
+from api.credentials import Role
+from bot.place import Place
+from storage import alerts, filing, templates
+from storage.alerts import Alert
 from storage.database import Tx
+from storage.fields import to_millis
 from storage.filing import NewReply
+from storage.templates import NoticeRow, StoredTemplate
 from tests.api.rest_service import PHONE, TICKET, Service
 
 FIELDS = {
@@ -19,6 +25,33 @@ async def ticket_of(service: Service, phone: str | None = PHONE) -> int:
     body = TICKET | {"whatsapp_notifications": False} | ({"mobile": phone} if phone else {})
     ticket = await service.data("POST", "/api/tickets", body, status=201)
     return int(ticket["id"])
+
+
+async def said_by_customer(service: Service, ticket_id: int, text: str = "Yes.", **more: Any) -> str:
+    """A message of the customer is on the ticket; returns its id."""
+    reply_id, at = service.parts.ids.next(), to_millis(service.clock.now)
+    values = {
+        "id": reply_id, "ticket_id": ticket_id, "author": "customer", "author_name": "", "message": text,
+        "whatsapp_message_id": f"wamid.{reply_id}", "late": False, "written_at": at, "created_at": at, **more,
+    }  # fmt: skip
+
+    async def write(tx: Tx) -> None:
+        await tx.insert("reply", list(values), [tuple(values.values())])
+
+    await service.parts.database.run(write)
+    return str(reply_id)
+
+
+async def uploaded(service: Service, name: str = "lamps.png", kind: str = "image/png") -> str:
+    key = {"Authorization": f"Bearer {service.keys[Role.AGENT]}"}
+    response = await service.http.post("/api/files", files={"file": (name, b"\x89PNG\r\n\x1a\n", kind)}, headers=key)
+    assert response.status_code == 201, response.text
+    return str(response.json()["data"]["id"])
+
+
+async def close_window(service: Service) -> None:
+    body = Place(address=PHONE[1:], last_inbound_at=service.clock.now - timedelta(hours=24)).to_json()
+    await service.execute("UPDATE conversation SET body = ?", [body])
 
 
 async def test_reply_reaches_the_customer(service: Service) -> None:
@@ -147,3 +180,195 @@ async def test_reply_to_a_ticket_that_is_not_there(light_service: Service) -> No
     for ticket_id in (7, 2**63 - 1):
         await light_service.refused(404, "POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"})
     await light_service.refused(404, "GET", "/api/replies/7")
+
+
+async def test_files_go_out_with_the_words_as_a_caption(service: Service) -> None:
+    customer_id = await service.customer()
+    ticket_id = await ticket_of(service)
+    photo, report = await uploaded(service), await uploaded(service, "a report.pdf", "application/pdf")
+    body = {"ticket_id": ticket_id, "message": "Both of them.", "file_ids": [photo, report]}
+    reply = await service.data("POST", "/api/replies", body, status=201)
+    assert [row["message"] for row in await service.sent()] == [
+        {"type": "media", "kind": "image", "file_id": photo, "filename": "lamps.png", "caption": "Both of them."},
+        {"type": "media", "kind": "document", "file_id": report, "filename": "a report.pdf"},
+    ]
+    shown = {"mime_type": "image/png", "size": 8, "state": "stored", "reason": None}
+    assert reply["files"] == [
+        {"id": photo, "name": "lamps.png", **shown},
+        {"id": report, "name": "a report.pdf", **shown, "mime_type": "application/pdf"},
+    ]
+    assert await service.data("GET", f"/api/replies/{ticket_id}") == [reply]
+    [(owner, of_ticket)] = await service.rows("SELECT DISTINCT customer_id, ticket_id FROM file")
+    assert (owner, of_ticket) == (customer_id, ticket_id)
+
+
+async def test_a_file_alone_and_words_that_are_too_long_for_a_caption(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await ticket_of(light_service)
+    alone = {"ticket_id": ticket_id, "file_ids": [await uploaded(light_service)]}
+    assert (await light_service.data("POST", "/api/replies", alone, status=201))["message"] == ""
+    words = "word " * 300
+    long = {"ticket_id": ticket_id, "message": words, "file_ids": [await uploaded(light_service)]}
+    reply = await light_service.data("POST", "/api/replies", long, status=201)
+    assert (reply["message"], len(reply["files"])) == (words.strip(), 1)
+    sent = [row["message"] for row in await light_service.sent()]
+    assert [(message["type"], "caption" in message) for message in sent] == [("media", False)] * 2 + [("text", False)]
+    assert sent[2]["text"] == words.strip()
+
+
+async def test_files_that_can_not_go_out(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await ticket_of(light_service)
+    sent, theirs, fresh = [await uploaded(light_service) for _ in range(3)]
+    body: dict[str, object] = {"ticket_id": ticket_id, "message": "x", "file_ids": [sent]}
+    await light_service.data("POST", "/api/replies", body, status=201)
+    await light_service.execute("UPDATE file SET direction = 'in' WHERE id = ?", [theirs])
+    wrong: tuple[list[object], ...] = (
+        [sent], [fresh, sent], [theirs], ["7"], [fresh, fresh], [fresh, "0" + fresh], ["9" * 19], ["x"], [7], [""],
+        ["-1"], [str(number) for number in range(11)],
+    )  # fmt: skip
+    for file_ids in wrong:
+        refused = await light_service.refused(422, "POST", "/api/replies", body | {"file_ids": file_ids})
+        assert refused["errors"][0]["field"].partition(".")[0] == "file_ids", file_ids
+    assert len(await light_service.data("GET", f"/api/replies/{ticket_id}")) == 1
+    assert len(await light_service.sent()) == 1
+    [(reply_id,)] = await light_service.rows("SELECT reply_id FROM file WHERE id = ?", [fresh])
+    assert reply_id is None
+
+
+async def test_answering_one_message_of_the_customer(service: Service) -> None:
+    await service.customer()
+    ticket_id, other_id = await ticket_of(service), await ticket_of(service)
+    asked = await said_by_customer(service, ticket_id, "Which one?")
+    foreign = await said_by_customer(service, other_id)
+    unknown = await said_by_customer(service, ticket_id, whatsapp_message_id=None)
+    body = {"ticket_id": ticket_id, "message": "word " * 1000, "quote": asked}
+    reply = await service.data("POST", "/api/replies", body, status=201)
+    assert reply["quoted"] == asked
+    assert [row["message"].get("quoted") for row in await service.sent()] == [f"wamid.{asked}", None]
+    for quote in (foreign, unknown, reply["id"], "7", "9" * 19, "x"):
+        refused = await service.refused(422, "POST", "/api/replies", body | {"quote": quote})
+        assert [problem["field"] for problem in refused["errors"]] == ["quote"]
+    assert len(await service.sent()) == 2
+
+
+async def test_reactions(service: Service) -> None:
+    await service.customer()
+    ticket_id = await ticket_of(service)
+    asked = await said_by_customer(service, ticket_id)
+    path = f"/api/replies/{asked}/reaction"
+    for emoji in ("👍", "👩🏽‍🚒", "🇪🇺", "❤️", "1️⃣", ""):
+        assert (await service.data("POST", path, {"emoji": emoji}))["delivery"] == "queued"
+        last = (await service.sent())[-1]
+        assert (last["message"], last["origin"]) == (
+            {"type": "reaction", "wamid": f"wamid.{asked}", "emoji": emoji},
+            "agent",
+        )
+    assert len(await service.data("GET", f"/api/replies/{ticket_id}")) == 1
+    for body in ({"emoji": "ok"}, {"emoji": "👍👎"}, {"emoji": " "}, {"emoji": "<b>"}, {"emoji": 1}, {}, {"e": "👍"}):
+        await service.refused(422, "POST", path, body)
+    mine = await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"}, status=201)
+    await service.refused(422, "POST", f"/api/replies/{mine['id']}/reaction", {"emoji": "👍"})
+    for nowhere in ("7", "9" * 19, "x", "-1"):
+        await service.refused(404, "POST", f"/api/replies/{nowhere}/reaction", {"emoji": "👍"})
+    before = len(await service.sent())
+    await close_window(service)
+    assert (await service.refused(409, "POST", path, {"emoji": "👍"}))["message"] == "window_closed"
+    await service.execute("UPDATE ticket SET whatsapp_enabled = ?", [False])
+    assert (await service.refused(409, "POST", path, {"emoji": "👍"}))["message"] == "not_on_whatsapp"
+    assert len(await service.sent()) == before
+
+
+async def test_what_was_changed_says_what_it_said(service: Service) -> None:
+    ticket_id = await ticket_of(service, None)
+    said = (
+        {"message": "The kitchin.", "changed": "edited"},
+        {"message": "The kitchen.", "kind": "note", "whatsapp_message_id": None},
+        {"message": "Forget it.", "changed": "revoked", "late": True},
+        {"message": "Handed over.", "author": "meta", "kind": "note", "whatsapp_message_id": None},
+        {"message": "Added by the desk's own hand.", "author": "system", "kind": "note", "whatsapp_message_id": None},
+    )
+    for each in said:
+        service.clock.forward(seconds=1)
+        await said_by_customer(service, ticket_id, **each)
+    shown = await service.data("GET", f"/api/replies/{ticket_id}")
+    assert [(r["message"], r["author"], r["kind"], r["changed"], r["late"]) for r in shown] == [
+        ("The kitchin.", "customer", "message", "edited", False),
+        ("The kitchen.", "customer", "note", None, False),
+        ("Forget it.", "customer", "message", "revoked", True),
+        ("Handed over.", "bot", "note", None, False),
+        ("Added by the desk's own hand.", "bot", "note", None, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "reason"),
+    [
+        ("held", "window_closed", "The customer has not written for 24 hours, so WhatsApp takes no free text. "
+         "It goes out when they write again."),
+        ("held", "132001: There is no such template.", "132001: There is no such template. "
+         "It goes out when the customer writes again."),
+        ("failed", "131026: This number has no WhatsApp.", "131026: This number has no WhatsApp."),
+        ("failed", "superseded", "Something newer about the ticket went out in its place."),
+        ("unknown", "in doubt: send it again by hand", "It is not known whether the customer has it. Ask them, or "
+         "write it again."),
+        ("queued", "130429: Meta asks for a pause.", "130429: Meta asks for a pause."),
+        ("queued", "", None),
+        ("read", "131026: an old trouble", None),
+    ],
+)  # fmt: skip
+async def test_where_it_stands_and_why(light_service: Service, status: str, stored: str, reason: str | None) -> None:
+    await light_service.customer()
+    ticket_id = await ticket_of(light_service)
+    await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"}, status=201)
+    await light_service.execute("UPDATE outbox SET status = ?, reason = ?", [status, stored])
+    [shown] = await light_service.data("GET", f"/api/replies/{ticket_id}")
+    assert (shown["delivery"], shown["reason"]) == (status, reason)
+
+
+async def test_what_waits_while_whatsapp_is_stopped(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await ticket_of(light_service)
+    alert = Alert("channel", "red", "The access token has expired.", light_service.clock.now)
+    await light_service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
+    body = {"ticket_id": ticket_id, "message": "x"}
+    reply = await light_service.data("POST", "/api/replies", body, status=201)
+    told = "Waiting, because WhatsApp is stopped: The access token has expired."
+    assert (reply["delivery"], reply["reason"]) == ("queued", told)
+
+
+async def test_outside_of_the_window_a_template_carries_the_words(service: Service) -> None:
+    await service.customer(wrote_ago=timedelta(days=2))
+    at = service.clock.now
+    ticket_id = await ticket_of(service)
+    body = {"ticket_id": ticket_id, "message": "It is fixed."}
+
+    async def choose(tx: Tx) -> None:
+        made = StoredTemplate("1", "answer", "en", "UTILITY", "APPROVED", "", "[]", at, at)
+        await templates.take_list(tx, [made], at, complete=True)
+        await templates.save_notice(tx, NoticeRow("reply", "en", "answer", "en", "{}", at))
+
+    async def pause(tx: Tx) -> None:
+        made = StoredTemplate("1", "answer", "en", "UTILITY", "PAUSED", "", "[]", at, at)
+        await templates.hear(tx, made)
+
+    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
+    await service.parts.database.run(choose)
+    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "queued"
+    photo = {"file_ids": [await uploaded(service)]}
+    assert (await service.data("POST", "/api/replies", body | photo, status=201))["delivery"] == "held"
+    await service.execute("UPDATE ticket SET whatsapp_notifications = ?", [True])
+    moved = await service.data("PUT", f"/api/tickets/{ticket_id}/status", {"status": "closed"})
+    assert moved["delivery"] == "held", "there is none for this notice"
+    await service.parts.database.run(pause)
+    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
+    values = {"ticket_id": str(ticket_id), "title": "hardware", "name": "Ann Example", "text": "It is fixed."}
+    assert (await service.sent())[1]["message"]["notice"] == {"kind": "reply", "language": "en", "values": values}
+
+
+async def test_a_long_answer_has_its_words_in_each_part(light_service: Service) -> None:
+    await light_service.customer()
+    ticket_id = await ticket_of(light_service)
+    await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "word " * 2000}, status=201)
+    for row in await light_service.sent():
+        assert row["message"]["notice"]["values"]["text"] == row["text"]

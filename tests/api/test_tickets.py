@@ -1,12 +1,16 @@
 """Tickets over the REST API: opened, listed, read, moved, and what the customer is told of it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from storage import files
 from storage.database import Database, Tx
+from storage.fields import to_millis
+from storage.files import FileRow
 from storage.tickets import MOVES, STATUSES
 from tests.api.rest_service import PHONE, TICKET, Service
 
@@ -313,3 +317,82 @@ async def test_fence_that_another_transaction_holds_is_waited_for(service: Servi
 
     await (await service.parts.database.run(hold))
     assert [row["version"] for row in await service.sent()] == [1, 3]
+
+
+async def test_asking_for_a_location_or_a_contact(service: Service) -> None:
+    customer_id = await service.customer()
+    ticket = await service.data(
+        "POST", "/api/tickets", TICKET | {"mobile": PHONE, "whatsapp_notifications": False}, status=201
+    )
+    path = f"/api/tickets/{ticket['id']}/ask"
+    for wanted in ("location", "contact"):
+        asked = await service.data("POST", path, {"for": wanted, "message": "Where is it?"}, status=201)
+        assert (asked["author"], asked["message"], asked["delivery"]) == ("agent", "Where is it?", "queued")
+        row = (await service.sent())[-1]
+        assert row["message"] == {"type": f"{wanted}_request", "text": "Where is it?"}
+        assert (row["customer_id"], row["origin"], row["ticket_id"]) == (customer_id, "agent", ticket["id"])
+    long = await service.data("POST", path, {"for": "location", "message": "word " * 1000}, status=201)
+    assert len(await service.data("GET", f"/api/replies/{ticket['id']}")) == 3
+    assert (await service.sent())[-1]["message"]["type"] == "location_request"
+    assert "".join(row["text"] for row in (await service.sent())[2:]).count("word") == 1000
+    assert long["delivery"] == "queued"
+    actions = await service.rows("SELECT action FROM audit WHERE action LIKE 'ticket.ask%' ORDER BY id")
+    assert [action for (action,) in actions] == ["ticket.ask_location", "ticket.ask_contact", "ticket.ask_location"]
+
+
+async def test_asking_who_can_not_be_asked(service: Service) -> None:
+    nobodys = await service.data("POST", "/api/tickets", TICKET, status=201)
+    await service.customer(wrote_ago=timedelta(hours=24))
+    late = await service.data(
+        "POST", "/api/tickets", TICKET | {"mobile": PHONE, "whatsapp_notifications": False}, status=201
+    )
+    body = {"for": "location", "message": "Where?"}
+    for ticket, message in ((nobodys, "not_on_whatsapp"), (late, "window_closed")):
+        refused = await service.refused(409, "POST", f"/api/tickets/{ticket['id']}/ask", body)
+        assert refused["message"] == message
+    await service.refused(404, "POST", "/api/tickets/77/ask", body)
+    wrong: tuple[dict[str, object], ...] = (
+        {"for": "money"}, {"for": None}, {"message": ""}, {"message": "\u200b"}, {"message": None}, {"to": PHONE},
+    )  # fmt: skip
+    for part in wrong:
+        await service.refused(422, "POST", f"/api/tickets/{late['id']}/ask", body | part)
+    assert await service.rows("SELECT id FROM reply") == []
+    assert await service.sent() == []
+
+
+async def test_whom_a_ticket_is_with(service: Service) -> None:
+    await service.customer(wrote_ago=timedelta(hours=23))
+    ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
+    now = service.clock.now
+    since = to_millis(now)
+    row = FileRow(7, "in", "image", "failed", now, now, ticket_id=ticket["id"], mime_type="image/png", filename="a.png",
+                  reason="The download broke off.")  # fmt: skip
+    await service.parts.database.run(lambda tx: files.insert(tx, [row, replace(row, file_id=8, reply_id=9)]))
+    await service.execute("UPDATE customer SET unreachable_at = ?, unreachable_reason = 'No WhatsApp there.'", [since])
+    whole = await service.data("GET", f"/api/tickets/{ticket['id']}")
+    assert whole["customer"] == {
+        "name": "Ann",
+        "unreachable": {"reason": "No WhatsApp there.", "since": "2026-03-01T12:00:00.250000Z"},
+        "window_open_until": "2026-03-01T13:00:00.250000Z",
+    }
+    [shown] = whole["files"]
+    assert (shown["id"], shown["name"], shown["state"], shown["size"]) == ("7", "a.png", "failed", None)
+    assert "The download broke off." in shown["reason"]
+    service.clock.forward(hours=1)
+    whole = await service.data("GET", f"/api/tickets/{ticket['id']}")
+    assert whole["customer"]["window_open_until"] is None
+
+
+async def test_a_notice_says_what_a_template_needs(light_service: Service) -> None:
+    await light_service.customer()
+    body = TICKET | {"mobile": PHONE, "issue_title": "Fire"}
+    ticket = await light_service.data("POST", "/api/tickets", body, status=201)
+    for status in ("waiting", "closed"):
+        await light_service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": status})
+    for row, kind in zip(await light_service.sent(), ("opened", "waiting", "closed"), strict=True):
+        assert row["message"]["notice"] == {
+            "kind": kind,
+            "language": "en",
+            "values": {"ticket_id": str(ticket["id"]), "title": "Fire", "name": "Ann Example", "text": row["text"]},
+        }
+        assert "Fire" not in row["text"]

@@ -1,7 +1,7 @@
 """Somebody at the desk with a browser, as far as HTTP tells: a cookie jar, and the Origin that browsers send."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,9 +42,9 @@ class Visitor:
         assert found
         return found[1]
 
-    async def send(self, path: str, **form: str) -> httpx.Response:
-        """Sends a form of this session."""
-        return await self.post(path, {"csrf_token": await self.token(), **form})
+    async def send(self, path: str, *, files: Sequence[Any] = (), **form: str) -> httpx.Response:
+        """Sends a form of this session, with (field, (name, bytes, type)) for each file."""
+        return await self.post(path, {"csrf_token": await self.token(), **form}, files=files or None)
 
 
 @asynccontextmanager
