@@ -22,6 +22,7 @@ from api.serving import limit_requests
 from api.simulator import bodies
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
+from tests.openapi.watching import watch
 from tests.simulator.shapes import oddities
 
 NUMBER_ID = "106540352242922"
@@ -174,6 +175,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             app = Quart(__name__)
             limit_requests(app)
             app.register_blueprint(simulator.blueprint)
+            watch(app)
             app.post("/webhook")(service.webhook)
             app.get("/webhook")(service.shake_hands)
             app.get("/page")(lambda: "Welcome")
