@@ -1,0 +1,145 @@
+"""The tables of our own side: what Meta says of our account, who may do what, who did what, and what is counted.
+
+(Docstrings here become comments of the tables, as in `models.py`.)
+"""
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from storage.fields import AsciiField, InstantField
+
+
+class Template(Model):
+    """A template as Meta has it, synced from there."""
+
+    id = AsciiField(max_length=32, primary_key=True)
+    name = AsciiField(max_length=512)
+    language = AsciiField(max_length=20)
+    category = AsciiField(max_length=30, default="")
+    status = AsciiField(max_length=30)
+    reason = fields.CharField(max_length=300, default="")
+    components = fields.TextField()
+    status_at = InstantField()
+    synced_at = InstantField()
+
+    class Meta:
+        table = "template"
+        indexes = (Index(fields=("name", "language")),)
+
+
+class NoticeTemplate(Model):
+    """Which template carries a kind of notice outside of the window, in one language."""
+
+    id = AsciiField(max_length=40, primary_key=True)
+    kind = AsciiField(max_length=20)
+    language = AsciiField(max_length=20)
+    template_name = AsciiField(max_length=512)
+    template_language = AsciiField(max_length=20)
+    parameters = fields.TextField()
+    updated_at = InstantField()
+
+    class Meta:
+        table = "notice_template"
+
+
+class Alert(Model):
+    """Something that an operator has to know or mend, one row a subject."""
+
+    subject = AsciiField(max_length=200, primary_key=True)
+    severity = AsciiField(max_length=8)
+    message = fields.CharField(max_length=500)
+    raised_at = InstantField()
+    said_at = InstantField(null=True)
+    cleared_at = InstantField(null=True)
+
+    class Meta:
+        table = "alert"
+
+
+class Account(Model):
+    """What Meta last said of our number, as JSON."""
+
+    phone_number_id = AsciiField(max_length=32, primary_key=True)
+    body = fields.TextField()
+    asked_at = InstantField()
+
+    class Meta:
+        table = "account"
+
+
+class Audit(Model):
+    """Who changed what at the desk, over REST or on the command line. Written with the change, never altered."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    at = InstantField()
+    actor = fields.CharField(max_length=200)
+    action = AsciiField(max_length=40)
+    object_id = fields.CharField(max_length=64)
+    detail = fields.TextField(default="")
+
+    class Meta:
+        table = "audit"
+
+
+class ApiKey(Model):
+    """A key to the REST API: what is stored lets nobody in."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    name = fields.CharField(max_length=100)
+    role = AsciiField(max_length=10)
+    prefix = AsciiField(max_length=16)
+    digest = AsciiField(max_length=64, unique=True)
+    created_at = InstantField()
+    expires_at = InstantField(null=True)
+    revoked_at = InstantField(null=True)
+
+    class Meta:
+        table = "api_key"
+
+
+class Agent(Model):
+    """A person at the desk."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    email = fields.CharField(max_length=191, unique=True)
+    name = fields.CharField(max_length=200)
+    role = AsciiField(max_length=10)
+    password_hash = AsciiField(max_length=200)
+    disabled_at = InstantField(null=True)
+    created_at = InstantField()
+
+    class Meta:
+        table = "agent"
+
+
+class DeskSession(Model):
+    """A sign-in at the desk, from the password to the sign-out. What is stored lets nobody in."""
+
+    digest = AsciiField(max_length=64, primary_key=True)
+    agent_id = fields.BigIntField(db_index=True)
+    expires_at = InstantField()
+
+    class Meta:
+        table = "desk_session"
+
+
+class Counter(Model):
+    """Numbers that people read and type: a process reserves them in blocks."""
+
+    name = AsciiField(max_length=32, primary_key=True)
+    value = fields.BigIntField()
+
+    class Meta:
+        table = "counter"
+
+
+class DailyTotal(Model):
+    """What the journal held before retention deleted it, per day and fate, so that the counts never shrink."""
+
+    id = AsciiField(max_length=32, primary_key=True)
+    fate = AsciiField(max_length=10)
+    total = fields.BigIntField()
+
+    class Meta:
+        table = "daily_total"
