@@ -207,6 +207,10 @@ async def customers_message(service: Service, ticket_id: int, text: str = "Which
     return reply_id
 
 
+async def raise_alert(service: Service, alert: Alert) -> None:
+    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
+
+
 async def customers_file(service: Service, ticket_id: int, state: State, **more: Any) -> int:
     """A file of the customer is on the ticket; returns its id."""
     file_id, now = service.parts.ids.next(), service.clock.now
@@ -392,7 +396,7 @@ async def test_what_an_operator_has_to_know(light_service: Service) -> None:
     async with visitor(light_service, Role.VIEWER) as alex:
         assert 'class="alerts"' not in (await alex.get("/desk")).text
         for alert in told:
-            await light_service.parts.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))
+            await raise_alert(light_service, alert)
         for path in ("/desk", f"/desk/tickets/{ticket_id}"):
             page = (await alex.get(path)).text
             red, folded = re.findall(r'<p class="red">(.*?)</p>.*?<details>(.*?)</details>', page, re.DOTALL)[0]
@@ -485,7 +489,7 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
                 held = {"filename": text, "mime_type": text[:50], "reason": text, "reply_id": said}
                 await customers_file(light_service, ticket_id, file_state, **held)
             alert = Alert("template:x", "red", text, light_service.clock.now)
-            await light_service.parts.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))
+            await raise_alert(light_service, alert)
             for page in (
                 (await alex.get(f"/desk/tickets/{ticket_id}")).text,
                 (await alex.get("/desk")).text,
