@@ -372,7 +372,7 @@ async def test_files_and_where_they_stand(light_service: Service) -> None:
         page = (await alex.get(path)).text
         description, reply = re.findall(r"<article.*?</article>", page, re.DOTALL)
         assert ["2.3 MB" in description, "It broke off." in description, "old.pdf" in description] == [True] * 3
-        assert "Refused: It is too large." in reply
+        assert "<bdi>Refused: It is too large.</bdi>" in reply
         assert re.findall(r'action="([^"]*/retry)"', page) == [f"{path}/files/{broken}/retry"]
         assert "/retry" not in (await vic.get(path)).text
         for file_id in (refused, foreign, 7, "x", "9" * 30):
@@ -400,7 +400,7 @@ async def test_what_an_operator_has_to_know(light_service: Service) -> None:
         for path in ("/desk", f"/desk/tickets/{ticket_id}"):
             page = (await alex.get(path)).text
             red, folded = re.findall(r'<p class="red">(.*?)</p>.*?<details>(.*?)</details>', page, re.DOTALL)[0]
-            assert red.startswith("WhatsApp is stopped: The access &lt;token&gt; has expired. <time")
+            assert red.startswith("WhatsApp is stopped: <bdi>The access &lt;token&gt; has expired.</bdi> <time")
             assert "Since 1 Mar 2026, 12:00 UTC." in red
             assert ["2 warnings" in folded, "falling" in folded, "looked at" in folded] == [True] * 3
     async with visitor(light_service) as stranger:
@@ -425,7 +425,7 @@ async def test_the_window(light_service: Service) -> None:
         await service.execute("UPDATE desk_session SET expires_at = expires_at * 2")
         assert "Window closed: answers are held until the customer writes." in (await alex.get(path)).text
         await service.parts.database.run(choose)
-        assert "Window closed: answers go out by the template answer_en" in (await alex.get(path)).text
+        assert "Window closed: answers go out by the template <bdi>answer_en</bdi>" in (await alex.get(path)).text
         await service.execute("UPDATE customer SET unreachable_at = 1, unreachable_reason = 'No <b>WhatsApp</b>.'")
         page = (await alex.get(path)).text
         assert "can&#39;t reach" in page or "can't reach" in page
@@ -501,6 +501,9 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
                 assert not re.search(r"<[^>]*\son\w+=", page)
                 assert "<svg" not in page
                 assert "src=x" not in page.replace("&lt;img src=x", "")
+                # the direction in which it is to be read ends where it does: in attributes, fields, and isolated
+                read = re.sub(r'="[^"]*"|<textarea.*?</textarea>', "", page, flags=re.DOTALL)
+                assert read.count(shown) == sum(part.count(shown) for part in re.findall(r"<bdi[^>]*>[^<]*", read))
 
 
 async def test_the_list(light_service: Service) -> None:
