@@ -13,9 +13,10 @@ from api.settings import StorageSettings
 from bot.ids import IdMaker
 from storage import journal
 from storage.database import Database, DatabaseSettings, Tx
+from storage.desk_models import Agent, ApiKey
 from storage.fields import to_millis
 from storage.migrate import migrate, missing
-from storage.models import Agent, ApiKey, Item
+from storage.models import Item
 
 ACTOR = "command line"
 

@@ -36,12 +36,13 @@ from storage.database import Database, DatabaseDown, DatabaseSettings, WrongData
 from storage.embedded_redis import EmbeddedRedis
 from storage.file_store import FileStore, open_store
 from storage.lanes import Lanes
-from storage.limits import Limits
+from storage.limits import PAIR_BURST, Limits
 from storage.migrate import check_server, migrate, missing
 from storage.numbers import TicketNumbers
 from storage.redis_client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
 
 REVIVE_SECONDS = 0.5
+UNLIMITED = 1_000_000
 log = structlog.get_logger(__name__)
 
 
@@ -82,7 +83,9 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
         graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()))
-        limits = Limits(redis, settings.whatsapp_phone_number_id, settings.whatsapp_messages_per_second)
+        per_second = settings.whatsapp_messages_per_second
+        burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
+        limits = Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst)
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
         names = Names(lanes.owner, settings.whatsapp_phone_number_id, settings.whatsapp_business_account_id)

@@ -22,7 +22,7 @@ from api.webhook import PATH as WEBHOOK_PATH
 from bot.clock import utc_now
 from bot.whatsapp.client import open_http
 from storage.database import Database
-from storage.models import Agent
+from storage.desk_models import Agent
 
 EMAIL = "demo@example.com"
 

@@ -35,7 +35,7 @@ WHERE = {
     "WHATSAPP_APP_SECRET": "App Dashboard > App settings > Basic > App secret",
     "WHATSAPP_BUSINESS_ACCOUNT_ID": "App Dashboard > WhatsApp > API Setup > WhatsApp Business Account ID",
     "WHATSAPP_MESSAGES_PER_SECOND": "what Meta lets your number send in a second: 80, 1000 after its upgrade (20 when "
-    "the Business app shares the number); 0 is no limit of ours",
+    "the Business app shares the number); 0 leaves all limits to Meta",
     "DATABASE_URL": "mysql://user:password@host:3306/tick or sqlite:///path/to/tick.db (percent-encode "
     "what is special in the password), or leave it out for a file under DATA_DIR",
     "REDIS_URL": "redis://host:6379/0, or leave it out for a Redis of Tick's own under DATA_DIR",

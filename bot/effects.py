@@ -55,7 +55,7 @@ class LaneTurns:
 
 @dataclass(slots=True)
 class Writing:
-    """One item's turn, as its effects are written. `replied`: the reply that it became."""
+    """One item's turn, as its effects are written. `replied`: the reply or note that it became, on `ticket_id`."""
 
     lane: LaneTurns
     item: PendingItem
@@ -63,6 +63,7 @@ class Writing:
     tickets: list[Ticket]
     abouts: dict[str, About]
     now: datetime
+    ticket_id: int | None = None
     replied: int | None = None
 
 
@@ -82,12 +83,16 @@ class Effects:
                 return ["open_ticket", effect.ticket_id]
             case AddReply():
                 reply_id = self._reply(at, effect.ticket_id, effect.text, event.wamid)
-                at.replied = reply_id
+                at.replied, at.ticket_id = reply_id, effect.ticket_id
                 at.abouts[event.wamid] = About(effect.ticket_id, reply_id, effect.text)
                 at.tickets.sort(key=lambda ticket: ticket.ticket_id != effect.ticket_id)
                 return ["add_reply", effect.ticket_id, str(reply_id)]
             case Note():
-                note_id = self._reply(at, effect.ticket_id, effect.text, "", effect.author, "note")
+                wamid = event.wamid if event.kind == "echo" else ""  # what a person wrote is quoted as any message
+                note_id = self._reply(at, effect.ticket_id, effect.text, wamid, effect.author, "note")
+                at.replied, at.ticket_id = note_id, effect.ticket_id
+                if wamid:
+                    at.abouts[wamid] = About(effect.ticket_id, note_id, effect.text)
                 if effect.change and effect.about_reply_id:
                     lane.changed[effect.about_reply_id] = effect.change
                 return ["note", effect.ticket_id, str(note_id)]
@@ -118,7 +123,7 @@ class Effects:
             )
         )
         lane.messages += [(wamid, effect.ticket_id) for wamid in effect.wamids]
-        at.abouts.update({wamid: About(effect.ticket_id) for wamid in effect.wamids})
+        at.abouts.update({wamid: About(effect.ticket_id, 0, effect.description) for wamid in effect.wamids})
         lane.attached.append((effect.ticket_id, [media.media_id for media in effect.attachments]))
         at.tickets.insert(0, Ticket(effect.ticket_id, "new", effect.title))
 
@@ -144,7 +149,6 @@ class Effects:
 
     def file(self, at: Writing, media: Media) -> None:
         """The message first, the file after: here it is only written down that there is one to fetch."""
-        ticket_id = at.abouts[at.event.wamid].ticket_id if at.replied else None
         at.lane.files.append(
             FileRow(
                 self._ids.next(),
@@ -154,7 +158,7 @@ class Effects:
                 at.now,
                 at.now,
                 customer_id=at.lane.customer_id,
-                ticket_id=ticket_id,
+                ticket_id=at.ticket_id,
                 reply_id=at.replied,
                 wamid=at.event.wamid if len(at.event.wamid) <= WAMID_CAP else None,
                 media_id=media.media_id,

@@ -25,7 +25,7 @@ from bot.templates import Templates
 from bot.throttle import Throttle
 from bot.vault import UploadFailed, Vault
 from bot.whatsapp.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
-from bot.whatsapp.errors import Action, wait_of
+from bot.whatsapp.errors import Action, Scope, wait_of
 from bot.whatsapp.outgoing import Unsendable, build
 from bot.window import window_open
 from storage.database import DatabaseDown
@@ -178,7 +178,7 @@ class Sender:
             case Action.TEMPLATE if row.refusals < MOST_REFUSALS:
                 await self._marks.close_window(row.customer_id, marked_at)
                 return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)
-            case Action.RECIPIENT:
+            case Action.RECIPIENT if refused.scope is Scope.PAIR:
                 await self._marks.unreachable(row.customer_id, reason_of(refused))
         await self._given_up(row, message, refused)
         return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.whatsapp.errors import Action, Verdict, action_of
+from bot.whatsapp.errors import Action, Scope, Verdict, action_of
 from bot.whatsapp.items import Reason
 from bot.whatsapp.items import Status as Reported
 from bot.whatsapp.message import read_status
@@ -97,7 +97,7 @@ def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matc
         return
     verdict = action_of(status.error_code)
     matched.failures[row.outbox_id] = _why(status, verdict)
-    if verdict.action is Action.RECIPIENT:
+    if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
         matched.unreachable[row.customer_id] = _why(status, verdict)
 
 
@@ -112,7 +112,7 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
         way = "held"
     else:
         return False
-    if row.origin == "prompt" or row.refusals >= MOST_WAYS or current[row.outbox_id] not in MOVES[way]:
+    if row.origin == "prompt" or row.refusals >= MOST_WAYS or current[row.outbox_id] not in MOVES[way] - {way}:
         return False
     current[row.outbox_id] = way
     for others in matched.advances.values():

@@ -47,6 +47,7 @@ class Event:
     late: bool = False
     shown: str = ""  # what an agent reads besides the text, or in its place; "": nothing to show
     author: Author = "customer"
+    opens_window: bool = False  # a message of theirs to our number: for 24 hours we may write what we like
     change: Change = ""
     edited: str = ""  # the words of an edit
 

@@ -25,7 +25,8 @@ DEADLINE_SECONDS = 5.0
 TRIES = 4
 MOST_PARAMETERS = 30_000
 MOST_CHARACTERS = 2_000_000
-APPS = {"models": {"models": ["storage.models"], "default_connection": "default", "migrations": "storage.migrations"}}
+TABLES = ["storage.models", "storage.desk_models"]
+APPS = {"models": {"models": TABLES, "default_connection": "default", "migrations": "storage.migrations"}}
 Row: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
 

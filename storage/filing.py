@@ -120,16 +120,15 @@ async def known_messages(
     whose, which = marks(len(customer_ids)), marks(len(wamids))
     found: dict[int, dict[str, Known]] = {}
     parts = await tx.fetch(
-        f"SELECT customer_id, wamid, ticket_id FROM ticket_message WHERE wamid IN ({which}) "
-        f"AND customer_id IN ({whose})",
+        "SELECT ticket.customer_id, ticket_message.wamid, ticket.id, 0, ticket.description FROM ticket_message "
+        "JOIN ticket ON ticket.id = ticket_message.ticket_id "
+        f"WHERE ticket_message.wamid IN ({which}) AND ticket_message.customer_id IN ({whose})",
         [*wamids, *customer_ids],
     )
-    for customer_id, wamid, ticket_id in parts:
-        found.setdefault(customer_id, {})[wamid] = Known(ticket_id, 0, "")
     theirs = await tx.fetch(
         "SELECT ticket.customer_id, reply.whatsapp_message_id, ticket.id, reply.id, reply.message FROM reply "
         "JOIN ticket ON ticket.id = reply.ticket_id "
-        f"WHERE reply.whatsapp_message_id IN ({which}) AND reply.kind = 'message' AND ticket.customer_id IN ({whose})",
+        f"WHERE reply.whatsapp_message_id IN ({which}) AND ticket.customer_id IN ({whose})",
         [*wamids, *customer_ids],
     )
     ours = await tx.fetch(
@@ -138,7 +137,7 @@ async def known_messages(
         f"WHERE outbox.wamid IN ({which}) AND outbox.customer_id IN ({whose}) AND outbox.ticket_id IS NOT NULL",
         [*wamids, *customer_ids],
     )
-    for customer_id, wamid, ticket_id, reply_id, text in (*theirs, *ours):
+    for customer_id, wamid, ticket_id, reply_id, text in (*parts, *theirs, *ours):
         found.setdefault(customer_id, {})[wamid] = Known(ticket_id, reply_id or 0, text or "")
     return found
 

@@ -16,7 +16,7 @@ from storage.fields import from_millis, to_millis
 # What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
 # may what Meta took and then refused because the window was closed: it takes another way.
 MOVES: Mapping[str, frozenset[str]] = {
-    "queued": frozenset({"sending", "unknown", "held", "accepted", "sent"}),
+    "queued": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),  # the first: for later
     "sending": frozenset({"queued"}),
     "unknown": frozenset({"sending", "unknown"}),  # the second: from waiting for a status to waiting for a person
     "held": frozenset({"queued", "sending", "accepted", "sent"}),  # and out of it again when the customer writes

@@ -29,6 +29,7 @@ SUITES = {
     "browser": "browser",
     "curl": "curl",
     "compose": "docker-compose",
+    "s3": "S3 store",
     "openapi": "Meta's OpenAPI document",
 }
 

@@ -62,11 +62,13 @@ class StandIn:
         on_send: Callable[[Send], None],
         log: Path | None = None,
         seed: int = 0,
+        on_request: Callable[[str, str, bytes], None] = lambda method, path, body: None,
     ) -> None:
         self._number = number
         self._webhooks = webhooks
         self.plan = plan
         self._on_send = on_send
+        self._on_request = on_request
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log else None
         self._random = random.Random(seed)  # noqa: S311 - delays must be repeatable, not secret
         self._run = f"{os.getpid():x}{time.time_ns():x}"
@@ -85,6 +87,7 @@ class StandIn:
             self._log = None
 
     def _answer(self, method: str, path: str, body: bytes) -> Reply:
+        self._on_request(method, path, body)
         if method != "POST" or not path.partition("?")[0].endswith("/messages"):
             number = {"id": self._number.phone_number_id, "display_phone_number": self._number.display_phone_number}
             return Reply(200, json.dumps(number).encode())

@@ -69,13 +69,14 @@ def explain(error: Exception) -> NoReturn:
     from storage.database import DatabaseDown, WrongDatabase
     from storage.embedded_redis import RedisInUse
     from storage.failures import why_down
+    from storage.file_store import StoreDown
     from storage.redis_client import RedisDown
 
     if isinstance(error, SettingsError):
         for line in error.lines:
             say(line)
         sys.exit(2)
-    if isinstance(error, Refused | CannotListen | WrongDatabase | WrongRedis | RedisInUse):
+    if isinstance(error, Refused | CannotListen | WrongDatabase | WrongRedis | RedisInUse | StoreDown):
         fail(str(error))
     if isinstance(error, DatabaseDown):
         fail(why_down(error))

@@ -51,8 +51,8 @@ def _drop(reason: str) -> Verdict:
     return Verdict(Action.DROP, 0, reason)
 
 
-def _recipient(reason: str) -> Verdict:
-    return Verdict(Action.RECIPIENT, 0, reason)
+def _recipient(reason: str, scope: Scope = Scope.PAIR) -> Verdict:
+    return Verdict(Action.RECIPIENT, 0, reason, scope)
 
 
 def _stop(reason: str, probe_seconds: float = 60) -> Verdict:
@@ -111,7 +111,7 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         131047: Verdict(Action.TEMPLATE, 0, "More than 24 hours since the customer wrote: only a template may go out."),
         131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours.", 3600),
         131049: _drop("Meta held this message back to spare the customer. Not before 24 hours from now."),
-        131050: _recipient("The customer does not want marketing messages from you. Never send them any again."),
+        131050: _recipient("The customer does not want marketing messages from you: send no more of them.", Scope.ROW),
         131051: _drop("Meta does not support this kind of message."),
         131052: _drop("Meta could not fetch the customer's file. Ask them to send it again."),
         131053: _drop("Meta could not take our file: check its type and size."),

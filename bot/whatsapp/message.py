@@ -49,6 +49,7 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
         late=late,
         shown=shown,
         author=author,
+        opens_window=kind is Kind.MESSAGE and read.kind != "silent",
         change=read.change,
         edited=read.edited,
     )

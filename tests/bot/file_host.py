@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.openapi import contract
+
 BYTES = b"\x89PNG\r\n\x1a\n" + b"the bytes of a file " * 3000
 
 
@@ -84,6 +86,8 @@ class FileHost:
                 while True:
                     asked = await _read(reader)
                     self.asked.append(asked)
+                    if not asked.path.startswith("/files/"):
+                        contract.seen(asked.method, asked.path, asked.headers, asked.body)
                     await self._answer(asked, Connection(writer))
                     if asked.path.startswith("/files/"):
                         break

@@ -10,6 +10,7 @@ import httpx
 from aiohttp import web
 
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from tests.openapi import contract
 
 NUMBER, WABA, VERSION = "106540352242922", "102290129340398", "v25.0"
 
@@ -42,6 +43,7 @@ class Meta:
     async def serve(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix(f"/{VERSION}/")
         body = await request.read()
+        contract.seen(request.method, request.path_qs, request.headers, body)
         query = {name: value for name, value in request.query.items() if name != "appsecret_proof"}
         asked = f"{request.method} {path}"
         self.asked.append((asked, query, json.loads(body) if body else None))

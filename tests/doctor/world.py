@@ -16,6 +16,7 @@ from api.serving import listen_nearby, port_of, serve_http
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
 from bot.whatsapp.client import open_http
+from tests.openapi.watching import watch
 from tests.servers import RedisServer, Server
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,7 @@ async def meta_serving(folder: Path) -> AsyncIterator[Meta]:
     async with open_http() as http:
         simulator = make_simulator(settings, http, time.time)
         app.register_blueprint(simulator.blueprint)
+        watch(app)
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         await ready.wait()
         try:

@@ -20,6 +20,7 @@ from api.bench.standin import StandIn, StatusPlan
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
 from api.simulator.bodies import Number
+from tests.openapi import contract
 from tests.rig.judge import Evidence, read_log
 from tests.rig.workers import Crew, Nursery
 
@@ -90,6 +91,11 @@ class Desk:
         self._client.close()
 
 
+def seen(method: str, path: str, body: bytes) -> None:
+    """A request is held against Meta's document."""
+    contract.seen(method, path, {}, body)
+
+
 async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -> Evidence:
     """Runs it; the evidence for the judge."""
     port, graph_port = free_port(), free_port()
@@ -122,7 +128,9 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         stalled=desk.committed,
     )
     late = StatusPlan(least_seconds=0.0, most_seconds=plan.late_seconds, shuffled=True)
-    standin = StandIn(NUMBER, webhooks, plan=late, on_send=driver.heard, log=standin_log, seed=plan.seed)
+    standin = StandIn(
+        NUMBER, webhooks, plan=late, on_send=driver.heard, log=standin_log, seed=plan.seed, on_request=seen
+    )
     nursery = await Nursery.open(env)
     crew = Crew(nursery, count=plan.workers, env=env, folder=folder)
     async with AsyncExitStack() as stack:

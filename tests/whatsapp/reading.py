@@ -34,6 +34,8 @@ def _described(item: Item) -> dict[str, object]:
         del event["at"], event["item_id"]
         if event["author"] == "customer":
             del event["author"]
+        if event["opens_window"] == (event["kind"] not in ("silent", "echo", "handover")):
+            del event["opens_window"]  # as everybody would expect
         if len(event["text"]) > 200 and len(set(event["text"])) == 1:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
         described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
