@@ -104,7 +104,7 @@ async def _illegal_move(error: IllegalMove) -> Response:
 
 async def _window_closed(_error: WindowClosed) -> Response:
     told = Problem(
-        field="phoneNumber",
+        field="customer",
         message="this customer has not written within 24 hours; until they do, only a template may go out",
     )
     return refusal(409, "window_closed", [told])

@@ -80,7 +80,8 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
     """`read_token`: the access token as the settings have it now, "" when they can't be read."""
     database, lanes, clock = given.database, given.lanes, given.clock
     channel = Channel(database, given.graph, clock, read_token)
-    means = Means(channel, Throttle(given.limits), supplies.templates, supplies.vault)
+    receipts = Receipts(given.graph, may_ask=lambda: not channel.stopped)
+    means = Means(channel, Throttle(given.limits), supplies.templates, supplies.vault, receipts)
     marks = Marks(database, lanes, clock, settings.phone_number_id)
     sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
     turns = Turns(settings, given.ids, given.numbers)
@@ -89,7 +90,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         poison=Poison(database, turns, clock, given.metrics),
         delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
         upkeep=Upkeep(database, lanes, clock, channel),
-        receipts=Receipts(given.graph, may_ask=lambda: not channel.stopped),
+        receipts=receipts,
         vault=supplies.vault,
         beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
     )

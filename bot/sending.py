@@ -21,6 +21,7 @@ from bot.marks import Marks, Taken
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
+from bot.receipts import Receipts
 from bot.templates import Templates
 from bot.throttle import Throttle
 from bot.vault import UploadFailed, Vault
@@ -33,6 +34,7 @@ from storage.outbox import Move, OutboxRow
 
 WINDOW_CLOSED = "window_closed"
 AT_LIMIT = "limit"
+MOMENTARY = ("reaction", "location_request", "contact_request")
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 MOST_REFUSALS = 5
@@ -57,6 +59,7 @@ class Means:
     throttle: Throttle
     templates: Templates
     vault: Vault
+    receipts: Receipts
 
 
 class Sender:
@@ -147,6 +150,7 @@ class Sender:
         match outcome:
             case Accepted(wamid=wamid):
                 await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
+                self._means.receipts.answered(row.customer_id)
                 await self._means.channel.works()
                 return None
             case Unknown(reason=reason):
@@ -193,8 +197,10 @@ class Sender:
         await self._marks.settle(move(row, status, reason=reason_of(refused)))
 
     async def _closed(self, row: OutboxRow) -> None:
-        """Without a window a prompt is worth nothing, since the next message gets its own; the rest waits for one."""
-        await self._marks.settle(move(row, "failed" if row.origin == "prompt" else "held", reason=WINDOW_CLOSED))
+        """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
+        a reaction, a request. The rest waits for the customer."""
+        momentary = row.origin == "prompt" or json.loads(row.payload).get("type") in MOMENTARY
+        await self._marks.settle(move(row, "failed" if momentary else "held", reason=WINDOW_CLOSED))
 
     async def _later(self, row: OutboxRow, reason: str, seconds: float, *, refusals: int = 0) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)
