@@ -7,11 +7,11 @@ own Tick is read or touched.
 import json
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,10 +20,9 @@ from rich.table import Table
 from api.bench.driver import Habits
 from api.bench.figures import Round, Spread, ratio, row
 from api.bench.programs import private_redis
+from api.bench.report import report
 from api.bench.stage import Batch, Stage, staged
 from storage.bare import drop_database, durability, fresh_database
-
-WIDTH = 140  # in a file, where nothing says how wide a line may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +117,7 @@ def show(wish: Wish, result: Result, console: Console) -> None:
 
 async def bench(wish: Wish, *, json_only: bool = False) -> int:
     """The command. 1 when anything went unanswered."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     result = await measure(wish, Console(stderr=True))
-    if json_only:
-        console.print_json(as_json(wish, result))
-    else:
-        show(wish, result, console)
     problems = [problem for each in result.ours + result.bare for problem in each.problems]
-    for problem in problems[:10]:
-        Console(stderr=True).print(problem, markup=False)
+    report(as_json(wish, result) if json_only else partial(show, wish, result), problems)
     return 1 if problems else 0

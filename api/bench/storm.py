@@ -8,11 +8,11 @@ customers who are never refused, the same in both.
 import asyncio
 import itertools
 import json
-import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +20,8 @@ from rich.table import Table
 
 from api.bench.driver import Customer, Habits
 from api.bench.figures import Spread, percentile
-from api.bench.run import WIDTH, cores, on_empty_database
+from api.bench.report import report
+from api.bench.run import cores, on_empty_database
 from api.bench.stage import Stage
 from api.bench.wire import Reply
 from api.simulator.bodies import Json
@@ -160,13 +161,7 @@ def show(wish: Wish, result: Result, console: Console) -> None:
 
 async def bench(wish: Wish, *, json_only: bool = False) -> int:
     """The command. 1 when the others notice too much, or anybody who is not refused goes without an answer."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     result = await measure(wish, Console(stderr=True))
-    if json_only:
-        console.print_json(as_json(wish, result))
-    else:
-        show(wish, result, console)
     problems = [problem for run in result.calm + result.storm for problem in run.problems]
-    for problem in problems[:10]:
-        Console(stderr=True).print(problem, markup=False)
+    report(as_json(wish, result) if json_only else partial(show, wish, result), problems)
     return 1 if problems or result.ratio.median >= WORST_RATIO else 0
