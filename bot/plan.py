@@ -113,6 +113,8 @@ class Plan:
                 await outbox.advance(tx, status, rest, self.now)
         for row_id, (way, why) in sorted(matched.other_ways.items()):
             await outbox.take_another_way(tx, row_id, way, self.now, why)
+        heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
+        await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)
         await self._close_windows(tx)
         await journal.close(tx, matched.done, "done", self.now)

@@ -19,6 +19,7 @@ from storage.outbox import MOVES, Sent, Way
 
 WAITS = timedelta(seconds=15)
 NOBODY = 0
+ARRIVED = frozenset({"delivered", "read"})
 TEMPLATE_CODES = range(132000, 132100)
 MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse each
 
@@ -33,6 +34,7 @@ class Matched:
     rerouted: set[int] = field(default_factory=set)  # customers of whom a row goes out again
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
     unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
+    reached: set[int] = field(default_factory=set)  # customers at whom a message has arrived
     done: list[int] = field(default_factory=list)
     ignored: dict[Reason, list[int]] = field(default_factory=dict)
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
@@ -93,12 +95,16 @@ def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matc
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
     matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
+    if status.status in ARRIVED:
+        matched.reached.add(row.customer_id)
+        matched.unreachable.pop(row.customer_id, None)
     if status.status != "failed":
         return
     verdict = action_of(status.error_code)
     matched.failures[row.outbox_id] = _why(status, verdict)
     if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
         matched.unreachable[row.customer_id] = _why(status, verdict)
+        matched.reached.discard(row.customer_id)
 
 
 def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> bool:

@@ -83,9 +83,17 @@ async def write_directory(tx: Tx, directory: Directory) -> None:
 
 
 async def mark_unreachable(tx: Tx, reasons: Mapping[int, str], at: datetime) -> None:
-    """Notes why nothing gets through to these customers. It holds until they write again."""
+    """Notes why nothing gets through to these customers. It holds until they write again, or something arrives."""
     for customer_id, reason in sorted(reasons.items()):
         await tx.execute(
             "UPDATE customer SET unreachable_at = ?, unreachable_reason = ? WHERE id = ?",
             [to_millis(at), reason[:300], customer_id],
         )
+
+
+async def mark_reachable(tx: Tx, customer_ids: Iterable[int]) -> None:
+    """These have written, or a message has reached them. Of most there was nothing noted, and nothing is locked."""
+    ids = sorted(customer_ids)
+    noted = f"id IN ({marks(len(ids))}) AND unreachable_at IS NOT NULL"
+    if ids and await tx.fetch(f"SELECT id FROM customer WHERE {noted}", ids):
+        await tx.execute(f"UPDATE customer SET unreachable_at = NULL, unreachable_reason = '' WHERE {noted}", ids)

@@ -126,3 +126,33 @@ async def test_a_status_marks_them_too(world: World) -> None:
     ((reason,),) = await world.rows("SELECT unreachable_reason FROM customer")
     assert reason.startswith("131026: ")
     assert reason.endswith("(Nein)")
+
+
+async def unreachable(world: World) -> bool:
+    return await world.rows("SELECT COUNT(*) FROM customer WHERE unreachable_at IS NOT NULL") == [(1,)]
+
+
+async def reachable(world: World) -> bool:
+    return await world.rows("SELECT unreachable_at, unreachable_reason FROM customer") == [(None, "")]
+
+
+async def test_who_writes_again_can_be_reached_again(world: World) -> None:
+    world.graph.script.append(refuse(131026))
+    async with world.working():
+        await world.write("Hi")
+        await world.until(lambda: unreachable(world))
+        await world.write("Hi again")
+        await world.until(lambda: reachable(world))
+
+
+@pytest.mark.parametrize("status", ["delivered", "read"])
+async def test_whom_a_message_reaches_after_all_is_marked_no_more(world: World, status: str) -> None:
+    async with world.working():
+        await world.write("Hi")
+        await world.until(lambda: last_is(world, "accepted"))
+        request = world.graph.requests[-1]
+        await world.receive(world.status(request.wamid, "failed", errors=[{"code": 131026, "title": "Nein"}]))
+        await world.until(lambda: unreachable(world))
+        await world.receive(world.status(request.wamid, "sent"))
+        await world.receive(world.status(request.wamid, status))
+        await world.until(lambda: reachable(world))
