@@ -114,8 +114,9 @@ class Rounds:
         return Plan(now, loaded, lanes, matched)
 
     async def _known(self, customer_ids: Sequence[int], events: Iterable[Read]) -> Mapping[int, Mapping[str, Known]]:
-        """What the messages are that these events quote, edit or delete."""
-        quoted = {event.quoted_wamid for event in events if not isinstance(event, Exception)} - {""}
+        """What the messages are that these events quote, edit or delete. A tap quotes the question it answers."""
+        read = [event for event in events if not isinstance(event, Exception)]
+        quoted = {event.quoted_wamid for event in read if event.kind != "option"} - {""}
         if not quoted:
             return {}
         async with self._database.reading() as tx:
