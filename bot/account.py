@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
+from bot.whatsapp.account import STANDS
 from bot.whatsapp.cleaning import one_line
 from bot.whatsapp.client import Answer, GraphClient
 from bot.whatsapp.errors import Action
@@ -93,6 +94,8 @@ class AccountWatch:
             known = read_number(await account.read(tx, self.phone_number_id))
             await account.write(tx, self.phone_number_id, json.dumps(asdict(_learned(known, answer))))
             await alerts.expire(tx, asked_at - INFO_STANDS)
+            for subjects, stands in STANDS.items():
+                await alerts.expire(tx, asked_at - stands, subjects)
             for alert in findings(answer, self._graph.api_version_seen, asked_at):
                 if isinstance(alert, Alert):
                     await alerts.raise_alert(tx, alert)

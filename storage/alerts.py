@@ -54,11 +54,13 @@ async def clear(tx: Tx, subject: str, at: datetime) -> bool:
     return cleared_at is None
 
 
-async def expire(tx: Tx, before: datetime) -> None:
-    """What was only good to know has been known for long enough when it was last said before this."""
+async def expire(tx: Tx, before: datetime, subjects: str = "") -> None:
+    """What was last said before this has been known for long enough: what was only good to know, or all of the subjects
+    that begin so."""
+    which, value = ("subject LIKE ?", f"{subjects}%") if subjects else ("severity = ?", "info")
     await tx.execute(
-        "UPDATE alert SET cleared_at = said_at WHERE severity = 'info' AND cleared_at IS NULL AND said_at < ?",
-        [to_millis(before)],
+        f"UPDATE alert SET cleared_at = said_at WHERE {which} AND cleared_at IS NULL AND said_at < ?",
+        [value, to_millis(before)],
     )
 
 

@@ -5,13 +5,25 @@ what bad news raised; what says nothing that an operator could act on is no news
 template's state is for us.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from bot.whatsapp.news import WORDS, News, Severity, TemplateChange, Value, event_in, in_words, news
 from bot.whatsapp.picking import instant_in, line_in, load, object_in, objects_in, text_in
 from bot.whatsapp.template_news import template_category, template_quality, template_status, template_text
 
-__all__ = ["News", "Severity", "TemplateChange", "read_news"]
+__all__ = ["STANDS", "News", "Severity", "TemplateChange", "read_news"]
+
+# How long bad news stand that Meta need not take back, by how their subjects begin; whatever else is bad is so until
+# Meta says otherwise. Its restrictions last 30 days at most.
+STANDS: Mapping[str, timedelta] = {
+    "account:alert:": timedelta(days=31),
+    "account:restriction": timedelta(days=31),
+    "account:security": timedelta(days=7),
+    "account:violation": timedelta(days=31),
+    "template-category:": timedelta(days=7),
+    "webhook:errors": timedelta(days=1),
+}
 
 _ERRORS, _RESTRICTIONS = 3, 5
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from bot import news
 from bot.account import FIELDS, AccountWatch, Number
+from bot.whatsapp.account import News, read_news
 from storage import alerts
 from storage.alerts import Alert
 from storage.database import Database
@@ -165,6 +167,32 @@ async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> N
         await watched.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))  # type: ignore[misc]
     assert len(await watched.told(WELL, minutes=7 * 24 * 60)) == 2
     assert await watched.told(WELL) == ["yellow b: Bad."]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "days"),
+    [
+        ("security", {"event": "PIN_CHANGED"}, 7),
+        ("messages", {"errors": [{"code": 130429, "title": "Rate limit hit"}]}, 1),
+        ("template_category_update", {"new_category": "MARKETING"}, 7),
+        ("account_update", {"event": "ACCOUNT_VIOLATION", "violation_info": {"violation_type": "ALCOHOL"}}, 31),
+        (
+            "account_update",
+            {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_BIZ"}]},
+            31,
+        ),
+        ("account_alerts", {"alert_type": "OBA_REJECTED", "alert_severity": "WARNING"}, 31),
+    ],
+)
+async def test_news_that_meta_need_not_take_back_end_by_themselves(
+    light_watched: Watched, field: str, value: dict[str, object], days: int
+) -> None:
+    template = {"message_template_name": "hello", "message_template_language": "en"}
+    (bad,) = read_news(json.dumps({"field": field, "value": template | value}))
+    lasting = News("account:ban", "red", "Banned.")
+    await light_watched.database.run(lambda tx: news.record(tx, [(NOW, bad), (NOW, lasting)]))
+    assert len(await light_watched.told(WELL, minutes=days * 24 * 60)) == 2
+    assert await light_watched.told(WELL) == ["red account:ban: Banned."]
 
 
 async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) -> None:
