@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from tests.openapi import contract
+from tests.plain_logs import plain_logs
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
 from tests.shares import *  # noqa: F403 - hooks
 from tests.shares import FIGURES, NOT_RUN, RAN
@@ -35,6 +36,7 @@ SUITES = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    plain_logs()
     config.stash[RAN] = Counter()
     config.stash[FIGURES] = []
     config.stash[NOT_RUN] = {} if contract.present() else {"openapi": "it is not beside the checkout"}

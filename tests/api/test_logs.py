@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from api.logs import configure_logs
+from tests.plain_logs import plain_logs
 
 SECRET = "canary-app-secret"
 SECRETS = {
@@ -31,7 +32,7 @@ def restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    plain_logs()
 
 
 @pytest.fixture(params=["json", "console"])

@@ -1,0 +1,15 @@
+"""Logs of the tests' own processes: what happened, without the steps, and tracebacks without local variables, whose
+drawing takes longer than most tests."""
+
+import logging
+
+import structlog
+
+
+def plain_logs() -> None:
+    """From now on in this process."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper("iso"), renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
