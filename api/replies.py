@@ -15,7 +15,7 @@ from api.answers import Answer, Body, Problem, Refusal, answer, gives, refusal, 
 from api.auth import GuardedBlueprint, Permission, caller, needs
 from api.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
 from api.talk import Said
-from bot.answers import NotOnWhatsApp, NotTheirs
+from bot.answers import NotInDoubt, NotOnWhatsApp, NotTheirs
 from bot.desk import AgentDesk
 from bot.file_words import told
 from bot.whatsapp.cleaning import TEXT_CAP, clean
@@ -25,6 +25,7 @@ from storage.files import FileRow
 from storage.thread import StoredReply
 
 NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
+NO_DOUBT = "nothing of this reply waits for somebody to send it again"
 
 
 class NewReply(Body):
@@ -97,6 +98,7 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
     blueprint.register_error_handler(NotTheirs, not_theirs)
     blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
+    blueprint.register_error_handler(NotInDoubt, _not_in_doubt)
 
     @blueprint.post("")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -143,6 +145,19 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
             return refusal(404)
         sent = await desk.react(caller().actor, known, data.emoji)
         return answer(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
+
+    @blueprint.post("/<reply_id>/send-again")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @gives(Answer[Reply])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    async def send_again(reply_id: str) -> Response:
+        """Send a reply again of which it is not known whether the customer has it. They may get it twice."""
+        known = row_id(reply_id)
+        if known is None:
+            return refusal(404)
+        reply = await desk.send_again(caller().actor, known)
+        return answer(Answer[Reply](data=await read_reply(database, reply)))
 
     return blueprint
 
@@ -193,6 +208,10 @@ async def not_theirs(error: NotTheirs) -> Response:
     return refusal(
         422, "Something in the request is not as it should be", [Problem(field=error.field, message=str(error))]
     )
+
+
+async def _not_in_doubt(_error: NotInDoubt) -> Response:
+    return refusal(409, "not_in_doubt", [Problem(field="id", message=NO_DOUBT)])
 
 
 async def not_on_whatsapp(_error: NotOnWhatsApp) -> Response:

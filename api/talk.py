@@ -20,7 +20,8 @@ from storage.tickets import StoredTicket
 @dataclass(frozen=True, slots=True)
 class Said:
     """A reply with all that belongs to it. `delivery` and `reason`: where its sending stands and why; `form`: what it
-    went out as; `reaction`: the agents' emoji on a message of the customer."""
+    went out as; `reaction`: the agents' emoji on a message of the customer; `in_doubt`: it is not known whether the
+    customer has it, and a person may send it again."""
 
     reply: StoredReply
     delivery: str | None
@@ -30,6 +31,7 @@ class Said:
     files: Sequence[FileRow]
     quoted: StoredReply | None
     reaction: str
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +81,6 @@ def _said(
         return Said(reply, None, "", reply.wamid, "", attached, None, reaction)
     reason = words.why(sent, stopped)
     quoted = by_wamid.get(sent.quoted_wamid)
-    return Said(reply, sent.status, reason, reply.wamid or sent.wamid, sent.form, attached, quoted, reaction)
+    return Said(
+        reply, sent.status, reason, reply.wamid or sent.wamid, sent.form, attached, quoted, reaction, sent.in_doubt
+    )

@@ -22,13 +22,13 @@ DELIVERY = {
     "read": "Read",
 }
 _HELD = "The customer has not written for 24 hours, so WhatsApp takes no free text. It goes out when they write again."
-_ASK = "It is not known whether the customer has it. Ask them, or write it again."
+_UNKNOWN = "It is not known whether the customer has it."
 _REASONS: Mapping[str, str] = {
     "window_closed": _HELD,
     "superseded": "Something newer about the ticket went out in its place.",
     "in doubt": "The connection broke on the first try, so it is sent once more.",
-    "in doubt: send it again by hand": _ASK,
-    "in doubt again after it was resent": _ASK,
+    "in doubt: send it again by hand": f"{_UNKNOWN} Ask them, or send it again.",
+    "in doubt again after it was resent": f"{_UNKNOWN} Ask them, or write it again.",
     "the sender died": "Tick stopped while it was being sent. A status from WhatsApp will tell within seconds.",
 }
 _ON_THE_WAY = frozenset({"accepted", "sent", "delivered", "read"})

@@ -13,7 +13,7 @@ from bot import notices
 from bot.changes import Changes, NoTicket, WindowClosed
 from bot.letters import Behind, Letter, Message, delivery, post
 from bot.whatsapp.outgoing import fit
-from storage import audit, files, thread
+from storage import audit, files, outbox, thread
 from storage.database import Tx
 from storage.files import FileRow
 from storage.thread import StoredReply
@@ -32,6 +32,10 @@ class NotTheirs(Exception):
 
 class NotOnWhatsApp(Exception):
     """The ticket has no customer who could get a message."""
+
+
+class NotInDoubt(Exception):
+    """Nothing of this reply waits for a person to send it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,7 @@ class Answers(Changes):
 
     async def react(self, actor: str, reply_id: int, emoji: str, once: int | None = None) -> Sent:
         """Reacts to what a customer said, "" takes it back; raises NoTicket, NotTheirs, NotOnWhatsApp, WindowClosed."""
-        async with self._database.reading() as tx:
-            found = await thread.find(tx, reply_id)
-        if found is None:
-            raise NoTicket
-        ticket = await self.ticket(found.ticket_id)
+        found, ticket = await self._said(reply_id)
         wamid = _wamid(found, ticket, "id")
         letter = self._letter("agent", [{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket.ticket_id)
         line = self._line(actor, "ticket.reaction", ticket.ticket_id, once)
@@ -122,6 +122,22 @@ class Answers(Changes):
             await self._at_once(ticket, behind)
             await audit.write(tx, line)
             return Sent(letter.outbox_ids[0], await post(tx, behind, letter, line.at))
+
+        return await self.change(ticket, write)
+
+    async def send_again(self, actor: str, reply_id: int, once: int | None = None) -> StoredReply:
+        """Sends what it is not known of whether the customer has it, at the risk that they get it twice; raises
+        NoTicket, NotInDoubt."""
+        reply, ticket = await self._said(reply_id)
+        line = self._line(actor, "ticket.send_again", ticket.ticket_id, once)
+
+        async def write(tx: Tx, _behind: Behind | None) -> StoredReply:
+            if await audit.landed(tx, line.audit_id):
+                return reply
+            if reply.outbox_id is None or not await outbox.send_again(tx, reply.outbox_id, line.at):
+                raise NotInDoubt
+            await audit.write(tx, line)
+            return reply
 
         return await self.change(ticket, write)
 
@@ -148,6 +164,13 @@ class Answers(Changes):
         return StoredReply(
             self._ids.next(), ticket.ticket_id, "agent", text, None, outbox_id, self._clock(), author_name=author_name
         )
+
+    async def _said(self, reply_id: int) -> tuple[StoredReply, StoredTicket]:
+        async with self._database.reading() as tx:
+            found = await thread.find(tx, reply_id)
+        if found is None:
+            raise NoTicket
+        return found, await self.ticket(found.ticket_id)
 
     async def _quoted(self, ticket: StoredTicket, quoted_id: int | None) -> str:
         if quoted_id is None:

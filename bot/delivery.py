@@ -8,7 +8,7 @@ window is judged at the moment of sending, by Meta's timestamps.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,14 +17,14 @@ from bot.marks import Marks
 from bot.place import Place
 from bot.sending import LOOK_AGAIN_SECONDS, Rest, Sender, move
 from storage.lanes import Lanes
-from storage.outbox import OutboxRow
+from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis_client import RedisDown
 
 SENDER_DIED = "the sender died"
+ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
 CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
-NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +52,7 @@ class Delivery:
         if row.status == "sending":
             return await self._in_doubt(row) if await self._abandoned(row) else Rest(OWNER_CHECK_SECONDS)
         if row.status == "unknown":
-            if row.due_at == NEVER:
+            if row.due_at == FOR_A_PERSON:
                 return None  # a person decides about it; the lane goes on
             if _clock_went_back(row, now):
                 await self._marks.settle(move(row, "unknown", reason=row.reason, due_at=now + self._doubt))
@@ -82,7 +82,7 @@ class Delivery:
     async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
         """The doubt has lasted long enough."""
         if row.origin == "agent":
-            await self._marks.settle(move(row, "unknown", reason="in doubt: send it again by hand", due_at=NEVER))
+            await self._marks.settle(move(row, "unknown", reason=ASK_A_PERSON, due_at=FOR_A_PERSON))
             return None
         if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
             await self._marks.settle(move(row, "failed", reason="in doubt again after it was resent"))

@@ -7,7 +7,7 @@ one; rows of a customer go out in the order of (version, id), which is the order
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from storage.database import Tx, marks
@@ -28,6 +28,7 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 Way = Literal["queued", "held"]
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
+FOR_A_PERSON = datetime(2200, 1, 1, tzinfo=UTC)  # when a row in doubt is due that only a person may send again
 OPEN = ("queued", "sending", "unknown", "held")
 LOADED = (
     "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, refusals, "
@@ -179,6 +180,18 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
             ],
         )
     )
+
+
+async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
+    """Queues the rows of one message, given by its first, that wait for a person; returns how many those were."""
+    rows = await tx.fetch(
+        "SELECT other.id, other.attempts FROM outbox AS head JOIN outbox AS other "
+        "ON other.customer_id = head.customer_id AND other.version = head.version "
+        "WHERE head.id = ? AND other.id >= head.id AND other.status = 'unknown' AND other.due_at = ? ORDER BY other.id",
+        [head_id, to_millis(FOR_A_PERSON)],
+    )
+    moves = [Move(outbox_id, "unknown", attempts, "queued", due_at=at, resent=1) for outbox_id, attempts in rows]
+    return sum([await move(tx, step, at) for step in moves])
 
 
 async def find(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | str]) -> list[Sent]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from storage.database import Row, Tx
 from storage.fields import from_millis, to_millis
+from storage.outbox import FOR_A_PERSON
 
 # What is told of a message that went out in several rows: the first of these that one of them has.
 PROGRESS = ("failed", "held", "unknown", "queued", "sending", "accepted", "sent", "delivered", "read")
@@ -45,13 +46,15 @@ class StoredReply:
 @dataclass(frozen=True, slots=True)
 class Carriers:
     """The rows of the outbox that carry one message: the `status` and `reason` of the least advanced, and of the first
-    its `wamid` and what it quotes; `form`: what they are besides text (`media`, `location_request` ...)."""
+    its `wamid` and what it quotes; `form`: what they are besides text (`media`, `location_request` ...); `in_doubt`:
+    whether one of them waits for a person to send it again."""
 
     status: str
     reason: str
     wamid: str | None
     form: str
     quoted_wamid: str
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +104,23 @@ async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
     reactions: dict[str, str] = {}
     first: dict[int, int] = {}
     rows = await tx.fetch(
-        "SELECT id, version, status, reason, wamid, payload FROM outbox WHERE customer_id = ? AND ticket_id = ? "
+        "SELECT id, version, status, reason, wamid, payload, due_at FROM outbox WHERE customer_id = ? AND ticket_id = ? "
         "ORDER BY version, id",
         [customer_id, ticket_id],
     )
-    for outbox_id, version, status, reason, wamid, payload in rows:
+    for outbox_id, version, status, reason, wamid, payload, due_at in rows:
+        in_doubt = status == "unknown" and due_at == to_millis(FOR_A_PERSON)
         head = first.setdefault(version, outbox_id)
         if known := messages.get(head):
             if PROGRESS.index(status) < PROGRESS.index(known.status):
                 known = replace(known, status=status, reason=reason)
+            known = replace(known, in_doubt=known.in_doubt or in_doubt)
             messages[head] = replace(known, form=json.loads(payload)["type"]) if known.form == "text" else known
             continue
         held = json.loads(payload)
         if held["type"] == "reaction" and status != "failed":
             reactions[held["wamid"]] = held["emoji"]
-        messages[head] = Carriers(status, reason, wamid, held["type"], held.get("quoted", ""))
+        messages[head] = Carriers(status, reason, wamid, held["type"], held.get("quoted", ""), in_doubt)
     return Sendings(messages, reactions)
 
 

@@ -1,4 +1,4 @@
-"""The forms with which agents write to a customer: answers, requests, reactions, and a file to be fetched again.
+"""The forms with which agents write to a customer: answers, requests, reactions, and what is to be sent or fetched again.
 
 Invariants: what an agent wrote comes back to them whatever goes wrong; a form that is sent twice acts once.
 """
@@ -16,8 +16,8 @@ from api.desk.sessions import Sessions
 from api.desk.ticket import Draft, TicketPage
 from api.fields import MOST_IDS, Emoji, Text, row_id
 from api.parts import ApiParts
-from bot.answers import NotOnWhatsApp, NotTheirs, Request
-from bot.changes import WindowClosed
+from bot.answers import NotInDoubt, NotOnWhatsApp, NotTheirs, Request
+from bot.changes import NoTicket, WindowClosed
 from bot.desk import AgentDesk
 from bot.whatsapp.cleaning import TEXT_CAP
 from storage import audit, files
@@ -29,6 +29,7 @@ EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
 TOO_LONG = "The answer is too long."
 NOTHING = "There is nothing to read in the answer yet."
 CLOSED = "The customer has not written for 24 hours: WhatsApp takes this only after they have."
+NO_DOUBT = "Nothing of this answer waits to be sent again."
 NOBODY = "This ticket has no customer on WhatsApp."
 ASKED: dict[Request, str] = {
     "location": "Where are you? Please share your location.",
@@ -110,6 +111,16 @@ def add_writing(
             return await ticket_page.show(ticket_id, 409, CLOSED)
         except NotOnWhatsApp:
             return await ticket_page.show(ticket_id, 409, NOBODY)
+        return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/send-again")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def send_again(ticket_id: int, reply_id: str) -> Response | AnyResponse:
+        """Sends an answer again of which it is not known whether the customer has it."""
+        try:
+            await desk.send_again(caller().actor, row_id(reply_id) or 0, _once("once"))
+        except (NotInDoubt, NoTicket):
+            return await ticket_page.show(ticket_id, 409, NO_DOUBT)
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/files/<file_id>/retry")

@@ -25,6 +25,7 @@ ROUTES = {
     ("POST", "/api/replies"): Permission.WRITE_TO_CUSTOMERS,
     ("GET", "/api/replies/<ticket:ticket_id>"): Permission.READ,
     ("POST", "/api/replies/<reply_id>/reaction"): Permission.WRITE_TO_CUSTOMERS,
+    ("POST", "/api/replies/<reply_id>/send-again"): Permission.WRITE_TO_CUSTOMERS,
     ("POST", "/api/files"): Permission.WRITE_TO_CUSTOMERS,
     ("GET", "/api/files/<file_id>"): Permission.READ,
     ("GET", "/api/files/<file_id>/state"): Permission.READ,

@@ -39,6 +39,7 @@ ROUTES = {
     ("POST", "/desk/tickets/<ticket:ticket_id>/files/<file_id>/retry"): Permission.CHANGE_TICKETS,
     ("POST", "/desk/tickets/<ticket:ticket_id>/replies"): Permission.WRITE_TO_CUSTOMERS,
     ("POST", "/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/reaction"): Permission.WRITE_TO_CUSTOMERS,
+    ("POST", "/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/send-again"): Permission.WRITE_TO_CUSTOMERS,
     ("POST", "/desk/tickets/<ticket:ticket_id>/status"): Permission.CHANGE_TICKETS,
     ("GET", "/desk/static/<name>"): None,
     ("GET", "/desk/<path:rest>"): None,

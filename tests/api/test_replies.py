@@ -311,7 +311,7 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
         ("failed", "131026: This number has no WhatsApp.", "131026: This number has no WhatsApp."),
         ("failed", "superseded", "Something newer about the ticket went out in its place."),
         ("unknown", "in doubt: send it again by hand", "It is not known whether the customer has it. Ask them, or "
-         "write it again."),
+         "send it again."),
         ("queued", "130429: Meta asks for a pause.", "130429: Meta asks for a pause."),
         ("queued", "", None),
         ("read", "131026: an old trouble", None),
