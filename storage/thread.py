@@ -104,8 +104,8 @@ async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
     reactions: dict[str, str] = {}
     first: dict[int, int] = {}
     rows = await tx.fetch(
-        "SELECT id, version, status, reason, wamid, payload, due_at FROM outbox WHERE customer_id = ? AND ticket_id = ? "
-        "ORDER BY version, id",
+        "SELECT id, version, status, reason, wamid, payload, due_at FROM outbox "
+        "WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
         [customer_id, ticket_id],
     )
     for outbox_id, version, status, reason, wamid, payload, due_at in rows:

@@ -1,4 +1,4 @@
-"""The forms with which agents write to a customer: answers, requests, reactions, and what is to be sent or fetched again.
+"""The forms with which agents write to a customer: answers, requests, reactions, what is sent or fetched again.
 
 Invariants: what an agent wrote comes back to them whatever goes wrong; a form that is sent twice acts once.
 """
