@@ -1,7 +1,4 @@
-"""Logs of the tests' own processes: what happened, without the steps, and tracebacks without local variables, whose
-drawing takes longer than most tests."""
-
-import logging
+"""Logs of the tests' own processes: tracebacks without local variables, whose drawing takes longer than most tests."""
 
 import structlog
 
@@ -11,5 +8,4 @@ def plain_logs() -> None:
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper("iso"), renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
