@@ -11,13 +11,13 @@ from datetime import datetime
 from bot import statuses
 from bot.effects import LaneTurns
 from bot.place import Place
-from bot.window import without_window
+from bot.window import window_open, without_window
 from storage import conversations, customers, files, filing, journal, outbox
 from storage.conversations import Move
 from storage.database import Tx
 from storage.fields import to_millis
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow
+from storage.outbox import OutboxRow, Way
 
 
 class Dropped(Exception):
@@ -106,28 +106,39 @@ class Plan:
 
     async def _write_statuses(self, tx: Tx) -> None:
         matched = self.matched
+        places = await self._places(tx)
         for status, wamids in matched.advances.items():
             for row_id in [row_id for row_id in wamids if row_id in matched.failures and status == "failed"]:
                 await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
             if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
                 await outbox.advance(tx, status, rest, self.now)
-        for row_id, (way, why) in sorted(matched.other_ways.items()):
-            await outbox.take_another_way(tx, row_id, way, self.now, why)
+        for row_id, other in sorted(matched.other_ways.items()):
+            free = window_open(places[other.customer_id].last_inbound_at, self.now)
+            way: Way = "queued" if free else other.way
+            await outbox.take_another_way(tx, row_id, way, other.wamid, self.now, other.why)
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)
-        await self._close_windows(tx)
         await journal.close(tx, matched.done, "done", self.now)
         for reason, item_ids in matched.ignored.items():
             await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
 
-    async def _close_windows(self, tx: Tx) -> None:
-        """Where a turn is written too, its place says so already."""
-        for customer_id, sent_at in sorted(self.matched.closed_windows.items()):
-            if customer_id not in self.lanes or not self.lanes[customer_id].done:
-                _, body = await conversations.raise_version(tx, customer_id)
-                place = without_window(Place.from_json(body), sent_at)
-                await conversations.write_body(tx, customer_id, place.to_json())
+    async def _places(self, tx: Tx) -> dict[int, Place]:
+        """Of those whose window was closed or whose rows go another way, behind their fences: who writes meanwhile is
+        heard after this. Where a turn is written too, its place says so already."""
+        closed = self.matched.closed_windows
+        places = {}
+        for customer_id in sorted({*closed, *(other.customer_id for other in self.matched.other_ways.values())}):
+            lane = self.lanes.get(customer_id)
+            if lane is not None and lane.done:
+                places[customer_id] = lane.place
+                continue
+            _, body = await conversations.raise_version(tx, customer_id)
+            places[customer_id] = Place.from_json(body)
+            if customer_id in closed:
+                places[customer_id] = without_window(places[customer_id], closed[customer_id])
+                await conversations.write_body(tx, customer_id, places[customer_id].to_json())
+        return places
 
     def _held(self, customer_id: int) -> list[OutboxRow]:
         return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]

@@ -21,7 +21,18 @@ WAITS = timedelta(seconds=15)
 NOBODY = 0
 ARRIVED = frozenset({"delivered", "read"})
 TEMPLATE_CODES = range(132000, 132100)
+UNSENT = ("queued", "held", "sending", "unknown")  # a row so that has Meta's id was refused under it, and goes out anew
 MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse each
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWay:
+    """A row of this customer is queued again, or held; `wamid`: what Meta refused it under, and `why`."""
+
+    customer_id: int
+    way: Way
+    wamid: str
+    why: str
 
 
 @dataclass(slots=True)
@@ -30,7 +41,7 @@ class Matched:
 
     advances: dict[str, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
     failures: dict[int, str] = field(default_factory=dict)  # row -> why
-    other_ways: dict[int, tuple[Way, str]] = field(default_factory=dict)  # row -> (queued or held, and why)
+    other_ways: dict[int, OtherWay] = field(default_factory=dict)
     rerouted: set[int] = field(default_factory=set)  # customers of whom a row goes out again
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
     unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
@@ -66,6 +77,7 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
     by_id = {row.outbox_id: row for row in rows}
     by_wamid = {row.wamid: row for row in rows if row.wamid}
     current = {row.outbox_id: row.status for row in rows}
+    former = {row.outbox_id: row.wamid for row in rows if row.wamid and row.status in UNSENT}
     matched = Matched()
     for item, status in statuses:
         row = _row_of(item, status, by_id, by_wamid)
@@ -77,7 +89,11 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
             else:
                 matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
                 matched.settled.add(item.customer_id)
+        elif former.get(row.outbox_id) == status.wamid:
+            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.settled.add(item.customer_id)
         elif status.status == "failed" and _refuse(row, status, current, matched):
+            former[row.outbox_id] = status.wamid
             matched.settled.add(item.customer_id)
             matched.done.append(item.item_id)
         elif current[row.outbox_id] not in MOVES[status.status]:
@@ -112,7 +128,8 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
     not carry waits for the customer."""
     verdict = action_of(status.error_code)
     if verdict.action is Action.TEMPLATE:
-        matched.closed_windows[row.customer_id] = row.marked_at or status.at
+        sent_at = row.marked_at or status.at
+        matched.closed_windows[row.customer_id] = max(sent_at, matched.closed_windows.get(row.customer_id, sent_at))
         way: Way = "queued"
     elif status.error_code in TEMPLATE_CODES:
         way = "held"
@@ -123,7 +140,7 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
     current[row.outbox_id] = way
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
-    matched.other_ways[row.outbox_id] = (way, _why(status, verdict))
+    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict))
     matched.rerouted.add(row.customer_id)
     return True
 
@@ -138,12 +155,12 @@ def _why(status: Reported, verdict: Verdict) -> str:
 
 def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wamid: dict[str, Sent]) -> Sent | None:
     named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
-    if named is not None and named.wamid not in (None, status.wamid):
+    if named is not None and named.wamid not in (None, status.wamid) and named.status not in UNSENT:
         named = None
     row = named or by_wamid.get(status.wamid)
     if row is None or item.customer_id not in (NOBODY, row.customer_id):
         return None
-    if item.customer_id == NOBODY and row is named and row.wamid is None:
+    if item.customer_id == NOBODY and row is named and row.wamid != status.wamid:
         return None  # a stranger's word that this row went out is not enough: any id can be written there
     return row
 
