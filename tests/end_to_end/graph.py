@@ -30,7 +30,6 @@ class Graph:
     sends: list[dict[str, Any]] = field(default_factory=list)
     marks: list[dict[str, Any]] = field(default_factory=list)
     wamids: list[str] = field(default_factory=list)
-    marks: list[dict[str, Any]] = field(default_factory=list)
     script: deque[Answer] = field(default_factory=deque)
     port: int = 0
     _count: int = 0
@@ -62,20 +61,16 @@ class Graph:
         self.sends.clear()
         self.marks.clear()
         self.wamids.clear()
-        self.marks.clear()
         self.script.clear()
 
     async def _answer(self, request: web.Request) -> web.Response:
         contract.seen(request.method, request.path_qs, request.headers, b"")
-        error = {"code": 100, "error_subcode": 33, "message": "Unsupported get request.", "type": "GraphMethodException"}
+        error = {"code": 100, "error_subcode": 33, "message": "Unsupported get request.", "type": "OAuthException"}
         return web.json_response({"error": error}, status=400)
 
     async def _send(self, request: web.Request) -> web.Response:
         body = await request.json()
         contract.seen(request.method, request.path_qs, request.headers, await request.read())
-        if body.get("status") == "read":
-            self.marks.append(body)
-            return web.json_response({"success": True})
         if body.get("status") == "read":
             self.marks.append(body)
             return web.json_response({"success": True})

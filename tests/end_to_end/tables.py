@@ -15,8 +15,8 @@ Row: TypeAlias = tuple[Any, ...]
 
 # All but what a running process remembers by itself: the numbers it has reserved, and who may call.
 EMPTIED = (
-    "item", "outbox", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation", "customer", "audit",
-    "daily_total",
+    "item", "outbox", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation", "customer",
+    "audit", "daily_total",
 )  # fmt: skip
 
 

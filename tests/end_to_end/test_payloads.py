@@ -1,6 +1,7 @@
 """Every recorded webhook body, from the socket to the answer: one exact outcome each, written down in expected/.
 
-The clock stands shortly after a file's own timestamps, so what is expected is what Tick would have done then.
+The clock stands shortly after a file's own timestamps, so what is expected is what Tick would have done then; but a
+week after them for what Meta delivers a week late.
 """
 
 import json

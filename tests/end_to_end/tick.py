@@ -33,6 +33,7 @@ VERIFY_TOKEN = "test-verify-token"
 WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
 Flow = Literal["guided", "instant"]
+UNKNOWN_NUMBER = "number:access"  # the alert: the tests' Graph API knows nothing of our number
 ORPHANED = timedelta(seconds=16)  # after it, a status that nobody knows is given up
 
 
@@ -159,7 +160,8 @@ class Tick:
         return [_shown(*row) for row in rows]
 
     async def outcome(self) -> dict[str, Any]:
-        """Everything that came in and what became of it, without ids and times."""
+        """Everything that came in and what became of it, without ids and times; of alerts and files only if there are
+        any."""
         customers: dict[int, list[str]] = {}
         for alias, customer_id in await self.tables.rows("SELECT alias, customer_id FROM alias ORDER BY alias"):
             customers.setdefault(customer_id, []).append(alias)
@@ -172,7 +174,13 @@ class Tick:
         for row in outbox:
             for ticket_id, at in numbers.items():
                 row[-1] = row[-1].replace(f"*#{ticket_id}*", f"*#{at}*")
-        return {
+        alerts = await self.tables.rows(
+            "SELECT severity, subject, message FROM alert WHERE cleared_at IS NULL AND subject <> ? ORDER BY subject",
+            UNKNOWN_NUMBER,
+        )
+        files = await self.tables.rows("SELECT kind, mime_type, filename FROM file ORDER BY id")
+        more = {"alerts": [list(row) for row in alerts], "files": [list(row) for row in files]}
+        return {name: rows for name, rows in more.items() if rows} | {
             "duplicates": await self.duplicates(),
             "items": counted(await self.items()),
             "customers": sorted(customers.values()),
@@ -252,7 +260,14 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False, headers={"Accept": "application/json"}
         ) as http:
-            yield Tick(port, http, clock, graph, tables)
+            tick = Tick(port, http, clock, graph, tables)
+
+            async def asked() -> bool:
+                known = "SELECT 1 FROM account WHERE phone_number_id = ? AND body <> '{}'"
+                return bool(await tick.tables.rows(known, NUMBER.phone_number_id))
+
+            await tick.until("Meta was asked about our number", asked)  # which may raise alerts, and ends old ones
+            yield tick
     finally:
         waiting.cancel()
         stop.set()
