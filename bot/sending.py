@@ -74,10 +74,20 @@ class Sender:
         self._clock = clock
         self._metrics = metrics
         self._doubt = timedelta(seconds=doubt_seconds)
+        self._preparing: set[int] = set()
         self.under_way: set[int] = set()
 
     async def send(self, place: Place, row: OutboxRow) -> Rest | None:
         """Sends a queued row if it may go out now; a Rest means that the rows behind it have to wait."""
+        if row.outbox_id in self._preparing:
+            return Rest(SHORT_SECONDS)  # an earlier look at this lane, given back meanwhile, is uploading its file
+        self._preparing.add(row.outbox_id)
+        try:
+            return await self._prepared(place, row)
+        finally:
+            self._preparing.discard(row.outbox_id)
+
+    async def _prepared(self, place: Place, row: OutboxRow) -> Rest | None:
         try:
             message = await self._form(place, row)
             if message is None:
@@ -91,10 +101,7 @@ class Sender:
             await self._marks.settle(move(row, "failed", reason=str(error)))
             return None
         except UploadFailed as error:
-            if error.retry_seconds is not None:
-                return await self._later(row, error.reason, error.retry_seconds)
-            await self._marks.settle(move(row, "failed", reason=error.reason))
-            return None
+            return await self._not_uploaded(row, error)
         return await self._wait(row) or await self._request(row, message, body)
 
     async def _wait(self, row: OutboxRow) -> Rest | None:
@@ -122,6 +129,15 @@ class Sender:
         if message.get("type") != "media" or "media_id" in message:
             return message
         return {**message, "media_id": await self._means.vault.media_id_of(int(message["file_id"]))}
+
+    async def _not_uploaded(self, row: OutboxRow, error: UploadFailed) -> Rest | None:
+        seconds = error.retry_seconds
+        if seconds is None or (error.refused and row.refusals >= MOST_REFUSALS):
+            await self._marks.settle(move(row, "failed", reason=error.reason))
+            return None
+        if error.refused:
+            return await self._later(row, error.reason, seconds * 2.0**row.refusals, refusals=1)
+        return await self._later(row, error.reason, seconds)
 
     async def _request(self, row: OutboxRow, message: Mapping[str, Any], body: dict[str, object]) -> Rest | None:
         began = time.monotonic()
@@ -171,14 +187,16 @@ class Sender:
             wait_seconds = await self._means.channel.stop(refused)
             await self._marks.settle(move(row, "queued", reason=reason_of(refused)))
             return Rest(wait_seconds)
-        await self._means.channel.works()
+        if refused.action is not Action.RETRY:  # which may be a server on the way that knows nothing of us
+            await self._means.channel.works()
         match refused.action:
             case Action.RETRY if row.refusals < MOST_REFUSALS:
                 return await self._later(row, reason_of(refused), wait_of(refused, row.refusals), refusals=1)
             case Action.RETRY_AFTER:
                 wait_seconds = wait_of(refused, row.refusals)
                 await self._means.throttle.slow(refused.scope, row.customer_id, wait_seconds)
-                return await self._later(row, reason_of(refused), wait_seconds, refusals=1)
+                refusals = 0 if refused.scope is Scope.NUMBER else 1  # the number's limit is no message's fault
+                return await self._later(row, reason_of(refused), wait_seconds, refusals=refusals)
             case Action.TEMPLATE if row.refusals < MOST_REFUSALS:
                 await self._marks.close_window(row.customer_id, marked_at)
                 return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)

@@ -39,12 +39,14 @@ log = structlog.get_logger(__name__)
 
 
 class UploadFailed(Exception):
-    """Meta has not got an agent's file. `reason` is a sentence; `retry_seconds`: when to try again, None for never."""
+    """Meta has not got an agent's file. `reason` is a sentence; `retry_seconds`: when to try again, None for never;
+    `refused`: Meta had the file and did not keep it, which may be the file's own fault."""
 
-    def __init__(self, reason: str, retry_seconds: float | None) -> None:
+    def __init__(self, reason: str, retry_seconds: float | None, *, refused: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_seconds = retry_seconds
+        self.refused = refused
 
 
 class Vault:
@@ -228,10 +230,12 @@ class Vault:
         if (refused := answer.error) is not None:
             reason = ACTIONS[131053].reason if refused.code == 100 else refused.reason
             again = refused.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
-            raise UploadFailed(reason, refused.wait_seconds if again else None)
+            retries = refused.action is Action.RETRY
+            raise UploadFailed(reason, refused.wait_seconds if again else None, refused=retries)
         media_id = answer.value.get("id")
         if not isinstance(media_id, str) or not media_id or len(media_id) > 128 or not media_id.isascii():
-            raise UploadFailed(answer.failure or "Meta took the file and gave no id for it.", WAITS_SECONDS[0])
+            reason = answer.failure or "Meta took the file and gave no id for it."
+            raise UploadFailed(reason, WAITS_SECONDS[0], refused=answer.sent)
         return media_id
 
 

@@ -52,6 +52,8 @@ class Graph:
     doubled: list[int] = field(default_factory=list)  # rows that were sent while they were being sent
     always: Reply | None = None
     good_token: str = ""
+    upload_script: deque[Reply] = field(default_factory=deque)
+    uploads: int = 0
     marks: list[dict[str, Any]] = field(default_factory=list)  # messages that were marked as read
     url: str = ""
     _numbers: Any = field(default_factory=lambda: count(1))
@@ -88,6 +90,8 @@ class Graph:
             return _told(refuse(190, 401))
         if line.startswith("GET "):
             return _told(self.always or Reply(body={"id": "1"}))
+        if line.partition("?")[0].endswith("/media"):
+            return await self._upload()
         body = json.loads(content)
         if body.get("status") == "read":
             self.marks.append(body)
@@ -109,6 +113,13 @@ class Graph:
         if reply.lost:
             return None
         return _told(reply, {"messaging_product": "whatsapp", "messages": [{"id": request.wamid}]})
+
+    async def _upload(self) -> tuple[int, bytes]:
+        self.uploads += 1
+        reply = self.upload_script.popleft() if self.upload_script else Reply(body={"id": "900"})
+        if reply.held is not None:
+            await reply.held.wait()
+        return _told(reply, {"id": "900"})
 
 
 def _told(reply: Reply, accepted: dict[str, Any] | None = None) -> tuple[int, bytes]:

@@ -112,3 +112,29 @@ async def test_what_is_one_messages_own_trouble_stops_nobody_else(world: World, 
             )
         )
         assert not await stopped(world)
+
+
+async def test_a_broken_answer_to_a_probe_opens_nothing(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    async with world.working():
+        await world.write("Hi")
+        await world.until(lambda: stopped(world))
+        world.graph.always = refuse(2, 503)
+        asked = len(world.graph.requests)
+        world.clock.forward(6)
+        await world.graph.until(asked + 1)
+        await world.until(lambda: queued(world, 1))
+        assert await stopped(world)
+
+
+async def test_the_numbers_limit_uses_up_nobodys_tries(world: World) -> None:
+    world.graph.script.extend([refuse(130429, 429)] * 6 + [refuse(131000, 500)])
+    async with world.working():
+        await world.write("Hi")
+
+        async def went() -> bool:
+            world.clock.forward(1)
+            return [status for status, _ in await world.sends()] == ["accepted"]
+
+        await world.until(went)
+    assert len(world.graph.requests) == 8
