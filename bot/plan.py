@@ -12,7 +12,8 @@ from bot import statuses
 from bot.effects import LaneTurns
 from bot.place import Place
 from bot.window import window_open, without_window
-from storage import conversations, customers, files, filing, journal, outbox
+from storage import alerts, conversations, customers, files, filing, journal, outbox
+from storage.alerts import Alert
 from storage.conversations import Move
 from storage.database import Tx
 from storage.fields import to_millis
@@ -115,13 +116,16 @@ class Plan:
         for row_id, other in sorted(matched.other_ways.items()):
             free = window_open(places[other.customer_id].last_inbound_at, self.now)
             way: Way = "queued" if free else other.way
-            await outbox.take_another_way(tx, row_id, way, other.wamid, self.now, other.why)
+            await outbox.take_another_way(tx, row_id, way, other.wamid, self.now, other.why, other.wait)
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)
         await journal.close(tx, matched.done, "done", self.now)
         for reason, item_ids in matched.ignored.items():
             await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+        for code, why in sorted(matched.stopping.items()):
+            message = f"Meta took a message, and refused it afterwards for what others would meet too. {why}"
+            await alerts.raise_alert(tx, Alert(f"sending:{code}", "red", message, self.now))
 
     async def _places(self, tx: Tx) -> dict[int, Place]:
         """Of those whose window was closed or whose rows go another way, behind their fences: who writes meanwhile is

@@ -3,14 +3,15 @@
 Invariants: a status moves its row only forward (storage/outbox.py has the table); it counts only for the customer it
 came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it. A code
 in a status means what it means as an answer (whatsapp/errors.py has that table): outside of the window a message takes
-another way, and a customer whom nothing reaches is marked.
+another way, what may pass is tried again, a customer whom nothing reaches is marked, and what would stop the channel is
+told as an alert.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.whatsapp.errors import Action, Scope, Verdict, action_of
+from bot.whatsapp.errors import Action, Scope, Verdict, action_of, wait_of
 from bot.whatsapp.items import Reason
 from bot.whatsapp.items import Status as Reported
 from bot.whatsapp.message import read_status
@@ -27,12 +28,14 @@ MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse ea
 
 @dataclass(frozen=True, slots=True)
 class OtherWay:
-    """A row of this customer is queued again, or held; `wamid`: what Meta refused it under, and `why`."""
+    """A row of this customer is queued again, not to go out before `wait` is over, or held; `wamid`: what Meta refused
+    it under, and `why`."""
 
     customer_id: int
     way: Way
     wamid: str
     why: str
+    wait: timedelta = timedelta()
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Matched:
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
     unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
     reached: set[int] = field(default_factory=set)  # customers at whom a message has arrived
+    stopping: dict[int, str] = field(default_factory=dict)  # code -> why; Meta would refuse others for it too
     done: list[int] = field(default_factory=list)
     ignored: dict[Reason, list[int]] = field(default_factory=dict)
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
@@ -121,26 +125,36 @@ def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matc
     if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
         matched.unreachable[row.customer_id] = _why(status, verdict)
         matched.reached.discard(row.customer_id)
+    if verdict.action is Action.STOP and status.error_code is not None:
+        matched.stopping[status.error_code] = _why(status, verdict)
 
 
 def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> bool:
-    """Whether the message is not lost: refused for the closed window, it takes another way, and what a template could
-    not carry waits for the customer."""
+    """Whether the message is not lost: refused for the closed window, it takes another way; what a template could not
+    carry waits for the customer; and what may pass is tried again, a prompt too."""
     verdict = action_of(status.error_code)
+    passes = status.error_code is not None and verdict.action in (Action.RETRY, Action.RETRY_AFTER)
     if verdict.action is Action.TEMPLATE:
         sent_at = row.marked_at or status.at
         matched.closed_windows[row.customer_id] = max(sent_at, matched.closed_windows.get(row.customer_id, sent_at))
         way: Way = "queued"
     elif status.error_code in TEMPLATE_CODES:
         way = "held"
+    elif passes:
+        way = "queued"
     else:
         return False
-    if row.origin == "prompt" or row.refusals >= MOST_WAYS or current[row.outbox_id] not in MOVES[way] - {way}:
+    if (
+        (row.origin == "prompt" and not passes)
+        or row.refusals >= MOST_WAYS
+        or current[row.outbox_id] not in MOVES[way] - {way}
+    ):
         return False
     current[row.outbox_id] = way
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
-    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict))
+    wait = timedelta(seconds=wait_of(verdict, row.refusals))
+    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict), wait)
     matched.rerouted.add(row.customer_id)
     return True
 

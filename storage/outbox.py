@@ -224,14 +224,16 @@ async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, 
     )
 
 
-async def take_another_way(tx: Tx, outbox_id: int, way: Way, wamid: str, at: datetime, reason: str) -> None:
-    """What Meta took as `wamid` and then refused goes out otherwise, or is held. It keeps that id until it has another,
-    so that what is still said of the first send is known for that."""
+async def take_another_way(
+    tx: Tx, outbox_id: int, way: Way, wamid: str, at: datetime, reason: str, wait: timedelta
+) -> None:
+    """What Meta took as `wamid` and then refused goes out again or otherwise after `wait`, or is held. It keeps that id
+    until it has another, so that what is still said of the first send is known for that."""
     sources = sorted(MOVES[way])
     await tx.execute(
         "UPDATE outbox SET status = ?, reason = ?, wamid = ?, status_at = ?, due_at = ?, refusals = refusals + 1 "
         f"WHERE id = ? AND status IN ({marks(len(sources))})",
-        [way, reason[:300], wamid, to_millis(at), to_millis(at), outbox_id, *sources],
+        [way, reason[:300], wamid, to_millis(at), to_millis(at + wait), outbox_id, *sources],
     )
 
 

@@ -14,13 +14,14 @@ from bot.whatsapp.template_news import template_category, template_quality, temp
 
 __all__ = ["STANDS", "News", "Severity", "TemplateChange", "read_news"]
 
-# How long bad news stand that Meta need not take back, by how their subjects begin; whatever else is bad is so until
-# Meta says otherwise. Its restrictions last 30 days at most.
+# How long bad news stand that nobody need take back, by how their subjects begin; whatever else is bad is so until Meta
+# says otherwise. Its restrictions last 30 days at most.
 STANDS: Mapping[str, timedelta] = {
     "account:alert:": timedelta(days=31),
     "account:restriction": timedelta(days=31),
     "account:security": timedelta(days=7),
     "account:violation": timedelta(days=31),
+    "sending:": timedelta(days=1),
     "template-category:": timedelta(days=7),
     "webhook:errors": timedelta(days=1),
 }

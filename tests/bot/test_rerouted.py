@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bot.whatsapp.errors import action_of
+from storage import alerts
 from tests.bot.graph import Reply, Request
 from tests.bot.test_window import last_is, ticket
 from tests.bot.world import World
@@ -129,3 +131,48 @@ async def test_what_a_template_could_not_carry_waits_for_nobody_who_wrote_meanwh
         await world.at_rest()
     assert await times_sent(world) == 2
     assert {status for status, _ in await world.sends()} == {"accepted"}
+
+
+@pytest.mark.parametrize(
+    ("code", "ahead_seconds"), [(131000, 6), (131016, 6), (130429, 2), (131056, 2), (131057, 61), (80007, 301)]
+)
+async def test_what_may_pass_is_tried_again_after_its_wait(world: World, code: int, ahead_seconds: float) -> None:
+    request = await answer(world)
+    failed = world.status(request.wamid, "failed", opaque=request.outbox_id, errors=[{"code": code, "title": "No"}])
+    async with world.working():
+        await world.receive(failed)
+        await world.until(lambda: last_is(world, "queued"))
+        ((reason,),) = await world.rows("SELECT reason FROM outbox WHERE status = 'queued'")
+        assert reason.startswith(f"{code}: ")
+        assert await times_sent(world) == 1
+        world.clock.forward(ahead_seconds)
+        await world.until(lambda: last_is(world, "accepted"))
+    assert await times_sent(world) == 2
+    assert world.graph.requests[-1].outbox_id == request.outbox_id
+
+
+async def test_a_prompt_is_tried_again_too_and_nothing_for_ever(world: World) -> None:
+    async with world.working():
+        await world.write("Hi")
+        for tries in range(1, 5):
+            await world.graph.until(tries)
+            await world.until(lambda: last_is(world, "accepted"))
+            request = world.graph.requests[-1]
+            await world.receive(world.status(request.wamid, "failed", errors=[{"code": 131000, "title": "No"}]))
+            await world.until(lambda: last_is(world, "queued" if tries < 4 else "failed"))  # noqa: B023 - run here
+            world.clock.forward(60)
+    assert len(world.graph.requests) == 4
+
+
+@pytest.mark.parametrize("code", [190, 131042, 131048])
+async def test_what_would_stop_the_channel_is_told(world: World, code: int) -> None:
+    request = await answer(world)
+    failed = world.status(request.wamid, "failed", errors=[{"code": code, "title": "Sorry"}])
+    async with world.working():
+        await world.receive(failed)
+        await world.until(lambda: last_is(world, "failed"))
+    async with world.database.reading() as tx:
+        (told,) = [alert for alert in await alerts.open_alerts(tx) if alert.subject == f"sending:{code}"]
+    assert told.severity == "red"
+    assert told.message.startswith("Meta took a message, and refused it afterwards")
+    assert told.message.endswith(f"{action_of(code).reason} (Sorry)")
