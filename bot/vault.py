@@ -193,8 +193,11 @@ class Vault:
         return Fetched(row, "stored", size=download.size, sha256=download.sha256, mime_type=located.mime_type)
 
     def _failed(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
+        now = self._clock()
+        if row.media_until is not None and row.media_until <= now:  # or it would be due again at once
+            return Fetched(row, "expired", reason)
         wait = max(wait_seconds, WAITS_SECONDS[min(row.attempts, len(WAITS_SECONDS)) - 1])
-        due_at = self._clock() + timedelta(seconds=wait)
+        due_at = now + timedelta(seconds=wait)
         return Fetched(row, "failed", reason, due_at=min(due_at, row.media_until or due_at))
 
     def _paused(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:

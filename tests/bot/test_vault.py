@@ -299,6 +299,18 @@ async def test_a_cut_download_is_made_again_and_waits_longer_each_time(there: Pl
     assert told(await there.row(1)) == "Expired: ask the customer to send it again."
 
 
+async def test_the_last_try_is_the_last(light: Place) -> None:
+    light.host.files["cut"] = host_of.cut
+    await light.file(1, "cut", media_until=NOW + timedelta(seconds=20))
+    async with fetching(light.vault):
+        await light.until(1)
+        asked = len(light.host.asked)
+        light.clock.forward(20)
+        light.vault.ring()
+        await light.until(1, states=("expired",))
+    assert len(light.host.asked) == asked * 2, "after Meta's id has run out nobody asks again and again"
+
+
 async def test_an_agent_has_it_tried_at_once(light: Place) -> None:
     light.host.files["once"] = host_of.cut_once
     await light.file(1, "once")
