@@ -1,7 +1,7 @@
 """Trouble on demand: what goes wrong with the next calls, and with the next webhooks, and for whom.
 
 A fault is used up by what it strikes, `times` times (0: until it is removed); of several that fit, the oldest strikes.
-Whatever waits because of a fault ends when the simulator does.
+Whatever waits because of a fault ends when all faults are cleared, and when the simulator ends.
 """
 
 import asyncio
@@ -41,7 +41,8 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._next_id = 1
-        self._over = asyncio.Event()
+        self._over = False
+        self._let_go = asyncio.Event()
         self._changed = asyncio.Event()
 
     def add(self, fault: Fault) -> Fault:
@@ -60,8 +61,12 @@ class Faults:
         return found
 
     def clear(self) -> None:
+        """None are left, and nobody waits because of one."""
         self._faults = []
         self._tell()
+        self._let_go.set()
+        if not self._over:
+            self._let_go = asyncio.Event()
 
     def all(self) -> list[Fault]:
         return list(self._faults)
@@ -78,9 +83,9 @@ class Faults:
         return None
 
     async def wait(self, seconds: float) -> None:
-        """Pass the time that a fault takes, or less when the simulator ends."""
+        """Pass the time that a fault takes, or less when they are cleared."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
+            await asyncio.wait_for(self._let_go.wait(), seconds)
 
     async def changed(self, seconds: float | None) -> None:
         """Until a fault is removed, or this time has passed."""
@@ -94,7 +99,8 @@ class Faults:
 
     def end(self) -> None:
         """Nobody waits any more."""
-        self._over.set()
+        self._over = True
+        self._let_go.set()
 
     def _tell(self) -> None:
         self._changed.set()
