@@ -126,15 +126,20 @@ def _account(value: Value) -> News | None:
 
 
 def _restriction(value: Value) -> News:
-    told = []
-    for one in objects_in(value, "restriction_info")[:_RESTRICTIONS]:
+    told, held = [], objects_in(value, "restriction_info")
+    for one in held[:_RESTRICTIONS]:
         until = instant_in(one, "expiration")
         told.append(
             in_words(line_in(one, "restriction_type", 80)) + (f" until {until:%Y-%m-%d %H:%M} UTC" if until else "")
         )
+    told += _more(len(held) - _RESTRICTIONS)
     if not told:
         return news("account:restriction", "clear", "Our account is not restricted.")
     return news("account:restriction", "red", f"Our account is restricted: {'; '.join(told)}.")
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count} more"] if count > 0 else []
 
 
 _SEVERITIES: dict[str, Severity] = {"CRITICAL": "red", "WARNING": "yellow"}
@@ -173,10 +178,12 @@ def _security(value: Value) -> News:
 
 
 def _errors(value: Value) -> News | None:
+    held = objects_in(value, "errors")
     errors = [
         f"{line_in(error, 'code', 20)} {line_in(error, 'title', 100) or line_in(error, 'message', 100)}".strip()
-        for error in objects_in(value, "errors")[:_ERRORS]
+        for error in held[:_ERRORS]
     ]
+    errors += _more(len(held) - _ERRORS)
     return news("webhook:errors", "yellow", f"Meta reports errors: {'; '.join(errors)}.") if errors else None
 
 

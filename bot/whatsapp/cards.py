@@ -1,6 +1,7 @@
 """A contact card as one line, from its fields or, where those say nothing, from its vCard.
 
-Invariant: short whatever was sent; a name and numbers in it are what a stranger typed, for people to read.
+Invariant: short whatever was sent, and it says how much more there is; a name and numbers in it are what a stranger
+typed, for people to read.
 """
 
 import re
@@ -16,10 +17,12 @@ _VCARD = re.compile(r"^(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGN
 def read_card(card: dict[str, object]) -> str:
     """Their own, when they gave it because we asked."""
     label = "their contact" if text_in(card, "origin") == "contact_request" else "contact"
+    phones, emails = objects_in(card, "phones"), objects_in(card, "emails")
     words = [_name(card)]
-    words += [line_in(phone, "phone", _WORD) or line_in(phone, "wa_id", _WORD) for phone in _first(card, "phones")]
-    words += [line_in(email, "email", _WORD) for email in _first(card, "emails", _EMAILS)]
-    words = list(filter(None, words)) or _vcard(text_in(card, "vcard"))
+    words += [line_in(phone, "phone", _WORD) or line_in(phone, "wa_id", _WORD) for phone in phones[:_PHONES]]
+    words += [line_in(email, "email", _WORD) for email in emails[:_EMAILS]]
+    words = list(filter(None, words))
+    words = [*words, *_left_out(len(phones), len(emails))] if words else _vcard(text_in(card, "vcard"))
     return f"[{label}: {', '.join(words) or 'without a name'}]"
 
 
@@ -29,8 +32,9 @@ def _name(card: dict[str, object]) -> str:
     return next(filter(None, (*found, line_in(organization, "company", _WORD))), "")
 
 
-def _first(card: dict[str, object], key: str, most: int = _PHONES) -> list[dict[str, object]]:
-    return objects_in(card, key)[:most]
+def _left_out(phones: int, emails: int) -> list[str]:
+    rest = {"to call": phones - _PHONES, "to write to": emails - _EMAILS}
+    return [f"{count} more {name}" for name, count in rest.items() if count > 0]
 
 
 def _vcard(text: str) -> list[str]:
@@ -38,4 +42,4 @@ def _vcard(text: str) -> list[str]:
     for key, value in _VCARD.findall(text):
         found[key.upper()].append(one_line(value, _WORD))
     words = found["FN"][:1] + found["TEL"][:_PHONES] + found["EMAIL"][:_EMAILS]
-    return list(filter(None, words))
+    return [*filter(None, words), *_left_out(len(found["TEL"]), len(found["EMAIL"]))]
