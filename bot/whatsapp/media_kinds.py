@@ -12,6 +12,7 @@ from bot.whatsapp.form_limits import TooLong, Unsendable
 _MB: Final = 1024 * 1024
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 OPUS: Final = "audio/ogg; codecs=opus"
+ANY_DOCUMENT: Final = "application/pdf"  # what a phone makes of it goes by the file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ def upload_type(mime_type: str) -> str:
     if plain == "audio/ogg" and parameters.replace(" ", "").replace('"', "") == "codecs=opus":
         return OPUS
     return "text/plain" if plain.startswith("text/") else plain
+
+
+def upload_types(mime_type: str, kind: str) -> tuple[str, ...]:
+    """The names under which to offer a file to Meta, one after the other: it may keep a picture or a video to the size
+    of its kind at the upload already, whatever that is then sent as, and takes any size under a document's name."""
+    name = upload_type(mime_type)
+    own = kind != "document" or name in MEDIA_RULES["document"].types
+    return (name,) if own else (name, ANY_DOCUMENT)
 
 
 def media_kind(mime_type: str, size: int) -> str:

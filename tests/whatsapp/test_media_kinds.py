@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.whatsapp.media_kinds import upload_types
 from bot.whatsapp.outgoing import TooLong, Unsendable, media_kind, upload_type
 
 MB = 1024 * 1024
@@ -39,6 +40,22 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 )
 def test_what_a_file_is_sent_as(mime_type: str, size: int, kind: str, name: str) -> None:
     assert (media_kind(mime_type, size), upload_type(mime_type)) == (kind, name)
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "kind", "names"),
+    [
+        ("image/jpeg", "image", ("image/jpeg",)),
+        ("image/jpeg", "document", ("image/jpeg", "application/pdf")),
+        ("image/webp", "sticker", ("image/webp",)),
+        ("image/webp", "document", ("image/webp", "application/pdf")),
+        ("video/3gp", "document", ("video/3gpp", "application/pdf")),
+        ("application/pdf", "document", ("application/pdf",)),
+        ("text/csv", "document", ("text/plain",)),
+    ],
+)
+def test_what_a_file_is_called_at_the_upload(mime_type: str, kind: str, names: tuple[str, ...]) -> None:
+    assert upload_types(mime_type, kind) == names
 
 
 @pytest.mark.parametrize(
