@@ -3,18 +3,22 @@
 import asyncio
 from datetime import UTC, datetime
 from itertools import permutations, product
+from pathlib import Path
 
 import pytest
 
 from bot.rounds import MOST_ITEMS
 from bot.statuses import NOBODY, match
+from bot.whatsapp.errors import Action, action_of
 from bot.whatsapp.items import Reason
 from bot.whatsapp.items import Status as Reported
+from bot.whatsapp.message import read_status
 from storage.journal import PendingItem
 from storage.lanes import ClaimedLane
 from storage.outbox import MOVES, Sent
 from tests.bot.graph import Reply
 from tests.bot.world import BEN, World
+from tests.whatsapp.reading import PAYLOADS, items_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RANKS = {"accepted": 0, "sent": 1, "failed": 1.5, "delivered": 2, "read": 3}
@@ -54,6 +58,38 @@ def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[str, ...]) -> 
     assert matched.done == done
     assert matched.ignored.get(Reason.SUPERSEDED, []) == superseded
     assert [status for status, rows in matched.advances.items() if 7 in rows] == [current]
+
+
+# What becomes of an agent's words by the class of the code: where they end, and what else is noted.
+ENDS = {
+    Action.RETRY: ("queued", ""),
+    Action.RETRY_AFTER: ("queued", ""),
+    Action.TEMPLATE: ("queued", "window"),
+    Action.DROP: ("failed", ""),
+    Action.RECIPIENT: ("failed", "customer"),
+    Action.STOP: ("failed", "channel"),
+}
+
+
+@pytest.mark.parametrize("path", sorted((PAYLOADS / "statuses-failed").iterdir()), ids=lambda path: path.stem)
+def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
+    (item,) = items_of(path.read_bytes())
+    status = read_status(item.payload)
+    matched = match([(_item(1), status)], [Sent(7, 1, "accepted", status.wamid, "agent")], NOW)
+    end, noted = ENDS[action_of(status.error_code).action]
+    if str(status.error_code).startswith("132"):
+        end = "held"  # a template's trouble is not the words'
+    elif status.error_code == 131050:
+        noted = ""  # who wants no marketing can be answered all the same
+    other = matched.other_ways.get(7)
+    assert (other.way if other else "failed") == end
+    assert (7 in matched.failures) is (end == "failed")
+    said = other.why if other else matched.failures[7]
+    assert said.startswith(f"{status.error_code}: {action_of(status.error_code).reason}")
+    assert (matched.closed_windows != {}) is (noted == "window")
+    assert (matched.unreachable != {}) is (noted == "customer")
+    assert list(matched.stopping) == ([status.error_code] if noted == "channel" else [])
+    assert matched.done == [1]
 
 
 def _item(item_id: int) -> PendingItem:
