@@ -11,7 +11,7 @@ from storage.checkup import RedisTrouble, look_at_redis, redis_at, server_of, tr
 from storage.database import Database, DatabaseDown, DatabaseSettings
 from storage.embedded_redis import recorded_url
 from storage.failures import why_down
-from storage.file_store import open_store
+from storage.file_store import StoreDown, open_store
 from storage.lanes import Lanes
 from storage.migrate import LEAST_PACKET_BYTES, missing
 from storage.redis_client import RedisDown
@@ -154,7 +154,11 @@ async def files(exam: Exam) -> Finding:
     folder = Path(settings.files_url) if settings.files_url else settings.data_dir / "files"
     if "://" not in settings.files_url and not folder.exists():
         return _no_folder(folder) or good("The folder is made when the first file comes.")
-    if wrong := await open_store(settings.files_url, folder, settings.s3).check():
+    try:
+        wrong = await open_store(settings.files_url, folder, settings.s3).check()
+    except StoreDown as error:  # half of a key, or an address that is none
+        wrong = str(error)
+    if wrong:
         return _said(wrong, "FILES_URL names a folder that Tick may write to, or a bucket that its keys may use.")
     return good("They can be kept.")
 

@@ -90,6 +90,8 @@ HERE = [
     Broken("files in a file", "files", "is no folder", "DATA_DIR", {"FILES_URL": "{file}/files"}),
     Broken("bucket missing", "files", "does not exist at this store", "Create it", BUCKET, front="no_bucket"),
     Broken("bucket away", "files", "does not answer", "AWS_ENDPOINT_URL", BUCKET | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),
+    Broken("half of a key to the bucket", "files", "set without the other", "Set both",
+           BUCKET | {"AWS_ACCESS_KEY_ID": None}),
     Broken("silence", "webhooks_lately", "No webhook has come for 4 days; the longest silence before was 6 hours",
            "Write to the number", {"DATABASE_URL": "sqlite://{quiet}"}),
 ]  # fmt: skip
