@@ -35,8 +35,8 @@ def _refusals(body: object, knows_media: Callable[[str], bool]) -> Iterator[Refu
     addresses = [body[key] for key in ("to", "recipient") if body.get(key)]
     if not addresses:
         yield Refusal(131008, "The parameter to is required.")
-    elif len(addresses) > 1 or not isinstance(addresses[0], str):
-        yield Refusal(131009, "Exactly one of to and recipient must name who the message is for.")
+    elif not isinstance(addresses[0], str):  # of both, `to` counts
+        yield Refusal(131009, "to, or else recipient, must name who the message is for.")
     opaque = body.get("biz_opaque_callback_data", "")
     if not isinstance(opaque, str) or len(opaque) > 512:
         yield Refusal(131009, "biz_opaque_callback_data must be a string of at most 512 characters.")
