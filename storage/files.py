@@ -136,12 +136,6 @@ async def due(tx: Tx, now: datetime, most: int, *, fresh: bool) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def next_due(tx: Tx) -> datetime | None:
-    """When the next file is to be fetched."""
-    [[first]] = await tx.fetch("SELECT MIN(due_at) FROM file WHERE state IN ('waiting', 'failed', 'fetching')")
-    return _instant(first)
-
-
 async def claim(tx: Tx, file_ids: Collection[int], owner: str, now: datetime, until: datetime) -> list[FileRow]:
     """Takes those of these files that are still due; they are `owner`'s until `until`. Safe to run again."""
     if not file_ids:

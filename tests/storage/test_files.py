@@ -134,7 +134,6 @@ async def test_fresh_files_and_tried_ones_the_longest_waiting_first(database: Da
         assert await files.due(tx, NOW, 10, fresh=True) == [2, 1]
         assert await files.due(tx, NOW, 1, fresh=True) == [2]
         assert await files.due(tx, NOW, 10, fresh=False) == [3]
-        assert await files.next_due(tx) == early
 
 
 async def test_files_of_a_draft_get_their_ticket(database: Database) -> None:
