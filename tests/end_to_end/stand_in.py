@@ -124,6 +124,20 @@ class Theatre:
         bodies = [body for body in posted if body.get("status") != "read"]
         return [body for body in bodies if to is None or (body.get("to") or body.get("recipient")) in addresses]
 
+    async def at_rest(self) -> None:
+        """Waits until everything was sent, and Meta has told all that there is to tell of it."""
+        chats = self.meta.meta.chats
+
+        async def told() -> bool:
+            return not chats.webhooks and not [m for m in chats.messages.values() if m.status in ("accepted", "sent")]
+
+        async def done() -> bool:
+            return not await self.tick.tables.one("SELECT COUNT(*) FROM item WHERE fate = 'pending'")
+
+        await self.tick.settled()
+        await self.until("Meta has told of everything", told)
+        await self.until("all of it is done", done)
+
     async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
         """Waits until it holds."""
         await self.tick.until(what, condition)
@@ -214,6 +228,7 @@ async def theatre(company: Theatre, stage: Stage, ran: Callable[[str], None]) ->
     """Both, with nothing in them."""
     for suite in ("sqlite",) if stage[0] == "sqlite" else ("mariadb", "redis"):
         ran(suite)
-    await company.tick.tables.empty()
     company.forget()
+    await company.at_rest()  # what an earlier test left would be a riddle once its rows are gone
+    await company.tick.tables.empty()
     return company

@@ -49,7 +49,7 @@ async def test_the_customer_has_it_once(theatre: Theatre, lost: Fault, statuses:
         return bool(rows) and all(status in ("sent", "delivered", "read") for (status,) in rows)
 
     await theatre.until("a status says that it arrived", settled)
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     [(resent, attempts, wamid)] = await theatre.tick.tables.rows("SELECT resent, attempts, wamid FROM outbox")
     [message] = theatre.said_to(ann)
     assert (resent, attempts, wamid) == (0, 1, message.wamid)
@@ -79,7 +79,7 @@ async def test_nobody_ever_tells_and_a_person_sends_it_again(theatre: Theatre) -
     theatre.meta.people.write_text(ann, "The printer is broken.")
     ticket_id = await theatre.ticket_of(ann)
     await theatre.hears(ann, "your ticket is")
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     theatre.meta.faults.add(Fault("cut", "send"))  # before Meta looked at it, which only Meta knows
     body = {"ticket_id": ticket_id, "message": "We are on it."}
     reply = await theatre.agent("POST", "/api/replies", body, status=201)

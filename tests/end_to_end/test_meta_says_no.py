@@ -58,7 +58,7 @@ async def test_a_token_that_expires_while_customers_write(theatre: Theatre) -> N
     theatre.tick.clock.advance(timedelta(minutes=10))
     for customer, ticket_id in zip(five, tickets, strict=True):
         await theatre.hears(customer, f"*#{ticket_id}*")
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     assert [len(theatre.said_to(customer)) for customer in five] == [1] * 5
     assert await theatre.tick.tables.rows("SELECT DISTINCT refusals, resent FROM outbox") == [(0, 0)]
 
@@ -81,7 +81,7 @@ async def test_a_notice_outside_of_the_24_hours(theatre: Theatre) -> None:
     theatre.meta.people.write_text(ann, "The printer is broken.")
     ticket_id = await theatre.ticket_of(ann)
     await theatre.hears(ann, "your ticket is")
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     theatre.tick.clock.advance(DAY)
 
     async def moved(status: str) -> str:
@@ -113,7 +113,7 @@ async def test_a_notice_outside_of_the_24_hours(theatre: Theatre) -> None:
         return [message.kind for message in theatre.said_to(ann)] == ["text", "template", "template"]
 
     await theatre.until("it works again", both)
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     assert [body["type"] for body in theatre.sends(to=ann)] == ["text", "template", "template"]
 
 
@@ -124,7 +124,7 @@ async def test_without_a_template_it_waits_for_the_customer(theatre: Theatre) ->
     theatre.meta.people.write_text(ann, "The printer is broken.")
     ticket_id = await theatre.ticket_of(ann)
     await theatre.hears(ann, "your ticket is")
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     theatre.tick.clock.advance(DAY)
     changed = await theatre.agent("PUT", f"/api/tickets/{ticket_id}/status", {"status": "in_progress"})
     assert changed["delivery"] == "held"

@@ -68,7 +68,7 @@ async def test_a_picture_that_is_too_large_for_one_goes_out_as_a_document(theatr
     shown = await theatre.hears(ann, "This one.")
     media = theatre.meta.meta.chats.media[shown.media_id]
     assert (shown.kind, media.filename, media.size) == ("document", "part.jpg", len(photo))
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     assert shown.error == ""
     assert [body.get("document", {}).get("filename") for body in theatre.sends(to=ann)] == [None, "part.jpg"]
 
@@ -78,7 +78,7 @@ async def test_a_person_answers_in_the_business_app(theatre: Theatre) -> None:
     theatre.meta.people.write_text(ann, "The printer is broken.")
     ticket_id = await theatre.ticket_of(ann)
     await theatre.hears(ann, f"*#{ticket_id}*")
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
 
     said = "[in the Business app] I am on my way."
     theatre.meta.news.tell("echo", phone=ann.phone, text="I am on my way.")
@@ -91,7 +91,7 @@ async def test_a_person_answers_in_the_business_app(theatre: Theatre) -> None:
     assert (note["kind"], note["author"]) == ("note", "agent")
     theatre.meta.people.write_text(ann, "Thank you.")
     await theatre.until("so is the answer", lambda: on_the_ticket(said, "Thank you."))
-    await theatre.tick.at_rest()
+    await theatre.at_rest()
     assert len(theatre.said_to(ann)) == 1
 
     theatre.tick.clock.advance(QUIET)
