@@ -1,8 +1,8 @@
 """Several processes share the tests, as `make test` has it: what stays together, and what is said in the end.
 
 Invariants: a process starts servers, folders and ports of its own; a file is never torn apart, since its tests may
-share what is dear to make; what fills the machine by itself, or judges how long customers wait, comes first and one
-after the other; the closing lines are those of all processes.
+share what is dear to make; what fills the machine by itself comes first and one after the other, and what judges how
+long customers wait has the machine to itself; the closing lines are those of all processes.
 """
 
 import re
@@ -15,8 +15,8 @@ RAN = pytest.StashKey[Counter[str]]()
 NOT_RUN = pytest.StashKey[dict[str, str]]()
 FIGURES = pytest.StashKey[list[str]]()
 
+ALONE = "tests/test_kill.py"
 DEMANDING = (
-    "tests/test_kill.py",
     "tests/test_browser.py",
     "tests/bench/test_storm.py",
     "tests/simulator/test_simulator_page.py",
@@ -29,6 +29,8 @@ STAGED = re.compile(r"(tests/end_to_end/[^:]*)::.*\[.*\b(sqlite|mariadb)\b")
 
 def company(test_id: str) -> str:
     """Tests of one company are the work of one process."""
+    if test_id.startswith(ALONE):
+        return "alone"
     if test_id.startswith(DEMANDING):
         return "demanding"
     if staged := STAGED.match(test_id):
@@ -45,6 +47,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         def _split_scope(self, nodeid: str) -> str:
             return company(nodeid)
 
+        def _assign_work_unit(self, node: Any) -> None:
+            if self._taken_by() in (None, node):
+                super()._assign_work_unit(node)
+
+        def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+            super().mark_test_complete(node, item_index, duration)
+            if self._taken_by() is None:
+                for idle in self.nodes:
+                    if not self._pending_of(self.assigned_work[idle]):
+                        self._reschedule(idle)
+
+        def _taken_by(self) -> Any:
+            """The process that has the machine to itself."""
+            for node, work in self.assigned_work.items():
+                if not all(work.get("alone", {}).values()):
+                    return node
+            return None
+
     config.option.loadscopereorder = False
     return Shares(config, log)
 
@@ -52,7 +72,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes longest is begun first, so that no process is left with it in the end."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: company(item.nodeid) != "demanding")
+        order = {"alone": 0, "demanding": 1}
+        items.sort(key=lambda item: order.get(company(item.nodeid), 2))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
