@@ -46,7 +46,7 @@ class Channel:
         if self._probe_at is None:
             return 0.0
         now = self._clock()
-        if now < self._probe_at:
+        if timedelta() < self._probe_at - now <= self._pause:  # longer is not meant: the clock was put back
             return (self._probe_at - now).total_seconds()
         self._probe_at = now + self._pause  # the next who asks waits for what becomes of this one
         self._renew()
@@ -58,10 +58,11 @@ class Channel:
         self._pause = timedelta(seconds=refused.wait_seconds)
         self._probe_at = now + self._pause
         if self._stopped_for != refused.reason:
-            self._stopped_for = refused.reason
             log.error("channel_stopped", code=refused.code, reason=refused.reason, detail=refused.detail)
             words = f"{refused.reason} ({refused.code}: {refused.detail})" if refused.detail else refused.reason
-            await self._tell(Alert(SUBJECT, "red", words[:500], now))
+            self._stopped_for = refused.reason
+            if not await self._tell(Alert(SUBJECT, "red", words[:500], now)):
+                self._stopped_for = ""  # the next refusal tells it
         self._sure = False
         return refused.wait_seconds
 
@@ -71,20 +72,20 @@ class Channel:
             return
         if self._probe_at is not None:
             log.warning("channel_open_again", was=self._stopped_for)
-        self._probe_at, self._stopped_for, self._sure = None, "", True
-        await self._tell(None)
+        self._probe_at, self._stopped_for, self._sure = None, "", True  # before the others ask
+        self._sure = await self._tell(None)
 
     async def ask(self) -> None:
         """While nothing waits that could be the probe, a question about our number is: once a minute, since Meta counts
-        these."""
+        these. It is asked only while there is an alert, which another process may have left at any time."""
         now = self._clock()
-        if self._sure or (self._asked_at is not None and now < self._asked_at + timedelta(seconds=ASK_SECONDS)):
+        if self._asked_at is not None and abs(now - self._asked_at) < timedelta(seconds=ASK_SECONDS):
             return
         self._asked_at = now
         async with self._database.reading() as tx:
             told = any(alert.subject == SUBJECT for alert in await alerts.open_alerts(tx))
-        if not told and not self.stopped:
-            self._sure = True
+        self._sure = not told and not self.stopped
+        if self._sure:
             return
         self._renew()
         answer = await self._graph.get(self._graph.settings.phone_number_id, {"fields": "id"})
@@ -95,7 +96,9 @@ class Channel:
         if token := self._read_token():
             self._graph.renew(token)
 
-    async def _tell(self, alert: Alert | None) -> None:
+    async def _tell(self, alert: Alert | None) -> bool:
+        """False when it could not be written."""
+
         async def work(tx: Tx) -> None:
             if alert is not None:
                 await alerts.raise_alert(tx, alert)
@@ -106,4 +109,5 @@ class Channel:
             await self._database.run(work)
         except DatabaseDown as error:
             log.warning("alert_not_written", error=str(error))
-            self._sure = False
+            return False
+        return True

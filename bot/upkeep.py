@@ -34,10 +34,11 @@ class Upkeep:
         self._lanes = lanes
         self._clock = clock
         self._channel = channel
+        self._idle = False  # there is nothing to send
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
         """Each to be run until it is cancelled."""
-        return [self._beat(), self._sweep(), self._retain()]
+        return [self._beat(), self._sweep(), self._ask(), self._retain()]
 
     async def _beat(self) -> None:
         async def beat() -> None:
@@ -62,8 +63,16 @@ class Upkeep:
             unsent = await outbox.due(tx, now, dead_before, owners, most_unsent)
         if found := dict.fromkeys((*overdue, *unsent), 0.0):
             await self._lanes.ring(found)
-        if not unsent:
-            await self._channel.ask()
+        self._idle = not unsent
+
+    async def _ask(self) -> None:
+        """Beside the sweep, which would wait for the answer."""
+
+        async def ask() -> None:
+            if self._idle:
+                await self._channel.ask()
+
+        await self._every(SWEEP_SECONDS, ask)
 
     async def _retain(self) -> None:
         async def once() -> None:

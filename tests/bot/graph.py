@@ -54,6 +54,8 @@ class Graph:
     good_token: str = ""
     upload_script: deque[Reply] = field(default_factory=deque)
     uploads: int = 0
+    questions: list[str] = field(default_factory=list)  # GETs
+    questions_held: asyncio.Event | None = None  # none of them is answered before it is set
     marks: list[dict[str, Any]] = field(default_factory=list)  # messages that were marked as read
     url: str = ""
     _numbers: Any = field(default_factory=lambda: count(1))
@@ -89,6 +91,9 @@ class Graph:
         if self.good_token and headers.get("authorization") != f"Bearer {self.good_token}":
             return _told(refuse(190, 401))
         if line.startswith("GET "):
+            self.questions.append(line.split()[1])
+            if self.questions_held is not None:
+                await self.questions_held.wait()
             return _told(self.always or Reply(body={"id": "1"}))
         if line.partition("?")[0].endswith("/media"):
             return await self._upload()

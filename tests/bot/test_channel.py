@@ -1,12 +1,20 @@
 """A channel that Meta has stopped: everything stays queued, nothing loses a try, and it opens again by itself."""
 
+import asyncio
 from collections import deque
 
 import pytest
 
+from bot.channel import Channel
+from bot.intake import Intake
+from bot.metrics import Metrics
+from bot.whatsapp.client import Refused
+from bot.whatsapp.errors import ACTIONS
 from storage import alerts
+from storage.lanes import Lanes
+from storage.redis_client import RedisSettings, open_redis
 from tests.bot.graph import refuse
-from tests.bot.world import ANNE, BEN, World
+from tests.bot.world import ANNE, BEN, NUMBER, World
 
 TOKEN_EXPIRED = refuse(190, 401, error_subcode=463)
 MANY = 8
@@ -138,3 +146,55 @@ async def test_the_numbers_limit_uses_up_nobodys_tries(world: World) -> None:
 
         await world.until(went)
     assert len(world.graph.requests) == 8
+
+
+EXPIRED = Refused(190, ACTIONS[190].action, ACTIONS[190].wait_seconds, ACTIONS[190].reason)
+
+
+def channel(world: World) -> Channel:
+    """Of one more process."""
+    return Channel(world.database, world.client(), world.clock, lambda: world.token)
+
+
+async def test_what_a_process_that_died_left_is_cleared_by_one_that_was_there_before(world: World) -> None:
+    one, other = channel(world), channel(world)
+    await other.ask()
+    await one.stop(EXPIRED)
+    world.clock.forward(61)
+    await other.works()
+    await other.ask()
+    assert not await stopped(world)
+
+
+async def test_a_clock_that_is_put_back_keeps_nobody_waiting(world: World) -> None:
+    ours = channel(world)
+    await ours.stop(EXPIRED)
+    assert ours.wait_seconds() > 0
+    world.clock.forward(-7200)
+    assert ours.wait_seconds() == 0
+    assert ours.wait_seconds() > 0, "one is enough"
+
+
+async def test_an_answer_that_does_not_come_keeps_no_sweep_waiting(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: stopped(world))
+    await world.rows("UPDATE outbox SET status = 'failed'")
+    world.graph.questions_held = asyncio.Event()
+    nowhere = open_redis(RedisSettings("redis://127.0.0.1:1"))
+    unheard = Intake(world.database, Lanes(nowhere, "unheard"), world.ids, world.clock, NUMBER, Metrics())
+    async with world.working():
+        await world.until(lambda: asked_about_us(world))
+        await unheard.receive(world.body(world.message("Hello?", phone=BEN)))
+        await world.until(lambda: nothing_pending(world))
+        world.graph.questions_held.set()
+    await nowhere.aclose()
+
+
+async def asked_about_us(world: World) -> bool:
+    return any("fields=id&" in question for question in world.graph.questions)
+
+
+async def nothing_pending(world: World) -> bool:
+    return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")
