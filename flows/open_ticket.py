@@ -181,7 +181,7 @@ OPEN_TICKET = Flow(
         Row(GREETING, do=(keep_aside,), lead=HELLO),
         Row(THANKS, lead=WELCOME),
         Row((NOISE, BLANK), lead=SORRY),
-        Row(UNREADABLE, lead=CANNOT_READ),
+        Row(UNREADABLE, do=(keep_aside,), lead=CANNOT_READ),
         Row(OLD_OPTION, lead=OLD),
     ),
 )
