@@ -21,8 +21,10 @@ STANDS: Mapping[str, timedelta] = {
     "account:restriction": timedelta(days=31),
     "account:security": timedelta(days=7),
     "account:violation": timedelta(days=31),
+    "number:removed": timedelta(days=7),  # it may be another than ours, which is asked about anyway
     "sending:": timedelta(days=1),
     "template-category:": timedelta(days=7),
+    "template-refused:": timedelta(days=7),
     "webhook:errors": timedelta(days=1),
 }
 

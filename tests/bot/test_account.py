@@ -182,6 +182,7 @@ async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> N
             31,
         ),
         ("account_alerts", {"alert_type": "OBA_REJECTED", "alert_severity": "WARNING"}, 31),
+        ("account_update", {"event": "PHONE_NUMBER_REMOVED"}, 7),
     ],
 )
 async def test_news_that_meta_need_not_take_back_end_by_themselves(
@@ -193,6 +194,16 @@ async def test_news_that_meta_need_not_take_back_end_by_themselves(
     await light_watched.database.run(lambda tx: news.record(tx, [(NOW, bad), (NOW, lasting)]))
     assert len(await light_watched.told(WELL, minutes=days * 24 * 60)) == 2
     assert await light_watched.told(WELL) == ["red account:ban: Banned."]
+
+
+@pytest.mark.parametrize(("subject", "days"), [("sending:131042", 1), ("template-refused:hello:en", 7)])
+async def test_what_was_refused_is_told_until_it_has_not_been_for_a_while(
+    light_watched: Watched, subject: str, days: int
+) -> None:
+    refused = Alert(subject, "red", "Refused.", NOW)
+    await light_watched.database.run(lambda tx: alerts.raise_alert(tx, refused))
+    assert await light_watched.told(WELL, minutes=days * 24 * 60) == [f"red {subject}: Refused."]
+    assert await light_watched.told(WELL) == []
 
 
 async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) -> None:
