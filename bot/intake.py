@@ -114,7 +114,7 @@ class Intake:
         if item.renamed:
             renamed = item.renamed
             address = renamed.new_phone or renamed.old_phone or renamed.new_bsuid  # a phone, where there is one
-        elif item.kind is Kind.MESSAGE and item.sender:
+        elif item.kind in WRITES and item.sender:
             address = item.sender.address
         return NewItem(
             item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason, done

@@ -25,7 +25,6 @@ from storage.numbers import TicketNumbers
 from storage.outbox import OutboxRow
 
 SORRY = "Sorry, something went wrong on our side with your last message. Our team has been told. Please go on writing."
-MEDIA_LASTS = timedelta(days=7)  # an id that came by a webhook
 log = structlog.get_logger(__name__)
 
 Read = Event | Exception
@@ -116,7 +115,7 @@ class Turns:
         place = lane.place
         if late:
             lane.late.append(item.item_id)
-        elif item.address:
+        elif item.address and (item.kind == Kind.MESSAGE or not place.address):  # told by others, it is a beginning
             place = replace(place, address=item.address)
         if event.kind == "echo":
             until = item.meta_at + timedelta(seconds=self._settings.quiet_seconds)

@@ -1,0 +1,52 @@
+"""Where we answer to: the address that they last wrote from, and before they ever did, the one that we were told."""
+
+from typing import Any
+
+import pytest
+
+from bot.place import Place
+from tests.bot.world import ANNE, NUMBER, World
+
+BSUID = "US.13491208655302741918"
+
+
+def echo(world: World) -> tuple[str, dict[str, Any]]:
+    """A person of ours has written to them in the Business app."""
+    message = world.message("We will look into it.")["messages"][0]
+    return "smb_message_echoes", {"message_echoes": [message | {"from": "15550783881", "to": ANNE}]}
+
+
+def handover(world: World) -> tuple[str, dict[str, Any]]:
+    """Meta's agent passes them on to us."""
+    told = {"type": "control_passed", "timestamp": str(int(world.clock().timestamp())), "control_passed": {}}
+    ours = {"phone_number_id": NUMBER}
+    return "messaging_handovers", {"sender": {"phone_number": ANNE}, "recipient": ours, **told}
+
+
+@pytest.mark.parametrize("first", [echo, handover])
+async def test_who_never_wrote_to_us_can_be_written_to(world: World, first: Any) -> None:
+    field, value = first(world)
+    await world.receive(value, field=field)
+    async with world.working():
+        await world.until(lambda: nothing_pending(world))
+    assert await address(world) == ANNE
+
+
+@pytest.mark.parametrize("then", [echo, handover])
+async def test_only_what_they_write_changes_it(world: World, then: Any) -> None:
+    await world.receive(world.message("Hi", phone=ANNE, bsuid=BSUID))
+    await world.receive(world.message("Hi again", phone="", bsuid=BSUID))
+    field, value = then(world)
+    await world.receive(value, field=field)
+    async with world.working():
+        await world.until(lambda: nothing_pending(world))
+    assert await address(world) == BSUID
+
+
+async def address(world: World) -> str:
+    ((body,),) = await world.rows("SELECT body FROM conversation")
+    return Place.from_json(body).address
+
+
+async def nothing_pending(world: World) -> bool:
+    return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")
