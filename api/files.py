@@ -47,7 +47,7 @@ class StoredFile(BaseModel):
     mime_type: str
     filename: str
     size: int | None
-    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired"]
+    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
     told: str
     created_at: datetime
 

@@ -2,7 +2,8 @@
 
 Invariants: a piece is taken from the socket when the one before is in the store, so memory is the same for any file;
 who sends the form is admitted before the first byte of a file is kept; what is too long, too slow, of a wrong type or
-cut off leaves nothing behind; the row of a file is there only once its bytes are, with its line in the audit.
+cut off leaves nothing behind; a row announces the bytes before the first of them is kept, so that whatever happens to
+this process, the clean-up finds them; the file is `stored` only once all of it is, with its line in the audit.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from quart import Quart, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
@@ -25,8 +27,8 @@ from bot.whatsapp.form_limits import Unsendable
 from bot.whatsapp.media_kinds import MEDIA_RULES, media_kind
 from storage import audit, files
 from storage.audit import Line
-from storage.database import Database, Tx
-from storage.file_store import FileStore, key_of
+from storage.database import Database, DatabaseDown, Tx
+from storage.file_store import FileStore, StoreDown, key_of
 from storage.files import FileRow
 
 PATHS = re.compile(r"/api/files|/desk/tickets/[0-9]+/replies")
@@ -36,6 +38,7 @@ MOST_PARTS = 40
 MOST_FIELD_BYTES = 300_000  # of all fields together: the longest answer in the longest writing is 262 kB
 MOST_BYTES = MEDIA_RULES["document"].most_bytes
 ALL_SECONDS = 900.0
+log = structlog.get_logger(__name__)
 
 
 class UploadRefused(Exception):
@@ -89,19 +92,18 @@ class Uploads:
                             admitted = True
                         if len(kept) == most_files:
                             raise UploadRefused(422, f"There are more than {most_files} files in the form.")
-                        kept.append(await self._keep(event, form))
+                        await self._keep(event, form, kept)
             if admit is not None and not admitted:
                 admit(fields)
             await self._file(actor, kept)
         except BaseException as error:
-            for row in kept:
-                await self._store.delete(key_of(row.file_id))
+            await self._drop(kept)
             if isinstance(error, TimeoutError):
                 raise RequestTimeout from None
             raise
         return Received(fields, kept)
 
-    async def _keep(self, part: File, form: "_Form") -> FileRow:
+    async def _keep(self, part: File, form: "_Form", kept: list[FileRow]) -> None:
         file_id, name = self._ids.next(), file_name(part.filename)
         claimed = part.headers.get("content-type", "")
         if claimed in ("", "application/octet-stream"):
@@ -119,17 +121,26 @@ class Uploads:
                 yield piece
 
         try:
-            media_kind(kind_of_file, 1)  # before a hundred megabytes of it are read
+            kind = media_kind(kind_of_file, 1)  # before a hundred megabytes of it are read
+            now = self._clock()
+            row = FileRow(file_id, "out", kind, "loose", now, now, mime_type=kind_of_file, filename=name)
+            kept.append(row)
+            await self._database.run(lambda tx: files.insert(tx, [row]))
             await self._store.put(key_of(file_id), pieces())
-            kind = media_kind(kind_of_file, size)
+            kind = media_kind(kind_of_file, size)  # now that it is known how large it is
         except Unsendable as error:
-            await self._store.delete(key_of(file_id))
             raise UploadRefused(422, str(error)) from None
-        now = self._clock()
-        return FileRow(
-            file_id, "out", kind, "stored", now, now, mime_type=kind_of_file, filename=name, size=size,
-            sha256=digest.hexdigest(), stored_at=now,
-        )  # fmt: skip
+        kept[-1] = replace(
+            row, kind=kind, state="stored", size=size, sha256=digest.hexdigest(), stored_at=self._clock()
+        )
+
+    async def _drop(self, rows: list[FileRow]) -> None:
+        try:
+            for row in rows:
+                await self._store.delete(key_of(row.file_id))
+            await self._database.run(lambda tx: files.forget(tx, [row.file_id for row in rows]))
+        except (StoreDown, DatabaseDown) as error:
+            log.warning("upload_left_to_the_clean_up", error=str(error))
 
     async def _file(self, actor: str, rows: list[FileRow]) -> None:
         lines = [
@@ -146,7 +157,8 @@ class Uploads:
 
         async def write(tx: Tx) -> None:
             if lines and not await audit.landed(tx, lines[0].audit_id):
-                await files.insert(tx, rows)
+                for row in rows:
+                    await files.uploaded(tx, row)
                 for line in lines:
                     await audit.write(tx, line)
 

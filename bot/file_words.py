@@ -14,6 +14,8 @@ def told(row: FileRow) -> str:
     """Where the file stands, in one or two sentences; "" when it is there."""
     if row.state == "stored":
         return ""
+    if row.state == "loose":
+        return "It has not arrived here as a whole."
     if row.state == "expired":
         return EXPIRED
     if row.state == "refused":

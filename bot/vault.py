@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
+from bot.unsent import TIDY_SECONDS, clear_unsent
 from bot.whatsapp.client import GraphClient
 from bot.whatsapp.errors import ACTIONS, Action
 from bot.whatsapp.media import AccountStopped, Located, MediaFailed, locate
@@ -80,6 +81,7 @@ class Vault:
     async def run(self, stop: asyncio.Event) -> None:
         """Fetches until `stop`; what is under way then is given back."""
         keeping = asyncio.create_task(self._keep())
+        tidying = asyncio.create_task(self._tidy())
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self.ring())
         try:
@@ -93,11 +95,11 @@ class Vault:
                     pass
         finally:
             under_way = [task for _, task in self._running.values()]
-            for task in (*under_way, keeping, stopping):
+            for task in (*under_way, keeping, tidying, stopping):
                 task.cancel()
-            await asyncio.gather(*under_way, keeping, stopping, return_exceptions=True)
+            await asyncio.gather(*under_way, keeping, tidying, stopping, return_exceptions=True)
 
-    async def _safely(self, work: Callable[[], Coroutine[Any, Any, float]]) -> float | None:
+    async def _safely(self, work: Callable[[], Coroutine[Any, Any, float | None]]) -> float | None:
         """The loop outlives whatever goes wrong in one round of it."""
         try:
             return await work()
@@ -147,6 +149,11 @@ class Vault:
                 await self._database.run(lambda tx: files.keep(tx, held, self._owner, until))  # noqa: B023 - run here
             except DatabaseDown as error:
                 log.warning("database_down", error=str(error))
+
+    async def _tidy(self) -> None:
+        while True:
+            await self._safely(lambda: clear_unsent(self._database, self._store, self._clock()))
+            await asyncio.sleep(TIDY_SECONDS)
 
     async def _fetch(self, row: FileRow) -> None:
         try:

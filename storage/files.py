@@ -2,7 +2,9 @@
 
 The bytes are in a store (`file_store.py`). Invariants: a state moves as MOVES says and no other way; a file is fetched
 by the one process whose name and unexpired lease its row has, and what is said of it later counts only while both are
-as they were, so that a process that stood still overwrites nothing; what is stored stays stored.
+as they were, so that a process that stood still overwrites nothing; what is stored stays stored, but for an upload that
+no answer carries; and no bytes are in the store without a row that names them, from before their first to after their
+last.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,17 +15,19 @@ from typing import Any, Literal
 from storage.database import Tx, marks
 from storage.fields import from_millis, to_millis
 
-State = Literal["waiting", "fetching", "stored", "failed", "refused", "expired"]
+State = Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
 
-# What a file may become, and from where. An agent's file is born `stored`. A `failed` one is tried again by itself when
-# it is due, or at once when an agent says so; `refused` and `expired` are ends.
+# What a file may become, and from where. An agent's file is born `loose`: nobody knows whether its bytes are there yet,
+# or any more, once it was not sent in time and they are being deleted. A `failed` one is tried again by itself when it
+# is due, or at once when an agent says so; `refused` and `expired` are ends.
 MOVES: Mapping[State, frozenset[State]] = {
     "waiting": frozenset({"fetching", "failed"}),
     "fetching": frozenset({"waiting", "failed", "fetching"}),  # the last: taken over from a process that is gone
-    "stored": frozenset({"fetching"}),
+    "stored": frozenset({"fetching", "loose"}),
     "failed": frozenset({"fetching"}),
     "refused": frozenset({"fetching"}),
     "expired": frozenset({"waiting", "failed", "fetching"}),
+    "loose": frozenset({"stored"}),
 }
 COLUMNS = (
     "id", "direction", "customer_id", "ticket_id", "reply_id", "wamid", "kind", "media_id", "media_until", "mime_type",
@@ -105,11 +109,41 @@ async def attach_uploads(
         return []
     ours = f"id IN ({marks(len(file_ids))}) AND direction = 'out'"
     await tx.execute(
-        f"UPDATE file SET customer_id = ?, ticket_id = ?, reply_id = ? WHERE {ours} AND reply_id IS NULL",
+        f"UPDATE file SET customer_id = ?, ticket_id = ?, reply_id = ? WHERE {ours} AND reply_id IS NULL "
+        "AND state = 'stored'",
         [customer_id, ticket_id, reply_id, *file_ids],
     )
     rows = await tx.fetch(f"SELECT {LOADED} FROM file WHERE {ours} AND reply_id = ? ORDER BY id", [*file_ids, reply_id])
     return [_file_row(*row) for row in rows]
+
+
+async def uploaded(tx: Tx, row: FileRow) -> None:
+    """All of a loose file is in the store."""
+    await tx.execute(
+        "UPDATE file SET state = 'stored', kind = ?, size = ?, sha256 = ?, stored_at = ? "
+        "WHERE id = ? AND state = 'loose'",
+        [row.kind, row.size, row.sha256, _millis(row.stored_at), row.file_id],
+    )
+
+
+async def loosen(tx: Tx, before: datetime, most: int) -> list[int]:
+    """Uploads from before that no answer carries: from now on none will, and their bytes may go. Safe to run again."""
+    unsent = "direction = 'out' AND ticket_id IS NULL AND reply_id IS NULL"
+    rows = await tx.fetch(
+        f"SELECT id FROM file WHERE {unsent} AND created_at <= ? ORDER BY id LIMIT ?", [to_millis(before), most]
+    )
+    if not rows:
+        return []
+    these, file_ids = f"id IN ({marks(len(rows))})", [row[0] for row in rows]
+    await tx.execute(f"UPDATE file SET state = 'loose' WHERE {these} AND {unsent} AND state = 'stored'", file_ids)
+    found = await tx.fetch(f"SELECT id FROM file WHERE {these} AND state = 'loose' ORDER BY id", file_ids)
+    return [row[0] for row in found]
+
+
+async def forget(tx: Tx, file_ids: Collection[int]) -> None:
+    """The bytes of these loose files are gone, and so are the files."""
+    if file_ids:
+        await tx.execute(f"DELETE FROM file WHERE id IN ({marks(len(file_ids))}) AND state = 'loose'", list(file_ids))
 
 
 async def find(tx: Tx, file_id: int) -> FileRow | None:

@@ -15,7 +15,7 @@ from storage.files import MOVES, Fetched, FileRow, State
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
 ANNE, BEN = 2**62 + 1, 2**62 + 2
-STATES: Sequence[State] = ("waiting", "fetching", "stored", "failed", "refused", "expired")
+STATES: Sequence[State] = ("waiting", "fetching", "stored", "failed", "refused", "expired", "loose")
 
 
 def row(file_id: int, *, customer_id: int = ANNE, state: State = "waiting", **more: Any) -> FileRow:

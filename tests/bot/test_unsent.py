@@ -1,0 +1,89 @@
+"""Uploads that are never sent go after a day, and nothing else does."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot import unsent
+from bot.unsent import clear_unsent
+from storage import files
+from storage.database import Database
+from storage.file_store import FileStore, FolderStore, StoreDown, key_of
+from storage.files import FileRow
+from tests.databases import *  # noqa: F403 - fixtures
+
+NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)
+OLD = NOW - timedelta(hours=24)
+YOUNG = OLD + timedelta(milliseconds=1)
+ROWS = {
+    "unsent": FileRow(1, "out", "image", "stored", OLD, OLD, size=4),
+    "young": FileRow(2, "out", "image", "stored", YOUNG, YOUNG, size=4),
+    "sent": FileRow(3, "out", "image", "stored", OLD, OLD, size=4, ticket_id=5, reply_id=6),
+    "a customer's": FileRow(4, "in", "image", "stored", OLD, OLD, size=4),
+    "cut off": FileRow(5, "out", "image", "loose", OLD, OLD),
+    "on its way": FileRow(6, "out", "image", "loose", YOUNG, YOUNG),
+    "a customer's that failed": FileRow(7, "in", "image", "failed", OLD, OLD),
+}
+STAY = ["young", "sent", "a customer's", "on its way", "a customer's that failed"]
+
+
+@pytest.fixture
+async def store(database: Database, tmp_path: Path) -> FileStore:
+    """A store with the bytes of all these."""
+    await database.run(lambda tx: files.insert(tx, list(ROWS.values())))
+    made = FolderStore(tmp_path / "files")
+    for row in ROWS.values():
+        await made.put(key_of(row.file_id), four_bytes())
+    return made
+
+
+async def four_bytes() -> AsyncIterator[bytes]:
+    yield b"data"
+
+
+async def left(database: Database, folder: Path) -> tuple[list[str], list[str]]:
+    """What has a row, and what has bytes."""
+    async with database.reading() as tx:
+        rows = [name for name, row in ROWS.items() if await files.find(tx, row.file_id)]
+    return rows, [name for name, row in ROWS.items() if (folder / "files" / key_of(row.file_id)).exists()]
+
+
+async def test_what_nobody_sent_for_a_day(database: Database, store: FileStore, tmp_path: Path) -> None:
+    for _ in range(2):
+        await clear_unsent(database, store, NOW)
+        assert await left(database, tmp_path) == (STAY, STAY)
+
+
+async def test_a_store_that_is_away_is_asked_again(database: Database, store: FileStore, tmp_path: Path) -> None:
+    (tmp_path / "files").rename(tmp_path / "away")
+    (tmp_path / "files").write_text("something that is no folder")
+    with pytest.raises(StoreDown):
+        await store.delete(key_of(1))
+    await clear_unsent(database, store, NOW)
+    async with database.reading() as tx:
+        assert [(row.state, row.reply_id) for at in (1, 5) if (row := await files.find(tx, at))] == [
+            ("loose", None)
+        ] * 2
+    (tmp_path / "files").unlink()
+    (tmp_path / "away").rename(tmp_path / "files")
+    await clear_unsent(database, store, NOW)
+    assert await left(database, tmp_path) == (STAY, STAY)
+
+
+async def test_what_is_going_can_not_be_sent(database: Database, store: FileStore, tmp_path: Path) -> None:
+    """Whoever is first has it: the answer, or the clean-up."""
+    assert await database.run(lambda tx: files.attach_uploads(tx, [1], 9, 5, 7))
+    assert await database.run(lambda tx: files.loosen(tx, NOW, 50)) == [2, 5, 6]
+    assert await database.run(lambda tx: files.attach_uploads(tx, [2], 9, 5, 8)) == []
+    await clear_unsent(database, store, NOW)
+    assert (await left(database, tmp_path))[0] == ["unsent", "young", *STAY[1:]]
+
+
+async def test_more_than_are_taken_at_a_time(sqlite_database: Database, tmp_path: Path) -> None:
+    rows = [FileRow(at, "out", "image", "stored", OLD, OLD) for at in range(1, 2 * unsent.MOST_AT_ONCE + 3)]
+    await sqlite_database.run(lambda tx: files.insert(tx, rows))
+    await clear_unsent(sqlite_database, FolderStore(tmp_path), NOW)
+    async with sqlite_database.reading() as tx:
+        assert await tx.fetch("SELECT id FROM file", []) == []
