@@ -98,7 +98,7 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
     @gives(Refusal, 409)
     @gives(Refusal, 503)
     async def make(data: NewCode) -> Response:
-        """Make one of Meta's own codes: its text can be changed after it was printed."""
+        """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
         return answer(Answer[Code](data=_shown(await codes.make(data.text))), 201)
 
     @blueprint.get("/codes")
