@@ -63,7 +63,7 @@ class FileShown(BaseModel):
     name: str
     mime_type: str
     size: int | None
-    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired"]
+    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
     reason: str | None
 
 

@@ -27,10 +27,11 @@ def take_in(content: IO[bytes], path: Path) -> tuple[int, str]:
 
 async def hand_over(path: Path, mime_type: str, filename: str = "") -> Response:
     """With a name it is a download; without one it may be shown."""
-    if not path.is_file():
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+    except FileNotFoundError:
         return Response("", 404)
-    length = str(path.stat().st_size)
-    response = Response(_pieces(path), content_type=mime_type, headers={"Content-Length": length})
+    response = Response(_pieces(path), content_type=mime_type, headers={"Content-Length": str(size)})
     if filename:
         response.headers["Content-Disposition"] = disposition(filename)
     response.headers["X-Content-Type-Options"] = "nosniff"
