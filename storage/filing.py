@@ -21,6 +21,7 @@ REPLY_COLUMNS = (
     "written_at", "created_at", "kind",
 )  # fmt: skip
 WAMID_CAP = 200
+MOBILE_CAP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ async def insert_tickets(tx: Tx, tickets: Sequence[NewTicket]) -> None:
     rows = []
     for ticket in tickets:
         at = to_millis(ticket.created_at)
-        rows.append((ticket.ticket_id, ticket.customer_id, ticket.name[:200], ticket.mobile or None, ticket.description,
+        mobile = ticket.mobile if len(ticket.mobile) <= MOBILE_CAP else ""  # a part of it would be somebody else's
+        rows.append((ticket.ticket_id, ticket.customer_id, ticket.name[:200], mobile or None, ticket.description,
                      ticket.issue_type[:50], ticket.issue_type_other[:200] or None, ticket.title[:200],
                      ticket.attachment_name[:255] or None, ticket.attachment_type[:100] or None,
                      "new", True, True, at, at))  # fmt: skip

@@ -43,6 +43,13 @@ async def test_only_what_they_write_changes_it(world: World, then: Any) -> None:
     assert await address(world) == BSUID
 
 
+async def test_a_number_that_is_longer_than_any_keeps_no_ticket_from_being_opened(world: World) -> None:
+    await world.write("My printer is on fire", "hardware", "yes", phone="9" * 20)
+    async with world.working():
+        await world.until(lambda: nothing_pending(world))
+    assert await world.rows("SELECT mobile FROM ticket") == [(None,)]
+
+
 async def address(world: World) -> str:
     ((body,),) = await world.rows("SELECT body FROM conversation")
     return Place.from_json(body).address
