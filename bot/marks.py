@@ -8,7 +8,7 @@ would put a message in doubt that is not.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.phases import phase
 from bot.place import Place
-from bot.window import without_window
+from bot.window import window_open, without_window
 from storage import conversations, customers, journal, outbox
 from storage.database import Database, DatabaseDown, Tx
 from storage.lanes import Lanes
@@ -81,6 +81,26 @@ class Marks:
             await conversations.write_body(tx, customer_id, without_window(place, sent_at).to_json())
 
         await self._insist(work)
+        await self._forget(customer_id)
+
+    async def queued_if_open(self, step: Move, customer_id: int) -> bool:
+        """Makes the step because the window is closed, or queues the row where it is not any more; whether that was so.
+        Behind the fence: whoever hears from the customer after this finds the row where it is then."""
+        opened = False
+
+        async def work(tx: Tx) -> None:
+            nonlocal opened
+            _, body = await conversations.raise_version(tx, customer_id)
+            now = self._clock()
+            opened = window_open(Place.from_json(body).last_inbound_at, now)
+            await outbox.move(tx, replace(step, status="queued") if opened else step, now)
+
+        await self._insist(work)
+        await self._forget(customer_id)
+        return opened
+
+    async def _forget(self, customer_id: int) -> None:
+        """The version has moved on."""
         with contextlib.suppress(RedisDown):
             await self._lanes.ring({}, forget=[customer_id])
 

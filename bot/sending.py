@@ -91,8 +91,7 @@ class Sender:
         try:
             message = await self._form(place, row)
             if message is None:
-                await self._closed(row)
-                return None
+                return await self._closed(row)
             message = await self._with_file(message)
             body = build(message, to=place.address, opaque=str(row.outbox_id))
         except DatabaseDown:
@@ -202,23 +201,27 @@ class Sender:
                 return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)
             case Action.RECIPIENT if refused.scope is Scope.PAIR:
                 await self._marks.unreachable(row.customer_id, reason_of(refused))
-        await self._given_up(row, message, refused)
-        return None
+        return await self._given_up(row, message, refused)
 
-    async def _given_up(self, row: OutboxRow, message: Mapping[str, Any], refused: Refused) -> None:
+    async def _given_up(self, row: OutboxRow, message: Mapping[str, Any], refused: Refused) -> Rest | None:
         """A template that Meta does not take is nobody's message lost: the words behind it wait for the customer."""
-        status = "failed"
         if message.get("type") == "template" and refused.action is Action.DROP:
             name, language = str(message["name"]), str(message["language"])
             await self._means.templates.refused(name, language, refused.code or 0, refused.reason)
-            status = "held"
-        await self._marks.settle(move(row, status, reason=reason_of(refused)))
+            return await self._unless_open(move(row, "held", reason=reason_of(refused)), row.customer_id)
+        await self._marks.settle(move(row, "failed", reason=reason_of(refused)))
+        return None
 
-    async def _closed(self, row: OutboxRow) -> None:
+    async def _closed(self, row: OutboxRow) -> Rest | None:
         """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
         a reaction, a request. The rest waits for the customer."""
         momentary = row.origin == "prompt" or json.loads(row.payload).get("type") in MOMENTARY
-        await self._marks.settle(move(row, "failed" if momentary else "held", reason=WINDOW_CLOSED))
+        step = move(row, "failed" if momentary else "held", reason=WINDOW_CLOSED)
+        return await self._unless_open(step, row.customer_id)
+
+    async def _unless_open(self, step: Move, customer_id: int) -> Rest | None:
+        """They may have written since this delivery began, while a request before this row took its time."""
+        return Rest(0.0) if await self._marks.queued_if_open(step, customer_id) else None
 
     async def _later(self, row: OutboxRow, reason: str, seconds: float, *, refusals: int = 0) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)

@@ -1,12 +1,13 @@
 """The 24-hour window: its edges to the second, and what is done when Meta says that it is closed."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.place import Place
 from bot.window import window_open, without_window
-from tests.bot.graph import refuse
+from tests.bot.graph import Reply, refuse
 from tests.bot.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -156,3 +157,26 @@ async def test_whom_a_message_reaches_after_all_is_marked_no_more(world: World, 
         await world.receive(world.status(request.wamid, "sent"))
         await world.receive(world.status(request.wamid, status))
         await world.until(lambda: reachable(world))
+
+
+async def test_what_waits_behind_a_slow_request_is_not_held_when_they_write_meanwhile(world: World) -> None:
+    ticket_id = await ticket(world)
+    world.clock.forward(86_390)
+    for words in ("First this.", "Then that."):
+        await world.desk.reply("agent", "Sam", ticket_id, words)
+    slow = asyncio.Event()
+    world.graph.script.append(Reply(held=slow))
+    asked = len(world.graph.requests)
+    async with world.working():
+        await world.graph.until(asked + 1)
+        world.clock.forward(20)
+        await world.write("Are you there?")
+        await world.until(lambda: nothing_pending(world))
+        slow.set()
+        await world.at_rest()
+    assert world.graph.texts()[asked : asked + 2] == ["First this.", "Then that."]
+    assert {status for status, _ in await world.sends()} == {"accepted"}
+
+
+async def nothing_pending(world: World) -> bool:
+    return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")
