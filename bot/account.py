@@ -80,6 +80,8 @@ class AccountWatch:
                 await self.refresh()
             except DatabaseDown as error:
                 log.warning("account_not_read", error=str(error))
+            except Exception:  # the next look is in a minute
+                log.exception("account_failed")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 

@@ -67,6 +67,8 @@ class Templates:
                 await self._listed(AFTER_TROUBLE if known.problem else HOURLY if fresh else AT_START)
             except DatabaseDown as error:
                 log.warning("templates_not_synced", error=str(error))
+            except Exception:  # the next look is in a minute
+                log.exception("templates_failed")
             await self._next_look(stop)
 
     async def sync(self, every: timedelta = ON_DEMAND) -> Synced:

@@ -228,3 +228,17 @@ async def test_the_keeper_asks_at_start_and_ends_when_told(light_watched: Watche
     stop.set()
     await asyncio.wait_for(keeping, 5)
     assert light_watched.meta.count(ASK) == 1
+
+
+async def test_the_keeper_outlives_what_it_can_not_read(light_watched: Watched) -> None:
+    await light_watched.told(WELL)
+    await light_watched.database.run(lambda tx: tx.execute("UPDATE account SET body = '{'"))
+    light_watched.now += timedelta(minutes=10)
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(light_watched.watch.run(stop))
+    async with asyncio.timeout(10):
+        while light_watched.meta.count(ASK) < 2:
+            await asyncio.sleep(0.01)
+    await light_watched.alerts()  # the answer was being read before this
+    stop.set()
+    await asyncio.wait_for(keeping, 5)

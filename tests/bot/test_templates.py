@@ -352,3 +352,14 @@ def test_the_kinds_are_those_of_the_notices() -> None:
     assert set(VALUES) == {"ticket_id", "title", "name", "text"}
     assert KINDS[-1] == "reply"
     assert templates.SWITCHED_OFF.keys() == {132001, 132015, 132016}
+
+
+async def test_the_keeper_outlives_what_it_can_not_read(light_desk: Desk) -> None:
+    await light_desk.listing(entry())
+    await light_desk.database.run(lambda tx: tx.execute("UPDATE account SET body = '{'"))
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(light_desk.templates.run(stop))
+    for _ in range(5):  # it reads the same database meanwhile
+        await light_desk.alerts()
+    stop.set()
+    await asyncio.wait_for(keeping, 5)
