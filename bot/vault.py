@@ -20,7 +20,7 @@ from bot.whatsapp.errors import ACTIONS, Action
 from bot.whatsapp.media import AccountStopped, Located, MediaFailed, locate
 from bot.whatsapp.media_download import AddressGone, Downloads
 from bot.whatsapp.media_hosts import MediaRefused
-from bot.whatsapp.media_kinds import upload_types
+from bot.whatsapp.media_kinds import upload_type
 from storage import files
 from storage.database import Database, DatabaseDown
 from storage.file_store import FileStore, NoFile, StoreDown, key_of
@@ -228,23 +228,14 @@ class Vault:
         return media_id
 
     async def _upload(self, row: FileRow, size: int) -> str:
-        *others, last = upload_types(row.mime_type, row.kind)
-        for name in others:
-            try:
-                return await self._upload_as(row, size, name)
-            except UploadFailed as error:
-                if error.retry_seconds is not None:
-                    raise
-        return await self._upload_as(row, size, last)
-
-    async def _upload_as(self, row: FileRow, size: int, mime_type: str) -> str:
         try:
             pieces = await self._store.open(key_of(row.file_id))
         except NoFile:
             raise UploadFailed("Its bytes are no longer in the store of files.", None) from None
         except StoreDown as error:
             raise UploadFailed(str(error), STORE_DOWN_SECONDS) from None
-        answer = await self._graph.upload(pieces, mime_type=mime_type, filename=row.filename, size=size)
+        name = upload_type(row.mime_type)
+        answer = await self._graph.upload(pieces, mime_type=name, filename=row.filename, size=size)
         if (refused := answer.error) is not None:
             reason = ACTIONS[131053].reason if refused.code == 100 else refused.reason
             again = refused.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)

@@ -12,7 +12,6 @@ from bot.whatsapp.form_limits import TooLong, Unsendable
 _MB: Final = 1024 * 1024
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 OPUS: Final = "audio/ogg; codecs=opus"
-ANY_DOCUMENT: Final = "application/pdf"  # what a phone makes of it goes by the file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,7 @@ MEDIA_RULES: Final = MappingProxyType(
         ),
     }
 )
-_CHOSEN: Final = ("image", "video", "audio")
-# An ogg without a codec's name may hold anything, and arrives as a document.
-_TAKEN: Final = frozenset({"audio/ogg"}).union(*(rule.types for rule in MEDIA_RULES.values()))
+_CHOSEN: Final = ("image", "video", "audio", "document")
 _ALSO_CALLED: Final = MappingProxyType(
     {
         "image/jpg": "image/jpeg",
@@ -76,24 +73,15 @@ def upload_type(mime_type: str) -> str:
     return "text/plain" if plain.startswith("text/") else plain
 
 
-def upload_types(mime_type: str, kind: str) -> tuple[str, ...]:
-    """The names under which to offer a file to Meta, one after the other: it may keep a picture or a video to the size
-    of its kind at the upload already, whatever that is then sent as, and takes any size under a document's name."""
-    name = upload_type(mime_type)
-    own = kind != "document" or name in MEDIA_RULES["document"].types
-    return (name,) if own else (name, ANY_DOCUMENT)
-
-
 def media_kind(mime_type: str, size: int) -> str:
-    """What to send a file as: a document when it is too big, or of the wrong type, for the kind it is. Raises
-    Unsendable."""
+    """What to send a file as. Raises Unsendable."""
     name = upload_type(mime_type)
-    limit = MEDIA_RULES["document"].most_bytes
-    if size > limit:
-        raise TooLong(f"The file has {size / _MB:.1f} MB, and WhatsApp takes at most {limit // _MB} MB.")
     if size < 1:
         raise Unsendable("The file is empty.")
-    if name not in _TAKEN:
+    kind = next((kind for kind in _CHOSEN if name in MEDIA_RULES[kind].types), None)
+    if kind is None:
         raise Unsendable(f"WhatsApp takes no files of the type {name[:60]}. Send it as a PDF or, a picture, as JPEG.")
-    kinds = (kind for kind in _CHOSEN if name in MEDIA_RULES[kind].types and size <= MEDIA_RULES[kind].most_bytes)
-    return next(kinds, "document")
+    most = MEDIA_RULES[kind].most_bytes
+    if size > most:
+        raise TooLong(f"The {kind} has {size / _MB:.1f} MB, and WhatsApp takes at most {most // _MB} MB of one.")
+    return kind

@@ -53,26 +53,6 @@ async def test_a_customer_without_a_number(theatre: Theatre) -> None:
     await theatre.until("the statuses find their messages", delivered)
 
 
-async def test_a_picture_that_is_too_large_for_one_goes_out_as_a_document(theatre: Theatre) -> None:
-    """Meta keeps pictures to 5 MB at the upload."""
-    ann = theatre.customer()
-    theatre.meta.people.write_text(ann, "Which part is it?")
-    ticket_id = await theatre.ticket_of(ann)
-    photo = b"\xff\xd8\xff\xe0" + bytes(6 * 1024 * 1024)
-    body = {
-        "ticket_id": ticket_id,
-        "message": "This one.",
-        "file_ids": [await uploaded(theatre, photo, "part.jpg", "image/jpeg")],
-    }
-    await theatre.agent("POST", "/api/replies", body, status=201)
-    shown = await theatre.hears(ann, "This one.")
-    media = theatre.meta.meta.chats.media[shown.media_id]
-    assert (shown.kind, media.filename, media.size) == ("document", "part.jpg", len(photo))
-    await theatre.at_rest()
-    assert shown.error == ""
-    assert [body.get("document", {}).get("filename") for body in theatre.sends(to=ann)] == [None, "part.jpg"]
-
-
 async def test_a_person_answers_in_the_business_app(theatre: Theatre) -> None:
     ann = theatre.customer()
     theatre.meta.people.write_text(ann, "The printer is broken.")
