@@ -33,7 +33,7 @@ NO_DOUBT = "Nothing of this answer waits to be sent again."
 NOBODY = "This ticket has no customer on WhatsApp."
 ASKED: dict[Request, str] = {
     "location": "Where are you? Please share your location.",
-    "contact": "Whom can we call? Please share a contact.",
+    "contact": "May we have your phone number?",
 }
 
 

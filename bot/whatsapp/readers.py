@@ -75,9 +75,10 @@ def _call_permission(held: Message) -> str:
 
 
 def _button(message: Message) -> Read:
-    """A button of a template."""
+    """A button of a template says what stands on it: no flow has made its payload, which is the label as a rule."""
     button = object_in(message, "button")
-    return _option(id_in(button, "payload"), text_in(button, "text"), message)
+    said = text_in(button, "text") or text_in(button, "payload")
+    return Read("text", said) if said else _unreadable(message)
 
 
 def _option(option_id: str, title: str, message: Message) -> Read:
