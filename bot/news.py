@@ -7,9 +7,10 @@ template that carries notices raises an alert as long as it can't be sent, and t
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from bot.notices import REPLY
 from bot.template_form import Filling, mismatches, read_form
 from bot.whatsapp.account import News, TemplateChange
-from storage import alerts, templates
+from storage import alerts, outbox, templates
 from storage.alerts import Alert
 from storage.database import Tx
 from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
@@ -52,8 +53,10 @@ async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
     if used and problem:
         message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
         await alerts.raise_alert(tx, Alert(template_subject(name, language), "red", message, at))
-    else:
-        await alerts.clear(tx, template_subject(name, language), at)
+    elif await alerts.clear(tx, template_subject(name, language), at):
+        for row in used:
+            if row.kind == REPLY:
+                await outbox.release_words(tx, row.language, at)
 
 
 def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from bot import news
 from bot.clock import Clock
 from bot.ids import IdMaker
+from bot.notices import REPLY
 from bot.template_form import Filling, mismatches, read_form
 from bot.templates import forget_refusals
-from storage import audit, templates
+from storage import audit, outbox, templates
 from storage.audit import Line
 from storage.database import Clash, Database, Tx
 from storage.templates import NoticeRow, StoredTemplate
@@ -76,6 +77,8 @@ class NoticeTemplates:
             await templates.save_notice(tx, row)
             for each in (*before, row):
                 await self._looked_at(tx, each)
+            if kind == REPLY:
+                await outbox.release_words(tx, language, now)
             return Choice(row, "")
 
         return await self._database.run(work, clash=Clash.RUN_AGAIN)

@@ -118,6 +118,15 @@ async def release_held(tx: Tx, outbox_ids: Sequence[int], at: datetime) -> None:
     )
 
 
+async def release_words(tx: Tx, language: str, at: datetime) -> int:
+    """Agents' words that were held for want of a template may go out: there is one now. Returns how many. Notices stay
+    held: what has become of a ticket meanwhile is told by its next one."""
+    return await tx.execute(
+        "UPDATE outbox SET status = 'queued', due_at = ? WHERE status = 'held' AND origin = 'agent' AND payload LIKE ?",
+        [to_millis(at), f'%"notice":{{"kind":"reply","language":"{language}"%'],
+    )
+
+
 async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: datetime) -> set[int]:
     """Marks queued rows as being sent by `owner`; returns the ids that it got."""
     changed = await tx.execute(

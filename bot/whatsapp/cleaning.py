@@ -27,6 +27,7 @@ _DIRTY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Zero-width characters and direction marks: "photo\u202Egnp.exe" reads as "photoexe.png".
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"|?*\n\t]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _FILE_NAME_CAP = 120
@@ -46,8 +47,9 @@ def clean(text: str, cap: int = TEXT_CAP) -> str:
 
 
 def one_line(text: str, cap: int) -> str:
-    """A name, a title, an address: clean, and without line breaks or runs of spaces."""
-    return clean(" ".join(clean(text).split()), cap)
+    """A name, a title, an address: clean, without line breaks or runs of spaces, and without marks that would turn what
+    stands behind it around."""
+    return clean(" ".join(_TURNING.sub("", clean(text)).split()), cap)
 
 
 def plain_id(text: str) -> str:

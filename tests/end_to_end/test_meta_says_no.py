@@ -131,3 +131,23 @@ async def test_without_a_template_it_waits_for_the_customer(theatre: Theatre) ->
     theatre.meta.people.write_text(ann, "Is there any news?")
     await theatre.hears(ann, "we are working on ticket")
     assert {message.error for message in theatre.said_to(ann)} == {""}
+
+
+async def test_words_that_were_held_go_out_in_order_once_there_is_a_template(theatre: Theatre) -> None:
+    await theatre.tick.http.delete("/api/whatsapp/notices/reply/en", headers=theatre.key)
+    ann = theatre.customer()
+    theatre.meta.people.write_text(ann, "The printer is broken.")
+    ticket_id = await theatre.ticket_of(ann)
+    await theatre.hears(ann, "your ticket is")
+    await theatre.at_rest()
+    theatre.tick.clock.advance(DAY)
+    answer = {"ticket_id": ticket_id, "message": "We have a part for it."}
+    assert (await theatre.agent("POST", "/api/replies", answer, status=201))["delivery"] == "held"
+
+    chosen = {"template": "ticket_news", "body": ["ticket_id", "text"]}
+    await theatre.agent("PUT", "/api/whatsapp/notices/reply/en", chosen)
+    await theatre.agent("POST", "/api/replies", answer | {"message": "It fits."}, status=201)
+    await theatre.hears(ann, "It fits.")
+    await theatre.at_rest()
+    assert [message.kind for message in theatre.said_to(ann)] == ["text", "template", "template"]
+    assert "We have a part for it." in theatre.said_to(ann)[1].text
