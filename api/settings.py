@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -25,6 +26,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]
 
 CONFIG_FILE = Path("config.env")
+ALIKE = 0.85  # of two names: one slip of the keys, and not another setting
 
 WHERE = {
     "WHATSAPP_API_URL": "the Graph API with its version, https://graph.facebook.com/v25.0 unless you test another",
@@ -162,7 +164,7 @@ class DemoSecrets:
 
 def load_settings(config: Path = CONFIG_FILE) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError."""
-    return _load(Settings, config, _exposed(config), _from_files(Settings, config))
+    return _load(Settings, config, [*_exposed(config), *_misspelt(config)], _from_files(Settings, config))
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
@@ -246,6 +248,22 @@ def _exposed(config: Path) -> list[str]:
     except (OSError, UnicodeDecodeError):
         pass  # no such file; or one that _load finds unreadable, and says so
     return []
+
+
+def _misspelt(config: Path) -> list[str]:
+    """A name that is nearly one of ours would be passed over in silence, and what it was meant to set with it. Names of
+    others' settings in the file are their own affair."""
+    try:
+        kept = dotenv_values(config)
+    except (OSError, UnicodeDecodeError):
+        return []  # _load finds it unreadable, and says so
+    ours = {*WHERE, *(f"{name}_FILE" for name in _secret_names(Settings))}
+    problems = []
+    for name in kept:
+        if name.upper() not in ours and (meant := get_close_matches(name.upper(), ours, 1, ALIKE)):
+            where = WHERE[meant[0].removesuffix("_FILE")]
+            problems.append(f"{name} is no setting, perhaps {meant[0]} was meant: {where}")
+    return problems
 
 
 def _from_files(kind: type[StorageSettings], config: Path) -> dict[str, Any]:

@@ -154,6 +154,20 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.whatsapp_app_secret.get_secret_value() == "test-app-secret"
 
 
+def test_a_name_that_is_nearly_a_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = [f'{name}="{value}"' for name, value in GOOD.items()]
+    others = ["MARIADB_PASSWORD=1", "UNKNOWN=1", "AWS_PROFILE=x", "PORTAL=1", "public_url=https://desk.example.com"]
+    Path("config.env").write_text("\n".join([*good, *others]))
+    Path("config.env").chmod(0o600)
+    assert load_settings().public_url == "https://desk.example.com"
+    slips = ["PUBLIC_ULR=https://desk.example.com", "WHATSAPP_BUSINES_ACCOUNT_ID=5", "WHATSAPP_APP_SECRET_FLIE=x"]
+    Path("config.env").write_text("\n".join([*good, *slips]))
+    first, second, third = lines_of(monkeypatch)
+    assert first.startswith("PUBLIC_ULR is no setting, perhaps PUBLIC_URL was meant: the address")
+    assert second.startswith("WHATSAPP_BUSINES_ACCOUNT_ID is no setting, perhaps WHATSAPP_BUSINESS_ACCOUNT_ID was")
+    assert third.startswith("WHATSAPP_APP_SECRET_FLIE is no setting, perhaps WHATSAPP_APP_SECRET_FILE was meant")
+
+
 def test_a_file_of_secrets_that_everyone_can_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("config.env").write_text("WHATSAPP_APP_SECRET=test-app-secret\n")
     Path("config.env").chmod(0o644)

@@ -49,6 +49,7 @@ SETTINGS = [
     variable("WHATSAPP_PHONE_NUMBER_ID", "of another kind", "+1 555 canary", "is not an id of digits alone"),
     variable("WHATSAPP_PHONE_NUMBER_ID", "placeholder", "your_phone_number_id", "still has a placeholder"),
     Broken("settings open to all", "settings", "is open to every user of this machine", "Chmod 600", mode=0o644),
+    Broken("a name misspelt", "settings", "perhaps PUBLIC_URL was meant", "Meta and agents reach", {"PUBLIC_ULR": "x"}),
     Broken("a port that is none", "settings PORT", "PORT is not a port", "from 1 to 65535", {"PORT": "canary"}),
 ]
 
