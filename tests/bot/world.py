@@ -202,9 +202,11 @@ class World:
         """Nothing is pending, and everything that can go out went out."""
 
         async def quiet() -> bool:
-            pending = await self.rows("SELECT 1 FROM item WHERE fate = 'pending'")
-            going = await self.rows("SELECT 1 FROM outbox WHERE status IN ('queued', 'sending', 'unknown')")
-            return not pending and not going
+            # in one statement: between two, one may become the other
+            return not await self.rows(
+                "SELECT 1 FROM item WHERE fate = 'pending' "
+                "UNION ALL SELECT 1 FROM outbox WHERE status IN ('queued', 'sending', 'unknown')"
+            )
 
         await self.until(quiet, seconds)
 

@@ -253,7 +253,7 @@ async def test_bad_input_43_markup_is_text(tick: Tick, text: str) -> None:
     assert [ticket["name"], ticket["description"], ticket["issue_title"]] == [text] * 3
     replies = [reply["message"] for reply in await tick.desk(f"/api/replies/{ticket['id']}")]
     ad = f"{text}\n[came by an ad: {text}, {text}]"
-    assert replies == [text, ad, f"[place: {text} · {text} · 1, 2]", f"[contact: {text}, {text}]"]
+    assert replies == [text, ad, f"[place: {text} · {text} · 1, 2]", f"[contact: {text}, {text}]", text]
     said = {row[-1].replace(f"#{ticket['id']}*", "#1*") for row in await tick.outbox()}
     assert not any(text in line for line in said)
 
