@@ -18,7 +18,7 @@ local RATE, PAIR = 'tick:rate:' .. number, 'tick:pair:' .. number .. ':'
 local SECOND = 1000000
 local LATE = SECOND
 local ABANDONED_MS = 3600000
-local STEP, FLOOR, STEP_EVERY, RECOVERY = 0.8, 0.5, SECOND / 10, 20 * SECOND
+local STEP, FLOOR, STEP_EVERY, RECOVERY = 0.9, 0.75, SECOND / 10, 20 * SECOND
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * SECOND + tonumber(clock[2])

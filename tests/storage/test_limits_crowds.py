@@ -104,7 +104,7 @@ def test_no_window_ever_holds_more_than_the_limit(
 
 
 async def test_who_comes_when_told_is_never_passed_by_twice(redis: Redis) -> None:
-    """Ten come when they are told to; three push in at every occasion, and half of the number's rate is gone."""
+    """Ten come when they are told to; three push in at every occasion, and a part of the number's rate is gone."""
     obedient, pushing = crowd(10), [2**62 + 100 + n for n in range(3)]
     asker = Asker(redis, Limits(redis, NUMBER, 8))
     due = dict.fromkeys(obedient, 0.0)
