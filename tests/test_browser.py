@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.demo import Demo
+from tests.openapi import contract
 from tests.phones import attach, bubbles, phone_of, pick, quote, tap, tiny_png, write
 from tests.servers import program
 
@@ -38,12 +39,23 @@ def shell(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[str],
     return paste
 
 
+def hold_against_the_document(demo: Demo) -> None:
+    """What a process of its own asked of its Meta is seen only here."""
+    if not contract.present():
+        return
+    asked = httpx.get(f"{demo.url}/simulator/api/requests", trust_env=False).json()["data"]
+    assert asked
+    wrong = [contract.check(one["method"], one["target"], one["body"] or contract.NO_BODY) for one in asked]
+    assert [problems for problems in wrong if problems] == []
+
+
 @pytest.fixture
 def demo() -> Iterator[Demo]:
     demo = Demo()
     try:
         demo.start()
         yield demo
+        hold_against_the_document(demo)
     finally:
         demo.close()
 

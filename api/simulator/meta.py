@@ -8,6 +8,7 @@ is closed or nobody has that number. Each step is a webhook of its own, and what
 import asyncio
 import dataclasses
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
@@ -23,6 +24,7 @@ from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import Setup
 from api.simulator.streams import Streams
 
+MOST_ASKED: Final = 1000
 WINDOW_SECONDS: Final = 24 * 3_600
 UPLOAD_LIVES_SECONDS: Final = 30 * 86_400
 INBOUND_LIVES_SECONDS: Final = 7 * 86_400
@@ -48,6 +50,7 @@ class Meta:
         self.faults = faults
         self.chats = chats
         self.clock = clock
+        self.asked: deque[dict[str, Any]] = deque(maxlen=MOST_ASKED)  # method, target and body of the latest calls
         self._settings = settings
         self._courier = courier
         self._streams = streams

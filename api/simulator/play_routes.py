@@ -46,6 +46,11 @@ def add_play_routes(page: Blueprint, meta: Meta, news: AccountNews, advance: Cal
         advance(float(seconds))
         return jsonify({"success": True, "data": {"now": meta.clock()}})
 
+    @page.get("/api/requests")
+    async def list_requests() -> Response:
+        """What the service lately asked of the Graph API, the oldest first."""
+        return jsonify({"success": True, "data": list(meta.asked)})
+
     @page.get("/api/setup")
     async def read_setup() -> Response:
         return jsonify({"success": True, "data": meta.setup.document()})

@@ -35,6 +35,9 @@ def make_graph(settings: SimulatorSettings, meta: Meta, requests: list[Asked]) -
     async def write_down() -> None:
         body = await json_body() if request.mimetype == "application/json" else None
         g.what, g.phone = _what(meta, body), recipient_of(meta, body)
+        if request.mimetype in ("", "application/json") and "/files/" not in request.path:
+            target = request.full_path.removeprefix(PREFIX).rstrip("?")
+            meta.asked.append({"method": request.method, "target": target, "body": body})
         if settings.keep_requests:
             requests.append((request.method, request.path.removeprefix(PREFIX), body))
 
