@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,9 +153,10 @@ async def staged(
     habits: Habits,
     pool_size: int = POOL_SIZE,
     per_second: float = 0.0,
+    on_request: Callable[[str, str, bytes], None] = lambda method, path, body: None,
 ) -> AsyncIterator[Stage]:
     """`name`: "tick" or "bare". Starts it on an empty database and waits until it is ready. `per_second`: how much it
-    may send; 0 is no limit, since our Meta has none."""
+    may send; 0 is no limit, since our Meta has none. `on_request` hears what it asks of Meta."""
     port, graph_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(
@@ -176,7 +177,9 @@ async def staged(
     webhooks, api = Webhooks(url, SECRET), Client(url)
     stages: list[Stage] = []
     driver = Driver(NUMBER, webhooks, habits=habits, settled=lambda send: stages[0].read(send))
-    standin = StandIn(NUMBER, webhooks, plan=StatusPlan(), on_send=lambda send: stages[0].heard(send))
+    standin = StandIn(
+        NUMBER, webhooks, plan=StatusPlan(), on_send=lambda send: stages[0].heard(send), on_request=on_request
+    )
     await standin.listen(graph_port)
     try:
         async with running(name, argv, folder=folder, env=env) as program:

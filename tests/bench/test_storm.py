@@ -5,12 +5,17 @@ from pathlib import Path
 from api.bench.driver import Habits
 from api.bench.stage import staged
 from api.bench.storm import REFUSALS, Result, Run, Wish, play
+from tests.openapi import contract
 
 
 async def test_half_are_refused_and_the_others_answered(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
     wish = Wish(customers=12, rate=12, seconds=2)
+
+    def seen(method: str, path: str, body: bytes) -> None:
+        contract.seen(method, path, {}, body)
+
     habits = Habits(follow_ups=1)
-    async with staged("tick", tmp_path, sqlite_url, redis_url, habits=habits, per_second=80) as stage:
+    async with staged("tick", tmp_path, sqlite_url, redis_url, habits=habits, per_second=80, on_request=seen) as stage:
         run = await play(stage, wish, storm=True)
     assert run.problems == ()
     assert run.replies == 12, "half of what was written"
