@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from bot.delivery import MOST_RESENDS_AFTER_DEATHS
-
 Record = Mapping[str, Any]
 
 ANSWERS = {"hi": ("list",), "topic": ("text",), "describe": ("button",), "submit": ("text",), "follow_up": ("text",)}
@@ -163,7 +161,7 @@ def _waits(
             verdict.stalled.append(f"{where}, and no worker died while it sent")
             continue
         # Whoever sends it again may die too; that is another doubt only when it has waited for the first to pass.
-        times = min(_doubts(deaths, evidence.doubt_seconds), MOST_RESENDS_AFTER_DEATHS)
+        times = 2 if deaths[-1] - deaths[0] >= evidence.doubt_seconds else 1
         if wait > times * evidence.doubt_seconds + evidence.stall_seconds:
             verdict.stalled.append(f"{where}, longer than a send in doubt may")
 
@@ -213,12 +211,3 @@ def _replies(
 def read_log(text: str) -> list[dict[str, Any]]:
     """JSON lines."""
     return [json.loads(line) for line in text.splitlines() if line]
-
-
-def _doubts(deaths: list[float], doubt_seconds: float) -> int:
-    """How many doubts these deaths may have made, one after the other."""
-    began, count = deaths[0], 1
-    for at in deaths:
-        if at - began >= doubt_seconds:
-            began, count = at, count + 1
-    return count
