@@ -66,7 +66,8 @@ class Limits:
         """Meta refused a message because of a limit.
 
         Of the pair: this customer waits so long, and then has no burst. Of the number: its rate falls a step, at most
-        to three quarters, and comes back by itself; there are no `seconds`, since most of what it sends does get through.
+        to three quarters, and comes back by itself; `seconds` says nothing there, since most of what it sends gets
+        through.
         """
         if scope == "pair":
             wait = _microseconds(min(max(0.0, seconds), LONGEST_WAIT_SECONDS))
