@@ -1,10 +1,14 @@
 """Delivery: each row once as far as anybody can know, in order, through everything that Meta answers."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from bot.delivery import SENDER_DIED
 from bot.rounds import MOST_ROWS
+from storage import outbox
+from storage.fields import from_millis
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
 from tests.bot.world import ANNE, World
 from tests.databases import Rival, until_blocked
@@ -80,6 +84,31 @@ async def test_twice_in_doubt_is_given_up(world: World) -> None:
     ((status, reason),) = await world.sends()
     assert (status, reason[:14]) == ("failed", "in doubt again")
     assert len(world.graph.requests) == 2
+
+
+async def test_what_a_dead_process_was_sending_goes_out_again_one_by_one(world: World) -> None:
+    """Its rows were marked in one commit; a second death must not meet all of them again."""
+    world.doubt_seconds = 10.0
+    phones = [f"1555010{number:04}" for number in range(8)]
+    for phone in phones:
+        await world.write("Hi", phone=phone)
+    await world.play([await world.lane(phone) for phone in phones])
+    rows = [row[0] for row in await world.rows("SELECT id FROM outbox")]
+    marked_at = world.clock()
+    await world.database.run(lambda tx: outbox.mark_sending(tx, rows, "a dead process", marked_at))
+    async with world.working():
+
+        async def in_doubt() -> bool:
+            return await world.sends() == [("unknown", SENDER_DIED)] * len(phones)
+
+        await world.until(in_doubt)
+        due = [from_millis(row[0]) - marked_at for row in await world.rows("SELECT due_at FROM outbox")]
+        assert len(set(due)) > 1
+        assert all(timedelta(seconds=9.9) < wait < timedelta(seconds=11) for wait in due)
+        world.clock.forward(11)
+        await world.at_rest()
+    assert await world.rows("SELECT DISTINCT status, resent FROM outbox") == [("accepted", 1)]
+    assert len(world.graph.requests) == len(phones)
 
 
 async def test_an_agents_words_in_doubt_wait_for_a_person_and_block_nobody(world: World) -> None:
