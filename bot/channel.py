@@ -22,6 +22,12 @@ ASK_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+async def try_again(database: Database, at: datetime) -> bool:
+    """A person says that it was mended: every process tries at once, and stops again if it was not. False when nothing
+    stands still. Raises DatabaseDown."""
+    return await database.run(lambda tx: alerts.clear(tx, SUBJECT, at))
+
+
 class Channel:
     """One process's view of it. `read_token`: the token as the settings have it now, "" when they can't be read."""
 
@@ -75,6 +81,11 @@ class Channel:
         self._probe_at, self._stopped_for, self._sure = None, "", True  # before the others ask
         self._sure = await self._tell(None)
 
+    async def look(self) -> None:
+        """While it is closed, whether somebody has cleared the alert: then the next send is a probe."""
+        if self.stopped and not await self._told():
+            self._probe_at, self._stopped_for = self._clock(), ""  # a refusal is told again
+
     async def ask(self) -> None:
         """While nothing waits that could be the probe, a question about our number is: once a minute, since Meta counts
         these. It is asked only while there is an alert, which another process may have left at any time."""
@@ -82,9 +93,7 @@ class Channel:
         if self._asked_at is not None and abs(now - self._asked_at) < timedelta(seconds=ASK_SECONDS):
             return
         self._asked_at = now
-        async with self._database.reading() as tx:
-            told = any(alert.subject == SUBJECT for alert in await alerts.open_alerts(tx))
-        self._sure = not told and not self.stopped
+        self._sure = not await self._told() and not self.stopped
         if self._sure:
             return
         self._renew()
@@ -95,6 +104,10 @@ class Channel:
     def _renew(self) -> None:
         if token := self._read_token():
             self._graph.renew(token)
+
+    async def _told(self) -> bool:
+        async with self._database.reading() as tx:
+            return await alerts.find(tx, SUBJECT) is not None
 
     async def _tell(self, alert: Alert | None) -> bool:
         """False when it could not be written."""

@@ -51,6 +51,7 @@ class Upkeep:
         await self._every(SWEEP_SECONDS, self._sweep_once)
 
     async def _sweep_once(self) -> None:
+        await self._channel.look()
         alive = await self._lanes.alive_owners()
         now = self._clock()
         owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]

@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from bot.channel import Channel
+from bot.channel import Channel, try_again
 from bot.intake import Intake
 from bot.metrics import Metrics
 from bot.whatsapp.client import Refused
@@ -82,6 +82,26 @@ async def test_a_new_token_in_the_settings_is_taken_without_a_restart(world: Wor
         world.clock.forward(6)
         await world.at_rest()
     assert [status for status, _ in await world.sends()] == ["accepted"]
+
+
+async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(world: World) -> None:
+    world.graph.always = refuse(131031)  # a probe each five minutes
+    phones = [f"1555000{number:04}" for number in range(1, MANY + 1)]
+    async with world.working(world.worker(), world.worker()):
+        for phone in phones:
+            await world.write("Hi", phone=phone)
+        await world.until(lambda: stopped(world))
+        await world.until(lambda: queued(world, MANY))
+        asked = len(world.graph.requests)
+        assert await try_again(world.database, world.clock())  # in vain: each process tries, and stops again
+        await world.graph.until(asked + 1)
+        await world.until(lambda: stopped(world))
+        world.graph.always = None
+        assert await try_again(world.database, world.clock())
+        await world.at_rest()
+        await world.until(lambda: nothing_stopped(world))
+    assert [status for status, _ in await world.sends()] == ["accepted"] * MANY
+    assert not await try_again(world.database, world.clock())
 
 
 async def test_an_alert_of_an_earlier_process_is_cleared_by_what_works_now(world: World) -> None:
