@@ -117,12 +117,13 @@ async def sent(world: World) -> tuple[int, str]:
 )
 async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]]) -> None:
     _, wamid = await sent(world)
-    expected, fates, seen = "accepted", [], set()
+    expected, fates, seen = "accepted", [], {}
     for at, statuses in enumerate(rounds):
         for status in statuses:
-            await world.receive(world.status(wamid, status, ago=60 - at))
-            if (status, at) not in seen:
-                seen.add((status, at))
+            again = seen.get((status, at))  # made anew it could have the next second for its timestamp
+            told = seen[status, at] = again or world.status(wamid, status, ago=60 - at)
+            await world.receive(told)
+            if not again:
                 won = beats(status, expected)
                 fates.append(("done", "") if won else ("ignored", "superseded"))
                 expected = status if won else expected
