@@ -1,6 +1,7 @@
 """Delivery statuses: whatever their order and however often they come, a row only moves forward."""
 
 import asyncio
+from typing import Any
 from datetime import UTC, datetime
 from itertools import permutations, product
 from pathlib import Path
@@ -117,7 +118,8 @@ async def sent(world: World) -> tuple[int, str]:
 )
 async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]]) -> None:
     _, wamid = await sent(world)
-    expected, fates, seen = "accepted", [], {}
+    expected, fates = "accepted", []
+    seen: dict[tuple[str, int], dict[str, Any]] = {}
     for at, statuses in enumerate(rounds):
         for status in statuses:
             again = seen.get((status, at))  # made anew it could have the next second for its timestamp
