@@ -1,10 +1,10 @@
 """Delivery statuses: whatever their order and however often they come, a row only moves forward."""
 
 import asyncio
-from typing import Any
 from datetime import UTC, datetime
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
