@@ -13,6 +13,8 @@ import structlog
 
 from bot.clock import Clock
 from bot.whatsapp.client import GraphClient, Refused
+from bot.whatsapp.errors import Action
+from bot.whatsapp.graph_answer import GraphError
 from storage import alerts
 from storage.alerts import Alert
 from storage.database import Database, DatabaseDown, Tx
@@ -58,7 +60,7 @@ class Channel:
         self._renew()
         return 0.0
 
-    async def stop(self, refused: Refused) -> float:
+    async def stop(self, refused: Refused | GraphError) -> float:
         """Meta refused what it would refuse every time; returns the seconds until the next probe."""
         now = self._clock()
         self._pause = timedelta(seconds=refused.wait_seconds)
@@ -84,7 +86,7 @@ class Channel:
     async def look(self) -> None:
         """While it is closed, whether somebody has cleared the alert: then the next send is a probe."""
         if self.stopped and not await self._told():
-            self._probe_at, self._stopped_for = self._clock(), ""  # a refusal is told again
+            self._probe_at, self._stopped_for, self._asked_at = self._clock(), "", None  # a refusal is told again
 
     async def ask(self) -> None:
         """While nothing waits that could be the probe, a question about our number is: once a minute, since Meta counts
@@ -98,7 +100,9 @@ class Channel:
             return
         self._renew()
         answer = await self._graph.get(self._graph.settings.phone_number_id, {"fields": "id"})
-        if answer.value and answer.error is None:
+        if answer.error is not None and answer.error.action is Action.STOP:
+            await self.stop(answer.error)
+        elif answer.value:
             await self.works()
 
     def _renew(self) -> None:

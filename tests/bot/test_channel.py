@@ -104,6 +104,18 @@ async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(wo
     assert not await try_again(world.database, world.clock())
 
 
+async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(world: World) -> None:
+    world.graph.always = TOKEN_EXPIRED
+    async with world.working():
+        await world.write("Hi")
+        await world.until(lambda: stopped(world))
+        await world.rows("UPDATE outbox SET status = 'failed'")
+        world.graph.questions.clear()
+        assert await try_again(world.database, world.clock())
+        await world.until(lambda: stopped(world))
+        assert await asked_about_us(world)
+
+
 async def test_an_alert_of_an_earlier_process_is_cleared_by_what_works_now(world: World) -> None:
     world.graph.always = TOKEN_EXPIRED
     await world.write("Hi")
