@@ -67,11 +67,19 @@ class Parts:
     store: FileStore
     supplies: Supplies
     redis_line: str
+    read_token: Callable[[], str]
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: bool = False) -> AsyncIterator[Parts]:
-    """The parts of one process. `share_redis`: the Redis must be one that other processes reach."""
+async def opened(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    share_redis: bool = False,
+    read_token: Callable[[], str] = read_access_token,
+) -> AsyncIterator[Parts]:
+    """The parts of one process. `share_redis`: the Redis must be one that other processes reach; `read_token`: the
+    access token as it is set by then, "" when it can't be read."""
     async with AsyncExitStack() as stack:
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
@@ -91,8 +99,9 @@ async def opened(settings: Settings, *, clock: Clock = utc_now, share_redis: boo
         names = Names(lanes.owner, settings.whatsapp_phone_number_id, settings.whatsapp_business_account_id)
         supplies = make_supplies(names, database, graph, store, downloads, clock)
         yield Parts(
-            settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line
-        )
+            settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line,
+            read_token,
+        )  # fmt: skip
 
 
 async def serve(
@@ -136,11 +145,12 @@ def make_app(parts: Parts) -> Quart:
         parts.redis_line,
     )
     app_secret = settings.whatsapp_app_secret.get_secret_value()
-    sessions = Sessions(parts.database, parts.clock, app_secret, settings.public_url)
+    # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
+    sessions = Sessions(parts.database, utc_now, app_secret, settings.public_url)
     add_api(app, shared, sessions)
     add_desk(app, shared, sessions, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
-    app.register_blueprint(make_doctor(settings, parts.database, parts.lanes, parts.clock))
+    app.register_blueprint(make_doctor(settings, parts.database, parts.lanes, parts.clock, parts.read_token))
     door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook, settings.trusted_proxies)
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
@@ -154,7 +164,7 @@ def _worker(parts: Parts) -> Worker:
     given = Given(
         parts.database, parts.lanes, parts.limits, parts.graph, parts.ids, parts.numbers, parts.metrics, parts.clock
     )
-    return make_worker(bot, given, parts.supplies, read_access_token)
+    return make_worker(bot, given, parts.supplies, parts.read_token)
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

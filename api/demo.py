@@ -43,8 +43,11 @@ class DemoClock:
 async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """All of Tick with the simulator in Meta's place, on the same port."""
     clock = DemoClock()
-    async with opened(settings, clock=clock) as parts, open_http() as http:
-        made = demo_secrets(settings.data_dir)
+    made = demo_secrets(settings.data_dir)
+    async with (
+        opened(settings, clock=clock, read_token=lambda: made.access_token) as parts,  # never the real service's
+        open_http() as http,
+    ):
         await let_in(parts.database, made, parts.clock())
         app = make_app(parts)
         simulator = make_simulator(_simulator_settings(settings), http, on_advance=clock.advance)

@@ -1,15 +1,16 @@
 """One line an event on stderr: JSON for machines, colours on a terminal.
 
 Invariant: whatever is logged, by us or by a library, no secret, no whole phone number, no message text and no control
-character leaves this module. That is the second wall; the first is not to log them. An event below the level costs
-two microseconds.
+character leaves this module. That is the second wall; the first is not to log them. A secret that the process has ever
+held stays hidden, also when it holds another since. An event below the level costs two microseconds.
 """
 
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -52,8 +53,20 @@ class Redaction:
     """The last processor before the renderer."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._hidden: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.hide(secrets)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """All that was ever to be hidden."""
+        return frozenset(self._hidden)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """These are hidden from now on, besides all others."""
+        self._hidden |= {form for secret in secrets for form in forms_of(secret) if len(form) >= SHORTEST_SECRET}
+        longest_first = sorted(self._hidden, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         return {str(key): self.clean(str(key), value) for key, value in event.items()}
@@ -81,6 +94,21 @@ class Redaction:
         return (CONTROLS_BUT_NEWLINE if key == "exception" else CONTROLS).sub(_escaped, text)
 
 
+def forms_of(secret: str) -> Iterator[str]:
+    """A value as it may turn up: bare of what was typed around it; of an address, its password too."""
+    bare = secret.strip().strip("\"'`").strip()
+    yield from (secret, bare)
+    try:
+        password = urlsplit(bare).password
+    except ValueError:
+        password = None
+    if password:
+        yield from (password, unquote(password))
+
+
+HELD = Redaction()  # of this process: whatever it holds that may never be shown
+
+
 def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
@@ -101,9 +129,9 @@ def configure_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,  # a plain traceback: never with the values of local variables
     ]
-    redaction = Redaction(secrets)
+    HELD.hide(secrets)
     structlog.configure(
-        processors=[*shared, redaction, renderer],
+        processors=[*shared, HELD, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
@@ -112,7 +140,7 @@ def configure_logs(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redaction, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, HELD, renderer],
         )
     )
     root = logging.getLogger()

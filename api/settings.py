@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import setting_checks as checks
 from api.credentials import new_key
+from api.logs import HELD
 from api.setting_checks import Network, checked
 from storage.file_store import S3Access
 
@@ -168,11 +169,14 @@ def load_settings(config: Path = CONFIG_FILE) -> Settings:
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
-    """The access token as it is set now, which may be another than at the start; "" while the settings don't load."""
+    """The access token as it is set now, which may be another than at the start; "" while the settings don't load. What
+    was read is hidden in the logs before anybody uses it."""
     try:
-        return load_settings(config).whatsapp_access_token.get_secret_value()
+        settings = load_settings(config)
     except SettingsError:
         return ""
+    HELD.hide(settings.secrets())
+    return settings.whatsapp_access_token.get_secret_value()
 
 
 def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:

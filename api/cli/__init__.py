@@ -87,9 +87,9 @@ def explain(error: Exception) -> NoReturn:
 
     import structlog
 
-    from api.logs import Redaction
+    from api.logs import HELD
 
     if structlog.is_configured():
         structlog.get_logger().debug("unexpected error", exc_info=error)
-    told = Redaction().clean("error", f"{type(error).__name__}: {error}")
+    told = HELD.clean("error", f"{type(error).__name__}: {error}")
     fail(f"Tick stopped: {told} (LOG_LEVEL=debug shows where)")

@@ -14,11 +14,11 @@ def doctor(
     ),
 ) -> None:
     """Look at the set-up, here and at Meta, and say what to mend first. Exit code 1 when anything is wrong."""
-    from api.doctor.run import examine_files
+    from api.doctor.run import examine_files, typed_secrets
     from api.logs import configure_logs
     from bot.clock import utc_now
 
-    configure_logs("error")  # the report says it all
+    configure_logs("error", secrets=typed_secrets(config))  # the report says it all
     report = asyncio.run(examine_files(config, utc_now))
     if as_json:
         typer.echo(report.json())

@@ -1,11 +1,13 @@
 """The doctor's report over HTTP, for those who manage Tick.
 
-Invariant: one examination at a time, since each asks Meta some ten times; who comes meanwhile gets the same report.
+Invariants: one examination at a time, since each asks Meta some ten times; who comes meanwhile gets the same report.
+It goes by the access token as it is set by then, as the channel does.
 """
 
 import asyncio
+from collections.abc import Callable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from quart import Response
 
 from api.answers import Answer, answer, gives
@@ -34,7 +36,9 @@ class Examination(BaseModel):
     checks: list[Check]
 
 
-def make_doctor(settings: Settings, database: Database, lanes: Lanes, clock: Clock) -> GuardedBlueprint:
+def make_doctor(
+    settings: Settings, database: Database, lanes: Lanes, clock: Clock, read_token: Callable[[], str]
+) -> GuardedBlueprint:
     """GET /api/whatsapp/doctor."""
     blueprint = GuardedBlueprint("doctor", __name__, url_prefix="/api/whatsapp")
     under_way: asyncio.Task[Report] | None = None
@@ -46,7 +50,9 @@ def make_doctor(settings: Settings, database: Database, lanes: Lanes, clock: Clo
         """What is wrong with the set-up, and how to mend it?"""
         nonlocal under_way
         if under_way is None or under_way.done():
-            under_way = asyncio.create_task(examine(settings, clock, database=database, lanes=lanes))
+            token = SecretStr(read_token() or settings.whatsapp_access_token.get_secret_value())
+            current = settings.model_copy(update={"whatsapp_access_token": token})
+            under_way = asyncio.create_task(examine(current, clock, database=database, lanes=lanes))
         report = await asyncio.shield(under_way)
         checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
         return answer(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))

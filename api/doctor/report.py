@@ -6,9 +6,8 @@ Invariant: no secret of the settings leaves in a report, whoever put it into a s
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from urllib.parse import unquote, urlsplit
 
-from api.logs import CONTROLS, HIDDEN, SECRETS, SHORTEST_SECRET
+from api.logs import CONTROLS, HELD, HIDDEN, SECRETS, Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +42,13 @@ class Report:
 
 
 class Hiding:
-    """Takes secrets out of sentences."""
+    """Takes secrets out of sentences: these, and all that the process holds or has held."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
-        self._known = sorted(known, key=len, reverse=True)
+        self._known = sorted(Redaction(secrets).hidden | HELD.hidden, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
         """`text` as it may be shown on a terminal."""
         for secret in self._known:
             text = text.replace(secret, HIDDEN)
         return CONTROLS.sub(" ", SECRETS.sub(HIDDEN, text))
-
-
-def _forms(secret: str) -> Iterable[str]:
-    """A value as it may turn up: bare of what was typed around it; of an address, its password too."""
-    bare = secret.strip().strip("\"'`").strip()
-    yield from (secret, bare)
-    try:
-        password = urlsplit(bare).password
-    except ValueError:
-        password = None
-    if password:
-        yield from (password, unquote(password))

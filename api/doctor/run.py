@@ -41,7 +41,7 @@ async def examine_files(config: Path, now: Callable[[], datetime], *, answer_sec
         now,
         storage=storage,
         problems=problems,
-        secrets=_typed_secrets(config),
+        secrets=typed_secrets(config),
         answer_seconds=answer_seconds,
     )
 
@@ -118,7 +118,7 @@ def _loaded(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> 
         return None
 
 
-def _typed_secrets(config: Path) -> list[str]:
+def typed_secrets(config: Path) -> list[str]:
     """Every secret as it was typed, of settings that may not load."""
     try:
         kept = dotenv_values(config)

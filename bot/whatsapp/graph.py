@@ -80,6 +80,7 @@ class Graph:
             settings.answer_seconds, connect=settings.connect_seconds, pool=settings.connect_seconds
         )
         self._extensions = {"timeout": timeouts.as_dict()}
+        self._secrets: tuple[str, ...] = ()
         # A server that sends a byte now and then comes to an end too.
         self._all_seconds = settings.connect_seconds + settings.answer_seconds
         self._take(settings)
@@ -92,7 +93,8 @@ class Graph:
         proof = hmac.new(settings.app_secret.encode(), settings.access_token.encode(), hashlib.sha256).hexdigest()
         self.settings = settings
         self._proof = proof
-        self._secrets = (settings.access_token, settings.app_secret, proof)
+        # The earlier ones too: what was secret stays it.
+        self._secrets = tuple(dict.fromkeys((*self._secrets, settings.access_token, settings.app_secret, proof)))
         self._base = settings.api_url.rstrip("/")
         self._headers = {
             "Authorization": f"Bearer {settings.access_token}",

@@ -4,11 +4,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from api.logs import configure_logs
+from api.settings import read_access_token
 from tests.plain_logs import plain_logs
 
 SECRET = "canary-app-secret"
@@ -56,6 +58,23 @@ def test_nothing_leaks_from_an_event_a_value_a_library_or_an_exception(out: io.S
     assert said.count("failed") == 2
     for part in LEAKS:
         assert part not in said.replace("test_logs", "")
+
+
+def test_a_token_that_is_read_later_is_hidden_and_so_is_the_one_before(out: io.StringIO, tmp_path: Path) -> None:
+    config, known = tmp_path / "config.env", "WHATSAPP_PHONE_NUMBER_ID=1\nWHATSAPP_APP_SECRET=canary-app-secret\n"
+    tokens = ["canary-monday", "canary-tuesday"]
+    for token in tokens:
+        config.write_text(f"{known}WHATSAPP_VERIFY_TOKEN=canary-verify\nWHATSAPP_ACCESS_TOKEN={token}\n")
+        config.chmod(0o600)
+        assert read_access_token(config) == token
+        for each in tokens[: tokens.index(token) + 1]:
+            try:
+                raise ValueError(f"Malformed access token {each}")
+            except ValueError:
+                structlog.get_logger().exception("failed", reason=each)
+                logging.getLogger("some.library").exception("it said %s", each)
+    assert out.getvalue().count("Malformed access token [hidden]") == 6
+    assert "canary" not in out.getvalue()
 
 
 def test_values_are_hidden_by_their_name(out: io.StringIO) -> None:
