@@ -25,7 +25,7 @@ from storage.files import FileRow
 from storage.thread import StoredReply
 
 NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
-NO_DOUBT = "nothing of this reply waits for somebody to send it again"
+NO_DOUBT = "nothing of this message waits for somebody to send it again"
 
 
 class NewReply(Body):
@@ -98,7 +98,7 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
     blueprint.register_error_handler(NotTheirs, not_theirs)
     blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
-    blueprint.register_error_handler(NotInDoubt, _not_in_doubt)
+    blueprint.register_error_handler(NotInDoubt, not_in_doubt)
 
     @blueprint.post("")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -210,7 +210,8 @@ async def not_theirs(error: NotTheirs) -> Response:
     )
 
 
-async def _not_in_doubt(_error: NotInDoubt) -> Response:
+async def not_in_doubt(_error: NotInDoubt) -> Response:
+    """It has gone out, or failed, or is still on its way."""
     return refusal(409, "not_in_doubt", [Problem(field="id", message=NO_DOUBT)])
 
 

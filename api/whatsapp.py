@@ -1,4 +1,5 @@
 """WhatsApp over HTTP: write to a customer, and see how the connection to Meta does (Meta's own door is `webhook.py`).
+What is said on a ticket is in `replies.py`.
 
 Invariant: what can't go out now is refused here and not queued; the status holds counts and sentences, never what a
 customer or an agent wrote, and is read from what is stored: nobody who asks for it makes us ask Meta.
@@ -11,19 +12,21 @@ from typing import Literal
 from pydantic import BaseModel
 from quart import Response
 
-from api.answers import Answer, Body, Refusal, answer, gives, takes
+from api import words
+from api.answers import Answer, Body, Refusal, answer, gives, refusal, takes
 from api.auth import GuardedBlueprint, Permission, caller, needs
-from api.fields import Phone, Text
+from api.fields import Phone, Text, row_id
+from api.replies import not_in_doubt
 from bot.account import Number, read_number
+from bot.answers import NoMessage, NotInDoubt
 from bot.desk import AgentDesk
 from storage import account as accounts
-from storage import alerts, journal, outbox
+from storage import alerts, journal, outbox, thread
 from storage import pulse as pulses
 from storage.alerts import Alert
 from storage.database import Database
 from storage.pulse import Pulse
 
-CHANNEL = "channel"  # the subject of the alert that stands while nothing goes out at all
 OUTBOX_SHOWN = ("queued", "sending", "held", "unknown", "failed")
 
 
@@ -35,10 +38,18 @@ class NewMessage(Body):
 
 
 class Message(BaseModel):
-    """A message on its way."""
+    """A message outside of any ticket. `reason` says why `delivery` is what it is."""
 
     id: str
     delivery: str | None
+    reason: str | None
+
+
+class Tried(BaseModel):
+    """`tried`: within a second the next message goes out, and if Meta refuses it the channel is stopped again. False:
+    the channel was not stopped."""
+
+    tried: bool
 
 
 class Trouble(BaseModel):
@@ -87,6 +98,17 @@ class Status(BaseModel):
 def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> GuardedBlueprint:
     """The agents' routes under /api/whatsapp."""
     blueprint = GuardedBlueprint("whatsapp", __name__, url_prefix="/api/whatsapp")
+    blueprint.register_error_handler(NotInDoubt, not_in_doubt)
+    blueprint.register_error_handler(NoMessage, _no_message)
+
+    async def standing(outbox_id: int | None) -> Response:
+        async with database.reading() as tx:
+            found = await thread.loose(tx, outbox_id) if outbox_id else None
+            stopped = words.stopped(await alerts.open_alerts(tx))
+        if found is None:
+            return refusal(404)
+        reason = words.why(found.carriers, stopped) or None
+        return answer(Answer[Message](data=Message(id=str(outbox_id), delivery=found.carriers.status, reason=reason)))
 
     @blueprint.post("/send")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -97,7 +119,35 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     async def send(data: NewMessage) -> Response:
         """Write to a customer outside of any ticket."""
         sent = await desk.send(caller().actor, data.phoneNumber, data.message)
-        return answer(Answer[Message](data=Message(id=str(sent.outbox_id), delivery=sent.delivery)))
+        return await standing(sent.outbox_id)
+
+    @blueprint.get("/messages/<message_id>")
+    @needs(Permission.READ)
+    @gives(Answer[Message])
+    @gives(Refusal, 404)
+    async def read_message(message_id: str) -> Response:
+        """See how far a message outside of any ticket has come."""
+        return await standing(row_id(message_id))
+
+    @blueprint.post("/messages/<message_id>/send-again")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @gives(Answer[Message])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    async def send_again(message_id: str) -> Response:
+        """Send a message again of which it is not known whether the customer has it. They may get it twice."""
+        known = row_id(message_id)
+        if known is None:
+            return refusal(404)
+        await desk.send_message_again(caller().actor, known)
+        return await standing(known)
+
+    @blueprint.post("/channel/try-now")
+    @needs(Permission.MANAGE)
+    @gives(Answer[Tried])
+    async def try_now() -> Response:
+        """Try at once whether Meta takes messages again, after you mended what stopped the channel."""
+        return answer(Answer[Tried](data=Tried(tried=await desk.try_channel(caller().actor))))
 
     @blueprint.get("/status")
     @needs(Permission.READ)
@@ -115,6 +165,10 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     return blueprint
 
 
+async def _no_message(_error: NoMessage) -> Response:
+    return refusal(404)
+
+
 def _status(
     phone_number_id: str,
     number: Number,
@@ -125,7 +179,7 @@ def _status(
 ) -> Status:
     heard = max((at for at in (pulse.webhook_at, pulse.send_at) if at is not None), default=None)
     well = heard is not None and (pulse.error_at is None or pulse.error_at <= heard)
-    stopped = next((alert for alert in told if alert.subject == CHANNEL and alert.severity == "red"), None)
+    stopped = next((alert for alert in told if alert.subject == words.CHANNEL and alert.severity == "red"), None)
     return Status(
         configured=bool(phone_number_id),
         connected=well and stopped is None,

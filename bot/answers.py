@@ -35,7 +35,11 @@ class NotOnWhatsApp(Exception):
 
 
 class NotInDoubt(Exception):
-    """Nothing of this reply waits for a person to send it again."""
+    """Nothing of this message waits for a person to send it again."""
+
+
+class NoMessage(Exception):
+    """No agent has sent a message with this id outside of a ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,23 @@ class Answers(Changes):
             return Sent(letter.outbox_ids[0], await post(tx, behind, letter, line.at))
 
         return await self.behind_fence(customer_id, write)
+
+    async def send_message_again(self, actor: str, outbox_id: int) -> None:
+        """The same as `send_again`, for a message outside of any ticket; raises NoMessage, NotInDoubt."""
+        async with self._database.reading() as tx:
+            found = await thread.loose(tx, outbox_id)
+        if found is None:
+            raise NoMessage
+        line = self._line(actor, "message.send_again", found.customer_id)
+
+        async def write(tx: Tx, _behind: Behind | None) -> None:
+            if await audit.landed(tx, line.audit_id):
+                return
+            if not await outbox.send_again(tx, outbox_id, line.at):
+                raise NotInDoubt
+            await audit.write(tx, line)
+
+        await self.behind_fence(found.customer_id, write)
 
     def _reply(self, ticket: StoredTicket, text: str, author_name: str, letter: Letter | None) -> StoredReply:
         outbox_id = letter.outbox_ids[0] if letter else None

@@ -110,5 +110,5 @@ class Changes:
         pieces = [piece for message in messages for piece in fit(message)]
         return Letter(origin, [(self._ids.next(), piece) for piece in pieces], ticket_id)
 
-    def _line(self, actor: str, action: str, object_id: int, once: int | None = None) -> Line:
+    def _line(self, actor: str, action: str, object_id: int | str, once: int | None = None) -> Line:
         return Line(self.once() if once is None else once, self._clock(), actor, action, object_id)

@@ -1,4 +1,5 @@
-"""What an agent does with tickets: each change with its line in the audit and its notice to the customer, as one.
+"""What an agent does with tickets: each change with its line in the audit and its notice to the customer, as one. And
+what an admin does about a channel that stands still.
 
 Invariants: only moves that MOVES has are made, from the status that is read behind the fence; a number that nobody has
 written from becomes a customer once, whoever is first; a notice that can't go out now is held.
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from bot import notices
+from bot import channel, notices
 from bot.answers import Answers
 from bot.changes import NoTicket, WindowClosed
 from bot.clock import Clock
@@ -17,7 +18,7 @@ from bot.ids import IdMaker
 from bot.letters import Behind, delivery, post
 from bot.phones import lookup_forms
 from bot.place import Place
-from storage import audit, customers, tickets
+from storage import alerts, audit, customers, tickets
 from storage.customers import phone_alias
 from storage.database import Clash, Database, Tx
 from storage.lanes import Lanes
@@ -124,6 +125,21 @@ class AgentDesk(Answers):
             return Changed(replace(ticket, status=status, updated_at=now), told)
 
         return await self.change(found, write)
+
+    async def try_channel(self, actor: str) -> bool:
+        """What stopped the channel was mended at Meta, says an admin: every process tries within a second, and stops
+        again if it was not. False when nothing stands still."""
+        line = self._line(actor, "channel.try", channel.SUBJECT)
+
+        async def work(tx: Tx) -> bool:
+            if await audit.landed(tx, line.audit_id):
+                return True
+            if not await alerts.clear(tx, channel.SUBJECT, line.at):
+                return False
+            await audit.write(tx, line)
+            return True
+
+        return await self._database.run(work)
 
     async def _with_new_customer(
         self, customer_id: int, wish: Wish, now: datetime, write: Callable[[Tx, Behind | None], Awaitable[T]]

@@ -21,6 +21,7 @@ COLUMNS = (
     "id", "ticket_id", "author", "author_name", "message", "outbox_id", "late", "written_at", "created_at", "kind",
     "changed",
 )  # fmt: skip
+CARRIED = "id, version, status, reason, wamid, payload, due_at"
 LOADED = "id, ticket_id, author, message, whatsapp_message_id, outbox_id, kind, changed, author_name, late, written_at"
 
 
@@ -67,6 +68,14 @@ class Sendings:
 
 
 @dataclass(frozen=True, slots=True)
+class Loose:
+    """A message that is on no ticket, and whose it is."""
+
+    customer_id: int
+    carriers: Carriers
+
+
+@dataclass(frozen=True, slots=True)
 class Correspondent:
     """The customer behind a ticket. `place`: where the bot is with them, as it keeps it."""
 
@@ -99,15 +108,33 @@ async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
 
 
 async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
-    """How far the messages about a ticket have come. The rows of one message are those that one transaction wrote."""
+    """How far the messages about a ticket have come."""
+    rows = await tx.fetch(
+        f"SELECT {CARRIED} FROM outbox WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
+        [customer_id, ticket_id],
+    )
+    return _gathered(rows)
+
+
+async def loose(tx: Tx, outbox_id: int) -> Loose | None:
+    """The message of an agent's that is on no ticket, given by the first row that carries it."""
+    heads = await tx.fetch(
+        "SELECT customer_id, version FROM outbox WHERE id = ? AND origin = 'agent' AND ticket_id IS NULL", [outbox_id]
+    )
+    if not heads:
+        return None
+    rows = await tx.fetch(
+        f"SELECT {CARRIED} FROM outbox WHERE customer_id = ? AND version = ? ORDER BY version, id", heads[0]
+    )
+    carriers = _gathered(rows).messages.get(outbox_id)
+    return None if carriers is None else Loose(heads[0][0], carriers)
+
+
+def _gathered(rows: Sequence[Row]) -> Sendings:
+    """The rows of one message are those that one transaction wrote."""
     messages: dict[int, Carriers] = {}
     reactions: dict[str, str] = {}
     first: dict[int, int] = {}
-    rows = await tx.fetch(
-        "SELECT id, version, status, reason, wamid, payload, due_at FROM outbox "
-        "WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
-        [customer_id, ticket_id],
-    )
     for outbox_id, version, status, reason, wamid, payload, due_at in rows:
         in_doubt = status == "unknown" and due_at == to_millis(FOR_A_PERSON)
         head = first.setdefault(version, outbox_id)

@@ -120,3 +120,39 @@ async def test_the_button_at_the_desk(service: Service) -> None:
         assert BUTTON not in (await alex.get(path)).text
     assert [row[:3] for row in await standing(service)] == [("failed", "no", 0), ("queued", "", 0), ("queued", "", 1)]
     assert len(await audited(service)) == 1
+
+
+async def test_a_message_outside_of_any_ticket(service: Service) -> None:
+    customer_id = await service.customer()
+    sent = await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": LONG})
+    assert sent == {"id": sent["id"], "delivery": "queued", "reason": None}
+    path = f"/api/whatsapp/messages/{sent['id']}"
+    first, second, third = [row["id"] for row in await service.sent()]
+    await service.execute("UPDATE outbox SET status = 'read' WHERE id = ?", [second])
+    await service.refused(409, "POST", f"{path}/send-again", {})
+    await doubt(service, first, third)
+    in_doubt = await service.data("GET", path, role=Role.VIEWER)
+    assert (in_doubt["delivery"], "or send it again" in in_doubt["reason"]) == ("unknown", True)
+    await service.refused(403, "POST", f"{path}/send-again", {}, role=Role.VIEWER)
+
+    answers = await asyncio.gather(*(service.call("POST", f"{path}/send-again", {}) for _ in range(3)))
+
+    assert sorted(response.status_code for response in answers) == [200, 409, 409]
+    again = next(response.json()["data"] for response in answers if response.status_code == 200)
+    assert again == await service.data("GET", path) == {"id": sent["id"], "delivery": "queued", "reason": None}
+    assert [row[:3] for row in await standing(service)] == [("queued", "", 1), ("read", "", 0), ("queued", "", 1)]
+    rows = await service.rows("SELECT object_id FROM audit WHERE action = 'message.send_again'")
+    assert [tuple(row) for row in rows] == [(str(customer_id),)]
+
+
+async def test_ids_of_no_such_message(light_service: Service) -> None:
+    """A reply, its notice, the later part of a message: they have another way, or none."""
+    await answered(light_service)
+    await light_service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": LONG})
+    rows = [row["id"] for row in await light_service.sent()]
+    await doubt(light_service, *rows)
+    before = await standing(light_service)
+    for wrong in (rows[0], rows[2], rows[3], 7, "x", "9" * 30):
+        await light_service.refused(404, "GET", f"/api/whatsapp/messages/{wrong}")
+        await light_service.refused(404, "POST", f"/api/whatsapp/messages/{wrong}/send-again", {})
+    assert await standing(light_service) == before

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from api.credentials import Role
 from storage import account, alerts, journal
 from storage.alerts import Alert
 from storage.database import Tx
@@ -149,3 +150,18 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
 def bearer(service: Service) -> dict[str, str]:
     viewer = next(key for role, key in service.keys.items() if role == "viewer")
     return {"Authorization": f"Bearer {viewer}"}
+
+
+async def test_an_admin_has_a_stopped_channel_tried_at_once(service: Service) -> None:
+    async def tried(role: Role) -> bool:
+        return bool((await service.data("POST", "/api/whatsapp/channel/try-now", {}, role=role))["tried"])
+
+    assert not await tried(Role.ADMIN), "nothing stands still"
+    stop = Alert("channel", "red", "The account is locked.", service.clock.now)
+    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
+    service.clock.forward(seconds=1)
+    await service.refused(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)
+    assert [await tried(Role.ADMIN), await tried(Role.ADMIN)] == [True, False]
+    assert (await service.data("GET", "/api/whatsapp/status"))["channel"]["state"] == "open"
+    rows = await service.rows("SELECT actor, object_id FROM audit WHERE action = 'channel.try'")
+    assert [tuple(row) for row in rows] == [(f"key the admin's ({service.keys[Role.ADMIN][:12]})", "channel")]
