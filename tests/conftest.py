@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.databases import *  # noqa: F403 - fixtures
 from tests.openapi import contract
 from tests.plain_logs import plain_logs
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started

@@ -8,14 +8,14 @@ from tests.api.rest_service import Service, served
 
 
 @pytest.fixture
-async def service(database_url: str, redis_url: str) -> AsyncIterator[Service]:
+async def service(migrated_url: str, redis_url: str) -> AsyncIterator[Service]:
     """The agents' API, on each database in turn."""
-    async with served(database_url, redis_url) as running:
+    async with served(migrated_url, redis_url) as running:
         yield running
 
 
 @pytest.fixture
-async def light_service(sqlite_url: str, redis_url: str) -> AsyncIterator[Service]:
+async def light_service(migrated_sqlite_url: str, redis_url: str) -> AsyncIterator[Service]:
     """The same on SQLite alone, for what never depends on the database."""
-    async with served(sqlite_url, redis_url) as running:
+    async with served(migrated_sqlite_url, redis_url) as running:
         yield running

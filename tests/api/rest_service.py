@@ -33,7 +33,6 @@ from storage.customers import phone_alias
 from storage.database import Database, DatabaseSettings, Row, Tx
 from storage.file_store import FolderStore
 from storage.lanes import Lanes
-from storage.migrate import migrate
 from storage.numbers import TicketNumbers
 from storage.redis_client import RedisSettings, open_redis
 
@@ -154,9 +153,8 @@ class Service:
 async def served(
     database_url: str, redis_url: str, *, public_url: str = "", trusted_proxies: Sequence[Network] = ()
 ) -> AsyncIterator[Service]:
-    """The API and the desk on a port of their own, with a key for each role."""
+    """The API and the desk on a port of their own, with a key for each role. The database has to be migrated."""
     clock = Clock()
-    await migrate(DatabaseSettings(database_url))
     database = await Database.open(DatabaseSettings(database_url))
     redis = open_redis(RedisSettings(redis_url))
     ids = IdMaker(clock)

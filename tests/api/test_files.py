@@ -16,7 +16,6 @@ from storage.database import Database
 from tests.api.files_service import FilesService, serving_files
 from tests.api.rest_service import Service
 from tests.api.visitor import visitor
-from tests.databases import *  # noqa: F403 - fixtures
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2000
 HOSTILE = b"<html><script>alert(1)</script>"

@@ -21,7 +21,6 @@ from storage.file_store import S3Access, open_store
 from storage.files import FileRow
 from tests.api.rest_service import NOW
 from tests.bot.file_host import Connection, FileHost, listening
-from tests.databases import *  # noqa: F403 - fixtures
 from tests.servers import started
 from tests.storage.object_store import BUCKET, OWNER, ObjectStore
 

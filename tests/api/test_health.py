@@ -4,7 +4,9 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+from storage.database import DatabaseSettings
 from storage.lanes import BEAT_SECONDS
+from storage.migrate import migrate
 from tests.api.rest_service import TICKET, Service, served
 from tests.servers import MariaDBServer, RedisServer
 
@@ -42,11 +44,11 @@ async def test_missing_migrations(light_service: Service) -> None:
     assert answer["errors"][0]["field"] == "migrations"
 
 
-async def test_redis_gone(sqlite_url: str, at_hand: Callable[..., RedisServer]) -> None:
+async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., RedisServer]) -> None:
     server = at_hand("redis", RedisServer)
     server.start()
     try:
-        async with served(sqlite_url, server.url) as service:
+        async with served(migrated_sqlite_url, server.url) as service:
             server.send(signal.SIGSTOP)
             told = await service.data("GET", "/readyz", role=None)
             assert (told["worker"], told["redis"]) == ("unknown", "it does not answer")
@@ -65,7 +67,9 @@ async def test_database_gone(redis_url: str, at_hand: Callable[..., MariaDBServe
     server = at_hand("mariadb", MariaDBServer)
     server.start()
     try:
-        async with served(server.url(server.new_database()), redis_url) as service:
+        url = server.url(server.new_database())
+        await migrate(DatabaseSettings(url))
+        async with served(url, redis_url) as service:
             await service.data("GET", "/api/tickets")
             server.stop(signal.SIGKILL)
             answer = await service.refused(503, "GET", "/readyz", role=None)

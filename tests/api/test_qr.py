@@ -13,7 +13,6 @@ from api.credentials import Role
 from storage.database import Database
 from tests.api.meta_service import MetaService, asking
 from tests.bot.meta_answers import NUMBER, Told, refusal
-from tests.databases import *  # noqa: F403 - fixtures
 
 ASK, CODES = f"GET {NUMBER}", f"{NUMBER}/message_qrdls"
 QR = "/api/whatsapp/qr"

@@ -120,9 +120,9 @@ async def test_whatever_is_wrong_sounds_the_same(light_service: Service) -> None
     assert WRONG in page
 
 
-async def test_a_wrong_name_takes_as_long_as_a_wrong_password(sqlite_url: str, redis_url: str) -> None:
+async def test_a_wrong_name_takes_as_long_as_a_wrong_password(migrated_sqlite_url: str, redis_url: str) -> None:
     proxies = [ip_network("127.0.0.0/8")]
-    async with served(sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as stranger:
+    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as stranger:
         real = hash_password(PASSWORD)
         seconds: dict[str, list[float]] = {"there": [], "nobody": []}
         for number in range(3):
@@ -166,9 +166,9 @@ async def test_guessing_is_slowed_down_and_locks_nobody_out(light_service: Servi
         assert (await guesser.sign_in(email)).status_code == 303
 
 
-async def test_many_at_once_hold_nothing_else_up(sqlite_url: str, redis_url: str) -> None:
+async def test_many_at_once_hold_nothing_else_up(migrated_sqlite_url: str, redis_url: str) -> None:
     proxies = [ip_network("127.0.0.1")]
-    async with served(sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
+    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
         tries = [
             asyncio.create_task(
                 crowd.post(
@@ -189,8 +189,8 @@ async def test_many_at_once_hold_nothing_else_up(sqlite_url: str, redis_url: str
         assert statuses == {401, 503}
 
 
-async def test_https_in_front(sqlite_url: str, redis_url: str) -> None:
-    async with served(sqlite_url, redis_url, public_url="https://desk.example.com") as service:
+async def test_https_in_front(migrated_sqlite_url: str, redis_url: str) -> None:
+    async with served(migrated_sqlite_url, redis_url, public_url="https://desk.example.com") as service:
         email = await hire(service, Role.AGENT)
         async with visitor(service) as alex:
             form = {"email": email, "password": PASSWORD}

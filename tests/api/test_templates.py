@@ -12,7 +12,6 @@ from storage import templates
 from storage.database import Database
 from tests.api.meta_service import MetaService, asking
 from tests.bot.meta_answers import WABA, refusal
-from tests.databases import *  # noqa: F403 - fixtures
 
 LIST = f"GET {WABA}/message_templates"
 BODY = {"type": "BODY", "text": "Hello {{1}}, your ticket {{2}} has news."}

@@ -7,7 +7,6 @@ import pytest
 
 from storage.database import Database
 from tests.bot.world import World, open_world
-from tests.databases import *  # noqa: F403 - fixtures
 
 
 @pytest.fixture

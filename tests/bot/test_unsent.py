@@ -12,7 +12,6 @@ from storage import files
 from storage.database import Database
 from storage.file_store import FileStore, FolderStore, StoreDown, key_of
 from storage.files import FileRow
-from tests.databases import *  # noqa: F403 - fixtures
 
 NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)
 OLD = NOW - timedelta(hours=24)

@@ -19,7 +19,6 @@ from storage import files
 from storage.database import Database
 from storage.file_store import FolderStore, key_of
 from storage.files import FileRow
-from tests.databases import *  # noqa: F403 - fixtures
 from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA = "15550100001"

@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 
 from storage.embedded_redis import EmbeddedRedis, redis_programs
 from storage.lanes import Lanes
-from tests.databases import *  # noqa: F403 - fixtures
 
 PROGRAMS = redis_programs()
 
