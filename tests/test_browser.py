@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.demo import Demo
 from tests.openapi import contract
 from tests.phones import attach, bubbles, phone_of, pick, quote, tap, tiny_png, write
+from tests.plain_http import plain_http
 from tests.servers import program
 
 OPENED = re.compile(r"Done: your ticket is #(\d+)\.")
@@ -68,7 +69,7 @@ class Agent:
         self._headers = {"Authorization": f"Bearer {demo.key}"}
 
     async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with plain_http() as http:
             answer = await http.request(method, f"{self._base}{path}", json=body, headers=self._headers)
         told = answer.json()
         assert answer.is_success, told

@@ -10,8 +10,10 @@ import hashlib
 import hmac
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import aiohttp
 import httpx
@@ -55,17 +57,22 @@ class Content:
     length: int = 0
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """Whom we believe. Read once a process: reading all of the certificates takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def open_http() -> httpx.AsyncClient:
     """The client that all requests share; whoever opens it closes it. Needs a running loop at its first request."""
     # At INFO httpx writes down every address, and ours has the proof of the token in it.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    context = httpx.create_ssl_context(trust_env=False)
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=context)
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=trusted())
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    transport = AiohttpTransport(verify=context, trust_env=False, client=session)
+    transport = AiohttpTransport(verify=trusted(), trust_env=False, client=session)
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from bot.whatsapp.graph import trusted
 from bot.whatsapp.media import Located, MediaFailed
 from bot.whatsapp.media_hosts import MediaRefused, Origin, check_url, is_public, origin_of, redirected
 
@@ -141,7 +141,7 @@ async def open_downloads(
     own = origin_of(api_url)
     connector = aiohttp.TCPConnector(
         limit=32, resolver=_PublicOnly(resolver or ThreadedResolver(), own), use_dns_cache=False,
-        ssl=httpx.create_ssl_context(trust_env=False),
+        ssl=trusted(),
     )  # fmt: skip
     session = aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,

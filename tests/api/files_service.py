@@ -24,6 +24,7 @@ from storage.database import Database, Row
 from storage.file_store import FileStore, key_of, open_store
 from storage.files import FileRow
 from tests.api.rest_service import Clock
+from tests.plain_http import plain_http
 
 
 @dataclass
@@ -94,7 +95,7 @@ async def serving_files(
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     try:
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
+        async with plain_http(f"http://127.0.0.1:{port}", timeout=30) as http:
             yield FilesService(database, store, folder, clock, ids, keys, http, port, rung)
     finally:
         stop.set()

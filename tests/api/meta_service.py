@@ -26,6 +26,7 @@ from bot.templates import Templates
 from storage.database import Database
 from tests.api.rest_service import Clock
 from tests.bot.meta_answers import NUMBER, WABA, Meta, answering
+from tests.plain_http import plain_http
 
 
 @dataclass
@@ -84,8 +85,7 @@ async def asking(database: Database, waba_id: str = WABA) -> AsyncIterator[MetaS
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         try:
             await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            base = f"http://127.0.0.1:{port_of(listener)}"
-            async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+            async with plain_http(f"http://127.0.0.1:{port_of(listener)}") as http:
                 yield MetaService(meta, database, clock, keys, http)
         finally:
             stop.set()

@@ -11,16 +11,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 from quart import Quart
 
 from api.admin import create_key
 from api.credentials import Role
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
+from api.doctor.page import Doctor
 from api.parts import ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, listen_nearby, port_of, serve_http
 from api.setting_checks import Network
+from api.settings import Settings
 from bot.assembly import Names, make_supplies
 from bot.ids import IdMaker
 from bot.metrics import Metrics
@@ -35,6 +38,7 @@ from storage.file_store import FolderStore
 from storage.lanes import Lanes
 from storage.numbers import TicketNumbers
 from storage.redis_client import RedisSettings, open_redis
+from tests.plain_http import plain_http
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 PHONE = "+15550001234"
@@ -182,13 +186,14 @@ async def served(
     limit_requests(app)
     sessions = Sessions(parts.database, clock, "an app secret", public_url)
     add_api(app, parts, sessions)
-    add_desk(app, parts, sessions, trusted_proxies)
+    doctor = Doctor(_settings(database_url, Path(folder.name)), database, parts.lanes, clock, lambda: "")
+    add_desk(app, parts, sessions, doctor, trusted_proxies)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = port_of(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     try:
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        async with plain_http(f"http://127.0.0.1:{port}") as http:
             yield Service(app, parts, clock, keys, http, port, Path(folder.name))
     finally:
         stop.set()
@@ -197,3 +202,16 @@ async def served(
         await stack.aclose()
         await database.close()
         folder.cleanup()
+
+
+def _settings(database_url: str, folder: Path) -> Settings:
+    """As the doctor reads them."""
+    return Settings(
+        whatsapp_api_url=NO_META,
+        whatsapp_phone_number_id=NUMBER,
+        whatsapp_access_token=SecretStr("a-canary-token"),
+        whatsapp_verify_token=SecretStr("a-canary-verify-token"),
+        whatsapp_app_secret=SecretStr("a-canary-app-secret"),
+        database_url=SecretStr(database_url),
+        data_dir=folder,
+    )

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from api.credentials import Role
 from storage.fields import to_millis
 from tests.api.rest_service import Service
+from tests.plain_http import NO_AUTHORITIES, plain_http
 
 PASSWORD = "correct horse battery"
 # What an agent's first sign-in would upgrade: cheap to make here, and of the same kind.
@@ -51,8 +52,8 @@ class Visitor:
 async def visitor(service: Service, role: Role | None = None, *, address: str = "127.0.0.1") -> AsyncIterator[Visitor]:
     """A browser at this address of the loopback network; with a role, its user is signed in."""
     origin = f"http://127.0.0.1:{service.port}"
-    transport = httpx.AsyncHTTPTransport(local_address=address)
-    async with httpx.AsyncClient(base_url=origin, transport=transport, trust_env=False, timeout=30) as http:
+    transport = httpx.AsyncHTTPTransport(local_address=address, verify=NO_AUTHORITIES)
+    async with plain_http(origin, transport=transport, timeout=30) as http:
         came = Visitor(http, origin)
         if role is not None:
             email = await hire(service, role)

@@ -27,6 +27,7 @@ from storage.migrate import migrate
 from tests.doctor.broken import ALL, RIGHT, Broken
 from tests.doctor.front import in_front
 from tests.doctor.world import CANARIES, ROOT, LockedRedis, Meta, TickServer, meta_serving, right_settings
+from tests.plain_http import plain_http
 from tests.servers import MariaDBServer, RedisServer, free_port
 
 WEBHOOK = "/api/whatsapp/webhook"
@@ -253,7 +254,7 @@ async def test_the_report_is_for_those_who_manage_tick(world: World) -> None:
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (?, ?, ?, ?, ?, 0)", rows
         )
     connection.close()
-    async with httpx.AsyncClient(base_url=world.tick.url, trust_env=False, timeout=30) as http:
+    async with plain_http(world.tick.url, timeout=30) as http:
 
         async def ask(role: Role | None) -> httpx.Response:
             headers = {"Authorization": f"Bearer {keys[role]}"} if role else {}

@@ -17,6 +17,7 @@ from api.simulator.bodies import sign
 from api.webhook import PATH, WebhookDoor
 from bot.whatsapp.items import Item
 from bot.whatsapp.probe import Sighting, nonce_of, probe_body, read_told, told
+from tests.plain_http import plain_http
 
 SECRET = "probe-test-secret"
 BODY = probe_body("a1b2c3")
@@ -44,7 +45,7 @@ async def door(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, Kept, li
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     await ready.wait()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port_of(listener)}", trust_env=False) as http:
+        async with plain_http(f"http://127.0.0.1:{port_of(listener)}") as http:
             yield http, kept, answered
     finally:
         stop.set()

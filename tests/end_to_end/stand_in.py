@@ -13,7 +13,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -35,6 +34,7 @@ from tests.end_to_end.graph import Graph
 from tests.end_to_end.tables import Tables
 from tests.end_to_end.tick import API_KEY, NUMBER, SECRET, VERIFY_TOKEN, WEBHOOK, Flow, SettableClock, Tick
 from tests.openapi.watching import watch
+from tests.plain_http import plain_http
 
 TOKEN = "test-access-token"
 DOUBT_SECONDS = 5.0  # longer than a status takes here
@@ -160,7 +160,7 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
             waba_id=NUMBER.waba_id,
             keep_requests=True,
         )
-        posting = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=60))
+        posting = await stack.enter_async_context(plain_http(timeout=60))
         simulator = make_simulator(simulated, posting, lambda: clock().timestamp())
         app = Quart("meta", static_folder=None)
         limit_requests(app)
@@ -193,8 +193,7 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
             key_prefix(API_KEY), key_digest(API_KEY),
         )  # fmt: skip
-        base = f"http://127.0.0.1:{port}"
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=base, trust_env=False, timeout=60))
+        http = await stack.enter_async_context(plain_http(f"http://127.0.0.1:{port}", timeout=60))
         yield Theatre(Tick(port, http, clock, Graph(), tables), simulator, simulated)
 
 

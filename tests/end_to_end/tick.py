@@ -25,6 +25,7 @@ from api.simulator import bodies
 from api.simulator.bodies import Number, Person
 from tests.end_to_end.graph import Graph
 from tests.end_to_end.tables import Tables
+from tests.plain_http import plain_http
 
 NUMBER = Number("106540352242922", "15550783881", "102290129340398")
 SECRET = "test-app-secret"
@@ -257,9 +258,7 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
             key_prefix(API_KEY), key_digest(API_KEY),
         )  # fmt: skip
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False, headers={"Accept": "application/json"}
-        ) as http:
+        async with plain_http(f"http://127.0.0.1:{port}", timeout=20, headers={"Accept": "application/json"}) as http:
             tick = Tick(port, http, clock, graph, tables)
 
             async def asked() -> bool:

@@ -23,6 +23,7 @@ from api.simulator import bodies
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
 from tests.openapi.watching import watch
+from tests.plain_http import plain_http
 from tests.simulator.shapes import oddities
 
 NUMBER_ID = "106540352242922"
@@ -168,7 +169,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             display_phone_number="15550783881",
             **changes,
         )
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with plain_http() as http:
             simulator = make_simulator(settings, http, clock) if clock else make_simulator(settings, http)
             service = EchoService(url, http, simulator)
             service.status = status
