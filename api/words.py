@@ -21,11 +21,14 @@ DELIVERY = {
     "delivered": "Delivered",
     "read": "Read",
 }
-_HELD = "The customer has not written for 24 hours, so WhatsApp takes no free text. It goes out when they write again."
+_HELD = (
+    "The customer has not written for 24 hours, so WhatsApp takes only a template, and none carries this. "
+    "It goes out when one does, or when they write again."
+)
 _UNKNOWN = "It is not known whether the customer has it."
 _REASONS: Mapping[str, str] = {
     "window_closed": _HELD,
-    "superseded": "Something newer about the ticket went out in its place.",
+    "superseded": "Something newer about the ticket took its place.",
     "in doubt": "The connection broke on the first try, so it is sent once more.",
     "in doubt: send it again by hand": f"{_UNKNOWN} Ask them, or send it again.",
     "in doubt again after it was resent": f"{_UNKNOWN} Ask them, or write it again.",

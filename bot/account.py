@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
+from bot.news import try_channel
 from bot.whatsapp.account import STANDS
 from bot.whatsapp.cleaning import one_line
 from bot.whatsapp.client import Answer, GraphClient
@@ -101,8 +102,8 @@ class AccountWatch:
             for alert in findings(answer, self._graph.api_version_seen, asked_at):
                 if isinstance(alert, Alert):
                     await alerts.raise_alert(tx, alert)
-                else:
-                    await alerts.clear(tx, alert, asked_at)
+                elif await alerts.clear(tx, alert, asked_at):
+                    await try_channel(tx, alert, asked_at)
 
         if await self._database.run(claim, clash=Clash.RUN_AGAIN):
             answer = await self._graph.get(self.phone_number_id, {"fields": FIELDS})

@@ -86,7 +86,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
     sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
     turns = Turns(settings, given.ids, given.numbers)
     crew = Crew(
-        rounds=Rounds(database, turns, given.numbers, clock, given.metrics),
+        rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
         poison=Poison(database, turns, clock, given.metrics),
         delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
         upkeep=Upkeep(database, lanes, clock, channel),

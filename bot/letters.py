@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage import outbox, templates
+from bot.template_choice import carried
+from storage import outbox
 from storage.database import Tx
 from storage.outbox import OutboxRow
 from storage.thread import least
@@ -42,12 +43,13 @@ class Letter:
 
 async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> str | None:
     """Writes the letter's rows and returns the status of the least advanced; None when there is nobody to send them
-    to. Whether a template's words fit, and what the window is by then, is looked at when they are sent."""
+    to. What the window is by then, and what a template carries, is looked at again when they are sent."""
     if behind is None:
         return None
     rows = []
     for outbox_id, message in letter.pieces:
-        goes = behind.window_open or await _has_template(tx, message)
+        goes = None if behind.window_open else await carried(tx, message)
+        why_held = goes if isinstance(goes, str) else ""
         row = OutboxRow(
             outbox_id,
             behind.customer_id,
@@ -56,19 +58,12 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
             json.dumps(message, ensure_ascii=False, separators=(",", ":")),
             now,
             ticket_id=letter.ticket_id,
-            status="queued" if goes else "held",
-            reason="" if goes else "window_closed",
+            status="held" if why_held else "queued",
+            reason=why_held,
         )
         rows.append(row)
     await outbox.insert(tx, rows)
     return least([row.status for row in rows])
-
-
-async def _has_template(tx: Tx, message: Message) -> bool:
-    notice = message.get("notice")
-    if not isinstance(notice, Mapping):
-        return False
-    return bool(await templates.chosen(tx, str(notice["kind"]), str(notice["language"])))
 
 
 async def delivery(tx: Tx, letter: Letter) -> str | None:

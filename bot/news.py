@@ -5,16 +5,21 @@ template that carries notices raises an alert as long as it can't be sent, and t
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from bot.notices import REPLY
+import structlog
+
+from bot import channel
 from bot.template_form import Filling, mismatches, read_form
 from bot.whatsapp.account import News, TemplateChange
-from storage import alerts, outbox, templates
+from storage import alerts, held, templates
 from storage.alerts import Alert
 from storage.database import Tx
 from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
 
+LASTS = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
+MOST_REFUSALS = 3  # Meta may list a template as approved and refuse what is made of it, again and again
+log = structlog.get_logger(__name__)
 WORDS: Mapping[str, str] = {
     "PENDING": "waits for Meta's approval",
     "REJECTED": "was rejected by Meta",
@@ -38,8 +43,15 @@ async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
             await _template_changed(tx, each, told)
         elif each.severity == "clear":
             await alerts.clear(tx, each.subject, at)
+            await try_channel(tx, each.subject, at)
         else:
             await alerts.raise_alert(tx, Alert(each.subject, each.severity, each.message, at))
+
+
+async def try_channel(tx: Tx, subject: str, at: datetime) -> None:
+    """Good news of our account or our number may be of what sending has stopped for: it is tried at once."""
+    if subject.startswith(("account:", "number:")):
+        await alerts.clear(tx, channel.SUBJECT, at)
 
 
 async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
@@ -54,9 +66,15 @@ async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
         message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
         await alerts.raise_alert(tx, Alert(template_subject(name, language), "red", message, at))
     elif await alerts.clear(tx, template_subject(name, language), at):
-        for row in used:
-            if row.kind == REPLY:
-                await outbox.release_words(tx, row.language, at)
+        await release(tx, used, at)
+
+
+async def release(tx: Tx, carriers: Sequence[NoticeRow], at: datetime) -> None:
+    """These notices are carried by a template that they can be sent by now: what was held for want of one goes out. One
+    that doesn't fit after all is held again. In whichever language: a template may carry more than its own."""
+    for kind in sorted({row.kind for row in carriers}):
+        if count := await held.release_carried(tx, kind, at, at - LASTS, MOST_REFUSALS):
+            log.info("held_released", kind=kind, count=count)
 
 
 def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:

@@ -7,13 +7,11 @@ each choice leaves a line in the audit, in its own transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import news
+from bot import news, template_refusals
 from bot.clock import Clock
 from bot.ids import IdMaker
-from bot.notices import REPLY
 from bot.template_form import Filling, mismatches, read_form
-from bot.templates import forget_refusals
-from storage import audit, outbox, templates
+from storage import audit, templates
 from storage.audit import Line
 from storage.database import Clash, Database, Tx
 from storage.templates import NoticeRow, StoredTemplate
@@ -77,8 +75,7 @@ class NoticeTemplates:
             await templates.save_notice(tx, row)
             for each in (*before, row):
                 await self._looked_at(tx, each)
-            if kind == REPLY:
-                await outbox.release_words(tx, language, now)
+            await news.release(tx, [row], now)
             return Choice(row, "")
 
         return await self._database.run(work, clash=Clash.RUN_AGAIN)
@@ -103,7 +100,7 @@ class NoticeTemplates:
     async def _looked_at(self, tx: Tx, row: NoticeRow) -> None:
         """A template that carries less, or is carried otherwise, may have nothing wrong any more."""
         await news.judge(tx, row.template_name, row.template_language, self._clock())
-        await forget_refusals(tx, row.template_name, row.template_language, self._clock())
+        await template_refusals.forget(tx, row.template_name, row.template_language, self._clock())
 
     async def _judged(self, tx: Tx, row: NoticeRow) -> Choice:
         template = await templates.find(tx, row.template_name, row.template_language)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot import statuses
+from bot import statuses, template_refusals
 from bot.effects import LaneTurns
 from bot.place import Place
 from bot.window import window_open, without_window
-from storage import alerts, conversations, customers, files, filing, journal, outbox
+from storage import alerts, conversations, customers, files, filing, held, journal, outbox
 from storage.alerts import Alert
 from storage.conversations import Move
 from storage.database import Tx
@@ -83,14 +83,8 @@ class Plan:
         await filing.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
         await filing.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
         await self._write_what_was_sent(tx, lanes)
-        stale = [row for lane in lanes for row in self.stale(lane.customer_id)]
-        for row in stale:
-            step = outbox.Move(row.outbox_id, "held", row.attempts, "failed", reason="superseded")
-            await outbox.move(tx, step, self.now)
-        held = [row.outbox_id for lane in lanes if lane.heard for row in self._held(lane.customer_id)]
-        overtaken = {row.outbox_id for row in stale}
-        if fresh := [row_id for row_id in held if row_id not in overtaken]:
-            await outbox.release_held(tx, fresh, self.now)
+        if customer_ids := [lane.customer_id for lane in lanes if self.releases(lane.customer_id)]:
+            await held.release(tx, customer_ids, self.now)
         await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
 
     async def _write_what_was_sent(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
@@ -123,6 +117,8 @@ class Plan:
         await journal.close(tx, matched.done, "done", self.now)
         for reason, item_ids in matched.ignored.items():
             await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+        if matched.template_refusals:
+            await template_refusals.note_reported(tx, matched.template_refusals)
         for code, why in sorted(matched.stopping.items()):
             message = f"Meta took a message, and refused it afterwards for what others would meet too. {why}"
             await alerts.raise_alert(tx, Alert(f"sending:{code}", "red", message, self.now))
@@ -144,14 +140,8 @@ class Plan:
                 await conversations.write_body(tx, customer_id, places[customer_id].to_json())
         return places
 
-    def _held(self, customer_id: int) -> list[OutboxRow]:
-        return [row for row in self.loaded.rows.get(customer_id, ()) if row.status == "held"]
-
-    def stale(self, customer_id: int) -> list[OutboxRow]:
-        """Held notices that a later one about the same ticket has overtaken: only what is still true goes out."""
+    def releases(self, customer_id: int) -> bool:
+        """Whether they wrote, and something was held for them until they would."""
         lane = self.lanes.get(customer_id)
-        if lane is None or not lane.heard:
-            return []
-        notices = [row for row in self._held(customer_id) if row.origin == "notice" and row.ticket_id is not None]
-        last = {row.ticket_id: row.outbox_id for row in notices}
-        return [row for row in notices if last[row.ticket_id] != row.outbox_id]
+        rows = self.loaded.rows.get(customer_id, ())
+        return lane is not None and lane.heard and any(row.status == "held" for row in rows)

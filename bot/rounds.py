@@ -7,8 +7,7 @@ nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -19,6 +18,7 @@ from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
 from bot.plan import Dropped, Loaded, Plan
+from bot.templates import Templates
 from bot.turns import Read, Turns
 from bot.window import without_window
 from flows import Ticket
@@ -58,11 +58,18 @@ class Rounds:
     """Plays rounds against one database."""
 
     def __init__(
-        self, database: Database, turns: Turns, numbers: TicketNumbers, clock: Clock, metrics: Metrics
+        self,
+        database: Database,
+        turns: Turns,
+        numbers: TicketNumbers,
+        templates: Templates,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._database = database
         self._turns = turns
         self._numbers = numbers
+        self._templates = templates
         self._clock = clock
         self._metrics = metrics
 
@@ -153,6 +160,8 @@ class Rounds:
                 with phase("transaction", len(plan.lanes)):
                     await self._database.run(plan.write)
                 self._count(plan)
+                if plan.matched.template_refusals:
+                    self._templates.look_again()
                 break
             except Dropped as gone:
                 lost = gone.customer_ids or await self._moved(plan)
@@ -188,9 +197,10 @@ class Rounds:
             rows = [row for row in rows if row.status != "held"]
             failure = lane.failure if lane else None
             return Played(customer_id, place, version, rows, again, failure=failure, more=more)
-        stale = {row.outbox_id for row in plan.stale(customer_id)}
-        rows = [_heard(row, plan.now) if lane.heard else row for row in rows if row.outbox_id not in stale]
-        rows = [row for row in rows if row.status != "held"] + ([] if more else lane.rows)
+        if plan.releases(customer_id):
+            rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
+        else:
+            rows = [row for row in rows if row.status != "held"] + ([] if more else lane.rows)
         return Played(
             customer_id,
             lane.place,
@@ -204,10 +214,6 @@ class Rounds:
             heard_wamid=lane.heard_wamid,
             files=bool(lane.files),
         )
-
-
-def _heard(row: OutboxRow, now: datetime) -> OutboxRow:
-    return replace(row, status="queued", due_at=now) if row.status == "held" else row
 
 
 def _crowded(items: Sequence[PendingItem], most_items: int) -> set[int]:

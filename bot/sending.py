@@ -90,8 +90,8 @@ class Sender:
     async def _prepared(self, place: Place, row: OutboxRow) -> Rest | None:
         try:
             message = await self._form(place, row)
-            if message is None:
-                return await self._closed(row)
+            if isinstance(message, str):
+                return await self._closed(row, message)
             message = await self._with_file(message)
             body = build(message, to=place.address, opaque=str(row.outbox_id))
         except DatabaseDown:
@@ -114,15 +114,12 @@ class Sender:
             return Rest(wait_seconds)
         return await self._later(row, AT_LIMIT, wait_seconds)  # or the sweep would look at it each second
 
-    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | None:
-        """The message as it may go out now: as it is, or outside of the window as its template; None: not at all."""
+    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | str:
+        """The message as it may go out now: as it is, or outside of the window as its template; or why it may not."""
         message: Mapping[str, Any] = json.loads(row.payload)
         if message.get("type") == "template" or window_open(place.last_inbound_at, self._clock()):
             return message
-        notice = message.get("notice")
-        if not isinstance(notice, dict):
-            return None
-        return await self._means.templates.for_notice(notice["kind"], notice["language"], notice["values"])
+        return await self._means.templates.carried(message)
 
     async def _with_file(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         if message.get("type") != "media" or "media_id" in message:
@@ -208,15 +205,15 @@ class Sender:
         if message.get("type") == "template" and refused.action is Action.DROP:
             name, language = str(message["name"]), str(message["language"])
             await self._means.templates.refused(name, language, refused.code or 0, refused.reason)
-            return await self._unless_open(move(row, "held", reason=reason_of(refused)), row.customer_id)
+            return await self._unless_open(move(row, "held", reason=reason_of(refused), refusals=1), row.customer_id)
         await self._marks.settle(move(row, "failed", reason=reason_of(refused)))
         return None
 
-    async def _closed(self, row: OutboxRow) -> Rest | None:
+    async def _closed(self, row: OutboxRow, why: str) -> Rest | None:
         """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
         a reaction, a request. The rest waits for the customer."""
         momentary = row.origin == "prompt" or json.loads(row.payload).get("type") in MOMENTARY
-        step = move(row, "failed" if momentary else "held", reason=WINDOW_CLOSED)
+        step = move(row, "failed", reason=WINDOW_CLOSED) if momentary else move(row, "held", reason=why)
         return await self._unless_open(step, row.customer_id)
 
     async def _unless_open(self, step: Move, customer_id: int) -> Rest | None:

@@ -3,8 +3,8 @@
 Invariants: a status moves its row only forward (storage/outbox.py has the table); it counts only for the customer it
 came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it. A code
 in a status means what it means as an answer (whatsapp/errors.py has that table): outside of the window a message takes
-another way, what may pass is tried again, a customer whom nothing reaches is marked, and what would stop the channel is
-told as an alert.
+another way, what may pass is tried again, a customer whom nothing reaches is marked, a template that was the trouble is
+named, and what would stop the channel is told as an alert.
 """
 
 from collections.abc import Sequence
@@ -38,6 +38,16 @@ class OtherWay:
     wait: timedelta = timedelta()
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateRefused:
+    """Meta says at `at`, of a message that was sent at `sent_at`, that its template was the trouble."""
+
+    code: int
+    reason: str
+    at: datetime
+    sent_at: datetime
+
+
 @dataclass(slots=True)
 class Matched:
     """What becomes of the statuses of one round."""
@@ -49,6 +59,7 @@ class Matched:
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
     unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
     reached: set[int] = field(default_factory=set)  # customers at whom a message has arrived
+    template_refusals: dict[int, TemplateRefused] = field(default_factory=dict)  # row -> what it says of its template
     stopping: dict[int, str] = field(default_factory=dict)  # code -> why; Meta would refuse others for it too
     done: list[int] = field(default_factory=list)
     ignored: dict[Reason, list[int]] = field(default_factory=dict)
@@ -98,6 +109,7 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
             matched.settled.add(item.customer_id)
         elif status.status == "failed" and _refuse(row, status, current, matched):
             former[row.outbox_id] = status.wamid
+            _blame(row, status, matched)
             matched.settled.add(item.customer_id)
             matched.done.append(item.item_id)
         elif current[row.outbox_id] not in MOVES[status.status]:
@@ -120,6 +132,7 @@ def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matc
         matched.unreachable.pop(row.customer_id, None)
     if status.status != "failed":
         return
+    _blame(row, status, matched)
     verdict = action_of(status.error_code)
     matched.failures[row.outbox_id] = _why(status, verdict)
     if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
@@ -138,10 +151,10 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
         sent_at = row.marked_at or status.at
         matched.closed_windows[row.customer_id] = max(sent_at, matched.closed_windows.get(row.customer_id, sent_at))
         way: Way = "queued"
-    elif status.error_code in TEMPLATE_CODES:
-        way = "held"
     elif passes:
         way = "queued"
+    elif status.error_code in TEMPLATE_CODES:
+        way = "held"
     else:
         return False
     if (
@@ -157,6 +170,14 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
     matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict), wait)
     matched.rerouted.add(row.customer_id)
     return True
+
+
+def _blame(row: Sent, status: Reported, matched: Matched) -> None:
+    """A template's trouble is told of the template too."""
+    code, verdict = status.error_code, action_of(status.error_code)
+    if code is not None and code in TEMPLATE_CODES and verdict.action is Action.DROP:
+        refused = TemplateRefused(code, verdict.reason, status.at, row.marked_at or status.at)
+        matched.template_refusals.setdefault(row.outbox_id, refused)
 
 
 def _why(status: Reported, verdict: Verdict) -> str:

@@ -1,7 +1,8 @@
 """A template of Meta's as a form to fill in: its places, what we may put there, and what it reads like then. Pure.
 
 Invariant: what is filled in here is what Meta takes: as many values as there are places, under their names, none of
-them empty, each in one line; and what would come out too long is not made at all, because nothing is cut here.
+them empty, each in one line; and what would come out too long is not made at all, because nothing is cut here: why it
+was not is said, for the agent whose words they are.
 """
 
 import json
@@ -15,6 +16,7 @@ from bot.whatsapp.form_limits import units
 KINDS = ("opened", "new", "in_progress", "waiting", "resolved", "closed", "reply")
 VALUES = ("ticket_id", "title", "name", "text")
 NEEDED = frozenset({"ticket_id", "text"})  # without them the message would say nothing
+_SAID = {"ticket_id": "ticket's number", "text": "message's words"}
 NOTHING = "–"  # for a title or a name that nobody gave: Meta refuses an empty value
 LONGEST_BODY = 1024
 LONGEST_HEADER = 60
@@ -161,8 +163,8 @@ def _places(count: int) -> str:
     return {0: "no places to fill in", 1: "1 place to fill in"}.get(count, f"{count} places to fill in")
 
 
-def fill(form: Form, filling: Filling, values: Mapping[str, str]) -> dict[str, object] | None:
-    """`body` and `header` for the outbox; None when a value is not there or something comes out too long."""
+def fill(form: Form, filling: Filling, values: Mapping[str, str]) -> dict[str, object] | str:
+    """`body` and `header` for the outbox; or, to be read after the template's name, why it can't carry these values."""
     filled: dict[str, object] = {}
     for name, part, given, longest in (
         ("body", form.body, filling.body, LONGEST_BODY),
@@ -171,10 +173,11 @@ def fill(form: Form, filling: Filling, values: Mapping[str, str]) -> dict[str, o
         put = {place: in_one_line(values.get(given.get(place, ""), "")) for place in part.places}
         for place, value in put.items():
             if not value and given.get(place) in NEEDED:
-                return None
+                return f"needs the {_SAID[given[place]]} in its {name}, and there is nothing to put there"
             put[place] = value or NOTHING
-        if units(_PLACE.sub(lambda found, put=put: put[found[1]], part.text)) > longest:  # type: ignore[misc]
-            return None
+        length = units(_PLACE.sub(lambda found, put=put: put[found[1]], part.text))  # type: ignore[misc]
+        if length > longest:
+            return f"has no room for it: its {name} would have {length} characters, and WhatsApp takes {longest}"
         if put or name == "body":
             filled[name] = put if part.named else list(put.values())
     return filled

@@ -1,27 +1,27 @@
-"""Our templates: listed from Meta now and then, and put in the place of a notice where only a template may go out.
+"""Our templates: listed from Meta now and then, and told apart by what Meta says of those that were sent.
 
 Invariants: one process lists at a time, hourly and when something about a template turns out to be otherwise; only a
-whole listing says that a template is gone; a notice becomes a template only while Meta approves of it and it fits.
+whole listing says that a template is gone.
 """
 
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from bot import news
+from bot import news, template_refusals
 from bot.clock import Clock
-from bot.template_form import Filling, fill, mismatches, read_form
+from bot.template_choice import carried
 from bot.template_list import Listing, list_templates
+from bot.template_refusals import ABOUT_TEMPLATES
 from bot.whatsapp.client import GraphClient
 from storage import account, alerts, templates
 from storage.alerts import Alert
 from storage.database import Clash, Database, DatabaseDown, Tx
 from storage.fields import from_millis, to_millis
-from storage.templates import APPROVED, REMOVED
 
 HOURLY = timedelta(hours=1)
 AT_START = timedelta(minutes=1)  # processes that start together, or again and again
@@ -30,8 +30,6 @@ ON_DEMAND = timedelta(seconds=10)
 LOOK_SECONDS = 60.0
 SYNC_ALERT = "templates:sync"
 CHANGED_TEXT = "template-text:"
-SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
-ABOUT_TEMPLATES = {*range(132000, 133000), 100, 131008, 131009, 135000}  # the others are about the customer
 NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
 log = structlog.get_logger(__name__)
 
@@ -96,40 +94,27 @@ class Templates:
         problem = found.get("problem", "") if self._waba_id else NO_ACCOUNT
         return Synced(None if at is None else from_millis(at), found.get("count", 0), problem)
 
-    async def for_notice(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | None:
-        """The notice as a template, for the outbox; None when there is none that is approved and fits."""
+    async def carried(self, message: Mapping[str, object]) -> dict[str, object] | str:
+        """The message as a template, for the outbox; or why no template carries it, as the row's reason."""
         async with self._database.reading() as tx:
-            for notice in await templates.notices_of(tx, kind, language):
-                template = await templates.find(tx, notice.template_name, notice.template_language)
-                if template is None or template.status != APPROVED:
-                    continue
-                form, filling = read_form(template.components, template.category), Filling.from_json(notice.parameters)
-                filled = None if mismatches(kind, form, filling) else fill(form, filling, values)
-                if filled is not None:
-                    return {"type": "template", "name": template.name, "language": template.language} | filled
-        return None
+            return await carried(tx, message)
 
     async def refused(self, name: str, language: str, code: int, reason: str) -> None:
         """Meta refused a message made of this template: switch it off where the code says so, tell, and look again."""
         if code not in ABOUT_TEMPLATES:
             return
         now = self._clock()
-
-        async def work(tx: Tx) -> None:
-            template = await templates.find(tx, name, language)
-            if code not in SWITCHED_OFF:
-                message = f"Meta refused a message made of the template {name} ({language}): {reason} ({code})"
-                await alerts.raise_alert(tx, Alert(_refused_subject(name, language), "yellow", message, now))
-            elif template is not None:
-                off = replace(template, status=SWITCHED_OFF[code], reason="", status_at=now)
-                await templates.hear(tx, off)
-                await news.judge(tx, name, language, now)
-
         try:
-            await self._database.run(work, clash=Clash.RUN_AGAIN)
+            await self._database.run(
+                lambda tx: template_refusals.note(tx, name, language, code, reason, now), clash=Clash.RUN_AGAIN
+            )
         except DatabaseDown as error:  # the next list or the next refusal tells the same
             log.warning("template_refusal_not_noted", template=name, code=code, error=str(error))
-        self._wished_at = now
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something about a template has turned out to be otherwise: Meta is asked for all of them again."""
+        self._wished_at = self._clock()
         self._wanted.set()
 
     async def _take(self, tx: Tx, listing: Listing, at: datetime) -> None:
@@ -140,8 +125,9 @@ class Templates:
         for pair, old in before.items():
             await news.judge(tx, *pair, at)
             new = await templates.find(tx, *pair)
-            if old is not None and new is not None and old.components != new.components:
-                await alerts.clear(tx, _refused_subject(*pair), at)
+            changed = old is not None and new is not None and old.components != new.components
+            if changed and await template_refusals.forget(tx, *pair, at):
+                await news.release(tx, await templates.using(tx, *pair), at)
         known = json.loads(await account.read(tx, self._key))
         if listing.complete:
             known = {"listed_at": to_millis(at), "count": len(listing.templates)}
@@ -163,12 +149,3 @@ class Templates:
             for task in waiting:
                 task.cancel()
         self._wanted.clear()
-
-
-async def forget_refusals(tx: Tx, name: str, language: str, at: datetime) -> None:
-    """Somebody has looked at how this template is filled in."""
-    await alerts.clear(tx, _refused_subject(name, language), at)
-
-
-def _refused_subject(name: str, language: str) -> str:
-    return f"template-refused:{name}:{language}"

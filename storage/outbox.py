@@ -110,21 +110,10 @@ def _outbox_row(*row: Any) -> OutboxRow:
     )  # fmt: skip
 
 
-async def release_held(tx: Tx, outbox_ids: Sequence[int], at: datetime) -> None:
-    """What was held may go out: the customer wrote again."""
-    await tx.execute(
-        f"UPDATE outbox SET status = 'queued', due_at = ? WHERE id IN ({marks(len(outbox_ids))}) AND status = 'held'",
-        [to_millis(at), *outbox_ids],
-    )
-
-
-async def release_words(tx: Tx, language: str, at: datetime) -> int:
-    """Agents' words that were held for want of a template may go out: there is one now. Returns how many. Notices stay
-    held: what has become of a ticket meanwhile is told by its next one."""
-    return await tx.execute(
-        "UPDATE outbox SET status = 'queued', due_at = ? WHERE status = 'held' AND origin = 'agent' AND payload LIKE ?",
-        [to_millis(at), f'%"notice":{{"kind":"reply","language":"{language}"%'],
-    )
+async def payloads(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, str]:
+    """What these rows say."""
+    rows = await tx.fetch(f"SELECT id, payload FROM outbox WHERE id IN ({marks(len(outbox_ids))})", outbox_ids)
+    return dict(rows)
 
 
 async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: datetime) -> set[int]:

@@ -1,5 +1,6 @@
 """Replies over the REST API: what agents answer, what becomes of it, what customers said."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -304,12 +305,12 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
 @pytest.mark.parametrize(
     ("status", "stored", "reason"),
     [
-        ("held", "window_closed", "The customer has not written for 24 hours, so WhatsApp takes no free text. "
-         "It goes out when they write again."),
+        ("held", "window_closed", "The customer has not written for 24 hours, so WhatsApp takes only a template, "
+         "and none carries this. It goes out when one does, or when they write again."),
         ("held", "132001: There is no such template.", "132001: There is no such template. "
          "It goes out when the customer writes again."),
         ("failed", "131026: This number has no WhatsApp.", "131026: This number has no WhatsApp."),
-        ("failed", "superseded", "Something newer about the ticket went out in its place."),
+        ("failed", "superseded", "Something newer about the ticket took its place."),
         ("unknown", "in doubt: send it again by hand", "It is not known whether the customer has it. Ask them, or "
          "send it again."),
         ("queued", "130429: Meta asks for a pause.", "130429: Meta asks for a pause."),
@@ -342,26 +343,38 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     at = service.clock.now
     ticket_id = await ticket_of(service)
     body = {"ticket_id": ticket_id, "message": "It is fixed."}
+    components, filling = '[{"type":"BODY","text":"News: {{1}}"}]', '{"body":{"1":"text"},"header":{}}'
+    made = StoredTemplate("1", "answer", "en", "UTILITY", "APPROVED", "", components, at, at)
 
     async def choose(tx: Tx) -> None:
-        made = StoredTemplate("1", "answer", "en", "UTILITY", "APPROVED", "", "[]", at, at)
         await templates.take_list(tx, [made], at, complete=True)
-        await templates.save_notice(tx, NoticeRow("reply", "en", "answer", "en", "{}", at))
+        await templates.save_notice(tx, NoticeRow("reply", "en", "answer", "en", filling, at))
 
-    async def pause(tx: Tx) -> None:
-        made = StoredTemplate("1", "answer", "en", "UTILITY", "PAUSED", "", "[]", at, at)
-        await templates.hear(tx, made)
+    async def stands(**more: object) -> tuple[str, str | None]:
+        reply = await service.data("POST", "/api/replies", body | more, status=201)
+        return reply["delivery"], reply["reason"]
 
-    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
+    silent, later = "The customer has not written for 24 hours,", "It goes out when the customer writes again."
+    nothing = f"{silent} so WhatsApp takes only a template, and none carries this. "
+    assert await stands() == ("held", nothing + "It goes out when one does, or when they write again.")
     await service.parts.database.run(choose)
-    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "queued"
-    photo = {"file_ids": [await uploaded(service)]}
-    assert (await service.data("POST", "/api/replies", body | photo, status=201))["delivery"] == "held"
+    assert await stands() == ("queued", None)
+    long = "its body would have 1030 characters, and WhatsApp takes 1024"
+    assert await stands(message="x" * 1024) == (
+        "held",
+        f"{silent} and the template answer has no room for it: {long}. {later}",
+    )
+    assert await stands(file_ids=[await uploaded(service)]) == (
+        "held",
+        f"{silent} and a template carries no files. {later}",
+    )
     await service.execute("UPDATE ticket SET whatsapp_notifications = ?", [True])
     moved = await service.data("PUT", f"/api/tickets/{ticket_id}/status", {"status": "closed"})
     assert moved["delivery"] == "held", "there is none for this notice"
-    await service.parts.database.run(pause)
-    assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
+    await service.parts.database.run(lambda tx: templates.hear(tx, replace(made, status="PAUSED")))
+    delivery, reason = await stands()
+    assert delivery == "held"
+    assert f"{silent} and the template answer was paused by Meta" in str(reason)
     values = {"ticket_id": str(ticket_id), "title": "hardware", "name": "Ann Example", "text": "It is fixed."}
     assert (await service.sent())[1]["message"]["notice"] == {"kind": "reply", "language": "en", "values": values}
 

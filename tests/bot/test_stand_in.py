@@ -21,6 +21,7 @@ from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, 
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VALUES = {"ticket_id": "12", "title": "Printer", "name": "Ann", "text": "Try\nit\tnow."}
+WORDS = {"type": "text", "text": "", "notice": {"kind": "reply", "language": "en", "values": VALUES}}
 
 
 class Place:
@@ -92,8 +93,8 @@ async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused
     await place.listed()
     notice = NoticeRow("reply", "en", "update_1", "en", filling.to_json(), NOW)
     await place.database.run(lambda tx: rows.save_notice(tx, notice))
-    payload = await place.templates.for_notice("reply", "en", VALUES)
-    assert payload is not None
+    payload = await place.templates.carried(WORDS)
+    assert isinstance(payload, dict)
     body = build(payload, to="15550001234", opaque="1")
     assert isinstance(await place.graph.send(body), Accepted)
     made["status"] = "PAUSED"
@@ -102,11 +103,11 @@ async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused
     assert answer.code == 132015
     place.now += timedelta(seconds=1)
     await place.templates.refused("update_1", "en", answer.code, answer.reason)
-    assert await place.templates.for_notice("reply", "en", VALUES) is None
+    assert "was paused by Meta" in await place.templates.carried(WORDS)
     assert await place.alerts() == ["template:update_1:en"]
     made["status"] = "APPROVED"
     await place.listed()
-    assert await place.templates.for_notice("reply", "en", VALUES) == payload
+    assert await place.templates.carried(WORDS) == payload
     assert await place.alerts() == []
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from bot import news, templates
+from bot import news, template_refusals
+from bot.template_choice import NO_TEMPLATE
 from bot.template_form import KINDS, VALUES, Filling
 from bot.template_list import FIELDS
 from bot.templates import NO_ACCOUNT, Templates
@@ -43,6 +44,10 @@ class Desk:
     async def use(self, kind: str, filling: Filling, name: str = "ticket_update", language: str = "en") -> None:
         notice = NoticeRow(kind, language, name, language, filling.to_json(), self.now)
         await self.database.run(lambda tx: rows.save_notice(tx, notice))
+
+    async def carried(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | str:
+        notice = {"kind": kind, "language": language, "values": values}
+        return await self.templates.carried({"type": "text", "text": "News.", "notice": notice})
 
     async def statuses(self) -> dict[str, str]:
         async with self.database.reading() as tx:
@@ -213,10 +218,10 @@ async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: 
     await desk.listing(entry(1), entry(2, language="pt_BR", components=[named]))
     await desk.use("in_progress", Filling.of(["name", "ticket_id"], []))
     await desk.use("in_progress", Filling.of({"words": "title"}, []), language="pt_BR")
-    payload = await desk.templates.for_notice(kind, language, TICKET)
+    payload = await desk.carried(kind, language, TICKET)
     expected = {"type": "template", "name": "ticket_update", "language": "en"}
-    assert payload == (None if made is None else expected | made)
-    if payload:
+    assert payload == (NO_TEMPLATE if made is None else expected | made)
+    if not isinstance(payload, str):
         assert build(payload, to="15550001234", opaque="1")["type"] == "template"
     async with desk.database.reading() as tx:
         assert await rows.chosen(tx, kind, language) == ("ticket_update" if made else "")
@@ -230,12 +235,12 @@ async def test_template_that_is_off_carries_nothing(light_desk: Desk, status: st
     await light_desk.listing(entry())
     await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
     await light_desk.listing(entry(status=status))
-    assert await light_desk.templates.for_notice("closed", "en", TICKET) is None
+    assert isinstance(await light_desk.carried("closed", "en", TICKET), str)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) ")
     assert alert.endswith("carries them: closed (en).")
     await light_desk.listing(entry())
-    assert await light_desk.templates.for_notice("closed", "en", TICKET)
+    assert isinstance(await light_desk.carried("closed", "en", TICKET), dict)
     assert await light_desk.alerts() == []
 
 
@@ -252,7 +257,7 @@ async def test_template_that_was_changed_at_meta(light_desk: Desk, changed: dict
     await light_desk.listing(entry())
     await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
     await light_desk.listing(entry() | changed)
-    assert await light_desk.templates.for_notice("closed", "en", TICKET) is None
+    assert isinstance(await light_desk.carried("closed", "en", TICKET), str)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) does not fit what it is filled with")
     await light_desk.listing(entry())
@@ -303,7 +308,7 @@ async def test_send_that_was_refused(desk: Desk, code: int, status: str, severit
     for _ in range(2):
         await desk.templates.refused("ticket_update", "en", code, "It was refused.")
     assert await desk.statuses() == {"1": status}
-    assert bool(await desk.templates.for_notice("closed", "en", TICKET)) == (status == "APPROVED")
+    assert isinstance(await desk.carried("closed", "en", TICKET), dict) == (status == "APPROVED")
     [alert] = await desk.alerts()
     assert alert.startswith(f"{severity} ")
     if status == "APPROVED":
@@ -351,7 +356,7 @@ async def until(desk: Desk, count: int) -> None:
 def test_the_kinds_are_those_of_the_notices() -> None:
     assert set(VALUES) == {"ticket_id", "title", "name", "text"}
     assert KINDS[-1] == "reply"
-    assert templates.SWITCHED_OFF.keys() == {132001, 132015, 132016}
+    assert template_refusals.SWITCHED_OFF.keys() == {132001, 132015, 132016}
 
 
 async def test_the_keeper_outlives_what_it_can_not_read(light_desk: Desk) -> None:

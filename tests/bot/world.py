@@ -25,6 +25,7 @@ from bot.intake import NOBODY, Intake
 from bot.metrics import Metrics
 from bot.rounds import Rounds
 from bot.settings import BotSettings
+from bot.templates import Templates
 from bot.turns import Turns
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.media_download import Downloads, open_downloads
@@ -138,7 +139,8 @@ class World:
         """The rounds of one more process."""
         numbers = TicketNumbers(self.database)
         turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
-        return Rounds(self.database, turns, numbers, self.clock, Metrics())
+        templates = Templates(self.database, self.client(), self.clock, WABA)
+        return Rounds(self.database, turns, numbers, templates, self.clock, Metrics())
 
     def client(self) -> GraphClient:
         """One more process' way out."""

@@ -114,9 +114,3 @@ async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Da
         assert sorted(await outbox.due(tx, later, NOW, ["alive", "us"], 100)) == [1, 4]
         assert len(await outbox.due(tx, later + timedelta(seconds=5), later, ["us"], 2)) == 2
         assert (await outbox.counts(tx))["sending"] == 2
-
-
-async def test_only_what_is_held_is_released(database: Database) -> None:
-    await insert(database, row(1, status="held"), row(2, status="failed"))
-    await database.run(lambda tx: outbox.release_held(tx, [1, 2], NOW))
-    assert [await status(database, at) for at in (1, 2)] == ["queued", "failed"]
