@@ -6,6 +6,7 @@ that die), and an agent's words only by a person; a back-off is never slept on, 
 window is judged at the moment of sending, by Meta's timestamps.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from storage.redis_client import RedisDown
 SENDER_DIED = "the sender died"
 ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
+MOST_SPREAD = 1.1
 CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
 log = structlog.get_logger(__name__)
@@ -75,14 +77,10 @@ class Delivery:
         return alive is not None and row.owner not in alive
 
     async def _in_doubt(self, row: OutboxRow) -> Rest:
-        due_at = (row.marked_at or self._clock()) + self._doubt + self._spread(row)
+        # what was marked in one commit goes out again one by one: a second death would else meet all of it
+        due_at = (row.marked_at or self._clock()) + self._doubt * random.uniform(1.0, MOST_SPREAD)
         await self._marks.settle(move(row, "unknown", reason=SENDER_DIED, due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
-
-    def _spread(self, row: OutboxRow) -> timedelta:
-        """What one process had marked at once goes out again one after the other, over a tenth of the doubt: a second
-        death would otherwise meet all of it."""
-        return self._doubt * (row.outbox_id % 1000) / 10_000
 
     async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
         """The doubt has lasted long enough."""
