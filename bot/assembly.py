@@ -89,7 +89,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
         poison=Poison(database, turns, clock, given.metrics),
         delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
-        upkeep=Upkeep(database, lanes, clock, channel),
+        upkeep=Upkeep(database, lanes, clock, channel, settings.sweep_seconds),
         receipts=receipts,
         vault=supplies.vault,
         beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),

@@ -17,10 +17,12 @@ ISSUE_TYPES = (
 @dataclass(frozen=True, slots=True)
 class BotSettings:
     """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it;
-    `quiet_seconds`: how long the bot keeps quiet after a person answered in the Business app."""
+    `quiet_seconds`: how long the bot keeps quiet after a person answered in the Business app; `sweep_seconds`: how
+    often SQL is searched for work that nobody rang for, and how old that has to be."""
 
     phone_number_id: str
     flow: str = "guided"
     doubt_seconds: float = 15.0
     quiet_seconds: float = 1800.0
+    sweep_seconds: float = 1.0
     issue_types: tuple[IssueType, ...] = ISSUE_TYPES

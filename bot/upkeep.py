@@ -18,7 +18,6 @@ from storage.database import Database, DatabaseDown
 from storage.lanes import BEAT_SECONDS, Lanes
 from storage.redis_client import RedisDown
 
-SWEEP_SECONDS = 1.0
 MOST_SWEPT = 1000
 RETAIN_SECONDS = 3600.0
 MOST_RETAINED = 500
@@ -29,11 +28,12 @@ log = structlog.get_logger(__name__)
 class Upkeep:
     """The background of one process."""
 
-    def __init__(self, database: Database, lanes: Lanes, clock: Clock, channel: Channel) -> None:
+    def __init__(self, database: Database, lanes: Lanes, clock: Clock, channel: Channel, sweep_seconds: float) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock
         self._channel = channel
+        self._sweep_seconds = sweep_seconds
         self._idle = False  # there is nothing to send
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
@@ -48,7 +48,7 @@ class Upkeep:
         await self._every(BEAT_SECONDS, beat)
 
     async def _sweep(self) -> None:
-        await self._every(SWEEP_SECONDS, self._sweep_once)
+        await self._every(self._sweep_seconds, self._sweep_once)
 
     async def _sweep_once(self) -> None:
         await self._channel.look()
@@ -60,7 +60,7 @@ class Upkeep:
         # while nothing may go out, one lane is enough to find out whether that is over
         most_unsent = 1 if self._channel.stopped else MOST_SWEPT
         async with self._database.reading() as tx:
-            overdue = await journal.overdue(tx, now - timedelta(seconds=SWEEP_SECONDS), MOST_SWEPT)
+            overdue = await journal.overdue(tx, now - timedelta(seconds=self._sweep_seconds), MOST_SWEPT)
             unsent = await outbox.due(tx, now, dead_before, owners, most_unsent)
         if found := dict.fromkeys((*overdue, *unsent), 0.0):
             await self._lanes.ring(found)
@@ -73,7 +73,7 @@ class Upkeep:
             if self._idle:
                 await self._channel.ask()
 
-        await self._every(SWEEP_SECONDS, ask)
+        await self._every(self._sweep_seconds, ask)
 
     async def _retain(self) -> None:
         async def once() -> None:

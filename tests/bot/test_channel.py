@@ -173,7 +173,7 @@ async def test_the_numbers_limit_uses_up_nobodys_tries(world: World) -> None:
         await world.write("Hi")
 
         async def went() -> bool:
-            world.clock.forward(1)
+            await world.later(1)
             return [status for status, _ in await world.sends()] == ["accepted"]
 
         await world.until(went)

@@ -153,7 +153,7 @@ async def test_a_back_off_holds_the_later_sends_and_not_the_turns(world: World) 
         )
         assert len(world.graph.requests) == 1
         assert [status for status, _ in await world.sends()] == ["queued", "queued"]
-        world.clock.forward(10)
+        await world.later(10)
         await world.at_rest()
     assert [request.outbox_id for request in world.graph.requests] == [
         world.graph.requests[0].outbox_id,

@@ -60,7 +60,7 @@ async def test_a_file_that_meta_never_takes_keeps_nothing_behind_it_for_ever(wor
         await world.desk.reply("agent", "Sam", ticket_id, "See above")
 
         async def second_went() -> bool:
-            world.clock.forward(30)
+            await world.later(30)
             return await last_is(world, "accepted")
 
         await world.until(second_went)

@@ -145,7 +145,7 @@ async def test_what_may_pass_is_tried_again_after_its_wait(world: World, code: i
         ((reason,),) = await world.rows("SELECT reason FROM outbox WHERE status = 'queued'")
         assert reason.startswith(f"{code}: ")
         assert await times_sent(world) == 1
-        world.clock.forward(ahead_seconds)
+        await world.later(ahead_seconds)
         await world.until(lambda: last_is(world, "accepted"))
     assert await times_sent(world) == 2
     assert world.graph.requests[-1].outbox_id == request.outbox_id
@@ -160,7 +160,7 @@ async def test_a_prompt_is_tried_again_too_and_nothing_for_ever(world: World) ->
             request = world.graph.requests[-1]
             await world.receive(world.status(request.wamid, "failed", errors=[{"code": 131000, "title": "No"}]))
             await world.until(lambda: last_is(world, "queued" if tries < 4 else "failed"))  # noqa: B023 - run here
-            world.clock.forward(60)
+            await world.later(60)
     assert len(world.graph.requests) == 4
 
 

@@ -14,11 +14,12 @@ import pytest
 
 from bot.intake import NOBODY
 from bot.rounds import MOST_IN_ROUND
+from bot.settings import BotSettings
 from storage import journal
 from storage.database import Database, DatabaseDown
 from storage.fields import to_millis
 from tests.bot.graph import Reply
-from tests.bot.world import ANNE, BEN, World, open_world
+from tests.bot.world import ANNE, BEN, NUMBER, World, open_world
 from tests.servers import MariaDBServer, RedisServer
 
 
@@ -63,6 +64,7 @@ async def test_redis_may_forget_everything_in_mid_conversation(world: World) -> 
 
 
 async def test_what_nobody_rang_for_is_found_by_the_sweep(world: World) -> None:
+    world.sweep_seconds = BotSettings(NUMBER).sweep_seconds
     await world.write("Hi")
     await world.redis.flushall()
     async with world.working():
@@ -70,6 +72,7 @@ async def test_what_nobody_rang_for_is_found_by_the_sweep(world: World) -> None:
 
 
 async def test_a_redis_that_is_absent_at_the_start_and_comes_later(lonely: World, own_redis: RedisServer) -> None:
+    lonely.sweep_seconds = BotSettings(NUMBER).sweep_seconds
     own_redis.stop(signal.SIGKILL)
     await lonely.write("Hi")
     async with lonely.working():

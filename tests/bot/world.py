@@ -38,6 +38,7 @@ from storage.limits import Limits
 from storage.numbers import TicketNumbers
 from storage.redis_client import Redis, RedisDown, RedisSettings, open_redis
 from tests.bot.graph import Graph, serving
+from tests.redis_time import pass_time
 
 NUMBER, WABA = "106540352242922", "102290129340398"
 ANNE, BEN = "15550001111", "15550002222"
@@ -81,6 +82,7 @@ class World:
         self.intake = Intake(database, self.lanes, self.ids, self.clock, NUMBER, Metrics())
         self.desk = AgentDesk(database, self.lanes, self.ids, self.numbers, self.clock)
         self.doubt_seconds = 2.0
+        self.sweep_seconds = 0.2  # a fifth of what it is in earnest
         self.answer_seconds = 15.0
         self.per_second = 0.0
         self.pair_burst = 10_000
@@ -90,6 +92,11 @@ class World:
     def another(self) -> "World":
         """Another process on the same servers."""
         return World(self.database, self.redis, self.graph, self.http, self.store, self.downloads)
+
+    async def later(self, seconds: float) -> None:
+        """Time passes for the bot and for what it keeps in Redis."""
+        self.clock.forward(seconds)
+        await pass_time(self.redis, seconds)
 
     # what Meta sends
 
@@ -156,7 +163,9 @@ class World:
         limits = Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst)
         ids, numbers = IdMaker(self.clock), TicketNumbers(self.database)
         given = Given(self.database, lanes, limits, graph, ids, numbers, Metrics(), self.clock)
-        bot = replace(settings or BotSettings(NUMBER), doubt_seconds=self.doubt_seconds)
+        bot = replace(
+            settings or BotSettings(NUMBER), doubt_seconds=self.doubt_seconds, sweep_seconds=self.sweep_seconds
+        )
         return make_worker(bot, given, self.supplies(lanes.owner, graph), lambda: self.token)
 
     def supplies(self, owner: str, graph: GraphClient) -> Supplies:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from storage.limits import LONGEST_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
 from storage.redis_client import RedisDown, RedisSettings, open_redis
+from tests.redis_time import pass_time
 
 from .conftest import Server
 
@@ -16,36 +17,11 @@ NUMBER = "555000000000001"
 ANNE, BEN, CARL = 2**62 + 1, 2**62 + 2, 2**62 + 3
 SOON = 5.0  # seconds that a slow machine may take from one call to the next; within a call no time passes
 Maker = Callable[..., Limits]
-OLDER = """
-local by = tonumber(ARGV[1])
-local function older(instant) return string.format('%.0f', tonumber(instant) - by) end
-for _, key in ipairs(redis.call('KEYS', 'tick:*')) do
-  local left, kind = redis.call('PTTL', key) - by / 1000, redis.call('TYPE', key).ok
-  if left <= 0 then
-    redis.call('DEL', key)
-  else
-    if kind == 'string' then redis.call('SET', key, older(redis.call('GET', key))) end
-    if kind == 'hash' then redis.call('HINCRBY', key, 'at', older(0)) end
-    if kind == 'list' then
-      for i, instant in ipairs(redis.call('LRANGE', key, 0, -1)) do redis.call('LSET', key, i - 1, older(instant)) end
-    end
-    if kind == 'zset' then
-      for _, name in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, older(0), name) end
-    end
-    redis.call('PEXPIRE', key, math.ceil(left))
-  end
-end
-"""
 
 
 @pytest.fixture
 def limits_of(redis: Redis) -> Maker:
     return lambda per_second=0.0, **more: Limits(redis, NUMBER, per_second, **more)
-
-
-async def pass_time(redis: Any, seconds: float) -> None:
-    """So many seconds later, for all that the limits keep."""
-    await redis.eval(OLDER, 0, round(seconds * 1_000_000))
 
 
 def crowd(size: int) -> list[int]:

@@ -22,9 +22,10 @@ from redis.asyncio import Redis
 from storage.embedded_redis import EmbeddedRedis, redis_programs
 from storage.limits import Limits
 from storage.redis_client import RedisSettings, open_redis
+from tests.redis_time import pass_time
 
 from .conftest import Server
-from .test_limits import NUMBER, crowd, pass_time
+from .test_limits import NUMBER, crowd
 
 PAIR_SECONDS, PAIR_BURST = 2.0, 3
 Grant = tuple[int, float, float]  # customer, asked at, answered at
