@@ -17,7 +17,7 @@ from quart import Quart
 
 from api.desk.desk import add_desk
 from api.desk.sessions import Sessions
-from api.doctor.page import make_doctor
+from api.doctor.page import Doctor, make_doctor
 from api.parts import ApiParts
 from api.rest import add_api
 from api.serving import limit_requests, serve_http
@@ -147,10 +147,11 @@ def make_app(parts: Parts) -> Quart:
     app_secret = settings.whatsapp_app_secret.get_secret_value()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
     sessions = Sessions(parts.database, utc_now, app_secret, settings.public_url)
+    doctor = Doctor(settings, parts.database, parts.lanes, parts.clock, parts.read_token)
     add_api(app, shared, sessions)
-    add_desk(app, shared, sessions, settings.trusted_proxies)
+    add_desk(app, shared, sessions, doctor, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
-    app.register_blueprint(make_doctor(settings, parts.database, parts.lanes, parts.clock, parts.read_token))
+    app.register_blueprint(make_doctor(doctor))
     door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook, settings.trusted_proxies)
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app

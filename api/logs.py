@@ -36,7 +36,7 @@ SECRET_KEY = re.compile(r"(?i)token|secret|password|authori[sz]ation|cookie|sign
 PHONE_KEY = re.compile(r"(?i)phone$|^wa_id$|^mobile$|^address$")
 TEXT_KEYS = {"text", "body", "payload", "message_text", "description", "caption"}
 SECRETS = re.compile(
-    r"(?i:bearer\s+)\S+"
+    r"(?i:bearer\s+)(?!\$WHATSAPP_ACCESS_TOKEN\b)\S+"
     r"|(?i:(?:access_token|appsecret_proof|hub\.verify_token)=)[^&\s\"']+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
     r"|\bEAA[0-9A-Za-z]{16,}"

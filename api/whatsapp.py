@@ -24,7 +24,7 @@ from storage import account as accounts
 from storage import alerts, journal, outbox, thread
 from storage import pulse as pulses
 from storage.alerts import Alert
-from storage.database import Database
+from storage.database import Database, Tx
 from storage.pulse import Pulse
 
 OUTBOX_SHOWN = ("queued", "sending", "held", "unknown", "failed")
@@ -155,14 +155,19 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     async def status() -> Response:
         """How the connection to Meta does."""
         async with database.reading() as tx:
-            items = await journal.counts(tx)
-            rows = await outbox.counts(tx)
-            pulse = await pulses.read(tx)
-            told = await alerts.open_alerts(tx)
-            number = read_number(await accounts.read(tx, phone_number_id))
-        return answer(Answer[Status](data=_status(phone_number_id, number, told, pulse, items, rows)))
+            return answer(Answer[Status](data=await read_status(tx, phone_number_id)))
 
     return blueprint
+
+
+async def read_status(tx: Tx, phone_number_id: str) -> Status:
+    """How it does now."""
+    items = await journal.counts(tx)
+    rows = await outbox.counts(tx)
+    pulse = await pulses.read(tx)
+    told = await alerts.open_alerts(tx)
+    number = read_number(await accounts.read(tx, phone_number_id))
+    return _status(phone_number_id, number, told, pulse, items, rows)
 
 
 async def _no_message(_error: NoMessage) -> Response:

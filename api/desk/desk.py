@@ -6,6 +6,7 @@ from quart import Quart, Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.auth import GuardedBlueprint, open_to_all
+from api.desk.connection import add_connection
 from api.desk.door import keep_door
 from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
@@ -14,13 +15,16 @@ from api.desk.throttle import Throttle
 from api.desk.ticket import TicketPage
 from api.desk.tickets import add_tickets
 from api.desk.writing import add_writing
+from api.doctor.page import Doctor
 from api.parts import ApiParts
 from api.setting_checks import Network
 from api.uploads import Uploads
 from bot.desk import AgentDesk
 
 
-def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: Sequence[Network] = ()) -> None:
+def add_desk(
+    app: Quart, parts: ApiParts, sessions: Sessions, doctor: Doctor, trusted_proxies: Sequence[Network] = ()
+) -> None:
     """Adds the desk's pages to an application that has the API."""
     sessions.join(app)
     blueprint = GuardedBlueprint("desk", __name__)
@@ -31,6 +35,7 @@ def add_desk(app: Quart, parts: ApiParts, sessions: Sessions, trusted_proxies: S
     ticket_page = TicketPage(pages, desk, parts.database)
     add_tickets(blueprint, pages, ticket_page, desk, parts.database)
     add_writing(blueprint, sessions, ticket_page, desk, parts)
+    add_connection(blueprint, pages, desk, doctor, parts)
 
     @blueprint.get("/")
     @open_to_all

@@ -91,6 +91,7 @@ class Pages:
             "agent_name": agent.name if agent else "",
             "csrf_token": self._sessions.token() if agent else "",
             "alerts": [],
+            "place": "",
         }
         text = self._templates.get_template(f"{name}.html").render({**known, **values})
         return Response(text, status, {"Content-Security-Policy": POLICY}, content_type="text/html; charset=utf-8")

@@ -38,7 +38,7 @@ async def app_subscription(exam: Exam) -> Finding:
     return bad(
         "This app is not subscribed to this WhatsApp Business Account: real messages silently never arrive.",
         f"POST /{exam.account_id}/subscribed_apps with the access token, for example: curl -X POST "
-        f"-H 'Authorization: Bearer WHATSAPP_ACCESS_TOKEN' "
+        '-H "Authorization: Bearer $WHATSAPP_ACCESS_TOKEN" '
         f"{exam.known.whatsapp_api_url}/{exam.account_id}/subscribed_apps",
     )
 

@@ -36,24 +36,40 @@ class Examination(BaseModel):
     checks: list[Check]
 
 
-def make_doctor(
-    settings: Settings, database: Database, lanes: Lanes, clock: Clock, read_token: Callable[[], str]
-) -> GuardedBlueprint:
+class Doctor:
+    """The doctor of a running service."""
+
+    def __init__(
+        self, settings: Settings, database: Database, lanes: Lanes, clock: Clock, read_token: Callable[[], str]
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._lanes = lanes
+        self._clock = clock
+        self._read_token = read_token
+        self._under_way: asyncio.Task[Report] | None = None
+
+    async def report(self) -> Report:
+        """What is wrong with the set-up."""
+        if self._under_way is None or self._under_way.done():
+            token = SecretStr(self._read_token() or self._settings.whatsapp_access_token.get_secret_value())
+            current = self._settings.model_copy(update={"whatsapp_access_token": token})
+            self._under_way = asyncio.create_task(
+                examine(current, self._clock, database=self._database, lanes=self._lanes)
+            )
+        return await asyncio.shield(self._under_way)
+
+
+def make_doctor(doctor: Doctor) -> GuardedBlueprint:
     """GET /api/whatsapp/doctor."""
     blueprint = GuardedBlueprint("doctor", __name__, url_prefix="/api/whatsapp")
-    under_way: asyncio.Task[Report] | None = None
 
     @blueprint.get("/doctor")
     @needs(Permission.MANAGE)
     @gives(Answer[Examination])
-    async def doctor() -> Response:
+    async def look() -> Response:
         """What is wrong with the set-up, and how to mend it?"""
-        nonlocal under_way
-        if under_way is None or under_way.done():
-            token = SecretStr(read_token() or settings.whatsapp_access_token.get_secret_value())
-            current = settings.model_copy(update={"whatsapp_access_token": token})
-            under_way = asyncio.create_task(examine(current, clock, database=database, lanes=lanes))
-        report = await asyncio.shield(under_way)
+        report = await doctor.report()
         checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
         return answer(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))
 

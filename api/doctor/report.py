@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 
 from api.logs import CONTROLS, HELD, HIDDEN, SECRETS, Redaction
 
+NOT_LOOKED_AT = "Not looked at until "
+WRITTEN = {"api": "API", "id": "ID", "meta": "Meta", "tls": "TLS", "url": "URL"}
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -18,6 +21,13 @@ class Check:
     ok: bool
     reason: str
     fix: str
+
+    @property
+    def title(self) -> str:
+        """The name as people read it; that of a setting stays as it is typed."""
+        if not self.name.islower():
+            return self.name
+        return " ".join(WRITTEN.get(word, word) for word in self.name.split("_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,16 @@ class Report:
     def first_failing(self) -> Check | None:
         """Where to begin."""
         return next((check for check in self.checks if not check.ok), None)
+
+    @property
+    def looked_at(self) -> list[Check]:
+        """Those that nothing else kept from being looked at."""
+        return [check for check in self.checks if not check.reason.startswith(NOT_LOOKED_AT)]
+
+    @property
+    def waiting(self) -> list[Check]:
+        """Those that wait for another to be mended."""
+        return [check for check in self.checks if check.reason.startswith(NOT_LOOKED_AT)]
 
     def json(self) -> str:
         """As programs read it."""

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from api.doctor.exam import Exam, NotOpened
 from api.doctor.finding import Finding, bad
-from api.doctor.report import Check, Hiding, Report
+from api.doctor.report import NOT_LOOKED_AT, Check, Hiding, Report
 from api.doctor.table import CHECKS, SETTINGS, Row
 from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
 from bot.whatsapp.checkup import Checkup
@@ -88,7 +88,7 @@ async def _looked_at(exam: Exam, settings_ok: bool) -> list[Check]:
         finding = None if first else await _look(row, exam)
         if finding is None:
             first = first or SETTINGS
-            finding = bad(f"Not looked at until {first.replace('_', ' ')} is mended.", "")
+            finding = bad(f"{NOT_LOOKED_AT}{first.replace('_', ' ')} is mended.", "")
         if not finding.ok:
             mend_first[row.name] = first or row.name
         checks.append(Check(row.name, *finding))

@@ -11,19 +11,14 @@ from api.doctor.report import Check, Report
 WIDTH = 80
 MANY = 12
 COMMAND = "curl "
-NOT_LOOKED_AT = "Not looked at until "
 
 
 def show(report: Report, console: Console) -> None:
     """Prints it."""
-    waiting: list[Check] = []
-    for check in report.checks:
-        if check.reason.startswith(NOT_LOOKED_AT):
-            waiting.append(check)
-        else:
-            _one(check, console)
-    if waiting:
-        names = ", ".join(_name(check) for check in waiting)
+    for check in report.looked_at:
+        _one(check, console)
+    if waiting := report.waiting:
+        names = ", ".join(check.title for check in waiting)
         words = f"Not looked at yet: {names}" if len(waiting) <= MANY else f"{len(waiting)} other checks wait for that."
         _line(console, "..", "bright_black", words)
     console.print()
@@ -32,7 +27,7 @@ def show(report: Report, console: Console) -> None:
 
 def _one(check: Check, console: Console) -> None:
     sign, style = ("ok", "green") if check.ok else ("NO", "bold red")
-    said = check.reason if check.name.startswith("settings ") else f"{_name(check)}: {check.reason}"
+    said = check.reason if check.name.startswith("settings ") else f"{check.title}: {check.reason}"
     _line(console, sign, style, said)
     if check.fix:
         _fix(console, check.fix)
@@ -62,10 +57,7 @@ def _last_words(report: Report, waiting: int, console: Console) -> None:
         return
     failing = sum(not check.ok for check in report.checks) - waiting
     many = "One thing is" if failing == 1 else f"{failing} things are"
-    _line(console, "", "", f"{many} to be mended. Begin with {_name(first)}:")
+    _line(console, "", "", f"{many} to be mended. Begin with {first.title}:")
     _fix(console, first.fix or first.reason)
     _line(console, "", "", "Then run `tick doctor` again.")
 
-
-def _name(check: Check) -> str:
-    return check.name.replace("_", " ") if check.name.islower() else check.name

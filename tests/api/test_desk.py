@@ -41,6 +41,9 @@ ROUTES = {
     ("POST", "/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/reaction"): Permission.WRITE_TO_CUSTOMERS,
     ("POST", "/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/send-again"): Permission.WRITE_TO_CUSTOMERS,
     ("POST", "/desk/tickets/<ticket:ticket_id>/status"): Permission.CHANGE_TICKETS,
+    ("GET", "/desk/whatsapp"): Permission.READ,
+    ("GET", "/desk/whatsapp/doctor"): Permission.MANAGE,
+    ("POST", "/desk/whatsapp/try-now"): Permission.MANAGE,
     ("GET", "/desk/static/<name>"): None,
     ("GET", "/desk/<path:rest>"): None,
 }

@@ -1,4 +1,4 @@
-"""An access token that is renewed while Tick runs: the new one is used, and none that it ever held is shown anywhere."""
+"""An access token that is renewed while Tick runs: the new one is used, and none that it ever held is shown."""
 
 import json
 import os
@@ -57,7 +57,7 @@ class _Answers(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815 - the library's name
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_args: Any) -> None:
         """Nothing."""
 
 

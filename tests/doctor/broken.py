@@ -135,7 +135,7 @@ AT_META = [
     Broken("no messages", "webhook_fields", "`messages` is not subscribed", "subscribe to messages",
            at_meta={"webhook_fields": {"account_update"}}),
     Broken("no webhooks", "callback_at_meta", "No callback URL", "Callback URL", at_meta={"webhook_fields": set()}),
-    Broken("app not subscribed", "app_subscription", "not subscribed", f"POST /{ACCOUNT_ID}/subscribed_apps",
+    Broken("app not subscribed", "app_subscription", "not subscribed", 'Bearer $WHATSAPP_ACCESS_TOKEN" http',
            at_meta={"subscribed_apps": False}),
     Broken("not registered", "number", "is not registered", "register", at_meta={"registered": False}),
     Broken("restricted", "number", "RESTRICTED", "WhatsApp Manager", at_meta={"number_status": "RESTRICTED"}),

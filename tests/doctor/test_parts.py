@@ -121,6 +121,8 @@ def test_a_report_never_shows_a_secret_of_the_settings() -> None:
         assert "[hidden]" in shown
         assert not any(word in shown for word in ("p%40ss", "p@ss", "EAAtoken", "quoted-secret", "abcdefgh", "u:pass"))
     assert hiding.clean("a short word\x1b[31m") == "a short word [31m"
+    command = 'curl -X POST -H "Authorization: Bearer $WHATSAPP_ACCESS_TOKEN" https://graph.example/1/subscribed_apps'
+    assert hiding.clean(command) == command, "to be pasted as it stands"
 
 
 def test_a_report_is_json_with_these_names() -> None:

@@ -1,0 +1,58 @@
+"""The connection to WhatsApp as people at the desk see it: how it does, what is wrong, what goes out after 24 hours.
+
+Invariants: all of it is read from what is stored, by what the API reads, so nobody who looks makes us ask Meta, but for
+an admin who asks the doctor; a channel that stands still is tried at once when an admin says so, and the page looks
+again by itself to tell what came of it.
+"""
+
+from quart import Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
+from api.desk.pages import Pages, go_to
+from api.doctor.page import Doctor
+from api.parts import ApiParts
+from api.whatsapp import read_status
+from bot.account import read_number
+from bot.desk import AgentDesk
+from bot.notice_templates import NoticeTemplates
+from bot.template_form import KINDS
+from storage import account
+
+HERE = "/desk/whatsapp"
+TRIED = "tried"
+
+
+def add_connection(blueprint: GuardedBlueprint, pages: Pages, desk: AgentDesk, doctor: Doctor, parts: ApiParts) -> None:
+    """The routes for who looks after the connection."""
+    notices = NoticeTemplates(parts.database, parts.ids, parts.clock)
+
+    @blueprint.get(HERE)
+    @needs(Permission.READ)
+    async def connection() -> Response:
+        """How the connection to WhatsApp does."""
+        async with parts.database.reading() as tx:
+            status = await read_status(tx, parts.phone_number_id)
+            number = read_number(await account.read(tx, parts.phone_number_id))
+        choices = await notices.listed()
+        return await pages.show(
+            "connection",
+            status=status,
+            number=number,
+            notices=[(kind, [choice for choice in choices if choice.row.kind == kind]) for kind in KINDS],
+            may_manage=Permission.MANAGE in PERMISSIONS[caller().role],
+            trying=request.args.get(TRIED) == "1",
+        )
+
+    @blueprint.post(f"{HERE}/try-now")
+    @needs(Permission.MANAGE)
+    async def try_now() -> AnyResponse:
+        """Tries at once whether Meta takes messages again."""
+        await desk.try_channel(caller().actor)
+        return go_to(f"{HERE}?{TRIED}=1")
+
+    @blueprint.get(f"{HERE}/doctor")
+    @needs(Permission.MANAGE)
+    async def examination() -> Response:
+        """What is wrong with the set-up, and how to mend it."""
+        return await pages.show("doctor", report=await doctor.report())
