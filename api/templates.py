@@ -131,7 +131,7 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
     @gives(Refusal, 404)
     @gives(Refusal, 422)
     async def choose(kind: str, language: str, data: NewChoice) -> Response:
-        """Let a template carry a kind of notice in one language."""
+        """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
         if (problem := _unknown(kind, language)) is not None:
             return problem
         filling = Filling.of(data.body, data.header)

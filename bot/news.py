@@ -40,7 +40,7 @@ async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
     for at, each in sorted(news, key=lambda pair: (pair[1].subject, pair[0])):
         told = _told(each.template, at)
         if told is not None:
-            await _template_changed(tx, each, told)
+            await template_changed(tx, told, over=each.severity == "clear")
         elif each.severity == "clear":
             await alerts.clear(tx, each.subject, at)
             await try_channel(tx, each.subject, at)
@@ -88,13 +88,13 @@ def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:
     return told if templates.fits_columns(told) else None
 
 
-async def _template_changed(tx: Tx, news: News, told: StoredTemplate) -> None:
-    """The row first: it knows whether this is the newest word on the template."""
+async def template_changed(tx: Tx, told: StoredTemplate, *, over: bool) -> None:
+    """The row first: it knows whether this is the newest word on the template. `over`: it is good news."""
     if not await templates.hear(tx, told):
         return
     if await templates.using(tx, told.name, told.language):
         await judge(tx, told.name, told.language, told.status_at)
-    elif told.status == APPROVED or news.severity == "clear":
+    elif told.status == APPROVED or over:
         await alerts.clear(tx, template_subject(told.name, told.language), told.status_at)
     else:
         message = f"The template {told.name} ({told.language}) {why_not(told)}. No notice uses it."

@@ -28,8 +28,8 @@ async def note(tx: Tx, name: str, language: str, code: int, reason: str, at: dat
         return
     template = await templates.find(tx, name, language)
     if template is not None:
-        await templates.hear(tx, replace(template, status=SWITCHED_OFF[code], reason="", status_at=at))
-        await news.judge(tx, name, language, at)
+        off = replace(template, status=SWITCHED_OFF[code], reason="", status_at=at)
+        await news.template_changed(tx, off, over=False)
 
 
 async def note_reported(tx: Tx, reported: Mapping[int, TemplateRefused]) -> None:

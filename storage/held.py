@@ -5,49 +5,68 @@ one that a later one about the same ticket has overtaken never does; what was he
 sending.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from storage.database import Tx, marks
 from storage.fields import to_millis
 
-MOST_AT_ONCE = 1000  # rows that one statement names
-_OVERTAKEN = (
-    "held.origin = 'notice' AND EXISTS (SELECT 1 FROM outbox AS later WHERE later.customer_id = held.customer_id "
-    "AND later.ticket_id = held.ticket_id AND later.origin = 'notice' AND later.version > held.version)"
-)
+MOST_AT_ONCE = 1000  # rows or customers that one statement names
 
 
 async def release(tx: Tx, customer_ids: Sequence[int], at: datetime) -> None:
     """These customers wrote again: all that was held for them may go out, but for what has been overtaken."""
-    theirs = f"held.customer_id IN ({marks(len(customer_ids))})"
-    await _let_go(tx, await _held(tx, f"{theirs} AND {_OVERTAKEN}", customer_ids), "failed", "superseded", at)
-    await _let_go(tx, await _held(tx, theirs, customer_ids), "queued", "", at)
+    fresh, overtaken = await _held(tx, f"customer_id IN ({marks(len(customer_ids))})", customer_ids)
+    await _let_go(tx, overtaken, "failed", "superseded", at)
+    await _let_go(tx, fresh, "queued", "", at)
 
 
 async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, most_refusals: int) -> int:
     """A template carries this kind of notice now: what was held for want of one may go out, but for what is older than
     `since`, was refused so often, or has been overtaken. Returns how many rows."""
-    found = await _held(
+    fresh, _ = await _held(
         tx,
-        f"held.payload LIKE ? AND held.created_at >= ? AND held.refusals < ? AND NOT ({_OVERTAKEN})",
+        "payload LIKE ? AND created_at >= ? AND refusals < ?",
         [f'%"notice":{{"kind":"{kind}"%', to_millis(since), most_refusals],
     )
-    await _let_go(tx, found, "queued", "", at)
-    return len(found)
+    await _let_go(tx, fresh, "queued", "", at)
+    return len(fresh)
 
 
-async def _held(tx: Tx, which: str, values: Sequence[object]) -> list[int]:
-    rows = await tx.fetch(f"SELECT held.id FROM outbox AS held WHERE held.status = 'held' AND {which}", values)
-    return sorted(row[0] for row in rows)
+async def _held(tx: Tx, which: str, values: Sequence[object]) -> tuple[list[int], list[int]]:
+    """The rows that may go out, and the notices that a later one about the same ticket has overtaken."""
+    rows = await tx.fetch(
+        f"SELECT id, customer_id, ticket_id, version, origin FROM outbox WHERE status = 'held' AND {which} ORDER BY id",
+        values,
+    )
+    noticed = sorted({row[1] for row in rows if row[4] == "notice"})
+    newest: dict[tuple[int, int], int] = {}
+    for some in _parts(noticed):
+        found = await tx.fetch(
+            "SELECT customer_id, ticket_id, MAX(version) FROM outbox "
+            f"WHERE customer_id IN ({marks(len(some))}) AND origin = 'notice' GROUP BY customer_id, ticket_id",
+            some,
+        )
+        newest |= {
+            (customer_id, ticket_id): version for customer_id, ticket_id, version in found if ticket_id is not None
+        }
+    fresh, overtaken = [], []
+    for outbox_id, customer_id, ticket_id, version, origin in rows:
+        late = origin == "notice" and version < newest.get((customer_id, ticket_id), version)
+        (overtaken if late else fresh).append(outbox_id)
+    return fresh, overtaken
 
 
 async def _let_go(tx: Tx, outbox_ids: Sequence[int], status: str, reason: str, at: datetime) -> None:
     """Where nobody else has done it meanwhile."""
-    for start in range(0, len(outbox_ids), MOST_AT_ONCE):
-        some = outbox_ids[start : start + MOST_AT_ONCE]
+    for some in _parts(outbox_ids):
         await tx.execute(
             "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ? "
             f"WHERE id IN ({marks(len(some))}) AND status = 'held'",
             [status, reason, to_millis(at), to_millis(at), *some],
         )
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), MOST_AT_ONCE):
+        yield ids[start : start + MOST_AT_ONCE]

@@ -277,7 +277,7 @@ async def test_what_is_a_template_itself_names_it(world: World, desk: Desk) -> N
         await world.until(lambda: last_accepted(world, row.outbox_id))
         world.clock.forward(5)
         await desk.fails(world.graph.requests[-1], 132015)
-    assert await desk.status() == "PAUSED"
+    assert (await desk.status(), await desk.alerts()) == ("PAUSED", {f"template:{NAME}:en": "info"})
 
 
 GOOD_NEWS = [("account:ban", True), ("number:name", True), ("template-quality:a", False)]
