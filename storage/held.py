@@ -50,7 +50,8 @@ async def _held(tx: Tx, which: str, values: Sequence[object]) -> tuple[list[int]
         newest |= {
             (customer_id, ticket_id): version for customer_id, ticket_id, version in found if ticket_id is not None
         }
-    fresh, overtaken = [], []
+    fresh: list[int] = []
+    overtaken: list[int] = []
     for outbox_id, customer_id, ticket_id, version, origin in rows:
         late = origin == "notice" and version < newest.get((customer_id, ticket_id), version)
         (overtaken if late else fresh).append(outbox_id)
