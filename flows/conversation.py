@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.draft import NO_DRAFT, Draft
-from flows.kept import number_in, pieces_in, row_of, text_in
+from flows.kept import number_in, pieces_in, row_of, sorry_in, text_in
 
 FIRST_FLOW = "open_ticket"
 FIRST_STATE = "new_issue"
@@ -23,6 +23,8 @@ class Conversation:
     state: str = FIRST_STATE
     draft: Draft = NO_DRAFT
     ticket_id: int = 0  # the ticket that what they write now belongs to
+    sorry_for: str = ""  # what they were last told that could not be read (see unread.py)
+    sorry_at: int = 0  # and when, in seconds of Meta's clock
 
     @classmethod
     def new(cls, flow: str = FIRST_FLOW) -> Conversation:
@@ -33,6 +35,8 @@ class Conversation:
         kept: dict[str, Any] = {"flow": self.flow, "state": self.state}
         if self.ticket_id:
             kept["ticket_id"] = self.ticket_id
+        if self.sorry_at:
+            kept["sorry"] = [self.sorry_for, self.sorry_at]
         if draft.number:
             kept["draft"] = draft.number
         if draft.issue_type:
@@ -58,4 +62,4 @@ class Conversation:
             page=number_in(kept, "page"),
         )
         flow, state = text_in(kept, "flow") or FIRST_FLOW, text_in(kept, "state") or FIRST_STATE
-        return cls(flow, state, draft, number_in(kept, "ticket_id"))
+        return cls(flow, state, draft, number_in(kept, "ticket_id"), *sorry_in(kept))

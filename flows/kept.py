@@ -20,6 +20,13 @@ def number_in(kept: dict[str, Any], name: str) -> int:
     return value if type(value) is int and 0 < value < 1 << 63 else 0
 
 
+def sorry_in(kept: dict[str, Any]) -> tuple[str, int]:
+    match kept.get("sorry"):
+        case [str(what), int(at)] if 0 < at < 1 << 63:
+            return what, at
+    return "", 0
+
+
 def row_of(piece: Piece) -> list[object]:
     media = piece.media
     file = [media.media_id, media.mime_type, media.filename, media.kind, media.sha256] if media else None

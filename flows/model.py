@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EventKind = Literal["text", "option", "media", "place", "contact", "unreadable", "silent", "echo", "handover"]
 Author = Literal["customer", "agent", "meta", "system"]
 Change = Literal["", "edited", "revoked"]
+Lost = Literal["", "file", "message"]
 MediaKind = Literal["photo", "video", "voice", "audio", "file", "sticker"]
 
 
@@ -50,6 +51,7 @@ class Event:
     opens_window: bool = False  # a message of theirs to our number: for 24 hours we may write what we like
     change: Change = ""
     edited: str = ""  # the words of an edit
+    lost: Lost = ""  # it can't be read because WhatsApp did not bring it: sent again, it may come
 
 
 @dataclass(frozen=True, slots=True)

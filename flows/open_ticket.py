@@ -42,6 +42,7 @@ from flows.texts import (
     say_opened,
     say_taken_over,
 )
+from flows.unread import say_unreadable
 
 MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION, QUOTE, HANDED_OVER = Heard
 
@@ -49,7 +50,6 @@ HELLO = "Hello!"
 WELCOME = "You are welcome."
 KEPT = "Thanks, I have kept that."
 SORRY = "Sorry, I did not understand that."
-CANNOT_READ = "Sorry, I cannot read this kind of message."
 OLD = "That button is from an earlier message, so nothing was changed."
 FULL = "Your report is as long as it can be, so this was not added. Send it now, then write the rest."
 NOTHING_SENT = "All right, nothing was sent."
@@ -67,7 +67,7 @@ OPEN_TICKET = Flow(
                 Row(CONTENT, do=(begin, keep), then="pick_type", lead=KEPT),
                 Row(GREETING, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=HELLO),
                 Row((NOISE, BLANK), when=guided_start, do=(begin, keep_aside), then="pick_type", lead=SORRY),
-                Row(UNREADABLE, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=CANNOT_READ),
+                Row(UNREADABLE, when=guided_start, do=(begin, keep_aside), then="pick_type", lead=say_unreadable),
                 Row(QUOTE, do=(add_reply,), then="follow_up", says=say_added),
                 Row(HANDED_OVER, do=(open_handed_over,), then="follow_up", says=say_taken_over),
             ),
@@ -173,15 +173,15 @@ OPEN_TICKET = Flow(
         # What belongs to a ticket goes there, and the question that they were at is asked again.
         Row(QUOTE, do=(add_reply,), lead=say_added),
         Row(HANDED_OVER, do=(open_handed_over,), lead=say_taken_over),
-        Row(UNREADABLE, when=has_draft, do=(keep_aside,), lead=CANNOT_READ),
-        Row(UNREADABLE, when=has_open_ticket, do=(note_unreadable,), lead=CANNOT_READ),
+        Row(UNREADABLE, when=has_draft, do=(keep_aside,), lead=say_unreadable),
+        Row(UNREADABLE, when=has_open_ticket, do=(note_unreadable,), lead=say_unreadable),
         # Whatever else comes is met kindly, and moves nothing.
         Row(GREETING, when=has_draft, do=(keep_aside,), lead=HELLO),
         Row(GREETING, when=has_open_ticket, do=(note,), lead=HELLO),
         Row(GREETING, do=(keep_aside,), lead=HELLO),
         Row(THANKS, lead=WELCOME),
         Row((NOISE, BLANK), lead=SORRY),
-        Row(UNREADABLE, do=(keep_aside,), lead=CANNOT_READ),
+        Row(UNREADABLE, do=(keep_aside,), lead=say_unreadable),
         Row(OLD_OPTION, lead=OLD),
     ),
 )

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 class Talk:
-    __slots__ = ("argument", "desk", "draft", "effects", "event", "flow", "row", "state", "ticket_id")
+    __slots__ = (
+        "argument", "desk", "draft", "effects", "event", "flow", "row", "sorry_at", "sorry_for", "state", "ticket_id",
+    )  # fmt: skip
 
     def __init__(self, conversation: Conversation, event: Event, desk: Desk) -> None:
         self.flow = conversation.flow
         self.state = conversation.state
         self.draft = conversation.draft
         self.ticket_id = conversation.ticket_id
+        self.sorry_for, self.sorry_at = conversation.sorry_for, conversation.sorry_at
         self.event = event
         self.desk = desk
         self.argument = ""  # what an option is about: the topic that was picked
@@ -34,4 +37,4 @@ class Talk:
         return self.row
 
     def conversation(self) -> Conversation:
-        return Conversation(self.flow, self.state, self.draft, self.ticket_id)
+        return Conversation(self.flow, self.state, self.draft, self.ticket_id, self.sorry_for, self.sorry_at)

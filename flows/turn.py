@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows import aside, fit, quiet
+from flows import aside, fit, quiet, unread
 from flows.conversation import Conversation
 from flows.flow import Flow
 from flows.model import LIMITS, Desk, Event, Offer, Option, Say, Turn
@@ -34,7 +34,7 @@ def take_turn(conversation: Conversation | None, event: Event, desk: Desk) -> Tu
         quiet.record(flow, talk, heard)
     else:
         row = flow.hear(heard, talk)
-        if not desk.quiet:
+        if not (desk.quiet or unread.said_lately(talk, heard)):
             talk.effects.append(_answer(flow, talk, row))
     return Turn(talk.conversation(), tuple(talk.effects))
 

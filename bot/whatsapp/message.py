@@ -7,7 +7,8 @@ Meta's own agent, or by a person of ours in the Business app, is nothing for the
 
 from datetime import UTC, datetime
 
-from bot.whatsapp.cleaning import TEXT_CAP, clean, one_line
+from bot.whatsapp.cleaning import clean, one_line
+from bot.whatsapp.handovers import read_handover, read_summary
 from bot.whatsapp.items import Kind, Status
 from bot.whatsapp.picking import id_in, instant_in, line_in, load, object_in, objects_in, text_in, wamid_in
 from bot.whatsapp.readers import read_message
@@ -16,15 +17,13 @@ from flows.model import Author, Event, EventKind
 BY_APP = "[in the Business app]"
 BY_META, TO_META = "[by Meta's agent]", "[to Meta's agent]"
 SUMMARY = "[what Meta's agent noted]"
-HANDED_OVER = "[handed over by Meta's agent]"
-TAKEN, GIVEN = "[Meta's agent leads this chat now]", "[Meta's agent no longer leads this chat]"
 
 
 def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Kind = Kind.MESSAGE) -> Event:
     """The event of a message, an echo or a handover, from its payload as `read_webhook` wrote it."""
     held = load(payload)
     if kind is Kind.HANDOVER:
-        return _handover(object_in(held, "handover"), item_id, at, late)
+        return read_handover(object_in(held, "handover"), item_id, at, late)
     message = object_in(held, "message")
     read, extra = read_message(message), _extra(held, message)
     standby = held.get("standby") is True
@@ -52,6 +51,7 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
         opens_window=kind is Kind.MESSAGE and read.kind != "silent",
         change=read.change,
         edited=read.edited,
+        lost=read.lost,
     )
 
 
@@ -77,23 +77,6 @@ def read_status(payload: str) -> Status:
     )
 
 
-def _handover(value: dict[str, object], item_id: int, at: datetime, late: bool) -> Event:
-    """A chat that is passed on: to us, unless its new owner is an agent of Meta's."""
-    kind = text_in(value, "type")
-    change = object_in(value, kind)
-    if "agent" in text_in(change, "new_owner_role").lower():
-        return Event("silent", at, item_id, late=late, shown=TAKEN, author="meta")
-    if kind != "control_passed":
-        return Event("silent", at, item_id, late=late, shown=GIVEN, author="meta")
-    told = _summary(change) or _summary(value) or line_in(change, "metadata", 1000)
-    shown = clean(f"{HANDED_OVER} {told}" if told else HANDED_OVER)
-    return Event("handover", at, item_id, late=late, shown=shown, author="meta")
-
-
-def _summary(value: dict[str, object]) -> str:
-    return text_in(object_in(object_in(value, "conversation_context"), "summary"), "text", TEXT_CAP // 2)
-
-
 def _extra(held: dict[str, object], message: dict[str, object]) -> str:
     """What stands beside any message: where it came from, what it is about."""
     context, referral = object_in(message, "context"), object_in(message, "referral")
@@ -110,6 +93,6 @@ def _extra(held: dict[str, object], message: dict[str, object]) -> str:
         title = line_in(referral, "headline", 200) or line_in(referral, "body", 200)
         words = ", ".join(filter(None, (title, line_in(referral, "source_url", 300))))
         lines.append(f"[came by {source}: {words}]" if words else f"[came by {source}]")
-    if summary := _summary(held):
+    if summary := read_summary(held):
         lines.append(f"{SUMMARY} {summary}")
     return "\n".join(lines)

@@ -16,14 +16,14 @@ from bot.whatsapp.cards import read_card
 from bot.whatsapp.cleaning import clean, file_name, mime_type
 from bot.whatsapp.people import phone_of
 from bot.whatsapp.picking import id_in, instant_in, line_in, object_in, objects_in, text_in, wamid_in
-from flows.model import Author, Change, EventKind, Media, MediaKind
+from flows.model import Author, Change, EventKind, Lost, Media, MediaKind
 
 CARDS = 5
 _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # it becomes a part of an address of the Graph API
 _SHA256 = re.compile(r"[A-Za-z0-9+/=_-]{1,100}")
 _KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
 _NAMELESS = ("unsupported", "unknown")
-_TOO_LARGE, _NOT_DELIVERED = 131052, 131060  # over 100 MB, or lost on Meta's side; only on the customer's phone
+_NOT_FETCHED, _NOT_DELIVERED = 131052, 131060  # over 100 MB, or lost on Meta's side; only on the customer's phone
 
 Message = dict[str, object]
 
@@ -40,6 +40,7 @@ class Read(NamedTuple):
     author: Author = "customer"
     change: Change = ""
     edited: str = ""
+    lost: Lost = ""
 
 
 def read_message(message: Message) -> Read:
@@ -96,7 +97,7 @@ def _media(kind: MediaKind, name: str) -> Callable[[Message], Read]:
         shown = "voice note" if this == "voice" else name
         if not _MEDIA_ID.fullmatch(media_id):  # Meta could not fetch it: the words that came with it are still words
             lost = f"[{shown} that could not be received]"
-            return Read("text", caption, shown=lost) if caption else Read("unreadable", lost)
+            return Read("text", caption, shown=lost) if caption else Read("unreadable", lost, lost="file")
         filename = file_name(text_in(held, "filename"))
         placeholder = f"[{shown}: {filename}]" if filename else f"[{shown}]"
         sha256 = sha256 if _SHA256.fullmatch(sha256) else ""
@@ -173,10 +174,10 @@ def _welcome(message: Message) -> Read:
 
 def _unreadable(message: Message, part: str = "") -> Read:
     codes = [error.get("code") for error in objects_in(message, "errors")]
-    if _TOO_LARGE in codes:
-        return Read("unreadable", "[file that could not be received]")
+    if _NOT_FETCHED in codes:
+        return Read("unreadable", "[file that could not be received]", lost="file")
     if _NOT_DELIVERED in codes:
-        return Read("unreadable", "[message that WhatsApp did not pass on]")
+        return Read("unreadable", "[message that WhatsApp did not pass on]", lost="message")
     own = text_in(message, "type")
     name = part or text_in(object_in(message, "unsupported"), "type") or ("" if own in _READERS else own)
     if name in _NAMELESS or not _KIND_NAME.fullmatch(name):

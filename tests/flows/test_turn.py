@@ -30,7 +30,7 @@ from flows import (
     take_turn,
 )
 from flows.fit import ECHO, TITLE, units
-from flows.model import Author, Change, EventKind, MediaKind
+from flows.model import Author, Change, EventKind, Lost, MediaKind
 from flows.open_ticket import OPEN_TICKET
 from flows.words import is_blank
 from tests.flows.transcript import NOW, OPENING
@@ -83,6 +83,7 @@ EVENTS = st.builds(
     author=st.sampled_from(get_args(Author)),
     change=st.sampled_from(get_args(Change)),
     edited=TEXTS,
+    lost=st.sampled_from(get_args(Lost)),
 )
 PIECES = st.builds(Piece, TEXTS, st.none() | MEDIA, WAMIDS, SHOWN)
 DRAFTS = st.builds(
@@ -98,6 +99,12 @@ CONVERSATIONS = st.builds(
     st.sampled_from([*STATES, "nowhere"]),
     DRAFTS,
     NUMBERS,
+)
+CONVERSATIONS |= st.builds(
+    replace,
+    CONVERSATIONS,
+    sorry_for=st.sampled_from(get_args(Lost)),
+    sorry_at=st.sampled_from([int(NOW.timestamp()) + away for away in (-60, -59, 0, 59, 60)]),
 )
 TYPES = st.integers(0, 25).map(lambda count: tuple(IssueType(f"t{n}", f"Topic {n}" * n) for n in range(count)))
 DESKS = st.builds(
@@ -125,6 +132,8 @@ def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk)
     others = [effect for effect in turn.effects if not isinstance(effect, Say | Offer)]
     taken_over = event.kind == "handover" and not desk.tickets
     answered = not desk.quiet and (taken_over or event.kind not in ASIDES)
+    if event.kind == "unreadable" and conversation and conversation.sorry_at and conversation.sorry_for == event.lost:
+        answered = answered and abs(conversation.sorry_at - NOW.timestamp()) >= 60
     assert len(said) == answered, "what they say to us is answered with one message, everything else with none"
     assert [*others, *said] == list(turn.effects), "which says what has happened"
     assert len(others) <= 1

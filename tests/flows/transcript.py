@@ -7,12 +7,14 @@
     ! #7 is closed
     ! a person answers in the app       from here on the bot is quiet
     ! nobody answers in the app
+    ! a minute later
     ! stored {"state": "nowhere"}       the conversation that was kept is replaced
     > Hi                                the customer writes
     > "\\u200b"                          the same, spelled as JSON
     > (Send)                            taps an option of our last question, or gives an option id
     > (old Send)                        taps that option where it was first offered
     > [photo] the screen                sends something else; [silent] is a reaction and the like, seen by an agent
+    > [lost_file] [photo]               it never came whole, or as a [lost_message] not at all
     > It is dead. {w2}                  the id of this message
     > Yes. {about w1}                   quotes that message, or is about it
     > [edited] better {about w2}        and so does an edit, a [revoked] message, a [reaction]
@@ -32,7 +34,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows import (
@@ -79,6 +81,7 @@ class Stage:
     latest: list[Option] = field(default_factory=list)
     abouts: dict[str, About] = field(default_factory=dict)
     replies: int = 0
+    at: datetime = NOW
 
     def set(self, line: str) -> None:
         if found := re.fullmatch(r"flow (\w+)", line):
@@ -90,6 +93,8 @@ class Stage:
             self._replied(int(found[1]), found[3], found[2])
         elif line in ("a person answers in the app", "nobody answers in the app"):
             self.desk = replace(self.desk, quiet=line.startswith("a person"))
+        elif line == "a minute later":
+            self.at += timedelta(minutes=1)
         elif found := re.fullmatch(r"#(\d+) is closed", line):
             left = tuple(t for t in self.desk.tickets if t.ticket_id != int(found[1]))
             self.desk = replace(self.desk, tickets=left)
@@ -111,9 +116,9 @@ class Stage:
 
     def _event(self, line: str) -> Event:
         if found := re.fullmatch(r"(.*?)(?: \{(\w+)\})?(?: \{about (\w+)\})?", line):
-            line = found[1]
-            return replace(self._spoken(line), wamid=found[2] or "", quoted_wamid=found[3] or "")
-        return self._spoken(line)
+            line, wamid, about = found[1], found[2] or "", found[3] or ""
+            return replace(self._spoken(line), at=self.at, wamid=wamid, quoted_wamid=about)
+        return replace(self._spoken(line), at=self.at)
 
     def _spoken(self, line: str) -> Event:
         if found := re.fullmatch(r"\[(\w+)\] ?(.*)", line):
@@ -124,6 +129,9 @@ class Stage:
             if kind in ("edited", "revoked"):
                 shown = f"[{kind}] {text}".strip()
                 return Event("silent", NOW, self.item_id, shown=shown, change=kind, edited=text)  # type: ignore[arg-type]
+            if kind.startswith("lost_"):
+                lost = kind.removeprefix("lost_")
+                return Event("unreadable", NOW, self.item_id, text=text, lost=lost)  # type: ignore[arg-type]
             if kind in ("silent", "echo", "handover"):
                 author = AUTHORS.get(kind, "customer")
                 return Event(kind, NOW, self.item_id, shown=text, author=author)  # type: ignore[arg-type]

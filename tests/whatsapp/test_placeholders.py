@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.whatsapp import handovers
 from bot.whatsapp import message as marks
 from bot.whatsapp.readers import read_message
 from flows.drafting import STAND_INS
@@ -16,7 +17,10 @@ from flows.turn import COMMANDS
 from flows.words import GREETINGS, THANKS, is_number, plain, plain_label
 
 KNOWN = json.loads((Path(__file__).parent / "expected" / "messages.json").read_text("utf-8"))
-MARKS = (marks.BY_APP, marks.BY_META, marks.TO_META, marks.SUMMARY, marks.HANDED_OVER, marks.TAKEN, marks.GIVEN)
+MARKS = (
+    *(marks.BY_APP, marks.BY_META, marks.TO_META, marks.SUMMARY),
+    *(handovers.HANDED_OVER, handovers.HANDED_TO_US, handovers.META_LEADS, handovers.META_LEFT, handovers.OTHERS_LEAD),
+)
 OPENED = "[opened the chat]"
 HUGE = "x" * 5000
 
