@@ -50,6 +50,7 @@ class LaneTurns:
     rows: list[OutboxRow] = field(default_factory=list)
     heard: bool = False  # the customer wrote: what was held may go out
     heard_wamid: str = ""  # the last that they wrote to the bot
+    parked: dict[int, float] = field(default_factory=dict)  # items that wait for another message, and for how long
     failure: Failure | None = None
 
 
@@ -63,6 +64,7 @@ class Writing:
     tickets: list[Ticket]
     abouts: dict[str, About]
     now: datetime
+    name: str = ""  # under which we know the customer, where the item does not say
     ticket_id: int | None = None
     replied: int | None = None
 
@@ -111,7 +113,7 @@ class Effects:
             NewTicket(
                 ticket_id=effect.ticket_id,
                 customer_id=lane.customer_id,
-                name=effect.name or read_name(at.item.payload),
+                name=effect.name or read_name(at.item.payload) or at.name,
                 mobile=f"+{address}" if phone_of(address) else "",
                 issue_type=effect.issue_type,
                 issue_type_other=effect.issue_type_other,

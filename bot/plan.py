@@ -37,6 +37,7 @@ class Loaded:
     messages: dict[int, list[PendingItem]] = field(default_factory=dict)
     statuses: list[PendingItem] = field(default_factory=list)
     tickets: Mapping[int, list[tuple[int, str, str]]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)  # of those whom Meta's agent hands over
     rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
     full: set[int] = field(default_factory=set)  # lanes that may have more messages than were loaded
     crowded: set[int] = field(default_factory=set)  # the same of statuses
@@ -70,7 +71,9 @@ class Plan:
         overtaken = set()
         for customer_id, meta_at, item_id in await journal.waiting(tx, [lane.customer_id for lane in lanes]):
             lane = self.lanes[customer_id]
-            if item_id not in lane.done and lane.last and (meta_at, item_id) < (to_millis(lane.last[0]), lane.last[1]):
+            if item_id in lane.done or item_id in lane.parked:
+                continue
+            if lane.last and (meta_at, item_id) < (to_millis(lane.last[0]), lane.last[1]):
                 overtaken.add(customer_id)
         if overtaken:
             raise Dropped(overtaken)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot import statuses
+from bot import parking, statuses
 from bot.clock import Clock
-from bot.effects import Failure
+from bot.effects import Failure, LaneTurns
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.place import Place
@@ -100,34 +100,49 @@ class Rounds:
         now = self._clock()
         await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
         events = self._turns.read(item for items in loaded.messages.values() for item in items)
-        abouts = await self._known(list(loaded.messages), events.values())
+        abouts, come = await self._known(list(loaded.messages), events.values())
         lanes = {}
         for customer_id, items in loaded.messages.items():
             version, body = loaded.versions[customer_id]
             tickets = [Ticket(*row) for row in loaded.tickets.get(customer_id, ())]
             about = abouts.get(customer_id, {})
             place = Place.from_json(body)
-            lanes[customer_id] = self._turns.play(customer_id, version, place, items, events, tickets, about, now)
+            parked = parking.park(items, events, come | about.keys(), now, most_items)
+            plays = [item for item in items if item.item_id not in parked]
+            name = loaded.names.get(customer_id, "")
+            lane = self._turns.play(customer_id, version, place, plays, events, tickets, about, now, name)
+            lane.parked = parked
+            lanes[customer_id] = lane
+        # no fence will check these copies from Redis, and they say where to send and until when
+        unchecked = [lane for lane in loaded.rows if lane in known and not (lane in lanes and lanes[lane].done)]
         reported = statuses.read(loaded.statuses)
         rows: list[outbox.Sent] = []
-        if reported:
+        if reported or unchecked:
             async with self._database.reading() as tx:
                 rows = await outbox.find(tx, "id", statuses.row_ids(reported))
                 rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
+                loaded.versions |= await conversations.load(tx, unchecked)
         matched = statuses.match(reported, rows, now)
         for customer_id, sent_at in matched.closed_windows.items():
             if customer_id in lanes:
                 lanes[customer_id].place = without_window(lanes[customer_id].place, sent_at)
         return Plan(now, loaded, lanes, matched)
 
-    async def _known(self, customer_ids: Sequence[int], events: Iterable[Read]) -> Mapping[int, Mapping[str, Known]]:
-        """What the messages are that these events quote, edit or delete. A tap quotes the question it answers."""
+    async def _known(
+        self, customer_ids: Sequence[int], events: Iterable[Read]
+    ) -> tuple[Mapping[int, Mapping[str, Known]], set[str]]:
+        """What the messages are that these events quote, edit or delete; and of the latter, which have come at all. A
+        tap quotes the question it answers."""
         read = [event for event in events if not isinstance(event, Exception)]
         quoted = {event.quoted_wamid for event in read if event.kind != "option"} - {""}
         if not quoted:
-            return {}
+            return {}, set()
+        about = sorted({event.quoted_wamid for event in read if parking.is_about(event)})
         async with self._database.reading() as tx:
-            return await filing.known_messages(tx, customer_ids, sorted(quoted))
+            come = await journal.handled_messages(tx, self._turns.phone_number_id, about)
+            ours = await outbox.find(tx, "wamid", about)
+            known = await filing.known_messages(tx, customer_ids, sorted(quoted))
+        return known, come | {row.wamid for row in ours if row.wamid}
 
     async def _load(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
@@ -145,11 +160,10 @@ class Rounds:
             loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= most_items}
             loaded.crowded = _crowded(loaded.statuses, most_items)
             loaded.tickets = await filing.open_tickets(tx, sorted(loaded.messages))
+            handed_over = {item.customer_id for item in items if item.kind == "handover"}
+            loaded.names = await filing.names(tx, sorted(handed_over))
             for row in await outbox.open_rows(tx, customer_ids, MOST_ROWS):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
-            # no fence will check these copies from Redis, and they say where to send and until when
-            unchecked = [lane for lane in loaded.rows if lane in known and lane not in loaded.messages]
-            loaded.versions |= await conversations.load(tx, unchecked)
         return loaded
 
     async def _commit(self, plan: Plan) -> set[int]:
@@ -187,7 +201,7 @@ class Rounds:
         loaded, lane = plan.loaded, plan.lanes.get(customer_id)
         version, body = loaded.versions.get(customer_id, (0, ""))
         more = customer_id in loaded.full or customer_id in loaded.crowded & plan.matched.settled
-        again = 0.0 if more or customer_id in plan.matched.rerouted else plan.matched.waiting.get(customer_id)
+        again = _again(plan, lane, customer_id, more)
         rows = loaded.rows.get(customer_id, [])
         more = sum(row.status != "held" for row in rows) >= MOST_ROWS
         if lane is None or not lane.done:
@@ -214,6 +228,15 @@ class Rounds:
             heard_wamid=lane.heard_wamid,
             files=bool(lane.files),
         )
+
+
+def _again(plan: Plan, lane: LaneTurns | None, customer_id: int, more: bool) -> float | None:
+    """When the lane is to be looked at again. What is parked may be about a message of this very round."""
+    parked = list(lane.parked.values()) if lane else []
+    if more or customer_id in plan.matched.rerouted or (parked and lane and lane.done):
+        return 0.0
+    waiting = plan.matched.waiting.get(customer_id)
+    return min(parked if waiting is None else [*parked, waiting], default=None)
 
 
 def _crowded(items: Sequence[PendingItem], most_items: int) -> set[int]:

@@ -38,6 +38,11 @@ class Turns:
         self._effects = Effects(ids, numbers)
         self._numbers = numbers
 
+    @property
+    def phone_number_id(self) -> str:
+        """Ours, as it is in the journal's keys."""
+        return self._settings.phone_number_id
+
     def read(self, items: Iterable[PendingItem]) -> dict[int, Read]:
         """The event of each item. One that can't be read is its own turn's failure, and nobody else's."""
         events: dict[int, Read] = {}
@@ -58,9 +63,10 @@ class Turns:
         tickets: Iterable[Ticket],
         known: Mapping[str, Known],
         now: datetime,
+        name: str = "",
     ) -> LaneTurns:
         """The turns of `items`, in their order, for a customer with these tickets (the last touched first) and with
-        these messages on them."""
+        these messages on them, who may have a name."""
         lane = LaneTurns(customer_id, version, place)
         conversation = Conversation.from_json(place.flow) if place.flow else None
         open_tickets = list(tickets)
@@ -73,7 +79,7 @@ class Turns:
                     raise read
                 event = replace(read, late=late)
                 turn = take_turn(conversation, event, self._desk(lane.place, open_tickets, abouts, event, now))
-                written = Writing(lane, item, event, open_tickets, abouts, now)
+                written = Writing(lane, item, event, open_tickets, abouts, now, name)
                 did = [self._effects.apply(written, effect) for effect in turn.effects]
             except Exception as error:
                 log.exception("turn_failed", item_id=item.item_id)

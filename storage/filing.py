@@ -144,6 +144,18 @@ async def known_messages(
     return found
 
 
+async def names(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, str]:
+    """The names under which we know these customers: the one on their last ticket, else the first they wrote under."""
+    if not customer_ids:
+        return {}
+    whose = f"({marks(len(customer_ids))})"
+    first = await tx.fetch(f"SELECT id, name FROM customer WHERE id IN {whose}", customer_ids)
+    last = await tx.fetch(
+        f"SELECT customer_id, name FROM ticket WHERE customer_id IN {whose} AND name <> '' ORDER BY id", customer_ids
+    )
+    return dict((*first, *last))
+
+
 async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[tuple[int, str, str]]]:
     """(number, status, title) of each customer's tickets that are not closed, the last touched first."""
     if not customer_ids:

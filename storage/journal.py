@@ -198,6 +198,17 @@ async def revive_statuses(tx: Tx, phone_number_id: str, wamid: str) -> int:
     )
 
 
+async def handled_messages(tx: Tx, phone_number_id: str, wamids: Sequence[str]) -> set[str]:
+    """Those of these messages to or from our number that have come, and wait no more."""
+    keys = {f"m:{phone_number_id}:{wamid}": wamid for wamid in wamids}
+    if not keys:
+        return set()
+    rows = await tx.fetch(
+        f"SELECT `key` FROM item WHERE `key` IN ({marks(len(keys))}) AND fate <> 'pending'", list(keys)
+    )
+    return {keys[row[0]] for row in rows}
+
+
 async def overdue(tx: Tx, before: datetime, most: int) -> Sequence[int]:
     """Customers with something that has waited since `before`, the longest waiting first."""
     rows = await tx.fetch(

@@ -35,6 +35,7 @@ WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
 Flow = Literal["guided", "instant"]
 UNKNOWN_NUMBER = "number:access"  # the alert: the tests' Graph API knows nothing of our number
+ABOUT = '%message_id"%'
 ORPHANED = timedelta(seconds=16)  # after it, a status that nobody knows is given up
 
 
@@ -119,10 +120,12 @@ class Tick:
             raise AssertionError(f"never: {what}; pending: {pending[:5]}; outbox: {await self.outbox()}") from None
 
     async def settled(self) -> None:
-        """Waits until nothing is to be done but what waits for news: statuses of messages that nobody knows."""
+        """Waits until nothing is to be done but what waits for news: statuses of messages that nobody knows, and what
+        customers did to messages (`message_id`, `original_message_id`) that may not have come."""
 
         async def done() -> bool:
-            if await self.tables.one("SELECT COUNT(*) FROM item WHERE fate = 'pending' AND kind <> 'status'"):
+            pending = "SELECT COUNT(*) FROM item WHERE fate = 'pending' AND kind <> 'status' AND payload NOT LIKE ?"
+            if await self.tables.one(pending, ABOUT):
                 return False
             return not await self.tables.one("SELECT COUNT(*) FROM outbox WHERE status IN ('queued', 'sending')")
 
