@@ -15,24 +15,24 @@ import structlog
 from bot import news
 from bot.clock import Clock
 from bot.group import GroupCommit
+from bot.identity import WRITES, Identity, aliases_of
 from bot.ids import IdMaker
 from bot.metrics import Metrics
-from bot.phones import lookup_forms
 from bot.place import Place
+from bot.statuses import NOBODY
 from bot.whatsapp.account import read_news
 from bot.whatsapp.incoming import read_webhook
-from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender
-from storage import customers, journal
-from storage.customers import Directory, bsuid_alias, phone_alias
+from bot.whatsapp.items import Item, Kind, Reason
+from storage import alerts, customers, journal
+from storage.customers import Directory, bsuid_alias
 from storage.database import Clash, Database, Tx
 from storage.journal import NewItem
 from storage.lanes import Lanes
 from storage.redis_client import RedisDown
 
+__all__ = ["NOBODY", "Intake"]
 RING_SECONDS = 0.2
 MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
-WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
-NOBODY = 0  # the lane of statuses whose customer nobody knows
 log = structlog.get_logger(__name__)
 
 Arrival = tuple[datetime, Sequence[Item]]
@@ -72,10 +72,12 @@ class Intake:
             for item_id, _, item in made:
                 first.setdefault(item.key, (item_id, item.payload))
             fresh = {item_id for item_id, _, item in made if first[item.key][0] == item_id}
-            wanted = {alias for item_id, _, item in made if item_id in fresh for alias in _aliases_of(item)}
+            wanted = {alias for item_id, _, item in made if item_id in fresh for alias in aliases_of(item)}
             directory = await customers.read_directory(tx, wanted, self._clock(), empty)
+            given = [bsuid_alias(item.sender.bsuid) for _, _, item in made if item.given and item.sender]
+            identity = await self._identity(tx, directory, given)
             new = [
-                self._journalled(item_id, received_at, item, directory if item_id in fresh else None)
+                self._journalled(item_id, received_at, item, identity if item_id in fresh else None)
                 for item_id, received_at, item in made
             ]
             await customers.write_directory(tx, directory)
@@ -89,6 +91,8 @@ class Intake:
             rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
             repeated = await journal.store(tx, new, held)
             told = [item for item_id, _, item in made if item_id in fresh and item.kind is Kind.ACCOUNT]
+            for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
+                await alerts.raise_alert(tx, alert)
             await news.record(tx, [(item.meta_at, one) for item in told for one in read_news(item.payload)])
             return repeated
 
@@ -103,11 +107,17 @@ class Intake:
         self._ring(rung)
         return [None] * len(arrivals)
 
-    def _journalled(self, item_id: int, received_at: datetime, item: Item, directory: Directory | None) -> NewItem:
-        """Without a directory the item came before: it is only counted, and says nothing about who is who any more."""
+    async def _identity(self, tx: Tx, directory: Directory, given: Sequence[str]) -> Identity:
+        """`given`: aliases of those who give a number. Hardly any webhook has one."""
+        givers = sorted({directory.known[alias] for alias in given if alias in directory.known})
+        asked = await customers.asked_for_number(tx, givers)
+        return Identity(directory, self._ids, self._clock(), asked, await customers.with_number(tx, givers))
+
+    def _journalled(self, item_id: int, received_at: datetime, item: Item, identity: Identity | None) -> NewItem:
+        """Without an identity the item came before: it is only counted, and says nothing about who is who any more."""
         reason = item.ignored or ""
         done = item.kind is Kind.ACCOUNT and not reason
-        customer_id = None if reason or done or directory is None else self._customer_of(item, directory)
+        customer_id = None if reason or done or identity is None else identity.customer_of(item)
         if customer_id is None and not reason and not done:
             reason = Reason.NO_SENDER
         address = ""
@@ -119,38 +129,6 @@ class Intake:
         return NewItem(
             item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason, done
         )
-
-    def _customer_of(self, item: Item, directory: Directory) -> int | None:
-        """Settles identity for one item, changing the directory."""
-        if item.renamed:
-            return self._rename(item, item.renamed, directory)
-        aliases = _aliases(item.sender)
-        found = directory.find(_lookups(item.sender))
-        if item.kind is Kind.STATUS:
-            return NOBODY if found is None else found
-        if found is None and item.kind in WRITES and item.sender and aliases:
-            return directory.add(self._ids.next(), item.sender.name, aliases)
-        if found is not None:
-            others = {directory.known[alias] for alias in aliases if alias in directory.known} - {found}
-            if others:
-                log.warning("two_customers_share_a_message", customer_id=found, others=sorted(others))
-            directory.attach(found, aliases)
-        return found
-
-    def _rename(self, item: Item, renamed: Renamed, directory: Directory) -> int | None:
-        old = _aliases(Sender(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.sender)
-        new = _aliases(Sender(renamed.new_phone, renamed.new_bsuid))
-        found = directory.find(old)
-        if found is None:
-            found = directory.find(new)
-        if found is None:
-            return directory.add(self._ids.next(), "", new) if item.kind is Kind.MESSAGE and new else None
-        if renamed.new_phone and renamed.old_phone:
-            directory.detach(phone_alias(renamed.old_phone))
-        if directory.find(new) not in (None, found):
-            log.warning("new_number_belongs_to_another_customer", customer_id=found)
-        directory.attach(found, new)
-        return found
 
     def _ring(self, customer_ids: set[int]) -> None:
         """Tells the workers, without making anybody wait for it."""
@@ -165,30 +143,3 @@ class Intake:
                 await self._lanes.ring(dict.fromkeys(customer_ids, 0.0))
         except (RedisDown, TimeoutError) as error:
             log.warning("ring_failed", error=str(error))
-
-
-def _aliases(sender: Sender | None) -> list[str]:
-    """The phone first: where phone and user id lead to two customers, the phone's is meant."""
-    if sender is None:
-        return []
-    phone = [phone_alias(sender.phone)] if sender.phone else []
-    return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
-
-
-def _lookups(sender: Sender | None) -> list[str]:
-    """The aliases under which the customer may be known: also the other forms of a Brazilian, Mexican or Argentinian
-    number, which Meta uses side by side."""
-    if sender is None or not sender.phone:
-        return _aliases(sender)
-    return [*map(phone_alias, lookup_forms(sender.phone)), *_aliases(Sender(bsuid=sender.bsuid))]
-
-
-def _aliases_of(item: Item) -> list[str]:
-    if not item.renamed:
-        return _lookups(item.sender)
-    renamed = item.renamed
-    return [
-        *_lookups(item.sender),
-        *_aliases(Sender(renamed.old_phone, renamed.old_bsuid)),
-        *_aliases(Sender(renamed.new_phone, renamed.new_bsuid)),
-    ]

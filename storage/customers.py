@@ -24,6 +24,11 @@ def bsuid_alias(bsuid: str) -> str:
     return f"b:{bsuid}"
 
 
+def given_alias(phone: str) -> str:
+    """The alias of a phone that its customer gave us, until Meta confirms it."""
+    return f"g:{phone}"
+
+
 @dataclass(slots=True)
 class Directory:
     """The aliases that one transaction needs: read once, changed in memory, written once."""
@@ -38,6 +43,10 @@ class Directory:
     def find(self, aliases: Iterable[str]) -> int | None:
         """The customer of the first alias that is known."""
         return next((self.known[alias] for alias in aliases if alias in self.known), None)
+
+    def has(self, customer_id: int, *kinds: str) -> bool:
+        """Whether one of the customer's aliases that are known begins so."""
+        return any(owner == customer_id and alias.startswith(kinds) for alias, owner in self.known.items())
 
     def attach(self, customer_id: int, aliases: Iterable[str]) -> None:
         """Gives the customer those aliases that nobody has."""
@@ -80,6 +89,30 @@ async def write_directory(tx: Tx, directory: Directory) -> None:
         await tx.insert("conversation", ("customer_id", "version", "body"), rows)
     if directory.aliases:
         await tx.insert("alias", ("alias", "customer_id"), sorted(directory.aliases.items()))
+
+
+async def with_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
+    """Those of these customers of whom we have a number, also if it is only given."""
+    if not customer_ids:
+        return set()
+    rows = await tx.fetch(
+        "SELECT customer_id FROM alias WHERE (alias LIKE ? OR alias LIKE ?) "
+        f"AND customer_id IN ({marks(len(customer_ids))})",
+        [phone_alias("%"), given_alias("%"), *customer_ids],
+    )
+    return {row[0] for row in rows}
+
+
+async def asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
+    """Those of these customers to whom a request for their number went out."""
+    if not customer_ids:
+        return set()
+    rows = await tx.fetch(
+        "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> 'failed' "
+        f"AND customer_id IN ({marks(len(customer_ids))})",
+        ['%"type":"contact_request"%', *customer_ids],
+    )
+    return {row[0] for row in rows}
 
 
 async def mark_unreachable(tx: Tx, reasons: Mapping[int, str], at: datetime) -> None:

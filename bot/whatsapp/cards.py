@@ -15,8 +15,8 @@ _VCARD = re.compile(r"^(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGN
 
 
 def read_card(card: dict[str, object]) -> str:
-    """Their own, when they gave it because we asked."""
-    label = "their contact" if text_in(card, "origin") == "contact_request" else "contact"
+    """What they gave because we asked is said to be their own: nobody has looked whether it is."""
+    label = "contact given as theirs" if text_in(card, "origin") == "contact_request" else "contact"
     phones, emails = objects_in(card, "phones"), objects_in(card, "emails")
     words = [_name(card)]
     words += [line_in(phone, "phone", _WORD) or line_in(phone, "wa_id", _WORD) for phone in phones[:_PHONES]]

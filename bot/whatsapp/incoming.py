@@ -21,7 +21,7 @@ from bot.whatsapp.cleaning import TEXT_CAP, clean, payload_of
 from bot.whatsapp.decoding import decode
 from bot.whatsapp.items import Item, Kind, Reason, Renamed, Sender, Status
 from bot.whatsapp.message import read_event, read_status
-from bot.whatsapp.people import People, ids_of, renamed_by_message, renamed_by_update
+from bot.whatsapp.people import People, given_phone, ids_of, renamed_by_message, renamed_by_update
 from bot.whatsapp.picking import object_in, text_in
 
 __all__ = ["Item", "Kind", "Reason", "Renamed", "Sender", "Status", "read_event", "read_status", "read_webhook"]
@@ -156,7 +156,9 @@ class _Reader:
         if reason is not None:
             return Item(key, kind, meta_at, payload, None, reason)
         renamed = renamed_by_message(message) if message.get("type") == "system" else None
-        return Item(key, kind, meta_at, payload, sender, None, renamed)
+        asked = kind is Kind.MESSAGE and not change.standby and message.get("type") == "contacts"
+        given = given_phone(message, sender) if asked and sender else ""
+        return Item(key, kind, meta_at, payload, sender, None, renamed, given)
 
     def _status(self, status: dict[str, object], change: _Change, path: str) -> Item:
         message_id, name, timestamp = status.get("id"), status.get("status"), status.get("timestamp")
@@ -183,7 +185,7 @@ class _Reader:
         recipient, whom = object_in(value, "recipient"), object_in(value, "sender")
         number = text_in(recipient, "phone_number_id") or _number_of(value)
         phone, bsuid = ids_of(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
-        sender, _ = People(value).find(phone, bsuid)
+        sender, contact = People(value).find(phone, bsuid)
         timestamp = text_in(value, "timestamp")
         reason = None
         if number and number != self._phone_number_id:
@@ -193,7 +195,8 @@ class _Reader:
         key = self._place(path)
         if sender and timestamp:
             key = self._key("h", number, sender.address, text_in(value, "type"), timestamp)
-        payload, meta_at = payload_of({"handover": value}), self._meta_at(timestamp)
+        held = {"handover": value, "contact": contact and contact._asdict()}
+        payload, meta_at = payload_of(held), self._meta_at(timestamp)
         return Item(key, Kind.HANDOVER, meta_at, payload, None if reason else sender, reason)
 
     def _updates(self, value: dict[str, object], path: str, change: object) -> Iterator[Item]:

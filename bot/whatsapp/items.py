@@ -70,6 +70,7 @@ class Item:
     sender: Sender | None
     ignored: Reason | None
     renamed: Renamed | None = None
+    given: str = ""  # the number that they gave as theirs, asked for it (see people.given_phone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
+from bot.phones import lookup_forms, read_phone
 from bot.whatsapp.cleaning import one_line
 from bot.whatsapp.items import Renamed, Sender
 
@@ -101,6 +102,26 @@ def _contact(contact: dict[str, object]) -> Contact:
 
 def _dicts(value: object) -> list[dict[str, object]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def given_phone(message: dict[str, object], sender: Sender) -> str:
+    """The number on the one card by which somebody who shows us none answers our request for it; "" where the card
+    says more than one thing. Whether it is believed is settled in bot/identity.py."""
+    cards = message.get("contacts")
+    card = cards[0] if isinstance(cards, list) and len(cards) == 1 else None
+    if sender.phone or not isinstance(card, dict) or card.get("origin") != "contact_request":
+        return ""
+    phones = card.get("phones")
+    entry = phones[0] if isinstance(phones, list) and len(phones) == 1 else None
+    if not isinstance(entry, dict):
+        return ""
+    if any(owner not in (None, "", sender.bsuid) for owner in (card.get("user_id"), entry.get("user_id"))):
+        return ""
+    written = entry.get("phone")
+    known, typed = phone_of(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
+    if known and typed and typed not in lookup_forms(known) and known not in lookup_forms(typed):
+        return ""
+    return known or typed or ""
 
 
 def renamed_by_message(message: dict[str, object]) -> Renamed | None:

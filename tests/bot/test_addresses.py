@@ -43,6 +43,32 @@ async def test_only_what_they_write_changes_it(world: World, then: Any) -> None:
     assert await address(world) == BSUID
 
 
+@pytest.mark.parametrize(
+    ("told", "named", "name"),
+    [
+        ("Ann", "", "Ann"),
+        ("Ann", "Ann Sample", "Ann Sample"),
+        ("", "", ""),
+    ],
+)
+async def test_who_is_handed_over_has_the_name_that_we_know(world: World, told: str, named: str, name: str) -> None:
+    """The one on their last ticket, else the first they wrote under: a handover itself has none."""
+    await world.write("My printer is on fire", "hardware", "yes", name=told)
+    await world.play()
+    await world.database.run(lambda tx: tx.execute("UPDATE ticket SET status = 'closed', name = ?", [named]))
+    field, value = handover(world)
+    await world.receive(value, field=field)
+    await world.play()
+    assert await world.rows("SELECT name FROM ticket ORDER BY id") == [(named,), (name,)]
+
+
+async def test_who_is_handed_over_under_a_name_has_that(world: World) -> None:
+    field, value = handover(world)
+    await world.receive(value | {"contacts": [{"profile": {"name": "Ann"}, "wa_id": ANNE}]}, field=field)
+    await world.play()
+    assert await world.rows("SELECT name FROM ticket") == [("Ann",)]
+
+
 async def test_a_number_that_is_longer_than_any_keeps_no_ticket_from_being_opened(world: World) -> None:
     await world.write("My printer is on fire", "hardware", "yes", phone="9" * 20)
     async with world.working():

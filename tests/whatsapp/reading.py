@@ -28,6 +28,7 @@ def _described(item: Item) -> dict[str, object]:
         "meta_at": "received" if item.meta_at == RECEIVED_AT else item.meta_at.isoformat(),
         "sender": item.sender and _filled(asdict(item.sender)),
         "renamed": item.renamed and _filled(asdict(item.renamed)),
+        "given": item.given,
     }
     if item.ignored is None and item.kind in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
         event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))

@@ -79,6 +79,52 @@ def test_a_handover_is_about_its_sender(person: dict[str, object], sender: Sende
     assert (item.kind, item.sender) == (Kind.HANDOVER, sender)
 
 
+CARD: dict[str, object] = {
+    "origin": "contact_request",
+    "phones": [{"phone": f"+{PHONE}", "wa_id": PHONE, "user_id": BSUID}],
+}
+
+
+def with_phones(*phones: object, **more: object) -> dict[str, object]:
+    return CARD | {"phones": list(phones)} | more
+
+
+@pytest.mark.parametrize(
+    ("cards", "given"),
+    [
+        ([CARD], PHONE),
+        ([with_phones({"wa_id": PHONE})], PHONE),
+        ([with_phones({"phone": "+1 (555) 000-1111"})], PHONE),
+        ([with_phones({"phone": "+52 55 1234 5678", "wa_id": "5215512345678"})], "5215512345678"),
+        ([with_phones({"phone": PHONE})], ""),  # of which country?
+        ([with_phones({"phone": "+1 555 000 2222", "wa_id": PHONE})], ""),
+        ([with_phones({"wa_id": PHONE}, user_id=BSUID)], PHONE),
+        ([with_phones({"wa_id": PHONE}, user_id="US.99")], ""),
+        ([with_phones({"wa_id": PHONE, "user_id": "US.99"})], ""),
+        ([with_phones({"wa_id": PHONE, "user_id": [BSUID]})], ""),
+        ([with_phones({"wa_id": PHONE}, {"wa_id": PHONE})], ""),
+        ([with_phones({"wa_id": BSUID})], ""),
+        ([with_phones({"wa_id": None, "phone": None})], ""),
+        ([with_phones("+15550001111")], ""),
+        ([with_phones()], ""),
+        ([CARD | {"phones": {"wa_id": PHONE}}], ""),
+        ([CARD | {"origin": "other"}], ""),
+        ([{"phones": CARD["phones"]}], ""),
+        ([CARD, CARD], ""),
+        (["card"], ""),
+        ([], ""),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_a_number_is_given_by_one_plain_answer_to_a_request(cards: object, given: str) -> None:
+    message = {"id": "wamid.C", "from_user_id": BSUID, "type": "contacts", "contacts": cards}
+    assert item_of("messages", messages=[message]).given == given
+    assert item_of("messages", messages=[message | {"from": PHONE}]).given == "", "their phone is known already"
+    assert item_of("messages", messages=[message | {"type": "text", "text": {"body": "x"}}]).given == ""
+    assert item_of("standby", standby={"messages": [message]}).given == "", "Meta's agent has asked for it"
+
+
 def test_a_handover_that_comes_again_in_another_body_is_the_same() -> None:
     told = {"sender": {"phone_number": PHONE}, "type": "control_passed", "timestamp": "1749416383"}
     one = item_of("messaging_handovers", **told)
