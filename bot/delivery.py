@@ -6,7 +6,8 @@ that die), and an agent's words only by a person; a back-off is never slept on, 
 window is judged at the moment of sending, by Meta's timestamps.
 """
 
-import random
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from storage.redis_client import RedisDown
 SENDER_DIED = "the sender died"
 ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
-MOST_SPREAD = 1.1
+MOST_AT_ONCE = 4
 CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
 log = structlog.get_logger(__name__)
@@ -39,6 +40,8 @@ class Delivery:
         self._lanes = lanes
         self._clock = clock
         self._doubt = timedelta(seconds=doubt_seconds)
+        # what one process had marked in one commit comes due at once, and a second death must not meet all of it
+        self._left_behind = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
         """Sends what may go out now, in order; says when to come back for the rest."""
@@ -77,8 +80,7 @@ class Delivery:
         return alive is not None and row.owner not in alive
 
     async def _in_doubt(self, row: OutboxRow) -> Rest:
-        # what was marked in one commit goes out again one by one: a second death would else meet all of it
-        due_at = (row.marked_at or self._clock()) + self._doubt * random.uniform(1.0, MOST_SPREAD)
+        due_at = (row.marked_at or self._clock()) + self._doubt
         await self._marks.settle(move(row, "unknown", reason=SENDER_DIED, due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
 
@@ -90,10 +92,11 @@ class Delivery:
         if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
             await self._marks.settle(move(row, "failed", reason="in doubt again after it was resent"))
             return None
-        if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
-            return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
-        log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-        return await self._sender.send(place, replace(row, status="queued", resent=1))
+        async with self._left_behind if row.reason == SENDER_DIED else contextlib.nullcontext():
+            if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
+                return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
+            log.warning("resent_in_doubt", outbox_id=row.outbox_id)
+            return await self._sender.send(place, replace(row, status="queued", resent=1))
 
 
 def _clock_went_back(row: OutboxRow, now: datetime) -> bool:

@@ -239,6 +239,7 @@ def reason_of(refused: Refused) -> str:
 
 
 def _backoff(row: OutboxRow) -> float:
-    """Seconds before the next try, doubling; spread by the row, so that a recovery is no stampede."""
-    spread = 0.75 + row.outbox_id % 1000 / 2000
+    """Seconds before the next try, doubling; spread by the golden ratio, so that a recovery is no stampede: ids of one
+    commit follow each other."""
+    spread = 0.75 + row.outbox_id * 618_034 % 1_000_000 / 2_000_000
     return spread * min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(row.attempts, 10))
