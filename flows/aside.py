@@ -5,7 +5,7 @@ The exception is a chat that Meta's agent hands over: without an open ticket it 
 
 from __future__ import annotations
 
-from flows.drafting import change_piece
+from flows.drafting import change_piece, keep_aside
 from flows.steps import note
 from flows.talk import Talk
 
@@ -20,5 +20,7 @@ def record(talk: Talk) -> None:
     event = talk.event
     if event.kind == "silent" and event.quoted_wamid and event.quoted_wamid in talk.draft.wamids:
         change_piece(talk)
+    elif event.kind == "silent" and event.change == "edited" and not (talk.desk.about or talk.desk.tickets):
+        keep_aside(talk)  # words of theirs, and nowhere else to show them
     else:
         note(talk)

@@ -60,11 +60,13 @@ def keep(talk: Talk) -> None:
 
 
 def keep_aside(talk: Talk) -> None:
-    """Adds what only an agent is to read: a placeholder for what can't be read, the ad that brought a greeting."""
+    """Adds what only an agent is to read: a placeholder for what can't be read, the ad that brought a greeting, an edit
+    of what is not in the draft. What there is no room for is left out."""
     event, pieces = talk.event, talk.draft.pieces
     lines = [event.text if event.kind == "unreadable" else "", event.shown]
     shown = "\n".join(filter(None, lines))
-    if shown and sum(not piece.text and not piece.media for piece in pieces) < DRAFT_ASIDES:
+    room = DRAFT_CHARACTERS - len(talk.draft.description)
+    if 0 < len(shown) <= room and sum(not piece.text and not piece.media for piece in pieces) < DRAFT_ASIDES:
         talk.draft = replace(talk.draft, pieces=(*pieces, Piece(wamid=event.wamid, shown=shown)))
 
 
