@@ -46,6 +46,12 @@ class Demo(Server):
         return self._found(r"API key +(\S+)$")
 
     @property
+    def sign_in(self) -> tuple[str, str]:
+        """The address and the password for the desk that it prints."""
+        email, _, password = self._found(r"Sign in with +(\S+ +\S+)$").partition(" ")
+        return email, password.strip()
+
+    @property
     def lines_to_paste(self) -> list[str]:
         """The lines that it gives for a shell."""
         return re.findall(r"^ +(curl .+)$", self.said, re.MULTILINE)

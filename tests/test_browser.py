@@ -202,3 +202,11 @@ async def test_the_printed_lines_work_as_printed(demo: Demo, browser: Browser, s
     owner = phone_of(page, moved["data"]["name"])
     await expect(owner.get_by_text("we are working on ticket #1 now")).to_be_visible()
     await expect(newest(owner)).to_contain_text("We are on it.")
+    headers = {"Origin": demo.url}
+    async with httpx.AsyncClient(base_url=demo.url, headers=headers, trust_env=False) as desk:
+        email, password = demo.sign_in
+        entered = await desk.post("/desk/sign-in", data={"email": email, "password": password})
+        assert (entered.status_code, "Free answers until" in (await desk.get("/desk/tickets/1")).text) == (303, True)
+        (await desk.post("/simulator/api/clock", json={"advance_seconds": 25 * 3600})).raise_for_status()
+        closed = await desk.get("/desk/tickets/1")
+        assert "Window closed" in closed.text, "a day has passed for the customer, and not for the agent"

@@ -57,7 +57,6 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
-            "minute": _minute,
             "moment": _moment,
             "weekday": _weekday,
             "bytes": _bytes,
@@ -107,12 +106,8 @@ def go_to(path: str) -> AnyResponse:
     return redirect(path, 303)
 
 
-def _minute(at: datetime) -> str:
-    return f"{at.day} {at:%b %Y, %H:%M}"
-
-
 def _moment(at: datetime) -> str:
-    return f"{_minute(at)} UTC"
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
 def _weekday(at: datetime) -> str:
