@@ -157,8 +157,18 @@ class Lanes:
 
     async def alive_owners(self) -> set[str] | None:
         """The processes that are alive; None just after Redis came back, when the living may not have spoken yet."""
+        settled, owners = await self._owners()
+        return owners if settled else None
+
+    async def anybody_alive(self) -> bool | None:
+        """Whether a process is alive; None just after Redis came back, when none has spoken yet. Who has spoken is
+        alive: there is no need to wait for the others."""
+        settled, owners = await self._owners()
+        return True if owners else False if settled else None
+
+    async def _owners(self) -> tuple[bool, set[str]]:
         settled, *owners = cast(list[bytes], await self._call("owners"))
-        return {owner.decode() for owner in owners} if settled == b"1" else None
+        return settled == b"1", {owner.decode() for owner in owners}
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Wait until something is due, but no longer than `timeout_seconds` or WAIT_SECONDS. Claim after it, always:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
+from api.words import CHANNEL
+from storage import alerts
 from storage.checkup import RedisTrouble, look_at_redis, redis_at, server_of, traffic
 from storage.database import Database, DatabaseDown, DatabaseSettings
 from storage.embedded_redis import recorded_url
@@ -182,12 +184,27 @@ async def _worker_alive(exam: Exam) -> bool | None:
     if exam.lanes is not None:
         try:
             async with asyncio.timeout(WORKER_SECONDS):
-                owners = await exam.lanes.alive_owners()
+                alive = await exam.lanes.anybody_alive()
         except (RedisDown, TimeoutError):
-            owners = None
-        if owners is not None:
-            return bool(owners)
+            alive = None
+        if alive is not None:
+            return alive
     return await exam.visitor.worker_told(exam.own_url if await exam.runs_here() else exam.public_url)
+
+
+async def channel(exam: Exam) -> Finding:
+    """Do messages go out?"""
+    if exam.database is None:
+        return good("Nothing has been sent yet.")
+    async with exam.database.reading() as tx:
+        stopped = await alerts.find(tx, CHANNEL)
+    if stopped is None:
+        return good("Nothing keeps messages from going out.")
+    return bad(
+        f"Nothing goes out since {stopped.raised_at:%Y-%m-%d %H:%M} UTC: {stopped.message.rstrip('.')}.",
+        "Mend that first. Tick then goes on by itself within the hour, and at once when an admin presses Try now at "
+        "/desk/whatsapp.",
+    )
 
 
 async def webhooks_lately(exam: Exam) -> Finding:

@@ -161,9 +161,9 @@ async def test_nobody_counts_as_dead_before_redis_was_back_for_a_while(lanes_of:
     await other.ring({ANNE: 0})
     await other.claim(10)
     await redis.delete("tick:alive:other")
-    assert await one.alive_owners() is None
+    assert (await one.alive_owners(), await one.anybody_alive()) == (None, None)
     assert await one.beat() == 0
-    assert await one.alive_owners() is None
+    assert (await one.alive_owners(), await one.anybody_alive()) == (None, True)
     await die(redis, "other")
     assert await one.alive_owners() == {"one"}
     assert await one.beat() == 1
