@@ -54,6 +54,7 @@ class Worker:
         self._crew = crew
         self._deliveries: set[asyncio.Task[None]] = set()
         self._delivering: dict[int, asyncio.Task[None]] = {}
+        self._resting = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
@@ -63,7 +64,10 @@ class Worker:
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait_for(working, GRACE_SECONDS)
+            if self._resting:
+                working.cancel()  # or a stop would take as long as a rest
+            else:
+                await asyncio.wait_for(working, GRACE_SECONDS)
             if self._deliveries:
                 await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
         finally:
@@ -84,10 +88,18 @@ class Worker:
                     await asyncio.sleep(0.01)  # full: the deliveries under way give room
                 else:
                     due = claim.next_due_seconds
-                    await self._lanes.wait(1.0 if due is None else max(due, 0.001))
+                    await self._rest(1.0 if due is None else max(due, 0.001))
             except RedisDown as error:
                 log.warning("redis_down", error=str(error))
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        """Nothing is claimed meanwhile, so whoever ends it early takes nothing from anybody."""
+        self._resting = True
+        try:
+            await self._lanes.wait(seconds)
+        finally:
+            self._resting = False
 
     async def _handle_safely(self, claimed: Sequence[ClaimedLane]) -> None:
         """Whatever goes wrong costs these lanes some time, and never the worker."""
