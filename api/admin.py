@@ -15,13 +15,14 @@ from storage import journal
 from storage.database import Database, DatabaseSettings, Tx
 from storage.desk_models import Agent, ApiKey
 from storage.fields import to_millis
-from storage.migrate import migrate, missing
+from storage.migrate import apply, make_folder, missing
 from storage.models import Item
+from storage.trouble import Trouble
 
 ACTOR = "command line"
 
 
-class Refused(Exception):
+class Refused(Trouble):
     """The command can't do what it was asked to. The text is one sentence."""
 
 
@@ -29,13 +30,14 @@ class Refused(Exception):
 async def opened(settings: StorageSettings) -> AsyncIterator[Database]:
     """The database, with every migration applied: on SQLite here and now, on MySQL by an operator who decides when."""
     wanted = DatabaseSettings(settings.database, pool_size=1)
-    if settings.on_sqlite:
-        await migrate(wanted)
+    make_folder(wanted)
     database = await Database.open(wanted)
     try:
         async with database.reading() as tx:
             await tx.fetch("SELECT 1")  # a server that is away says so here, in words of its own
-        if not settings.on_sqlite and await missing(database):
+        if settings.on_sqlite:
+            await apply(database)
+        elif await missing(database):
             raise Refused("The database is not in the shape that this version needs: run `tick migrate` first.")
         yield database
     finally:

@@ -10,7 +10,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from quart import Quart
@@ -37,16 +36,17 @@ from storage.embedded_redis import EmbeddedRedis
 from storage.file_store import FileStore, open_store
 from storage.lanes import Lanes
 from storage.limits import PAIR_BURST, Limits
-from storage.migrate import check_server, migrate, missing
+from storage.migrate import apply, check_server, make_folder, missing
 from storage.numbers import TicketNumbers
 from storage.redis_client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
+from storage.trouble import Trouble
 
 REVIVE_SECONDS = 0.5
 UNLIMITED = 1_000_000
 log = structlog.get_logger(__name__)
 
 
-class WrongRedis(Exception):
+class WrongRedis(Trouble):
     """The Redis that the settings name can't be used. The text is one sentence."""
 
 
@@ -203,14 +203,14 @@ async def run_together(
 
 async def _open_database(settings: Settings) -> Database:
     wanted = DatabaseSettings(settings.database)
-    if settings.on_sqlite:
-        Path(settings.database.removeprefix("sqlite://")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await migrate(wanted)
+    make_folder(wanted)
     database = await Database.open(wanted)
     try:
         for warning in await check_server(database):
             log.warning("weaker_durability", warning=warning)
-        if lacking := await missing(database):
+        if settings.on_sqlite:
+            await apply(database)
+        elif lacking := await missing(database):
             raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
     except BaseException:
         await database.close()

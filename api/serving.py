@@ -22,6 +22,7 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request
 
 from api.process import LISTENER_FD
+from storage.trouble import Trouble
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
@@ -35,7 +36,7 @@ TAKES_FILES = re.compile(
 BACKLOG = 1024
 
 
-class CannotListen(Exception):
+class CannotListen(Trouble):
     """HOST and PORT can't be listened on. The text is one sentence."""
 
 

@@ -22,6 +22,7 @@ from api.credentials import new_key
 from api.logs import HELD
 from api.setting_checks import Network, checked
 from storage.file_store import S3Access
+from storage.trouble import Trouble
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]
@@ -66,8 +67,10 @@ DEMO_PHONE_NUMBER_ID = "100000000000001"
 DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
 
 
-class SettingsError(Exception):
+class SettingsError(Trouble):
     """The settings can't be used. `lines` has one sentence for each problem."""
+
+    exit_code = 2
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -165,7 +168,8 @@ class DemoSecrets:
 
 def load_settings(config: Path = CONFIG_FILE) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError."""
-    return _load(Settings, config, [*_exposed(config), *_misspelt(config)], _from_files(Settings, config))
+    problems = [*_nothing_set(config), *_exposed(config), *_misspelt(config)]
+    return _load(Settings, config, problems, _from_files(Settings, config))
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
@@ -252,6 +256,15 @@ def _exposed(config: Path) -> list[str]:
     except (OSError, UnicodeDecodeError):
         pass  # no such file; or one that _load finds unreadable, and says so
     return []
+
+
+def _nothing_set(config: Path) -> list[str]:
+    """Whoever has set nothing at all is in another folder than the file, or has none yet."""
+    needed = [name.upper() for name, info in Settings.model_fields.items() if info.is_required()]
+    given = any(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in needed)
+    if given or config.exists():
+        return []
+    return [f"{config} is not in this folder: copy .env.example to {config} and fill it in, or start Tick where it is"]
 
 
 def _misspelt(config: Path) -> list[str]:

@@ -20,6 +20,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 
 from storage.failures import is_transient
+from storage.trouble import Trouble
 
 DEADLINE_SECONDS = 5.0
 TRIES = 4
@@ -35,7 +36,7 @@ class DatabaseDown(Exception):
     """SQL can't do this now: nobody's fault who called, try again later."""
 
 
-class WrongDatabase(Exception):
+class WrongDatabase(Trouble):
     """The database that the settings name can't be used: the operator's to mend. The text is one sentence."""
 
 

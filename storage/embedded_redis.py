@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TextIO
 from redis.asyncio import Redis
 
 from .redis_client import OLDEST, RedisSettings, open_redis
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from fakeredis import FakeServer
@@ -34,7 +35,7 @@ SOCKET_PATH_LIMIT = 100
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
-class RedisInUse(Exception):
+class RedisInUse(Trouble):
     """Another process keeps its Redis in this folder. The text is one sentence."""
 
 

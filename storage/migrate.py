@@ -18,22 +18,32 @@ LEAST_PACKET_BYTES = 16 * 1024 * 1024
 
 async def migrate(settings: DatabaseSettings) -> list[str]:
     """Applies what is missing; returns the names of the migrations it applied."""
-    if settings.url.startswith("sqlite://"):
-        folder = Path(settings.url.removeprefix("sqlite://")).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise WrongDatabase(f"{folder} can't be written to: set DATA_DIR to a folder of Tick's own.")
+    make_folder(settings)
     database = await Database.open(settings)
     try:
         await check_server(database)
-        names = await missing(database)
+        return await apply(database)
+    finally:
+        await database.close()
+
+
+def make_folder(settings: DatabaseSettings) -> None:
+    """The folder of SQLite's file; raises WrongDatabase where nothing can be written."""
+    if settings.url.startswith("sqlite://"):
+        folder = Path(settings.url.removeprefix("sqlite://")).parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK):
+            raise WrongDatabase(f"{folder} can't be written to: set DATA_DIR to a folder of Tick's own.")
+
+
+async def apply(database: Database) -> list[str]:
+    """Applies what this database lacks; returns the names."""
+    if names := await missing(database):
         with warnings.catch_warnings():
             # Tortoise makes sure of its own table each time, and MySQL remarks that it is there
             warnings.filterwarnings("ignore", message=".*already exists")
             await MigrationExecutor(database.client, APPS).migrate()
-        return names
-    finally:
-        await database.close()
+    return names
 
 
 async def missing(database: Database) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli import doctor, records, running
-from api.cli.terminal import fail, say
+from api.cli.terminal import fail
+from api.process import begin
+from storage.trouble import Trouble
 
 tick = typer.Typer(
     name="tick",
@@ -50,6 +52,7 @@ def flows(
 def main() -> None:
     """The program."""
     os.umask(0o077)  # what Tick writes is its user's alone
+    begin()
     try:
         tick(prog_name="tick")
     except KeyboardInterrupt:
@@ -62,28 +65,19 @@ def main() -> None:
 
 
 def explain(error: Exception) -> NoReturn:
-    from api.admin import Refused
-    from api.app import WrongRedis
-    from api.serving import CannotListen
-    from api.settings import SettingsError
-    from storage.database import DatabaseDown, WrongDatabase
-    from storage.embedded_redis import RedisInUse
+    if isinstance(error, Trouble):
+        fail(str(error), error.exit_code)
+    if isinstance(error, OSError) and error.filename:
+        fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")
+
+    from storage.database import DatabaseDown
     from storage.failures import why_down
-    from storage.file_store import StoreDown
     from storage.redis_client import RedisDown
 
-    if isinstance(error, SettingsError):
-        for line in error.lines:
-            say(line)
-        sys.exit(2)
-    if isinstance(error, Refused | CannotListen | WrongDatabase | WrongRedis | RedisInUse | StoreDown):
-        fail(str(error))
     if isinstance(error, DatabaseDown):
         fail(why_down(error))
     if isinstance(error, RedisDown):
         fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
-    if isinstance(error, OSError) and error.filename:
-        fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")
 
     import structlog
 

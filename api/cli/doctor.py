@@ -1,10 +1,11 @@
 """The command that says what is wrong with a set-up."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from api.process import run
 
 
 def doctor(
@@ -19,7 +20,7 @@ def doctor(
     from bot.clock import utc_now
 
     configure_logs("error", secrets=typed_secrets(config))  # the report says it all
-    report = asyncio.run(examine_files(config, utc_now))
+    report = run(examine_files(config, utc_now))
     if as_json:
         typer.echo(report.json())
     else:

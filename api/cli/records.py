@@ -1,6 +1,5 @@
 """The commands that read and write what is kept: agents, keys, the journal."""
 
-import asyncio
 import json
 import sys
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ import typer
 
 from api.cli.terminal import fail, say, storage_settings, table
 from api.credentials import Role
+from api.process import run
 
 if TYPE_CHECKING:
     from storage.models import Item
@@ -43,7 +43,7 @@ def agent_add(
         async with admin.opened(settings) as database:
             await admin.add_agent(database, email, name, role, password, datetime.now(UTC))
 
-    asyncio.run(add())
+    run(add())
     typer.echo(f"{email} can sign in as {role}.")
 
 
@@ -61,7 +61,7 @@ def key_create(
         async with admin.opened(settings) as database:
             return await admin.create_key(database, name, role, datetime.now(UTC))
 
-    made = asyncio.run(create())
+    made = run(create())
     say(f"The key of {name!r}, role {role}. Keep it safe: it can't be shown again.")
     typer.echo(made)
 
@@ -83,7 +83,7 @@ def journal_list(
         async with admin.opened(settings) as database:
             return await admin.journal_counts(database), await admin.journal_items(fate, limit)
 
-    counts, items = asyncio.run(read())
+    counts, items = run(read())
     say(", ".join(f"{name} {count}" for name, count in counts.items()))
     rows = [
         (
@@ -111,7 +111,7 @@ def journal_show(
         async with admin.opened(settings):
             return await admin.journal_item(item_id)
 
-    item = asyncio.run(read())
+    item = run(read())
     shown = {name: getattr(item, name) for name in sorted(item._meta.fields)}
     typer.echo(json.dumps(shown, indent=2, default=str))  # escapes every control character
 
@@ -135,7 +135,7 @@ def journal_replay(
             wanted = await admin.dead_item_ids() if every else list(item_ids or ())
             return wanted, await admin.replay_items(database, wanted, datetime.now(UTC))
 
-    wanted, replayed = asyncio.run(replay())
+    wanted, replayed = run(replay())
     for item_id in replayed:
         typer.echo(f"{item_id} is pending again")
     if missed := [str(item_id) for item_id in wanted if item_id not in replayed]:

@@ -1,12 +1,12 @@
 """The commands that run Tick: demo, serve, worker, migrate, bench."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from api.cli.terminal import fail, logs, say, storage_settings, until_stopped
+from api.process import run
 
 if TYPE_CHECKING:
     from socket import socket
@@ -79,7 +79,7 @@ def migrate() -> None:
     from storage.database import DatabaseSettings
     from storage.migrate import migrate
 
-    names = asyncio.run(migrate(DatabaseSettings(settings.database)))
+    names = run(migrate(DatabaseSettings(settings.database)))
     for name in names:
         typer.echo(f"Applied {name}")
     if not names:
@@ -100,7 +100,6 @@ def bench(
     """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
     from api.bench import storm as storms
     from api.bench.run import Wish, bench
-    from api.process import run
 
     url = storage_settings().database if mysql else ""
     if mysql and not url.startswith("mysql:"):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from api.process import run, stopped_by_signals
+
 if TYPE_CHECKING:
     from api.settings import StorageSettings
 
@@ -29,8 +31,6 @@ def logs(settings: "StorageSettings") -> None:
 
 
 def until_stopped(main_of: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:
-    from api.process import run, stopped_by_signals
-
     async def work() -> int:
         async with stopped_by_signals() as stop:
             return await main_of(stop) or 0
