@@ -186,7 +186,7 @@ async def test_the_right_thing_is_named_first(world: World, broken: Broken, tmp_
     assert first.name == broken.first, plain
     assert broken.reason in first.reason
     assert broken.fix in first.fix
-    assert f"Begin with {first.name.replace('_', ' ')}" in plain or first.name.startswith("settings")
+    assert f"Begin with {first.title}" in plain or first.name.startswith("settings")
     assert max(len(line) for line in plain.splitlines() if "curl " not in line) <= 80
     no_secret_in(plain, shown(report, colours=True), report.json(), repr(report))
 
