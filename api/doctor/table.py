@@ -53,5 +53,6 @@ CHECKS = (
     Row("restrictions", ("number",), number.restrictions),
     Row("display_name", ("number",), number.display_name),
     Row("quality", ("number",), number.quality),
+    Row("channel", ("migrations",), here.channel),
     Row("webhooks_lately", ("migrations",), here.webhooks_lately),
 )

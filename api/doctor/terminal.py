@@ -60,4 +60,3 @@ def _last_words(report: Report, waiting: int, console: Console) -> None:
     _line(console, "", "", f"{many} to be mended. Begin with {first.title}:")
     _fix(console, first.fix or first.reason)
     _line(console, "", "", "Then run `tick doctor` again.")
-

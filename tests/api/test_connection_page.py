@@ -74,10 +74,12 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
 
 
 async def test_the_doctor_is_at_the_desk_too(light_service: Service) -> None:
+    await raise_alert(light_service, Alert("channel", "red", HOSTILE, light_service.clock.now))
     async with visitor(light_service, Role.ADMIN) as ada:
         assert f'href="{PAGE}/doctor"' in (await ada.get(PAGE)).text
         page = (await ada.get(f"{PAGE}/doctor")).text
     first, _, rest = page.partition("Begin here")
     assert "To be mended</span>" in first
     assert ": Graph API</strong> <bdi>The Graph API at WHATSAPP_API_URL can&#39;t be reached" in rest
-    assert "canary" not in page
+    assert "<bdi>Nothing goes out since 2026-03-01 12:00 UTC: The account is " in rest
+    assert ("canary" in page, "<script>" in page) == (False, False)

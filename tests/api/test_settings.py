@@ -46,7 +46,7 @@ def lines_of(monkeypatch: pytest.MonkeyPatch, **changed: str) -> list[str]:
 def test_everything_that_is_missing_is_named_with_its_place() -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings()
-    assert [line.split(" ")[0] for line in raised.value.lines] == list(GOOD)
+    assert [line.split(" ")[0] for line in raised.value.lines] == ["config.env", *GOOD]
     assert "WHATSAPP_APP_SECRET is missing: App Dashboard > App settings > Basic > App secret" in raised.value.lines
     assert all("\n" not in line for line in raised.value.lines)
 
