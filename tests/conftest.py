@@ -15,6 +15,7 @@ import pytest
 from tests.databases import *  # noqa: F403 - fixtures
 from tests.openapi import contract
 from tests.plain_logs import plain_logs
+from tests.scratch import in_memory
 from tests.servers import MariaDBServer, NotHere, RedisServer, program, started
 from tests.shares import *  # noqa: F403 - hooks
 from tests.shares import FIGURES, NOT_RUN, RAN
@@ -38,6 +39,7 @@ SUITES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     plain_logs()
+    in_memory()
     config.stash[RAN] = Counter()
     config.stash[FIGURES] = []
     config.stash[NOT_RUN] = {} if contract.present() else {"openapi": "it is not beside the checkout"}
