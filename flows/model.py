@@ -51,7 +51,7 @@ class Event:
     opens_window: bool = False  # a message of theirs to our number: for 24 hours we may write what we like
     change: Change = ""
     edited: str = ""  # the words of an edit
-    lost: Lost = ""  # it can't be read because WhatsApp did not bring it: sent again, it may come
+    lost: Lost = ""  # what WhatsApp did not bring of it, and may bring if it is sent again
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def _answer(flow: Flow, talk: Talk, row: Row) -> Say | Offer:
     state = flow.by_name[talk.state]
     text = row.says or state.asks
     said = text if isinstance(text, str) else text(talk)
-    lead = row.lead if isinstance(row.lead, str) else row.lead(talk)
+    lead = unread.tell_loss(talk, row.lead if isinstance(row.lead, str) else row.lead(talk))
     if lead:
         said = f"{lead} {said}"
     offered = state.offered(talk)

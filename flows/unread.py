@@ -6,6 +6,8 @@ comes as many messages, and one answer does for all.
 
 from __future__ import annotations
 
+from flows.check import LEAD
+from flows.fit import units
 from flows.table import Heard
 from flows.talk import Talk
 
@@ -19,6 +21,14 @@ AGAIN_SECONDS = 60
 
 def say_unreadable(talk: Talk) -> str:
     return CANNOT_READ[talk.event.lost]
+
+
+def tell_loss(talk: Talk, lead: str) -> str:
+    """The same in front of an answer to the words that came without their file, where there is room."""
+    if not talk.event.lost or talk.event.kind == "unreadable":
+        return lead
+    both = f"{CANNOT_READ[talk.event.lost]} {lead}".rstrip()
+    return both if units(both) <= LEAD else lead
 
 
 def said_lately(talk: Talk, heard: str) -> bool:

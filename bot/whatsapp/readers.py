@@ -97,7 +97,9 @@ def _media(kind: MediaKind, name: str) -> Callable[[Message], Read]:
         shown = "voice note" if this == "voice" else name
         if not _MEDIA_ID.fullmatch(media_id):  # Meta could not fetch it: the words that came with it are still words
             lost = f"[{shown} that could not be received]"
-            return Read("text", caption, shown=lost) if caption else Read("unreadable", lost, lost="file")
+            if not caption:
+                return Read("unreadable", lost, lost="file")
+            return Read("text", caption, shown=lost, lost="file")
         filename = file_name(text_in(held, "filename"))
         placeholder = f"[{shown}: {filename}]" if filename else f"[{shown}]"
         sha256 = sha256 if _SHA256.fullmatch(sha256) else ""

@@ -14,7 +14,8 @@
     > (Send)                            taps an option of our last question, or gives an option id
     > (old Send)                        taps that option where it was first offered
     > [photo] the screen                sends something else; [silent] is a reaction and the like, seen by an agent
-    > [lost_file] [photo]               it never came whole, or as a [lost_message] not at all
+    > [lost_file] [photo]               it did not come, nor did a [lost_message]
+    > [lost_of] the screen              only the words of a photo came
     > It is dead. {w2}                  the id of this message
     > Yes. {about w1}                   quotes that message, or is about it
     > [edited] better {about w2}        and so does an edit, a [revoked] message, a [reaction]
@@ -131,6 +132,10 @@ class Stage:
                 return Event("silent", NOW, self.item_id, shown=shown, change=kind, edited=text)  # type: ignore[arg-type]
             if kind.startswith("lost_"):
                 lost = kind.removeprefix("lost_")
+                if lost == "of":
+                    return Event(
+                        "text", NOW, self.item_id, text=text, shown="[photo that could not be received]", lost="file"
+                    )
                 return Event("unreadable", NOW, self.item_id, text=text, lost=lost)  # type: ignore[arg-type]
             if kind in ("silent", "echo", "handover"):
                 author = AUTHORS.get(kind, "customer")
