@@ -31,5 +31,5 @@ def _until(at: datetime | None) -> str:
     # by hand, since strftime would say it in the language of the machine
     if at is None:
         return ""
-    days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    return f" until {days[at.weekday()]} {at:%H:%M} UTC"
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f" until {at.day} {months[at.month - 1]}, {at:%H:%M} UTC"

@@ -168,7 +168,7 @@ async def test_nobody_else_gets_in_and_there_is_nothing_to_guess(light: FilesSer
 
 async def test_a_file_that_is_not_there_yet_says_why_and_is_fetched_again(there: FilesService) -> None:
     file_id = await there.file(state="failed", reason="Nothing came.", attempts=3)
-    told = "Could not be fetched: Nothing came. It is tried again until Sunday 12:00 UTC."
+    told = "Could not be fetched: Nothing came. It is tried again until 8 Mar, 12:00 UTC."
     read = await there.call("GET", f"/api/files/{file_id}")
     assert (read.status_code, read.json()["message"]) == (409, told)
     state = (await there.call("GET", f"/api/files/{file_id}/state")).json()["data"]

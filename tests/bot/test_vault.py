@@ -31,7 +31,7 @@ TOKEN = "the token of the tests"
 NUMBER = "106540352242922"
 LIMITS = Limits(1024 * 1024, 0.6, 0.6, 0.5, 20_000, 5.0)
 HASH = hashlib.sha256(BYTES).hexdigest()
-AGAIN = "It is tried again until Friday 14:00 UTC."
+AGAIN = "It is tried again until 13 Mar, 14:00 UTC."
 
 
 class Clock:
