@@ -1,7 +1,7 @@
 """A process that fetches, keeps and serves files, for a test that measures its memory.
 
 Its one argument is JSON: database_url, files_url, folder, access (of S3), api_url. Says its port and a key once it
-runs; ends when its input does.
+runs; looks for files at each line of its input, and ends when that does.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ async def main() -> None:
         stop = asyncio.Event()
         working = asyncio.create_task(vault.run(stop))
         print(json.dumps({"port": service.port, "key": service.keys[Role.AGENT]}), flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        while await asyncio.to_thread(sys.stdin.readline):
+            vault.ring()
         stop.set()
         await working
     await database.close()

@@ -21,6 +21,7 @@ from storage.file_store import S3Access, open_store
 from storage.files import FileRow
 from tests.api.rest_service import NOW
 from tests.bot.file_host import Connection, FileHost, listening
+from tests.plain_http import plain_http
 from tests.servers import started
 from tests.storage.object_store import BUCKET, OWNER, ObjectStore
 
@@ -95,7 +96,8 @@ def place(
 
 
 @asynccontextmanager
-async def child(given: dict[str, Any]) -> AsyncIterator[tuple[int, httpx.AsyncClient]]:
+async def child(given: dict[str, Any]) -> AsyncIterator[tuple[int, asyncio.StreamWriter, httpx.AsyncClient]]:
+    """Its process, its bell, and its routes."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.api.files_child", json.dumps(given), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -105,10 +107,8 @@ async def child(given: dict[str, Any]) -> AsyncIterator[tuple[int, httpx.AsyncCl
     said = json.loads(await process.stdout.readline())
     headers = {"Authorization": f"Bearer {said['key']}"}
     try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{said['port']}", headers=headers, trust_env=False, timeout=60
-        ) as http:
-            yield process.pid, http
+        async with plain_http(f"http://127.0.0.1:{said['port']}", headers=headers, timeout=60) as http:
+            yield process.pid, process.stdin, http
     finally:
         process.stdin.close()
         await process.communicate()
@@ -130,13 +130,14 @@ async def test_a_hundred_megabytes(migrated_sqlite_url: str, tmp_path: Path, pla
         "database_url": migrated_sqlite_url, "files_url": files_url, "folder": str(tmp_path / "files"),
         "access": asdict(access),
     }  # fmt: skip
-    async with listening(host), child(given | {"api_url": host.api_url}) as (pid, http):
+    async with listening(host), child(given | {"api_url": host.api_url}) as (pid, bell, http):
         memory, growth = Memory(pid), 0
         for file_id, (name, size) in enumerate(SIZES.items(), 1):
             before = memory.now()  # the small file has warmed everything up
             memory.forget_peak()
             row = FileRow(file_id, "in", "document", "waiting", NOW, NOW, media_id=name, media_until=NOW + timedelta(7))
             await database.run(lambda tx, row=row: files.insert(tx, [row]))  # type: ignore[misc]
+            bell.write(b"\n")
             async with asyncio.timeout(60):
                 while (await state(http, file_id))["state"] != "stored":
                     await asyncio.sleep(0.05)
