@@ -19,6 +19,9 @@ not go to whom it was given by, and the answer goes to where the customer last w
 from which number a message comes, confirms it by naming it beside the customer's user id: then it is a phone like any
 other. Where Meta names it beside another user id, it is taken away, its owner is a customer of their own, and an alert
 says so. What is not believed changes nothing, and agents read the card on the ticket all the same.
+
+What a forger could still get is what the owner writes without a user id, before Meta has named the two together. Meta
+names the user id with every message since 2026, and an agent must have asked the forger first.
 """
 
 from collections.abc import Collection
