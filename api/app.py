@@ -90,7 +90,7 @@ async def opened(
         intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
-        graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()))
+        graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
         per_second = settings.whatsapp_messages_per_second
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
         limits = Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst)

@@ -5,7 +5,7 @@ accident is `Unknown`: the message may be on the customer's phone.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +60,18 @@ Outcome = Accepted | Refused | NotSent | Unknown
 
 
 class GraphClient:
-    """Speaks as one phone number. No call raises anything but CancelledError."""
+    """Speaks as one phone number. No call raises anything but CancelledError.
 
-    def __init__(self, settings: GraphSettings, http: httpx.AsyncClient) -> None:
+    `read_token`: the access token as it is set by then, "" when it can't be read. What Meta refused to ours is asked
+    again at once where another is set, but for messages, which the channel looks after: so a new one is taken also by
+    a process that sends none.
+    """
+
+    def __init__(
+        self, settings: GraphSettings, http: httpx.AsyncClient, read_token: Callable[[], str] = lambda: ""
+    ) -> None:
         self._graph = Graph(settings, http)
+        self._read_token = read_token
 
     @property
     def settings(self) -> GraphSettings:
@@ -81,7 +89,7 @@ class GraphClient:
 
     async def send(self, body: dict[str, object]) -> Outcome:
         """One attempt to send one message."""
-        return _outcome(await self.post(self._own("messages"), body))
+        return _outcome(await self._graph.ask("POST", self._own("messages"), None, _json(body)))
 
     async def mark_read(self, wamid: str, *, typing: bool) -> Answer:
         """Shows the customer that their message was read; `typing` also that an answer is being written, for 25 s."""
@@ -95,22 +103,38 @@ class GraphClient:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """`path` is below the version: an id, or "{id}/message_templates"."""
-        return await self._graph.ask("GET", path, params)
+        return await self._ask("GET", path, params)
 
     async def post(self, path: str, body: dict[str, object], params: Mapping[str, str] | None = None) -> Answer:
         """Sends a JSON object."""
-        return await self._graph.ask("POST", path, params, Content(json.dumps(body).encode()))
+        return await self._ask("POST", path, params, _json(body))
 
     async def delete(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Removes what the path names."""
-        return await self._graph.ask("DELETE", path, params)
+        return await self._ask("DELETE", path, params)
 
     async def upload(self, file: Path | AsyncIterator[bytes], *, mime_type: str, filename: str, size: int) -> Answer:
         """Gives Meta a file of exactly `size` bytes, never all of it in memory; its id is in `value["id"]`."""
         return await self._graph.ask("POST", self._own("media"), None, file_form(file, mime_type, filename, size))
 
+    async def _ask(
+        self, method: str, path: str, params: Mapping[str, str] | None, content: Content | None = None
+    ) -> Answer:
+        token = self.settings.access_token
+        answer = await self._graph.ask(method, path, params, content)
+        if answer.error is None or answer.error.action is not Action.STOP:
+            return answer
+        if (other := self._read_token()) in ("", token):
+            return answer
+        self.renew(other)
+        return await self._graph.ask(method, path, params, content)  # a refusal has had no effect
+
     def _own(self, part: str) -> str:
         return f"{self.settings.phone_number_id}/{part}"
+
+
+def _json(body: dict[str, object]) -> Content:
+    return Content(json.dumps(body).encode())
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 import tracemalloc
 
 import pytest
 
-from bot.whatsapp.client import Accepted, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
+from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, action_of
 from tests.whatsapp.wire import BODY, PROOF, SECRET, TEXT, TOKEN, Reply, answer, client, graph, raw
 
@@ -194,6 +195,24 @@ async def test_a_redirect_is_not_followed() -> None:
     outcome = await outcome_of(answer(b"", 302, "Location: http://127.0.0.1:9/elsewhere\r\n"))
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.action) == (None, Action.RETRY)
+
+
+async def test_what_was_refused_is_asked_again_with_the_token_that_is_set_by_now() -> None:
+    refused = answer(b'{"error": {"code": 190, "message": "expired"}}', 401)
+    unlucky = answer(b'{"error": {"code": 100, "message": "wrong"}}', 400)
+    script = (refused, refused, refused, answer(b'{"id": "1"}'), refused, refused, refused, unlucky)
+    async with graph(*script) as (plain, server), open_http() as http:
+        set_now = ["", TOKEN, "tuesday's", "wednesday's"]
+        asking = GraphClient(plain.settings, http, lambda: set_now.pop(0))
+        assert not (await asking.get("1")).ok, "it can't be read"
+        assert not (await asking.get("1")).ok, "no other is set"
+        assert (await asking.get("1")).ok
+        code: dict[str, object] = {"prefilled_message": "Hello", "generate_qr_image": "SVG"}
+        assert not (await asking.post("1/message_qrdls", code)).ok, "the other is no good either"
+        assert isinstance(await asking.send(BODY), Refused), "a message waits for its channel"
+        assert not (await asking.delete("1")).ok, "it is not the token's fault"
+    used = [re.findall(r"(?i)bearer ([\w']+)", head.decode())[0] for head, _ in server.requests]
+    assert used == [TOKEN] * 3 + ["tuesday's"] * 2 + ["wednesday's"] * 3
 
 
 async def test_cookies_are_not_kept() -> None:
