@@ -34,17 +34,27 @@ class Poison:
         """The item's own turn raised."""
         await self._count({failure.item.item_id: customer_id}, failure.error)
 
-    async def died(self, customer_ids: Sequence[int]) -> dict[int, int]:
-        """A process died with these lanes in a round: the first item of each may be why. Returns how often that was so
-        of each lane's."""
+    async def died(self, in_round: Sequence[int], waiting: Sequence[int]) -> dict[int, int]:
+        """A process died with these lanes. The first item of each that was in a round may be why; of a lane that waited
+        for its round, nothing is. Returns how often either sort was in a round that ended so, by lane."""
+        first = await self._first(in_round)
+        attempts = await self._count(first, DIED) if first else {}
+        if suspects := await self._first(waiting):
+            first |= suspects
+            async with self._database.reading() as tx:
+                attempts |= await journal.attempts_of(tx, sorted(suspects))
+        return {first[item_id]: count for item_id, count in attempts.items()}
+
+    async def _first(self, customer_ids: Sequence[int]) -> dict[int, int]:
+        """The oldest item that waits in each lane, and whose it is."""
+        if not customer_ids:
+            return {}
         async with self._database.reading() as tx:
             waiting = await journal.waiting(tx, customer_ids)
         first: dict[int, int] = {}
         for customer_id, _, item_id in sorted(waiting, key=lambda row: row[1:]):
             first.setdefault(customer_id, item_id)
-        customers = {item_id: customer_id for customer_id, item_id in first.items()}
-        attempts = await self._count(customers, DIED) if customers else {}
-        return {customers[item_id]: count for item_id, count in attempts.items()}
+        return {item_id: customer_id for customer_id, item_id in first.items()}
 
     async def _count(self, customers: dict[int, int], error: str) -> dict[int, int]:
         attempts = await self._database.run(lambda tx: journal.count_attempts(tx, sorted(customers), error))

@@ -19,7 +19,7 @@ from bot.rounds import MOST_ITEMS, Played, Rounds
 from bot.upkeep import Upkeep
 from bot.vault import Vault
 from storage.database import DatabaseDown
-from storage.lanes import ClaimedLane, Lanes
+from storage.lanes import ClaimedLane, Lanes, Phase
 from storage.redis_client import RedisDown
 
 TYPING_AFTER_SECONDS = 1.0
@@ -118,9 +118,13 @@ class Worker:
 
     async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
         """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
-        orphans = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
-        deaths = await self._crew.poison.died(orphans) if orphans else {}
-        for lanes, most_items in _rounds_of(claimed, deaths):
+        in_round = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
+        waiting = [lane.customer_id for lane in claimed if lane.orphan_phase == "waiting"]
+        rounds = list(_rounds_of(claimed, await self._crew.poison.died(in_round, waiting)))
+        await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], "waiting")
+        for number, (lanes, most_items) in enumerate(rounds):
+            if number:
+                await self._mark(lanes, "round")
             try:
                 await self._after(await self._crew.rounds.play(lanes, most_items))
             except DatabaseDown:
@@ -132,6 +136,13 @@ class Worker:
                 for lane in lanes:
                     if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
                         await self._handle_safely([replace(lane, orphan_phase="")])
+
+    async def _mark(self, lanes: Sequence[ClaimedLane], phase: Phase) -> None:
+        """Should this process die in one round, the lanes that wait for the next are not to blame."""
+        try:
+            await self._lanes.mark([lane.customer_id for lane in lanes], phase)
+        except RedisDown as error:
+            log.warning("redis_down", error=str(error))
 
     async def _after(self, played: Sequence[Played]) -> None:
         copies = [(lane.customer_id, lane.version, lane.place.to_json()) for lane in played if lane.moved]

@@ -174,7 +174,12 @@ async def count_attempts(tx: Tx, item_ids: Sequence[int], error: str) -> dict[in
         f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({chosen}) AND fate = 'pending'",
         [error[:4000], *item_ids],
     )
-    return dict(await tx.fetch(f"SELECT id, attempts FROM item WHERE id IN ({chosen})", item_ids))
+    return await attempts_of(tx, item_ids)
+
+
+async def attempts_of(tx: Tx, item_ids: Sequence[int]) -> dict[int, int]:
+    """How many failed attempts each item has had."""
+    return dict(await tx.fetch(f"SELECT id, attempts FROM item WHERE id IN ({marks(len(item_ids))})", item_ids))
 
 
 async def replay(tx: Tx, item_id: int) -> bool:

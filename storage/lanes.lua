@@ -2,7 +2,7 @@
 -- owner. ARGV[1] names the operation, ARGV[2] the process that asks. The only clock is the server's own.
 --
 --   tick:due           sorted set   lane -> the instant it is due; none of them is held
---   tick:owner         hash         held lane -> "process|claim|phase", the phase being round or delivery
+--   tick:owner         hash         held lane -> "process|claim|phase", the phase being round, waiting or delivery
 --   tick:held:PROCESS  set          the lanes it holds, the other way round
 --   tick:again         sorted set   held lane that was rung meanwhile -> the earliest instant asked for
 --   tick:orphan        hash         lane taken from a dead process -> the phase it was in
@@ -117,6 +117,23 @@ local function settled()
   return last and since and now - last <= GAP_MS and now - since >= SETTLE_MS
 end
 
+-- "lane claim ...": the phase of those that are still held under that claim.
+local function go_on(text, phase)
+  local lanes, claims = {}, {}
+  for lane, claim in string.gmatch(text, '(%d+) (%d+)') do
+    lanes[#lanes + 1], claims[#claims + 1] = lane, claim
+  end
+  if #lanes == 0 then return end
+  local ours, phases = still_held(lanes, claims), {}
+  for i, lane in ipairs(lanes) do
+    if ours[i] then
+      phases[#phases + 1] = lane
+      phases[#phases + 1] = process .. '|' .. claims[i] .. '|' .. phase
+    end
+  end
+  if #phases > 0 then redis.call('HSET', OWNER, unpack(phases)) end
+end
+
 local operations = {}
 
 -- "lane delay-in-ms ...", "lane ..." whose working copy is wrong
@@ -175,20 +192,7 @@ end
 -- ms to live, "lane claim ..." that go on to the delivery, "lane version ..." with '!' after a version that overwrites,
 -- then the working copy of each of the latter
 function operations.put()
-  local lanes, claims = {}, {}
-  for lane, claim in string.gmatch(ARGV[4], '(%d+) (%d+)') do
-    lanes[#lanes + 1], claims[#claims + 1] = lane, claim
-  end
-  if #lanes > 0 then
-    local ours, phases = still_held(lanes, claims), {}
-    for i, lane in ipairs(lanes) do
-      if ours[i] then
-        phases[#phases + 1] = lane
-        phases[#phases + 1] = process .. '|' .. claims[i] .. '|delivery'
-      end
-    end
-    if #phases > 0 then redis.call('HSET', OWNER, unpack(phases)) end
-  end
+  go_on(ARGV[4], 'delivery')
   local keys, versions = {}, {}
   for lane, version in string.gmatch(ARGV[5], '(%d+) (%S+)') do
     keys[#keys + 1], versions[#versions + 1] = 'tick:conv:' .. lane, version
@@ -198,6 +202,11 @@ function operations.put()
     local old, new = tonumber(there[i] and string.match(there[i], '^%d+')), tonumber(versions[i])
     if not new or not old or old < new then redis.call('SET', key, ARGV[5 + i], 'PX', ARGV[3]) end
   end
+end
+
+-- "lane claim ...", phase
+function operations.mark()
+  go_on(ARGV[3], ARGV[4])
 end
 
 -- "lane claim delay-in-ms-or-none ..." -> how many were still held under that claim

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from .redis_client import redis_errors
 from .script import CHUNK, Script, chunks, joined
 
-Phase = Literal["", "round", "delivery"]
+Phase = Literal["", "round", "waiting", "delivery"]
 
 BEAT_SECONDS = 0.4
 WAIT_SECONDS = 1.0
@@ -113,14 +113,22 @@ class Lanes:
         The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
         whose conversation did not change.
         """
-        moving = self._held.keys() & {*delivering, *(customer_id for customer_id, _, _ in conversations)}
-        lanes = [f"{customer_id} {self._held[customer_id]}" for customer_id in moving]
+        lanes = self._holds({*delivering, *(customer_id for customer_id, _, _ in conversations)})
         for some, rows in zip_longest(chunks(lanes), chunks(conversations), fillvalue=()):
             versions = (
                 f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
             )
             copies = (f"{version} {body}" for _, version, body in rows)
             await self._call("put", self._copy_ms, joined(some), joined(versions), *copies)
+
+    async def mark(self, customer_ids: Collection[int], phase: Phase) -> None:
+        """Say what is done with lanes that this process holds, should it die: a claimed lane is in a round, unless it
+        waits for one of its own."""
+        for some in chunks(self._holds(customer_ids)):
+            await self._call("mark", joined(some), phase)
+
+    def _holds(self, customer_ids: Collection[int]) -> list[str]:
+        return [f"{customer_id} {self._held[customer_id]}" for customer_id in self._held.keys() & set(customer_ids)]
 
     async def release(self, delays: Mapping[int, float | None]) -> None:
         """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from storage.lanes import Claim, Lanes
 
-ANNE, BEN, CARL = 2**62 + 1, 2**62 + 2, 2**62 + 3
+ANNE, BEN, CARL, DORA, EMIL, NOBODYS = (2**62 + n for n in range(1, 7))
 LATER = 500.0
 Maker = Callable[[str], Lanes]
 
@@ -112,17 +112,19 @@ async def test_the_working_copy_goes_only_forward_and_comes_with_the_claim(lanes
 
 async def test_a_dead_process_loses_its_lanes_which_say_what_it_did(lanes_of: Maker, redis: Redis) -> None:
     dead, living = lanes_of("dead"), lanes_of("living")
-    await dead.ring({ANNE: 0, BEN: 0, CARL: 0})
+    await dead.ring({ANNE: 0, BEN: 0, CARL: 0, DORA: 0, EMIL: 0})
     await dead.claim(10)
     await dead.put([(BEN, 1, "b")], delivering=[CARL])
+    await dead.mark([DORA, EMIL, NOBODYS], "waiting")
+    await dead.mark([EMIL], "round")
     await living.beat()
     assert await living.beat() == 0
     await die(redis, "dead")
-    assert await living.beat() == 3
+    assert await living.beat() == 5
     assert await redis.llen("tick:wake") == 1
     phases = {lane.customer_id: lane.orphan_phase for lane in (await living.claim(10)).lanes}
-    assert phases == {ANNE: "round", BEN: "delivery", CARL: "delivery"}
-    await living.release({ANNE: 0, BEN: None, CARL: None})
+    assert phases == {ANNE: "round", BEN: "delivery", CARL: "delivery", DORA: "waiting", EMIL: "round"}
+    await living.release({ANNE: 0} | dict.fromkeys((BEN, CARL, DORA, EMIL)))
     assert [lane.orphan_phase for lane in (await living.claim(10)).lanes] == [""]
     assert await redis.smembers("tick:owners") == {b"living"}
 

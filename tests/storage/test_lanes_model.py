@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from storage.embedded_redis import EmbeddedRedis, redis_programs
-from storage.lanes import Lanes
+from storage.lanes import Lanes, Phase
 
 OWNERS = ("one", "two", "three")
 customers = st.integers(2**62, 2**62 + 4)
@@ -113,6 +113,10 @@ class Model(RuleBasedStateMachine):
         if force or version > self.copies.get(customer_id, -1):
             self.copies[customer_id] = version
 
+    @rule(owner=owners, marked=st.sets(customers), phase=st.sampled_from(["round", "waiting"]))
+    def mark(self, owner: str, marked: set[int], phase: Phase) -> None:
+        self.runner.run(self.lanes[owner].mark(marked, phase))
+
     @rule(owner=owners)
     def beat(self, owner: str) -> None:
         self.runner.run(self.lanes[owner].beat())
@@ -147,14 +151,14 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def table(self) -> None:
-        async def read() -> tuple[set[int], dict[int, str], set[int], bool, dict[str, set[int]]]:
-            due = {int(c) for c in await self.redis.zrange("tick:due", 0, -1)}
-            holder = {int(c): h.split(b"|")[0].decode() for c, h in (await self.redis.hgetall("tick:owner")).items()}
-            again = {int(c) for c in await self.redis.zrange("tick:again", 0, -1)}
-            held = {o: {int(c) for c in await self.redis.smembers(f"tick:held:{o}")} for o in OWNERS}
-            return due, holder, again, await self.redis.llen("tick:wake") == 1, held
-
-        due, holder, again, token, held = self.runner.run(read())
+        ask = self.redis.pipeline().zrange("tick:due", 0, -1).hgetall("tick:owner").zrange("tick:again", 0, -1)
+        ask.llen("tick:wake")
+        for owner in OWNERS:
+            ask.smembers(f"tick:held:{owner}")
+        due, owned, again, tokens, *sets = self.runner.run(ask.execute())
+        due, again, token = {int(c) for c in due}, {int(c) for c in again}, tokens == 1
+        holder = {int(c): name.split(b"|")[0].decode() for c, name in owned.items()}
+        held = {owner: {int(c) for c in some} for owner, some in zip(OWNERS, sets, strict=True)}
         assert due == self.due.keys()
         assert holder == self.holder
         assert again == self.again.keys()
