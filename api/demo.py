@@ -13,14 +13,15 @@ from pathlib import Path
 import typer
 
 from api.admin import add_agent, keep_key
-from api.app import make_app, opened, run_together
+from api.app import make_app, run_together
 from api.credentials import Role
+from api.engine import opened
 from api.settings import DemoSecrets, Settings, demo_secrets
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import make_simulator
-from api.webhook import PATH as WEBHOOK_PATH
 from bot.clock import utc_now
 from bot.whatsapp.client import open_http
+from bot.whatsapp.probe import WEBHOOK_PATH
 from storage.database import Database
 from storage.desk_models import Agent
 

@@ -25,7 +25,6 @@ from bot.whatsapp.signature import challenge, signature_ok
 from storage.database import DatabaseDown
 
 ANSWER_SECONDS = 8.0
-PATH = "/api/whatsapp/webhook"
 SIGNATURE = b"x-hub-signature-256"
 FORWARDED = b"x-forwarded-for"
 ANSWERS = {
@@ -69,7 +68,7 @@ def make_handshake(verify_token: str) -> Blueprint:
     """GET: Meta asks whether this address is ours."""
     blueprint = Blueprint("webhook", __name__)
 
-    @blueprint.get(PATH)
+    @blueprint.get(probe.WEBHOOK_PATH)
     async def handshake() -> Response:
         answer = challenge(request.args.items(multi=True), verify_token)
         if answer is None:
@@ -102,7 +101,7 @@ class WebhookDoor:
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != probe.WEBHOOK_PATH:
             await self._application(scope, receive, send)
             return
         try:

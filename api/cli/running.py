@@ -67,9 +67,9 @@ def worker() -> None:
     settings = load_settings()
     logs(settings)
 
-    from api import app
+    from api.engine import work
 
-    until_stopped(lambda stop: app.work(settings, stop))
+    until_stopped(lambda stop: work(settings, stop))
 
 
 def migrate() -> None:

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from api.settings import Settings, StorageSettings
-from api.webhook import PATH
 from bot.whatsapp import reach
 from bot.whatsapp.checkup import Checkup, Number, Token
-from bot.whatsapp.probe import Sighting
+from bot.whatsapp.probe import WEBHOOK_PATH, Sighting
 from bot.whatsapp.visit import Handshake, Visitor
 from storage.database import Database
 from storage.lanes import Lanes
@@ -72,12 +71,12 @@ class Exam:
     async def handshake(self, base_url: str) -> Handshake:
         """Does what Meta does to find out whether this address is ours."""
         token = self.known.whatsapp_verify_token.get_secret_value()
-        return await self.once(("handshake", base_url), lambda: self.visitor.handshake(base_url + PATH, token))
+        return await self.once(("handshake", base_url), lambda: self.visitor.handshake(base_url + WEBHOOK_PATH, token))
 
     async def probe(self, base_url: str) -> Sighting | reach.Fetched:
         """How a signed webhook that comes in there is seen, or what came instead of an answer."""
         secret = self.known.whatsapp_app_secret.get_secret_value()
-        return await self.once(("probe", base_url), lambda: self.visitor.probe(base_url + PATH, secret))
+        return await self.once(("probe", base_url), lambda: self.visitor.probe(base_url + WEBHOOK_PATH, secret))
 
     async def runs_here(self) -> bool:
         """Whether a Tick answers where the settings make it listen."""

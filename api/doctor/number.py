@@ -3,8 +3,8 @@
 from api.doctor.at_meta import unexpected
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from api.webhook import PATH
 from bot.whatsapp.checkup import read_apps, read_subscription
+from bot.whatsapp.probe import WEBHOOK_PATH
 
 DASHBOARD = "App Dashboard > WhatsApp > Configuration"
 MANAGER = "Meta's WhatsApp Manager > Phone numbers"
@@ -49,7 +49,7 @@ async def callback_at_meta(exam: Exam) -> Finding:
     if not answer.ok:
         return unexpected(answer)
     subscription = read_subscription(answer)
-    ours = exam.public_url + PATH
+    ours = exam.public_url + WEBHOOK_PATH
     fix = f"{DASHBOARD}: set Callback URL to {ours} and Verify token to the value of WHATSAPP_VERIFY_TOKEN."
     if subscription is None or not subscription.callback_url:
         return bad("No callback URL is set at Meta for this app.", fix)

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from api.doctor.exam import Exam
 from api.doctor.finding import Finding, bad, good
 from api.setting_checks import Network
-from api.webhook import PATH
-from bot.whatsapp.probe import Sighting
+from bot.whatsapp.probe import WEBHOOK_PATH, Sighting
 from bot.whatsapp.reach import Step, on_this_machine
 from bot.whatsapp.visit import FORGED, Handshake, Seen, title_of
 
@@ -96,7 +95,7 @@ async def tls(exam: Exam) -> Finding:
 async def callback_answer(exam: Exam) -> Finding:
     """Is it Tick that answers there?"""
     seen = await exam.handshake(exam.public_url)
-    url = exam.public_url + PATH
+    url = exam.public_url + WEBHOOK_PATH
     titled = f" titled {seen.detail!r}" if seen.detail else ""
     match seen.seen:
         case Seen.NOTHING:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+WEBHOOK_PATH = "/api/whatsapp/webhook"  # where Meta calls, and where we call as Meta would
 _BEGINNING = b'{"object":"tick_probe","nonce":"'  # Meta's own bodies name another object here
 _MOST_BYTES = 200
 

@@ -14,9 +14,9 @@ from quart import Quart
 
 from api.serving import listen_nearby, port_of, serve_http
 from api.simulator.bodies import sign
-from api.webhook import PATH, WebhookDoor
+from api.webhook import WebhookDoor
 from bot.whatsapp.items import Item
-from bot.whatsapp.probe import Sighting, nonce_of, probe_body, read_told, told
+from bot.whatsapp.probe import WEBHOOK_PATH, Sighting, nonce_of, probe_body, read_told, told
 from tests.plain_http import plain_http
 
 SECRET = "probe-test-secret"
@@ -67,8 +67,8 @@ async def test_a_probe_is_told_how_it_was_seen(
 ) -> None:
     async with door(*trusted) as (http, kept, answered):
         headers = [("X-Hub-Signature-256", sign(BODY, SECRET)), *(("X-Forwarded-For", line) for line in forwarded)]
-        first = await http.post(PATH, content=BODY, headers=headers)
-        again = await http.post(PATH, content=BODY, headers=headers)
+        first = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
+        again = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
     assert (first.status_code, first.content) == (200, again.content)
     assert read_told(first.content, "a1b2c3") == Sighting(
         "a1b2c3", "127.0.0.1", "http", forwarded, believed, peer_trusted
@@ -82,7 +82,9 @@ async def test_a_probe_is_told_how_it_was_seen(
 )
 async def test_a_probe_without_a_good_signature_is_told_nothing(signature: str) -> None:
     async with door() as (http, kept, answered):
-        response = await http.post(PATH, content=BODY, headers={"X-Hub-Signature-256": signature} if signature else {})
+        response = await http.post(
+            WEBHOOK_PATH, content=BODY, headers={"X-Hub-Signature-256": signature} if signature else {}
+        )
     assert (response.status_code, response.json()) == (401, {"success": False, "message": "Invalid signature"})
     assert (kept.bodies, answered) == ([], [401])
 
@@ -101,7 +103,7 @@ async def test_a_probe_without_a_good_signature_is_told_nothing(signature: str) 
 )
 async def test_what_only_looks_like_a_probe_is_a_webhook_like_any_other(body: bytes) -> None:
     async with door() as (http, kept, answered):
-        response = await http.post(PATH, content=body, headers={"X-Hub-Signature-256": sign(body, SECRET)})
+        response = await http.post(WEBHOOK_PATH, content=body, headers={"X-Hub-Signature-256": sign(body, SECRET)})
     assert (response.status_code, kept.bodies, answered) == (200, [body], [200])
 
 
