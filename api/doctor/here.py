@@ -14,12 +14,12 @@ from storage.database import Database, DatabaseDown, DatabaseSettings
 from storage.embedded_redis import recorded_url
 from storage.failures import why_down
 from storage.file_store import StoreDown, open_store
-from storage.lanes import Lanes
+from storage.lanes import BEAT_SECONDS, Lanes
 from storage.migrate import LEAST_PACKET_BYTES, missing
 from storage.redis_client import RedisDown
 
 WORKER_SECONDS = 3.0
-FIRST_BEAT_SECONDS = 1.0
+FIRST_BEAT_SECONDS = 1.2 * BEAT_SECONDS
 LEAST_KNOWN = timedelta(days=7)  # in less there may have been no night and no weekend
 LEAST_SILENCE = timedelta(hours=1)
 SILENCE_AT_FIRST = timedelta(days=3)

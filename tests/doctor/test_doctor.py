@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,8 +23,6 @@ from api.doctor.run import examine_files
 from api.doctor.terminal import show
 from api.simulator.faults import Fault
 from bot.clock import utc_now
-from storage.database import DatabaseSettings
-from storage.migrate import migrate
 from tests.doctor.broken import ALL, RIGHT, Broken
 from tests.doctor.front import in_front
 from tests.doctor.world import CANARIES, ROOT, LockedRedis, Meta, TickServer, meta_serving, right_settings
@@ -56,7 +55,11 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(
-    redis_server: RedisServer, mariadb_server: MariaDBServer, tmp_path_factory: pytest.TempPathFactory
+    redis_server: RedisServer,
+    mariadb_server: MariaDBServer,
+    mariadb_tables: tuple[str, list[str]],
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("doctor")
     redis_server.flush()
@@ -68,14 +71,15 @@ async def world(
         locked = LockedRedis()
         evicting = RedisServer("--maxmemory-policy", "allkeys-lru")
         with ExitStack() as stack:
+            for served in (tick, other):
+                served.data.mkdir()
+                shutil.copy(sqlite_template, served.data)
             for server in (tick, other, locked, evicting):
                 stack.callback(server.close)
                 server.start()
-            name, empty = mariadb_server.new_database(), mariadb_server.new_database()
-            await migrate(DatabaseSettings(mariadb_server.url(name)))
+            name, empty = mariadb_tables[0], mariadb_server.new_database()
             (folder / "file").write_text("not a database, and not a folder either\n" * 100)
-            quiet = folder / "quiet.db"
-            await migrate(DatabaseSettings(f"sqlite://{quiet}"))
+            quiet = Path(shutil.copy(sqlite_template, folder / "quiet.db"))
             keep_arrivals(quiet, datetime.now(UTC) - timedelta(days=4), days=12, every=timedelta(hours=6))
             places = {
                 "graph": meta.graph,
@@ -95,7 +99,6 @@ async def world(
                 "nowhere": str(folder / "nowhere"),
             }
             yield World(meta, tick, other, mariadb_server, name, places)
-            mariadb_server.drop_database(name)
             mariadb_server.drop_database(empty)
 
 
