@@ -24,7 +24,7 @@ from storage import agents
 from storage.database import Database
 
 LONGEST_EMAIL = 191
-OURS = re.compile(r"/desk(/tickets/[0-9]{1,18}|/whatsapp)?(\?[a-z0-9_=&]{1,100})?", re.ASCII)
+OURS = re.compile(r"/desk(/tickets/[0-9]{1,18}|/whatsapp(/doctor)?)?(\?[a-z0-9_=&]{1,100})?", re.ASCII)
 WRONG = "This e-mail address and this password do not belong together."
 
 

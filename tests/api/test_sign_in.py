@@ -217,6 +217,7 @@ async def test_the_hash_is_renewed_at_a_sign_in(service: Service) -> None:
         ("/desk", True), ("/desk/tickets/5", True), ("/desk?status=new&page=2", True), ("", False), ("/", False),
         ("//evil.example", False), ("/\\evil.example", False), ("https://evil.example/desk", False),
         ("javascript:alert(1)", False), ("/desk/../../evil", False), ("/desk\n//evil.example", False),
+        ("/desk/whatsapp", True), ("/desk/whatsapp/doctor", True), ("/desk/whatsapp/try-now", False),
         ("/desk/sign-out", False), ("/deskevil", False), ("/desk@evil.example", False), ("/desk?next=//evil", False),
     ],
 )  # fmt: skip
