@@ -2,10 +2,12 @@
 is held twice, and the table keeps its shape. Instants are now or far away, so that no clock is waited for."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -22,12 +24,13 @@ delays = st.sampled_from([0.0, 1000.0, 2000.0, 3000.0])
 class Model(RuleBasedStateMachine):
     """`due`, `again`: lane -> delay; `holder`: lane -> process; `working`: process -> lanes it believes it holds."""
 
+    server: ClassVar[EmbeddedRedis]
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.folder = TemporaryDirectory()
-        self.server = EmbeddedRedis.start(Path(self.folder.name), programs=self.programs)
         self.redis: Any = self.server.open()
+        self.runner.run(self.redis.flushall())
         self.lanes = {owner: Lanes(self.redis, owner) for owner in OWNERS}
         self.due: dict[int, float] = {}
         self.again: dict[int, float] = {}
@@ -37,15 +40,9 @@ class Model(RuleBasedStateMachine):
         self.copies: dict[int, int] = {}
         self.beating: set[str] = set()
 
-    @staticmethod
-    def programs() -> list[Path]:
-        return redis_programs()[:1]
-
     def teardown(self) -> None:
         self.runner.run(self.redis.aclose())
         self.runner.close()
-        self.server.stop()
-        self.folder.cleanup()
 
     def end_hold(self, customer_id: int, delay: float | None) -> None:
         del self.holder[customer_id]
@@ -167,9 +164,18 @@ class Model(RuleBasedStateMachine):
 
 
 class ModelInside(Model):
-    @staticmethod
-    def programs() -> list[Path]:
-        return []
+    """The same, inside the process."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers() -> Iterator[None]:
+    """One of each for all examples."""
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        Model.server = EmbeddedRedis.start(Path(one), programs=lambda: redis_programs()[:1])
+        ModelInside.server = EmbeddedRedis.start(Path(other), programs=list)
+        yield
+        Model.server.stop()
+        ModelInside.server.stop()
 
 
 bounds = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
