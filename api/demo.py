@@ -15,8 +15,9 @@ import typer
 from api.admin import add_agent, keep_key
 from api.app import make_app, run_together
 from api.credentials import Role
+from api.demo_secrets import DemoSecrets, demo_secrets
 from api.engine import opened
-from api.settings import DemoSecrets, Settings, demo_secrets
+from api.settings import Settings
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import make_simulator
 from bot.clock import utc_now

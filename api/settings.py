@@ -5,10 +5,7 @@ starts on a setting that is missing, malformed or still a placeholder. Every pro
 and where its value is found, and no line, repr or traceback ever holds a value.
 """
 
-import json
 import os
-import secrets
-from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -18,7 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import setting_checks as checks
-from api.credentials import new_key
+from api.demo_secrets import demo_secrets
 from api.logs import HELD
 from api.setting_checks import Network, checked
 from storage.file_store import S3Access
@@ -155,17 +152,6 @@ class Settings(StorageSettings):
 Kind = TypeVar("Kind", bound=StorageSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class DemoSecrets:
-    """Made once, at the first demo, and kept in its folder where only their owner can read them."""
-
-    verify_token: str = field(repr=False)
-    app_secret: str = field(repr=False)
-    access_token: str = field(repr=False)
-    api_key: str = field(repr=False)
-    password: str = field(repr=False)
-
-
 def load_settings(config: Path = CONFIG_FILE) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError."""
     problems = [*_nothing_set(config), *_exposed(config), *_misspelt(config)]
@@ -203,22 +189,6 @@ def demo_settings(config: Path = CONFIG_FILE) -> Settings:
     }
     here = {"data_dir": folder, "host": "127.0.0.1", "public_url": "", "files_url": "", "trusted_proxies": ()}
     return _load(Settings, config, [], alone | meta).model_copy(update=here)
-
-
-def demo_secrets(folder: Path) -> DemoSecrets:
-    """The demo's secrets from `folder`, made there when it has none that can be read."""
-    path = folder / "secrets.json"
-    names = [each.name for each in fields(DemoSecrets)]
-    try:
-        kept = json.loads(path.read_text("utf-8"))
-        return DemoSecrets(**{name: str(kept[name]) for name in names})
-    except (OSError, ValueError, KeyError, TypeError):
-        made = {name: secrets.token_hex(16) for name in names} | {"api_key": new_key()}
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(made, file)
-    return DemoSecrets(**made)
 
 
 def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, Any]) -> Kind:
