@@ -6,7 +6,7 @@ pace that the table of errors states, and the first that goes through opens the 
 that something was mended, and no row loses a try meanwhile. Why it stands still is an alert, which every process shows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -85,7 +85,7 @@ class Channel:
 
     async def look(self) -> None:
         """While it is closed, whether somebody has cleared the alert: then the next send is a probe."""
-        if self.stopped and not await self._told():
+        if self._stopped_for and not await self._told():
             self._probe_at, self._stopped_for, self._asked_at = self._clock(), "", None  # a refusal is told again
 
     async def ask(self) -> None:
@@ -99,10 +99,11 @@ class Channel:
         if self._sure:
             return
         self._renew()
-        answer = await self._graph.get(self._graph.settings.phone_number_id, {"fields": "id"})
+        before = self._probe_at
+        answer = await self._graph.get(self._graph.settings.phone_number_id, {"fields": "health_status"})
         if answer.error is not None and answer.error.action is Action.STOP:
             await self.stop(answer.error)
-        elif answer.value:
+        elif answer.value and not _blocked(answer.value) and self._probe_at == before:  # no message was refused since
             await self.works()
 
     def _renew(self) -> None:
@@ -128,3 +129,9 @@ class Channel:
             log.warning("alert_not_written", error=str(error))
             return False
         return True
+
+
+def _blocked(number: Mapping[str, object]) -> bool:
+    """Whether Meta says so of its own accord: a question is answered also where every message is refused."""
+    health = number.get("health_status")
+    return isinstance(health, Mapping) and health.get("can_send_message") == "BLOCKED"

@@ -54,6 +54,7 @@ class Graph:
     good_token: str = ""
     upload_script: deque[Reply] = field(default_factory=deque)
     uploads: int = 0
+    number: dict[str, Any] = field(default_factory=lambda: {"id": "1"})  # as Meta describes it
     questions: list[str] = field(default_factory=list)  # GETs
     questions_held: asyncio.Event | None = None  # none of them is answered before it is set
     marks: list[dict[str, Any]] = field(default_factory=list)  # messages that were marked as read
@@ -94,7 +95,7 @@ class Graph:
             self.questions.append(line.split()[1])
             if self.questions_held is not None:
                 await self.questions_held.wait()
-            return _told(self.always or Reply(body={"id": "1"}))
+            return _told(self.always or Reply(body=self.number))
         if line.partition("?")[0].endswith("/media"):
             return await self._upload()
         body = json.loads(content)

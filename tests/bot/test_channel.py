@@ -116,6 +116,34 @@ async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(
         assert await asked_about_us(world)
 
 
+async def test_a_blocked_number_answers_questions_all_the_same(world: World) -> None:
+    world.graph.script.append(refuse(131031))
+    world.graph.number["health_status"] = {"can_send_message": "BLOCKED"}
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: stopped(world))
+    await world.rows("UPDATE outbox SET status = 'failed'")
+    async with world.working():
+        await world.until(lambda: asked_about_us(world))
+        assert await stopped(world)
+        world.graph.number["health_status"] = {"can_send_message": "AVAILABLE"}
+        world.clock.forward(61)
+        await world.until(lambda: nothing_stopped(world))
+
+
+async def test_what_was_refused_meanwhile_outweighs_a_good_answer(world: World) -> None:
+    ours = channel(world)
+    await channel(world).stop(EXPIRED)
+    world.graph.questions_held = asyncio.Event()
+    asking = asyncio.create_task(ours.ask())
+    await world.until(lambda: asked_about_us(world))
+    await ours.stop(EXPIRED)
+    world.graph.questions_held.set()
+    await asking
+    assert ours.stopped
+    assert await stopped(world)
+
+
 async def test_an_alert_of_an_earlier_process_is_cleared_by_what_works_now(world: World) -> None:
     world.graph.always = TOKEN_EXPIRED
     await world.write("Hi")
@@ -225,7 +253,7 @@ async def test_an_answer_that_does_not_come_keeps_no_sweep_waiting(world: World)
 
 
 async def asked_about_us(world: World) -> bool:
-    return any("fields=id&" in question for question in world.graph.questions)
+    return any("fields=health_status&" in question for question in world.graph.questions)
 
 
 async def nothing_pending(world: World) -> bool:
