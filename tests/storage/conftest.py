@@ -35,9 +35,14 @@ class Server:
         os.kill(self.pid, number)
 
 
-@pytest.fixture(params=[*PROGRAMS, None], ids=lambda program: program.parent.parent.name if program else "inside")
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path, [request.param] if request.param else [])
+@pytest.fixture(
+    scope="module",
+    params=[*PROGRAMS, None],
+    ids=lambda program: program.parent.parent.name if program else "inside",
+)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Each in turn, for tests that do it no harm."""
+    server = Server(tmp_path_factory.mktemp("redis"), [request.param] if request.param else [])
     yield server
     server.embedded.stop()
 
