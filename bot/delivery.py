@@ -25,7 +25,7 @@ from storage.redis_client import RedisDown
 SENDER_DIED = "the sender died"
 ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 2
 CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
 log = structlog.get_logger(__name__)
