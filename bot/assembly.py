@@ -94,4 +94,4 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         vault=supplies.vault,
         beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
     )
-    return Worker(lanes, crew)
+    return Worker(lanes, crew, settings.slow_seconds)

@@ -18,11 +18,13 @@ ISSUE_TYPES = (
 class BotSettings:
     """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it;
     `quiet_seconds`: how long the bot keeps quiet after a person answered in the Business app; `sweep_seconds`: how
-    often SQL is searched for work that nobody rang for, and how old that has to be."""
+    often SQL is searched for work that nobody rang for, and how old that has to be; `slow_seconds`: how long a delivery
+    keeps its lane from the next turn."""
 
     phone_number_id: str
     flow: str = "guided"
     doubt_seconds: float = 15.0
     quiet_seconds: float = 1800.0
     sweep_seconds: float = 1.0
+    slow_seconds: float = 2.0
     issue_types: tuple[IssueType, ...] = ISSUE_TYPES

@@ -27,7 +27,6 @@ MOST_LANES = 256
 AGAIN_SECONDS = 1.0
 FAILED_SECONDS = 0.1
 SUSPECTS_TOGETHER = 8
-SLOW_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
@@ -49,9 +48,10 @@ class Crew:
 class Worker:
     """One process's share of the work."""
 
-    def __init__(self, lanes: Lanes, crew: Crew) -> None:
+    def __init__(self, lanes: Lanes, crew: Crew, slow_seconds: float) -> None:
         self._lanes = lanes
         self._crew = crew
+        self._slow_seconds = slow_seconds
         self._deliveries: set[asyncio.Task[None]] = set()
         self._delivering: dict[int, asyncio.Task[None]] = {}
         self._resting = False
@@ -178,7 +178,7 @@ class Worker:
         again: float | None = AGAIN_SECONDS
         held = True
         try:
-            done, _ = await asyncio.wait((sending,), timeout=SLOW_SECONDS)
+            done, _ = await asyncio.wait((sending,), timeout=self._slow_seconds)
             if not done:
                 held = False
                 self._leave(lane.customer_id)

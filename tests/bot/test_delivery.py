@@ -47,7 +47,8 @@ async def test_a_lost_answer_is_settled_by_a_status_and_sent_once(world: World) 
         await world.until(in_doubt)
         await world.receive(world.status(request.wamid, "delivered", opaque=request.outbox_id))
         await world.at_rest()
-        await asyncio.sleep(world.doubt_seconds + 0.3)  # the time in which it would be sent again
+        await world.later(world.doubt_seconds + 0.3)
+        await asyncio.sleep(4 * world.sweep_seconds)  # the time in which it would be sent again
     assert await world.rows("SELECT status, wamid, resent FROM outbox") == [("delivered", request.wamid, 0)]
     assert len(world.graph.requests) == 1
 

@@ -83,6 +83,7 @@ class World:
         self.desk = AgentDesk(database, self.lanes, self.ids, self.numbers, self.clock)
         self.doubt_seconds = 2.0
         self.sweep_seconds = 0.2  # a fifth of what it is in earnest
+        self.slow_seconds = 0.4  # likewise
         self.answer_seconds = 15.0
         self.per_second = 0.0
         self.pair_burst = 10_000
@@ -164,7 +165,10 @@ class World:
         ids, numbers = IdMaker(self.clock), TicketNumbers(self.database)
         given = Given(self.database, lanes, limits, graph, ids, numbers, Metrics(), self.clock)
         bot = replace(
-            settings or BotSettings(NUMBER), doubt_seconds=self.doubt_seconds, sweep_seconds=self.sweep_seconds
+            settings or BotSettings(NUMBER),
+            doubt_seconds=self.doubt_seconds,
+            sweep_seconds=self.sweep_seconds,
+            slow_seconds=self.slow_seconds,
         )
         return make_worker(bot, given, self.supplies(lanes.owner, graph), lambda: self.token)
 
