@@ -43,13 +43,15 @@ def serve(
     ] = 1,
 ) -> None:
     """Serve the webhook, the API and the desk, connected to Meta by the WHATSAPP_* settings."""
-    from api.serving import inherited_listener, listen
     from api.settings import load_settings
 
     settings = load_settings()
     logs(settings)
     if processes > 1:
         _split(settings, worker, processes)
+
+    from api.serving import inherited_listener, listen
+
     listener = inherited_listener() or listen(settings.host, settings.port)
 
     from api import app
@@ -112,13 +114,14 @@ def bench(
 
 
 def _split(settings: "Settings", worker: bool, processes: int) -> NoReturn:
-    from api.serving import listen
-    from api.supervisor import supervise
-
     if settings.on_sqlite:
         fail("--processes needs MySQL or MariaDB, by DATABASE_URL: SQLite lets one process alone write.")
     if not settings.redis:
         fail("--processes needs a Redis server, by REDIS_URL: the embedded one belongs to a single process.")
+
+    from api.serving import listen
+    from api.supervisor import supervise
+
     children: list[Sequence[str]] = [("serve", "--no-worker")] * processes + [("worker",)] * worker
     listener: socket = listen(settings.host, settings.port)
     until_stopped(lambda stop: supervise(children, listener, stop))

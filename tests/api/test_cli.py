@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -54,6 +55,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def tables(tmp_path: Path, sqlite_template: Path) -> None:
+    """The tables are there, as after a first start: to make them is the longest part of a short command."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(sqlite_template, tmp_path / "data")
 
 
 def test_help_is_for_strangers(tmp_path: Path) -> None:
@@ -214,6 +222,7 @@ async def test_a_key_is_alone_on_the_last_line_and_only_its_digest_is_kept(tmp_p
     assert tick(tmp_path, "key", "create", "ci", "--role", "god").returncode == 2
 
 
+@pytest.mark.usefixtures("tables")
 async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command_line(tmp_path: Path) -> None:
     add = ("agent", "add", "Ana@example.com", "--name", "Ana", "--role", "admin")
     refused = tick(tmp_path, *add)
@@ -234,6 +243,7 @@ async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command
     assert not password_matches(agent.password_hash, "correct horse batterz")
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_terminal_is_asked_for_the_password_and_does_not_show_it(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -272,6 +282,7 @@ async def dead_item(item_id: int) -> None:
         await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
 
 
+@pytest.mark.usefixtures("tables")
 async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> None:
     await dead_item(11)
     await dead_item(12)
