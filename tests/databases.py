@@ -90,8 +90,7 @@ def migrated_mariadb_url(
     for (connection_id,) in mariadb_server.execute("SELECT id FROM information_schema.processlist WHERE db = %s", name):
         with contextlib.suppress(pymysql.err.OperationalError):  # it has gone by itself
             mariadb_server.execute(f"KILL CONNECTION {connection_id}")
-    for table in tables:
-        mariadb_server.execute(f"DELETE FROM `{name}`.`{table}`")  # noqa: S608 - our own names
+    mariadb_server.empty(name, tables)
     ran("mariadb")
     return mariadb_server.url(name)
 
