@@ -114,7 +114,7 @@ def why_not(template: StoredTemplate | None) -> str:
     if template.status == APPROVED:
         return ""
     said = WORDS.get(template.status, f"has the status {template.status} at Meta")
-    return f"{said} ({template.reason})" if template.reason and template.reason != "NONE" else said
+    return f"{said} ({template.reason.rstrip('.')})" if template.reason and template.reason != "NONE" else said
 
 
 def misfits(notice: NoticeRow, template: StoredTemplate) -> list[str]:
