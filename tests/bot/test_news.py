@@ -61,7 +61,7 @@ async def status(database: Database, name: str = "ticket_update") -> str:
     ("event", "reason", "left", "message"),
     [
         ("PAUSED", "", "PAUSED", "was paused by Meta, because customers complained about it."),
-        ("PAUSED", "For 3 hours.", "PAUSED", "was paused by Meta, because customers complained about it (For 3 hours)."),
+        ("PENDING_DELETION", "By hand.", "PENDING_DELETION", "is about to be deleted (By hand)."),
         ("DISABLED", "ABUSIVE", "DISABLED", "was disabled by Meta for good (ABUSIVE)."),
         ("REJECTED", "INVALID_FORMAT", "REJECTED", "was rejected by Meta (INVALID_FORMAT)."),
         ("REJECTED", "NONE", "REJECTED", "was rejected by Meta."),
