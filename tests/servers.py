@@ -148,7 +148,8 @@ class RedisServer(Server):
 
 
 class MariaDBServer(Server):
-    """mariadbd as durable as production (a sync for each commit), with small buffers."""
+    """mariadbd as durable as production (a sync for each commit), with small buffers. Its temporary tables lie in its
+    own folder: one that starts clears away what it finds of others'."""
 
     def __init__(self) -> None:
         self._program = program("mariadbd", "mysqld")
@@ -168,7 +169,7 @@ class MariaDBServer(Server):
     def command(self) -> Sequence[str]:
         return [
             self._program, "--no-defaults", *self._user, f"--datadir={self.folder / 'data'}",
-            f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}",
+            f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}",
             f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin",
             "--character-set-server=utf8mb4", "--collation-server=utf8mb4_unicode_ci", "--max-allowed-packet=64M",
             "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
