@@ -30,7 +30,7 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.redis: Any = self.server.open()
-        self.runner.run(self.redis.flushall())
+        self.forget()
         self.lanes = {owner: Lanes(self.redis, owner) for owner in OWNERS}
         self.due: dict[int, float] = {}
         self.again: dict[int, float] = {}
@@ -39,6 +39,9 @@ class Model(RuleBasedStateMachine):
         self.returned: set[tuple[str, int]] = set()
         self.copies: dict[int, int] = {}
         self.beating: set[str] = set()
+
+    def forget(self) -> None:
+        self.runner.run(self.redis.flushall())
 
     def teardown(self) -> None:
         self.runner.run(self.redis.aclose())
@@ -142,7 +145,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.runner.run(self.redis.flushall())
+        self.forget()
         self.due, self.again, self.holder, self.copies = {}, {}, {}, {}
         self.beating = set()
 
