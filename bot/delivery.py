@@ -7,7 +7,6 @@ window is judged at the moment of sending, by Meta's timestamps.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -42,6 +41,7 @@ class Delivery:
         self._doubt = timedelta(seconds=doubt_seconds)
         # what one process had marked in one commit comes due at once, and a second death must not meet all of it
         self._left_behind = asyncio.Semaphore(MOST_AT_ONCE)
+        self._in_line: set[int] = set()  # rows that wait for that
 
     async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
         """Sends what may go out now, in order; says when to come back for the rest."""
@@ -92,11 +92,22 @@ class Delivery:
         if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
             await self._marks.settle(move(row, "failed", reason="in doubt again after it was resent"))
             return None
-        async with self._left_behind if row.reason == SENDER_DIED else contextlib.nullcontext():
-            if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
-                return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
-            log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-            return await self._sender.send(place, replace(row, status="queued", resent=1))
+        if row.reason != SENDER_DIED:
+            return await self._resend(place, row)
+        if row.outbox_id in self._in_line:
+            return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
+        self._in_line.add(row.outbox_id)
+        try:
+            async with self._left_behind:
+                return await self._resend(place, row)
+        finally:
+            self._in_line.discard(row.outbox_id)
+
+    async def _resend(self, place: Place, row: OutboxRow) -> Rest | None:
+        if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
+            return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
+        log.warning("resent_in_doubt", outbox_id=row.outbox_id)
+        return await self._sender.send(place, replace(row, status="queued", resent=1))
 
 
 def _clock_went_back(row: OutboxRow, now: datetime) -> bool:

@@ -115,6 +115,30 @@ async def test_what_a_dead_process_was_sending_goes_out_again_a_few_at_a_time(wo
     assert len(world.graph.requests) == len(phones) + 1
 
 
+async def test_what_waits_to_be_resent_waits_once_however_often_its_lane_is_looked_at(world: World) -> None:
+    """While Meta takes its time over the first, each lane is given back, and looked at again and again."""
+    world.slow_seconds = 0.05
+    phones = [f"1555010{number:04}" for number in range(2 * MOST_AT_ONCE)]
+    for phone in phones:
+        await world.write("Hi", phone=phone)
+    await world.play([await world.lane(phone) for phone in phones])
+    rows = [row[0] for row in await world.rows("SELECT id FROM outbox")]
+    await world.database.run(lambda tx: outbox.mark_sending(tx, rows, "a dead process", world.clock()))
+    held = asyncio.Event()
+    world.graph.script += [Reply(held=held)] * MOST_AT_ONCE
+    async with world.working():
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox GROUP BY status HAVING status = 'unknown'"))
+        world.clock.forward(world.doubt_seconds)
+        await world.graph.until(MOST_AT_ONCE)
+        await asyncio.sleep(8 * world.sweep_seconds)  # each of which rings what waits
+        looks = sum("Worker._deliver" in repr(task) for task in asyncio.all_tasks())
+        held.set()
+        await world.at_rest()
+    assert looks <= 2 * len(phones), "one that waits, and one that has just found it waiting"
+    assert await world.rows("SELECT status, SUM(resent) FROM outbox GROUP BY status") == [("accepted", len(phones))]
+    assert len(world.graph.requests) == len(phones)
+
+
 async def test_an_agents_words_in_doubt_wait_for_a_person_and_block_nobody(world: World) -> None:
     ticket_id = await with_ticket(world)
     world.doubt_seconds = 1.0
