@@ -17,8 +17,9 @@ MOST = 20
 
 
 def is_about(event: Event | Exception) -> bool:
-    """Whether it says nothing by itself, and something about another message."""
-    return isinstance(event, Event) and event.kind == "silent" and bool(event.quoted_wamid)
+    """Whether it says nothing by itself, and something about another message. What is said to Meta's agent or by it is
+    silent too, but says something of its own, whatever it quotes."""
+    return isinstance(event, Event) and event.kind == "silent" and event.about
 
 
 def park(

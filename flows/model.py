@@ -51,6 +51,7 @@ class Event:
     opens_window: bool = False  # a message of theirs to our number: for 24 hours we may write what we like
     change: Change = ""
     edited: str = ""  # the words of an edit
+    about: bool = False  # all that it says is about the message that it quotes: an edit, a deletion, a reaction
     lost: Lost = ""  # what WhatsApp did not bring of it, and may bring if it is sent again
 
 

@@ -27,6 +27,7 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
     message = object_in(held, "message")
     read, extra = read_message(message), _extra(held, message)
     standby = held.get("standby") is True
+    quoted = read.about or wamid_in(object_in(message, "context"), "id")
     event_kind: EventKind = read.kind
     author: Author = read.author
     text, shown = read.text, clean("\n".join(filter(None, (read.shown, extra))))
@@ -43,12 +44,13 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
         wamid=wamid_in(message, "id"),
         text=text,
         option_id=read.option_id if event_kind == "option" else "",
-        quoted_wamid=read.about or wamid_in(object_in(message, "context"), "id"),
+        quoted_wamid=quoted,
         media=read.media,
         late=late,
         shown=shown,
         author=author,
         opens_window=kind is Kind.MESSAGE and read.kind != "silent",
+        about=bool(quoted and (read.about or read.change)),
         change=read.change,
         edited=read.edited,
         lost=read.lost,

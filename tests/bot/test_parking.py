@@ -117,6 +117,23 @@ async def test_what_is_about_a_message_on_no_ticket_does_not_wait(world: World) 
     assert await world.fates() == [("done", "")] * 4
 
 
+@pytest.mark.parametrize("said_by", ["customer", "Meta's agent"])
+async def test_what_is_said_in_a_chat_that_metas_agent_leads_waits_for_nothing_that_it_quotes(
+    world: World, said_by: str
+) -> None:
+    await world.write(*OPENED, ago=60)
+    await world.play()
+    answer = world.message("The blue one", ago=5)
+    answer["messages"][0]["context"] = {"id": "wamid.of.no.webhook", "from": "1"}
+    if said_by != "customer":
+        (message,) = answer.pop("messages")
+        answer["message_echoes"] = [message | {"to": message.pop("from")}]
+    await world.receive(answer, field="standby")
+    assert (await played(world)).again_seconds is None
+    ((kind, message, _),) = await said(world)
+    assert (kind, message.partition("] ")[2]) == ("note", "The blue one")
+
+
 async def test_a_heap_of_them_keeps_nobody_waiting(world: World) -> None:
     await world.write(*OPENED, ago=90)
     await world.play()
@@ -138,7 +155,7 @@ def lane(*wamids: str, kind: EventKind = "silent") -> tuple[list[PendingItem], d
         if wamid.startswith("="):
             events[at] = Event("text", NOW, at, wamid=wamid[1:])
         else:
-            events[at] = Event(kind, NOW, at, wamid=f"act {at}", quoted_wamid=wamid)
+            events[at] = Event(kind, NOW, at, wamid=f"act {at}", quoted_wamid=wamid, about=bool(wamid))
     return items, events
 
 
