@@ -128,9 +128,9 @@ class Turns:
             place = replace(place, quiet_until=max(place.quiet_until or until, until))
         if event.opens_window:
             place = replace(place, last_inbound_at=max(place.last_inbound_at or item.meta_at, item.meta_at))
-        if event.opens_window and event.kind != "silent":  # what they tell Meta's agent is not ours to answer
             lane.heard = True
-            lane.heard_wamid = event.wamid
+            if event.kind != "silent":  # what they tell Meta's agent is not ours to answer
+                lane.heard_wamid = event.wamid
         lane.place = replace(place, last_item_at=max(place.last_item_at or item.meta_at, item.meta_at))
 
 

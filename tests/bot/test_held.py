@@ -108,6 +108,21 @@ async def test_however_much_is_held_all_of_it_goes_out_when_they_write(world: Wo
     assert len(world.graph.requests) > asked + len(words)
 
 
+async def test_what_is_held_goes_out_before_newer_words_once_they_write_to_metas_agent(
+    world: World, desk: Desk
+) -> None:
+    """Which opens the 24 hours, though it is not ours to answer."""
+    assert await desk.say("First") == "held"
+    asked = len(world.graph.requests)
+    async with world.working():
+        await world.receive(world.message("Are you a robot?", wamid="theirs"), field="standby")
+        await world.at_rest()
+        assert await desk.say("Second") == "queued"
+        await world.at_rest()
+    assert world.graph.texts()[asked:] == ["First", "Second"]
+    assert "theirs" not in [mark["message_id"] for mark in world.graph.marks], "nor is it marked as read by us"
+
+
 async def test_a_notice_that_a_template_overtook_is_not_sent_when_they_write(world: World, desk: Desk) -> None:
     await desk.approve(NAME)
     await desk.choose("resolved")
