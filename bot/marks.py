@@ -7,7 +7,7 @@ would put a message in doubt that is not.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from bot.clock import Clock
 from bot.group import GroupCommit
 from bot.phases import phase
 from bot.place import Place
+from bot.template_choice import carried
 from bot.window import window_open, without_window
 from storage import conversations, customers, journal, outbox
 from storage.database import Database, DatabaseDown, Tx
@@ -83,9 +84,10 @@ class Marks:
         await self._insist(work)
         await self._forget(customer_id)
 
-    async def queued_if_open(self, step: Move, customer_id: int) -> bool:
-        """Makes the step because the window is closed, or queues the row where it is not any more; whether that was so.
-        Behind the fence: whoever hears from the customer after this finds the row where it is then."""
+    async def queued_if_open(self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None) -> bool:
+        """Makes the step because the window is closed, or queues the row where it is not any more, or where a template
+        carries by now the message that `waits_for` one; whether that was so. Behind the fence: whoever hears from the
+        customer, or of a template, after this finds the row where it is then."""
         opened = False
 
         async def work(tx: Tx) -> None:
@@ -93,6 +95,8 @@ class Marks:
             _, body = await conversations.raise_version(tx, customer_id)
             now = self._clock()
             opened = window_open(Place.from_json(body).last_inbound_at, now)
+            if not opened and waits_for is not None:
+                opened = not isinstance(await carried(tx, waits_for), str)
             await outbox.move(tx, replace(step, status="queued") if opened else step, now)
 
         await self._insist(work)

@@ -212,13 +212,17 @@ class Sender:
     async def _closed(self, row: OutboxRow, why: str) -> Rest | None:
         """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
         a reaction, a request. The rest waits for the customer."""
-        momentary = row.origin == "prompt" or json.loads(row.payload).get("type") in MOMENTARY
-        step = move(row, "failed", reason=WINDOW_CLOSED) if momentary else move(row, "held", reason=why)
-        return await self._unless_open(step, row.customer_id)
+        message = json.loads(row.payload)
+        if row.origin == "prompt" or message.get("type") in MOMENTARY:
+            return await self._unless_open(move(row, "failed", reason=WINDOW_CLOSED), row.customer_id)
+        return await self._unless_open(move(row, "held", reason=why), row.customer_id, message)
 
-    async def _unless_open(self, step: Move, customer_id: int) -> Rest | None:
-        """They may have written since this delivery began, while a request before this row took its time."""
-        return Rest(0.0) if await self._marks.queued_if_open(step, customer_id) else None
+    async def _unless_open(
+        self, step: Move, customer_id: int, waits_for: Mapping[str, Any] | None = None
+    ) -> Rest | None:
+        """They may have written since this delivery began, while a request before this row took its time; or a template
+        that carries what `waits_for` one was approved."""
+        return Rest(0.0) if await self._marks.queued_if_open(step, customer_id, waits_for) else None
 
     async def _later(self, row: OutboxRow, reason: str, seconds: float, *, refusals: int = 0) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)

@@ -1,6 +1,7 @@
 """What is held goes out when its customer writes, or when a template carries it: all of it, in order, while it is true;
 and what a status says of a template is taken as an answer's word is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from bot import news
 from bot.notice_templates import NoticeTemplates
 from bot.rounds import MOST_ROWS
 from bot.template_form import Filling
+from bot.templates import Templates
 from bot.whatsapp.account import News, TemplateChange
 from storage import alerts, outbox, templates
 from storage.outbox import OutboxRow
@@ -121,6 +123,28 @@ async def test_what_is_held_goes_out_before_newer_words_once_they_write_to_metas
         await world.at_rest()
     assert world.graph.texts()[asked:] == ["First", "Second"]
     assert "theirs" not in [mark["message_id"] for mark in world.graph.marks], "nor is it marked as read by us"
+
+
+async def test_a_template_that_is_approved_while_a_row_is_about_to_be_held_carries_it(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever approves it finds nothing to release yet."""
+    await desk.approve(NAME)
+    await desk.choose("resolved")
+    assert await desk.move("in_progress", "resolved") == "queued"
+    await desk.hear("PAUSED")
+    look = Templates.carried
+
+    async def looked(self: Templates, message: Mapping[str, object]) -> dict[str, object] | str:
+        found = await look(self, message)
+        world.clock.forward(1)
+        await desk.hear("APPROVED")
+        return found
+
+    monkeypatch.setattr(Templates, "carried", looked)
+    async with world.working():
+        await world.at_rest()
+    assert await desk.states() == ["held", "accepted"]
 
 
 async def test_a_notice_that_a_template_overtook_is_not_sent_when_they_write(world: World, desk: Desk) -> None:
