@@ -14,11 +14,12 @@ us, so as to get what they write and what is sent to them. So a number is believ
 - and when nobody else has that number, or gave it.
 
 And it is believed only until somebody writes. It is an alias of its own kind (`given_alias`), which finds the customer
-when a message comes from that number without a user id, and for nothing else: what an agent sends to the number does
-not go to whom it was given by, and the answer goes to where the customer last wrote from, as always. Meta, who knows
-from which number a message comes, confirms it by naming it beside the customer's user id: then it is a phone like any
-other. Where Meta names it beside another user id, it is taken away, its owner is a customer of their own, and an alert
-says so. What is not believed changes nothing, and agents read the card on the ticket all the same.
+when a message comes from that number without a user id, or news of what was answered to it, and for nothing else: what
+an agent sends to the number does not go to whom it was given by, and the answer goes to where the customer last wrote
+from, as always. Meta, who knows from which number a message comes, confirms it by naming it beside the customer's user
+id: then it is a phone like any other. Where Meta names it beside another user id, it is taken away, its owner is a
+customer of their own, and an alert says so. What is not believed changes nothing, and agents read the card on the
+ticket all the same.
 
 What a forger could still get is what the owner writes without a user id, before Meta has named the two together. Meta
 names the user id with every message since 2026, and an agent must have asked the forger first.
@@ -61,6 +62,8 @@ class Identity:
         aliases = _aliases(sender)
         found = directory.find(_lookups(sender))
         if item.kind is Kind.STATUS:
+            if found is None and sender and sender.phone:
+                found = directory.find(_given(sender.phone))
             return NOBODY if found is None else found
         if item.kind is Kind.MESSAGE and sender and sender.phone:
             giver = directory.find(_given(sender.phone))
@@ -123,7 +126,7 @@ class Identity:
 def aliases_of(item: Item) -> list[str]:
     """All that must be known of the aliases before `item` is settled."""
     given = [*_given(item.given), *map(phone_alias, lookup_forms(item.given))] if item.given else []
-    if item.sender and item.sender.phone and item.kind is Kind.MESSAGE:
+    if item.sender and item.sender.phone and item.kind in (Kind.MESSAGE, Kind.STATUS):
         given += _given(item.sender.phone)
     if not item.renamed:
         return [*_lookups(item.sender), *given]

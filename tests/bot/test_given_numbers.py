@@ -10,6 +10,7 @@ from storage import outbox
 from storage.database import Tx
 from storage.lanes import ClaimedLane
 from storage.outbox import OutboxRow
+from tests.bot.graph import LOST
 from tests.bot.world import ANNE, BEN, World
 
 ANNES, BENS = "US.1349", "US.7777"
@@ -75,6 +76,23 @@ async def test_meta_confirms_it(world: World) -> None:
     await world.write("And me", phone=ANNE)
     assert set(await writers(world)) == {annes}
     assert await alerts(world) == []
+
+
+async def test_news_of_an_answer_to_it_is_news_of_theirs(world: World) -> None:
+    """Else an answer that was lost on its way to us would go out twice."""
+    annes = await asked(world)
+    async with world.working():
+        await world.receive(card(world))
+        await world.at_rest()
+        world.graph.script.append(LOST)
+        await world.write("It is me", phone=ANNE)
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
+        lost = world.graph.requests[-1]
+        await world.receive(world.status(lost.wamid, "delivered", opaque=lost.outbox_id))
+        await world.at_rest()
+    assert lost.to == f"+{ANNE}"
+    assert await world.rows("SELECT status, resent FROM outbox WHERE id = ?", lost.outbox_id) == [("delivered", 0)]
+    assert set(await writers(world)) == {annes}
 
 
 async def test_an_answer_goes_to_where_they_wrote_from(world: World) -> None:
