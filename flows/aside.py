@@ -18,7 +18,7 @@ def opens_ticket(talk: Talk) -> bool:
 
 def record(talk: Talk) -> None:
     event = talk.event
-    if event.kind == "silent" and event.quoted_wamid and event.quoted_wamid in talk.draft.wamids:
+    if event.kind == "silent" and event.about and event.quoted_wamid in talk.draft.wamids:
         change_piece(talk)
     elif event.kind == "silent" and event.change == "edited" and not (talk.desk.about or talk.desk.tickets):
         keep_aside(talk)  # words of theirs, and nowhere else to show them

@@ -82,6 +82,7 @@ EVENTS = st.builds(
     shown=SHOWN | TEXTS,
     author=st.sampled_from(get_args(Author)),
     change=st.sampled_from(get_args(Change)),
+    about=st.booleans(),
     edited=TEXTS,
     lost=st.sampled_from(get_args(Lost)),
 )
@@ -390,7 +391,16 @@ def test_a_draft_of_an_earlier_version_is_still_there() -> None:
 )
 def test_what_an_edit_leaves_of_a_piece(change: Change, edited: str, left: str) -> None:
     draft = Draft(7, "hardware", (Piece("The door is stuck.", wamid="w1"), Piece("old", wamid="w2")))
-    event = Event("silent", NOW, 8, quoted_wamid="w2", shown="[edited]", change=change, edited=edited)
+    event = Event("silent", NOW, 8, quoted_wamid="w2", about=True, shown="[edited]", change=change, edited=edited)
     turn = take_turn(Conversation("open_ticket", "confirm", draft), event, OPENING)
     assert turn.effects == ()
     assert turn.conversation.draft.said == f"The door is stuck.\n{left}".strip()
+
+
+def test_what_is_said_to_metas_agent_is_shown_whatever_it_quotes() -> None:
+    draft = Draft(7, "hardware", (Piece("The door is stuck.", wamid="w1"),))
+    event = Event("silent", NOW, 8, quoted_wamid="w1", shown="[to Meta's agent] I meant this one")
+    desk = replace(OPENING, tickets=(Ticket(41, "new", "Door"),))
+    turn = take_turn(Conversation("open_ticket", "confirm", draft), event, desk)
+    assert turn.effects == (Note(41, "[to Meta's agent] I meant this one", "customer"),)
+    assert turn.conversation.draft == draft

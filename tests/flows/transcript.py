@@ -118,7 +118,8 @@ class Stage:
     def _event(self, line: str) -> Event:
         if found := re.fullmatch(r"(.*?)(?: \{(\w+)\})?(?: \{about (\w+)\})?", line):
             line, wamid, about = found[1], found[2] or "", found[3] or ""
-            return replace(self._spoken(line), at=self.at, wamid=wamid, quoted_wamid=about)
+            spoken = self._spoken(line)
+            return replace(spoken, at=self.at, wamid=wamid, quoted_wamid=about, about=bool(about and spoken.change))
         return replace(self._spoken(line), at=self.at)
 
     def _spoken(self, line: str) -> Event:
