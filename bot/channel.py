@@ -24,12 +24,6 @@ ASK_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def try_again(database: Database, at: datetime) -> bool:
-    """A person says that it was mended: every process tries at once, and stops again if it was not. False when nothing
-    stands still. Raises DatabaseDown."""
-    return await database.run(lambda tx: alerts.clear(tx, SUBJECT, at))
-
-
 class Channel:
     """One process's view of it. `read_token`: the token as the settings have it now, "" when they can't be read."""
 

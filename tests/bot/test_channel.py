@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from bot.channel import Channel, try_again
+from bot.channel import Channel
 from bot.intake import Intake
 from bot.metrics import Metrics
 from bot.whatsapp.client import Refused
@@ -93,20 +93,20 @@ async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(wo
         await world.until(lambda: stopped(world))
         await world.until(lambda: queued(world, MANY))
         asked = len(world.graph.requests)
-        assert await try_again(world.database, world.clock())  # in vain: each process tries, and stops again
+        assert await world.desk.try_channel("admin")  # in vain: each process tries, and stops again
         await world.graph.until(asked + 1)
         await world.until(lambda: stopped(world))
         world.graph.always = None
 
         async def went() -> bool:
             # once more where the other process was just being refused: what it is told then closes both again
-            await try_again(world.database, world.clock())
+            await world.desk.try_channel("admin")
             return {status for status, _ in await world.sends()} == {"accepted"}
 
         await world.until(went)
         await world.until(lambda: nothing_stopped(world))
     assert len(await world.sends()) == MANY
-    assert not await try_again(world.database, world.clock())
+    assert not await world.desk.try_channel("admin")
 
 
 async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(world: World) -> None:
@@ -116,7 +116,7 @@ async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(
         await world.until(lambda: stopped(world))
         await world.rows("UPDATE outbox SET status = 'failed'")
         world.graph.questions.clear()
-        assert await try_again(world.database, world.clock())
+        assert await world.desk.try_channel("admin")
         await world.until(lambda: stopped(world))
         assert await asked_about_us(world)
 
