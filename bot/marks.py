@@ -87,7 +87,8 @@ class Marks:
     async def queued_if_open(self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None) -> bool:
         """Makes the step because the window is closed, or queues the row where it is not any more, or where a template
         carries by now the message that `waits_for` one; whether that was so. Behind the fence: whoever hears from the
-        customer, or of a template, after this finds the row where it is then."""
+        customer after this finds the row where it is then, and so does who approves a template, but for the few
+        milliseconds in which on MySQL neither sees the other."""
         opened = False
 
         async def work(tx: Tx) -> None:
