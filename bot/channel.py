@@ -21,6 +21,7 @@ from storage.database import Database, DatabaseDown, Tx
 
 SUBJECT = "channel"
 ASK_SECONDS = 60.0
+UNTOLD_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -78,9 +79,11 @@ class Channel:
         self._sure = await self._tell(None)
 
     async def look(self) -> None:
-        """While it is closed, whether somebody has cleared the alert: then the next send is a probe."""
+        """While it is closed, whether somebody has cleared the alert: then the next send is a probe. Until Meta has
+        answered one, nobody is told that it stands still, so they follow each other at a pace of seconds."""
         if self._stopped_for and not await self._told():
             self._probe_at, self._stopped_for, self._asked_at = self._clock(), "", None  # a refusal is told again
+            self._pause = timedelta(seconds=UNTOLD_SECONDS)
 
     async def ask(self) -> None:
         """While nothing waits that could be the probe, a question about our number is: once a minute, since Meta counts

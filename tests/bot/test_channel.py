@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from bot.channel import Channel
+from bot.channel import UNTOLD_SECONDS, Channel
 from bot.intake import Intake
 from bot.metrics import Metrics
 from bot.whatsapp.client import Refused
@@ -13,7 +13,7 @@ from bot.whatsapp.errors import ACTIONS
 from storage import alerts
 from storage.lanes import Lanes
 from storage.redis_client import RedisSettings, open_redis
-from tests.bot.graph import refuse
+from tests.bot.graph import LOST, refuse
 from tests.bot.world import ANNE, BEN, NUMBER, World
 
 TOKEN_EXPIRED = refuse(190, 401, error_subcode=463)
@@ -107,6 +107,23 @@ async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(wo
         await world.until(lambda: nothing_stopped(world))
     assert len(await world.sends()) == MANY
     assert not await world.desk.try_channel("admin")
+
+
+async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) -> None:
+    """Nobody is told meanwhile that the channel stands still, so nobody could have it tried again."""
+    world.graph.script += [refuse(131048), LOST]  # a probe each hour
+    world.graph.number["health_status"] = {"can_send_message": "BLOCKED"}  # what is asked opens nothing
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: stopped(world))
+        await world.write("Hi", phone=BEN)
+        await world.until(lambda: queued(world, 2))
+        assert await world.desk.try_channel("admin")
+        await world.graph.until(2)
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
+        await world.later(UNTOLD_SECONDS + 1)
+        await world.at_rest()
+    assert [status for status, _ in await world.sends()] == ["accepted"] * 2
 
 
 async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(world: World) -> None:
