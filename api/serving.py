@@ -6,6 +6,7 @@ ends) holds a connection longer than READ_SECONDS; and stopping always ends, in 
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -27,6 +28,7 @@ from storage.trouble import Trouble
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 READ_SECONDS = 8  # for the headers, and again for the body
+LINGER_SECONDS = 1.0
 MAX_UPLOAD_BYTES = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
 UPLOAD_SECONDS = 600
 TAKES_FILES = re.compile(
@@ -122,16 +124,37 @@ def limit_requests(app: Quart) -> None:
 
 
 class _Connection(ASGIHTTPConnection):
-    """Knows which requests are being answered, so that those which outlast a stop can be cut."""
+    """Knows which requests are being answered, so that those which outlast a stop can be cut. Hears a request out for a
+    moment before it is answered: the server ends the connection of one that was refused early, and who is still sending
+    then gets a reset and may never read why."""
 
     answering: set[asyncio.Task[Any]]
 
+    def __init__(self, *connection: Any) -> None:
+        super().__init__(*connection)
+        self._heard = asyncio.Event()
+
+    async def handle_messages(self, request: Request, receive: Any) -> None:
+        async def noticed() -> Any:
+            message = await receive()
+            if not message.get("more_body", False):
+                self._heard.set()
+            return message
+
+        await super().handle_messages(request, noticed)
+
     async def handle_request(self, request: Request, send: Any) -> None:
+        async def heard_out(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self._heard.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), LINGER_SECONDS)
+            await send(message)
+
         task = asyncio.current_task()
         assert task is not None
         self.answering.add(task)
         try:
-            await super().handle_request(request, send)
+            await super().handle_request(request, heard_out)
         finally:
             self.answering.discard(task)
 

@@ -7,6 +7,7 @@ this process, the clean-up finds them; the file is `stored` only once all of it 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import mimetypes
 import re
@@ -19,7 +20,7 @@ from quart import Quart, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from api.serving import READ_SECONDS
+from api.serving import LINGER_SECONDS, READ_SECONDS
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.whatsapp.cleaning import file_name, mime_type
@@ -270,11 +271,17 @@ class _Body:
         return piece
 
     def before(self, send: Any) -> Any:
-        """`send`, which tells a client that is refused before it has sent all that this connection is over."""
+        """`send` for a client that may be refused before it has sent all: the rest is heard out as of any request, or
+        it is told that this connection is over."""
 
         async def told(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start" and not self._ended.is_set():
-                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            if message["type"] == "http.response.start":
+                with contextlib.suppress(BadRequest, RequestTimeout, TimeoutError):
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        async for _ in self:
+                            pass
+                if not self._ended.is_set():
+                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
         return told

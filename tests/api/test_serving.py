@@ -126,6 +126,21 @@ async def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
         assert whole.endswith(b"\r\n\r\n4194304")
 
 
+async def test_who_is_refused_at_once_is_heard_out_before_it_is_told() -> None:
+    """Else the connection ends under who is still sending, and nobody reads why."""
+    async with served() as service:
+        reader, writer = await asyncio.open_connection(HOST, service.port)
+        for _ in range(2):  # the connection lives on
+            writer.write(b"POST /nothing HTTP/1.1\r\nHost: tick\r\nContent-Length: 6\r\n\r\nabc")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.1)
+            writer.write(b"def")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 404 ")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+        writer.close()
+
+
 async def test_an_endless_body_without_a_length_is_cut_at_the_cap() -> None:
     async with served() as service:
         chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
