@@ -60,6 +60,7 @@ class Channel:
         now = self._clock()
         self._pause = timedelta(seconds=refused.wait_seconds)
         self._probe_at = now + self._pause
+        self._asked_at = now  # to ask at once would tell less: many a question is answered where no message goes out
         if self._stopped_for != refused.reason:
             log.error("channel_stopped", code=refused.code, reason=refused.reason, detail=refused.detail)
             words = f"{refused.reason} ({refused.code}: {refused.detail})" if refused.detail else refused.reason

@@ -248,6 +248,18 @@ async def test_what_a_process_that_died_left_is_cleared_by_one_that_was_there_be
     assert not await stopped(world)
 
 
+async def test_a_question_at_once_does_not_open_what_a_message_has_closed(world: World) -> None:
+    """To a question about the number Meta has a good answer, whatever became of the message."""
+    ours = channel(world)
+    await ours.stop(EXPIRED)
+    await ours.ask()
+    assert ours.stopped
+    assert await stopped(world)
+    world.clock.forward(61)
+    await ours.ask()
+    assert not await stopped(world), "a minute later there was nothing that could be the probe"
+
+
 async def test_a_clock_that_is_put_back_keeps_nobody_waiting(world: World) -> None:
     ours = channel(world)
     await ours.stop(EXPIRED)
