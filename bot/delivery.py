@@ -7,7 +7,8 @@ window is judged at the moment of sending, by Meta's timestamps.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,6 +26,7 @@ SENDER_DIED = "the sender died"
 ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
 MOST_AT_ONCE = 2
+LONGEST_LINE_SECONDS = 2.0
 CLOCK_SLACK = timedelta(seconds=5)
 OWNER_CHECK_SECONDS = 1.0
 log = structlog.get_logger(__name__)
@@ -98,10 +100,24 @@ class Delivery:
             return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
         self._in_line.add(row.outbox_id)
         try:
-            async with self._left_behind:
+            async with self._a_place():
                 return await self._resend(place, row)
         finally:
             self._in_line.discard(row.outbox_id)
+
+    @asynccontextmanager
+    async def _a_place(self) -> AsyncIterator[None]:
+        """One of the few; or none, when Meta takes so long over those that nobody should wait for them."""
+        try:
+            async with asyncio.timeout(LONGEST_LINE_SECONDS):
+                await self._left_behind.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._left_behind.release()
 
     async def _resend(self, place: Place, row: OutboxRow) -> Rest | None:
         if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
