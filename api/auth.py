@@ -160,6 +160,10 @@ def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessi
         view = app.view_functions[request.endpoint or ""]
         return request.mimetype == "multipart/form-data" and getattr(view, "_tick_takes_file", False)
 
+    def is_said() -> bool:
+        """Whether there is a body; `curl -X POST` alone sends none, and no type of one."""
+        return bool(request.mimetype or request.content_length or "Transfer-Encoding" in request.headers)
+
     @app.before_request
     async def let_in() -> Response | None:
         permission = needed()
@@ -179,7 +183,7 @@ def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessi
         token = request.headers.get(CSRF_HEADER, "")
         if session is not None and request.method not in SAFE_METHODS and not session.genuine(token):
             return refusal(403)
-        if request.method in ("POST", "PUT", "PATCH") and not (request.is_json or is_file_taken()):
+        if request.method in ("POST", "PUT", "PATCH") and is_said() and not (request.is_json or is_file_taken()):
             return refusal(415)
         g.principal = principal
         return None

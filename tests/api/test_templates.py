@@ -40,6 +40,14 @@ async def light_service(sqlite_database: Database) -> AsyncIterator[MetaService]
         yield running
 
 
+async def test_the_list_is_asked_for_without_a_body(light_service: MetaService) -> None:
+    headers = {"Authorization": f"Bearer {light_service.keys[Role.ADMIN]}"}
+    bare = await light_service.http.post("/api/whatsapp/templates/sync", headers=headers)
+    assert (bare.status_code, len(bare.json()["data"]["templates"])) == (200, 2), "as README's curl has it"
+    wanted = await light_service.http.put(CLOSED, headers=headers)
+    assert (wanted.status_code, wanted.json()["success"]) == (422, False), "where a body is needed, it is missed"
+
+
 async def test_from_metas_list_to_a_notice(service: MetaService) -> None:
     empty = await service.data("GET", "/api/whatsapp/templates")
     assert empty == {"listed_at": None, "problem": "", "templates": []}
