@@ -36,9 +36,9 @@ def checked(check: Callable[[str], Any] = str) -> BeforeValidator:
         if not value.strip():
             raise ValueError("is blank")
         if value != value.strip():
-            raise ValueError("has spaces around its value")
+            raise ValueError("has spaces around its value, which must go")
         if value[0] in QUOTES or value[-1] in QUOTES:
-            raise ValueError("has quotes around its value")
+            raise ValueError("has quotes around its value, which must go")
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             raise ValueError("has a line break or another control character in it")
         return check(value)
