@@ -1,24 +1,24 @@
 """What is held goes out when its customer writes, or when a template carries it: all of it, in order, while it is true;
 and what a status says of a template is taken as an answer's word is."""
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from bot import news
+from bot.marks import Marks
 from bot.notice_templates import NoticeTemplates
 from bot.rounds import MOST_ROWS
 from bot.template_form import Filling
-from bot.templates import Templates
 from bot.whatsapp.account import News, TemplateChange
 from storage import alerts, outbox, templates
-from storage.outbox import OutboxRow
+from storage.outbox import Move, OutboxRow
 from storage.templates import StoredTemplate
 from tests.bot.graph import Request, refuse
 from tests.bot.test_window import last_is, nothing_pending, ticket
-from tests.bot.world import World
+from tests.bot.world import NUMBER, World
 
 DAY_SECONDS = 25 * 3600
 BODY = '[{"type":"BODY","text":"Ticket {{1}}: {{2}}"}]'
@@ -125,26 +125,22 @@ async def test_what_is_held_goes_out_before_newer_words_once_they_write_to_metas
     assert "theirs" not in [mark["message_id"] for mark in world.graph.marks], "nor is it marked as read by us"
 
 
-async def test_a_template_that_is_approved_while_a_row_is_about_to_be_held_carries_it(
-    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("heard", "left"), [("APPROVED", "queued"), ("PAUSED", "held")])
+async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
+    world: World, desk: Desk, heard: str, left: str
 ) -> None:
-    """Whoever approves it finds nothing to release yet."""
+    """Whoever approves it after the first look finds nothing to release yet."""
     await desk.approve(NAME)
     await desk.choose("resolved")
-    assert await desk.move("in_progress", "resolved") == "queued"
-    await desk.hear("PAUSED")
-    look = Templates.carried
-
-    async def looked(self: Templates, message: Mapping[str, object]) -> dict[str, object] | str:
-        found = await look(self, message)
-        world.clock.forward(1)
-        await desk.hear("APPROVED")
-        return found
-
-    monkeypatch.setattr(Templates, "carried", looked)
-    async with world.working():
-        await world.at_rest()
-    assert await desk.states() == ["held", "accepted"]
+    assert await desk.move("resolved") == "queued"
+    ((outbox_id, customer_id, payload),) = await world.rows(
+        "SELECT id, customer_id, payload FROM outbox WHERE origin = 'notice'"
+    )
+    await desk.hear(heard)
+    marks = Marks(world.database, world.lanes, world.clock, NUMBER)
+    step = Move(outbox_id, "queued", 0, "held", reason="window_closed")
+    assert await marks.queued_if_open(step, customer_id, json.loads(payload)) is (left == "queued")
+    assert await desk.states() == [left]
 
 
 async def test_a_notice_that_a_template_overtook_is_not_sent_when_they_write(world: World, desk: Desk) -> None:
