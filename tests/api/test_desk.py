@@ -424,10 +424,14 @@ async def test_the_window(light_service: Service) -> None:
 
     async with visitor(service, Role.AGENT) as alex:
         path = f"/desk/tickets/{ticket_id}"
-        assert "Free answers until Monday 10:00 UTC." in (await alex.get(path)).text
+        page = (await alex.get(path)).text
+        assert "Free answers until Monday 10:00 UTC." in page
+        assert "The customer is told on WhatsApp." in page
         service.clock.forward(hours=22)
         await service.execute("UPDATE desk_session SET expires_at = expires_at * 2")
-        assert "Window closed: answers are held until the customer writes." in (await alex.get(path)).text
+        page = (await alex.get(path)).text
+        assert "Window closed: answers are held until the customer writes." in page
+        assert "The customer is told by a template that carries it, or else once they write." in page
         await service.parts.database.run(choose)
         assert "Window closed: answers go out by the template <bdi>answer_en</bdi>" in (await alex.get(path)).text
         await service.execute("UPDATE customer SET unreachable_at = 1, unreachable_reason = 'No <b>WhatsApp</b>.'")
