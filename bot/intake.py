@@ -19,7 +19,6 @@ from bot.identity import WRITES, Identity, aliases_of
 from bot.ids import IdMaker
 from bot.metrics import Metrics
 from bot.place import Place
-from bot.statuses import NOBODY
 from bot.whatsapp.account import read_news
 from bot.whatsapp.incoming import read_webhook
 from bot.whatsapp.items import Item, Kind, Reason
@@ -30,7 +29,6 @@ from storage.journal import NewItem
 from storage.lanes import Lanes
 from storage.redis_client import RedisDown
 
-__all__ = ["NOBODY", "Intake"]
 RING_SECONDS = 0.2
 MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
 log = structlog.get_logger(__name__)

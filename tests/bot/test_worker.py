@@ -12,9 +12,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from bot.intake import NOBODY
 from bot.rounds import MOST_IN_ROUND
 from bot.settings import BotSettings
+from bot.statuses import NOBODY
 from storage import journal
 from storage.database import Database, DatabaseDown
 from storage.fields import to_millis

@@ -21,10 +21,11 @@ import httpx
 from bot.assembly import Given, Names, Supplies, make_supplies, make_worker
 from bot.desk import AgentDesk
 from bot.ids import IdMaker
-from bot.intake import NOBODY, Intake
+from bot.intake import Intake
 from bot.metrics import Metrics
 from bot.rounds import Rounds
 from bot.settings import BotSettings
+from bot.statuses import NOBODY
 from bot.templates import Templates
 from bot.turns import Turns
 from bot.whatsapp.client import GraphClient, GraphSettings, open_http
