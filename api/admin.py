@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from api.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
 from api.settings import StorageSettings
+from api.web.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
 from bot.ids import IdMaker
 from storage import journal
-from storage.database import Database, DatabaseSettings, Tx
 from storage.desk_models import Agent, ApiKey
-from storage.fields import to_millis
-from storage.migrate import apply, make_folder, missing
+from storage.errors import Trouble
 from storage.models import Item
-from storage.trouble import Trouble
+from storage.sql.columns import to_millis
+from storage.sql.database import Database, DatabaseSettings, Tx
+from storage.sql.migrate import apply, make_folder, missing
 
 ACTOR = "command line"
 

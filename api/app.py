@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from quart import Quart
 
-from api.desk.desk import add_desk
+from api.bootstrap import Parts, opened, worker_of
+from api.desk.register import add_desk
 from api.desk.sessions import Sessions
 from api.doctor.page import Doctor, make_doctor
-from api.engine import Parts, opened, worker_of
-from api.parts import ApiParts
-from api.rest import add_api
-from api.serving import limit_requests, serve_http
+from api.rest.register import add_api
+from api.server.serving import limit_requests, serve_http
+from api.services import ApiParts
 from api.settings import Settings
 from api.webhook import WebhookDoor, make_handshake
 from bot.clock import Clock, utc_now

@@ -9,13 +9,13 @@ import asyncio
 from pydantic import BaseModel
 from quart import Response
 
-from api.answers import Answer, Problem, Refusal, answer, gives, refusal
-from api.auth import GuardedBlueprint, open_to_all
-from api.parts import ApiParts
-from storage.database import DatabaseDown
-from storage.lanes import Lanes
-from storage.migrate import missing
-from storage.redis_client import RedisDown
+from api.services import ApiParts
+from api.web.auth import GuardedBlueprint, open_to_all
+from api.web.responses import Answer, Problem, Refusal, answer, gives, refusal
+from storage.redis.client import RedisDown
+from storage.redis.lanes import Lanes
+from storage.sql.database import DatabaseDown
+from storage.sql.migrate import missing
 
 DATABASE_SECONDS = 2.0
 REDIS_SECONDS = 1.0

@@ -14,12 +14,12 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api import setting_checks as checks
-from api.demo_secrets import demo_secrets
+from api import settings_checks as checks
+from api.demo.secrets import demo_secrets
 from api.logs import HELD
-from api.setting_checks import Network, checked
-from storage.file_store import S3Access
-from storage.trouble import Trouble
+from api.settings_checks import Network, checked
+from storage.blobs.store import S3Access
+from storage.errors import Trouble
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]

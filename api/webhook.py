@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import structlog
 from quart import Blueprint, Response, request
 
-from api.peers import is_trusted, peer_network
-from api.serving import MAX_BODY_BYTES, READ_SECONDS
-from api.setting_checks import Network
-from bot.whatsapp import probe
-from bot.whatsapp.items import Item
-from bot.whatsapp.signature import challenge, signature_ok
-from storage.database import DatabaseDown
+from api.server.serving import MAX_BODY_BYTES, READ_SECONDS
+from api.settings_checks import Network
+from api.web.client_address import is_trusted, peer_network
+from bot.whatsapp.diagnostics import probe
+from bot.whatsapp.webhook.items import Item
+from bot.whatsapp.webhook.signature import challenge, signature_ok
+from storage.sql.database import DatabaseDown
 
 ANSWER_SECONDS = 8.0
 SIGNATURE = b"x-hub-signature-256"

@@ -8,7 +8,7 @@ duplicate.
 import random
 
 from bot.clock import Clock
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
 
 EPOCH_MILLIS = 1_735_689_600_000  # 2025-01-01: 41 bits of milliseconds last until 2094
 RANDOM_BITS = 22

@@ -2,7 +2,7 @@
 
 from flows.conversation import Conversation
 from flows.draft import Draft, Piece
-from flows.model import (
+from flows.events import (
     LIMITS,
     About,
     AddReply,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.flow import Flow
-from flows.open_ticket import FLOWS
-from flows.table import Heard, Row
+from flows.engine.definition import Heard, Row
+from flows.engine.machine import Flow
+from flows.scripts.open_ticket import FLOWS
 
 HERE = Path(__file__).parent
 ANYWHERE = "anywhere"

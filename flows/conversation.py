@@ -23,7 +23,7 @@ class Conversation:
     state: str = FIRST_STATE
     draft: Draft = NO_DRAFT
     ticket_id: int = 0  # the ticket that what they write now belongs to
-    sorry_for: str = ""  # what they were last told that could not be read (see unread.py)
+    sorry_for: str = ""  # what they were last told that could not be read (see scripts/unsupported.py)
     sorry_at: int = 0  # and when, in seconds of Meta's clock
 
     @classmethod

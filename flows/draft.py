@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.model import Media
-from flows.words import is_blank
+from flows.events import Media
+from flows.language.matching import is_blank
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from flows.draft import Piece
-from flows.model import Media, MediaKind
+from flows.events import Media, MediaKind
 
 MEDIA_KINDS = frozenset(get_args(MediaKind))
 

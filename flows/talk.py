@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.conversation import Conversation
-from flows.model import Desk, Effect, Event
+from flows.events import Desk, Effect, Event
 
 if TYPE_CHECKING:
-    from flows.table import Row
+    from flows.engine.definition import Row
 
 
 class Talk:

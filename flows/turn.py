@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows import aside, fit, quiet, unread
+from flows import human_takeover, silent_events
 from flows.conversation import Conversation
-from flows.flow import Flow
-from flows.model import LIMITS, Desk, Event, Offer, Option, Say, Turn
-from flows.open_ticket import FLOWS, OPEN_TICKET
-from flows.steps import quotes_open_ticket
-from flows.table import Choice, Heard, Row
+from flows.engine.definition import Choice, Heard, Row
+from flows.engine.machine import Flow
+from flows.events import LIMITS, Desk, Event, Offer, Option, Say, Turn
+from flows.language import formatting
+from flows.language.matching import GREETINGS, LONGEST_WORD, THANKS, is_blank, is_number, number_of, plain
+from flows.scripts import unsupported
+from flows.scripts.open_ticket import FLOWS, OPEN_TICKET
+from flows.scripts.ticket_actions import quotes_open_ticket
 from flows.talk import Talk
-from flows.words import GREETINGS, LONGEST_WORD, THANKS, is_blank, is_number, number_of, plain
 
 COMMANDS = {"menu": Heard.MENU, "cancel": Heard.CANCEL}
 
@@ -24,17 +26,17 @@ def take_turn(conversation: Conversation | None, event: Event, desk: Desk) -> Tu
     """`conversation` is None when the customer is new."""
     conversation = conversation or Conversation.new()
     talk = Talk(conversation, event, desk)
-    if event.kind in aside.ASIDES and not aside.opens_ticket(talk):
-        aside.record(talk)
+    if event.kind in silent_events.ASIDES and not silent_events.opens_ticket(talk):
+        silent_events.record(talk)
         return Turn(talk.conversation(), tuple(talk.effects))
     flow = FLOWS.get(talk.flow, OPEN_TICKET)
     _start_again_if_damaged(flow, talk)
     heard = _heard(flow, talk)
     if desk.quiet and heard != Heard.HANDED_OVER:
-        quiet.record(flow, talk, heard)
+        human_takeover.record(flow, talk, heard)
     else:
         row = flow.hear(heard, talk)
-        if not (desk.quiet or unread.said_lately(talk, heard)):
+        if not (desk.quiet or unsupported.said_lately(talk, heard)):
             talk.effects.append(_answer(flow, talk, row))
     return Turn(talk.conversation(), tuple(talk.effects))
 
@@ -104,14 +106,14 @@ def _answer(flow: Flow, talk: Talk, row: Row) -> Say | Offer:
     state = flow.by_name[talk.state]
     text = row.says or state.asks
     said = text if isinstance(text, str) else text(talk)
-    lead = unread.tell_loss(talk, row.lead if isinstance(row.lead, str) else row.lead(talk))
+    lead = unsupported.tell_loss(talk, row.lead if isinstance(row.lead, str) else row.lead(talk))
     if lead:
         said = f"{lead} {said}"
     offered = state.offered(talk)
     if not offered:
-        return Say(fit.clip(said, LIMITS.text))
+        return Say(formatting.clip(said, LIMITS.text))
     options = [Option(_option_id(talk.draft.number, c), c.label, c.description) for c in offered]
-    return Offer(fit.clip(said, LIMITS.body), tuple(options), state.button)
+    return Offer(formatting.clip(said, LIMITS.body), tuple(options), state.button)
 
 
 def _option_id(number: int, choice: Choice) -> str:

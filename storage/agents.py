@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Row, Tx
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
+from storage.sql.database import Row, Tx
 
 COLUMNS = "agent.id, agent.email, agent.name, agent.role, agent.password_hash"
 

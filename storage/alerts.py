@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from storage.database import Row, Tx
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Row, Tx
 
 Severity = Literal["red", "yellow", "info"]
 LONGEST_SUBJECT = 200

@@ -7,8 +7,8 @@ outcome of its commit was not heard.
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Tx
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx
 
 COLUMNS = ("id", "at", "actor", "action", "object_id", "detail")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from storage.database import Tx, marks
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx, marks
 
 
 def phone_alias(phone: str) -> str:

@@ -1,6 +1,6 @@
 """The files of customers and agents: where each comes from, whom it belongs to, how far it has come.
 
-The bytes are in a store (`file_store.py`). Invariants: a state moves as MOVES says and no other way; a file is fetched
+The bytes are in a store (blobs/). Invariants: a state moves as MOVES says and no other way; a file is fetched
 by the one process whose name and unexpired lease its row has, and what is said of it later counts only while both are
 as they were, so that a process that stood still overwrites nothing; what is stored stays stored, but for an upload that
 no answer carries; and no bytes are in the store without a row that names them, from before their first to after their
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from storage.database import Tx, marks
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Tx, marks
 
 State = Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
 

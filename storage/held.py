@@ -8,8 +8,8 @@ sending.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from storage.database import Tx, marks
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx, marks
 
 MOST_AT_ONCE = 1000  # rows or customers that one statement names
 

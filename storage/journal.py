@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from storage.database import DatabaseDown, Tx, marks
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import DatabaseDown, Tx, marks
 
 UNKNOWN_MESSAGE = "unknown_message"
 MOST_ATTEMPTS = 5

@@ -11,7 +11,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from storage.fields import AsciiField, InstantField
+from storage.sql.columns import AsciiField, InstantField
 
 
 class Customer(Model):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from storage.database import Tx, marks
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Tx, marks
 
 # What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
 # may what Meta took and then refused because the window was closed: it takes another way.

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from storage.database import Tx, marks
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Tx, marks
 
 APPROVED = "APPROVED"
 REMOVED = "REMOVED"

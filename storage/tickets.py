@@ -1,4 +1,4 @@
-"""Tickets as agents see and change them (`filing.py` is the customers' side, `thread.py` what is said on them).
+"""Tickets as agents see and change them (`turn_writes.py` is the customers' side, `replies.py` what is said on them).
 
 Invariants: STATUSES and MOVES are the one table of what a ticket may become; whoever changes a ticket of a customer
 holds that customer's fence, and whoever changes one of nobody's holds its row (`hold`); a status is changed from the
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.database import Tx, marks
-from storage.fields import from_millis, to_millis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Tx, marks
 
 STATUSES = ("new", "in_progress", "waiting", "resolved", "closed")
 # From each status to where: an open ticket goes anywhere, a closed one only comes back as work.

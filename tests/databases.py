@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pymysql
 import pytest
 
-from storage.database import Database, DatabaseSettings
-from storage.migrate import migrate
+from storage.sql.database import Database, DatabaseSettings
+from storage.sql.migrate import migrate
 from tests.servers import PASSWORD, MariaDBServer
 
 

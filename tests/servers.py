@@ -21,7 +21,7 @@ from typing import Any
 
 import pymysql
 
-from storage.embedded_redis import redis_programs
+from storage.redis.embedded import redis_programs
 
 START_SECONDS = 60
 PASSWORD = "of-the-tests"

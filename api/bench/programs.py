@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.bench.wire import Answer, Broken, Client
-from storage.embedded_redis import redis_programs
+from storage.redis.embedded import redis_programs
 
 STOP_SECONDS = 15
 READY_SECONDS = 60

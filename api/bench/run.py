@@ -22,7 +22,7 @@ from api.bench.figures import Round, Spread, ratio, row
 from api.bench.programs import private_redis
 from api.bench.report import report
 from api.bench.stage import Batch, Stage, staged
-from storage.bare import drop_database, durability, fresh_database
+from storage.bench_baseline import drop_database, durability, fresh_database
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from api.bench.standin import Send, StandIn, StatusPlan, status_of
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Broken, Client
 from api.simulator.bodies import Number, Person, make_wamid, messages_webhook, statuses_webhook, text
-from storage.database import DatabaseSettings
+from storage.sql.database import DatabaseSettings
 
 NUMBER = Number("555000000000001", "15550100000", "555000000000002")
 SECRET, TOKEN, VERIFY = "bench-app-secret", "bench-access-token", "bench-verify-token"
@@ -172,7 +172,7 @@ async def staged(
         made = await completed(python("api", "key", "create", "bench", "--role", "admin"), folder=folder, env=env)
         key = made.strip().splitlines()[-1].strip()
     else:
-        argv = python("api.bench.bare", "--port", str(port), "--database", database_url, "--redis", redis_url)
+        argv = python("api.bench.baseline", "--port", str(port), "--database", database_url, "--redis", redis_url)
         argv += ["--pool-size", str(pool_size)]
     webhooks, api = Webhooks(url, SECRET), Client(url)
     stages: list[Stage] = []

@@ -25,7 +25,7 @@ from api.bench.run import cores, on_empty_database
 from api.bench.stage import Stage
 from api.bench.wire import Reply
 from api.simulator.bodies import Json
-from storage.bare import durability
+from storage.bench_baseline import durability
 
 WORST_RATIO = 2.0
 RETRY_AFTER = b"Retry-After: 2\r\n"

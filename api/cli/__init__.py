@@ -12,8 +12,8 @@ import typer
 
 from api.cli import doctor, records, running
 from api.cli.terminal import fail
-from api.process import begin
-from storage.trouble import Trouble
+from api.server.process import begin
+from storage.errors import Trouble
 
 tick = typer.Typer(
     name="tick",
@@ -37,7 +37,7 @@ def flows(
 ) -> None:
     """Print the conversations as state charts (Mermaid)."""
     from flows.chart import chart, write_charts
-    from flows.open_ticket import FLOWS
+    from flows.scripts.open_ticket import FLOWS
 
     if name and name not in FLOWS:
         fail(f"There is no flow {name!r}, only {', '.join(FLOWS)}.", 2)
@@ -70,9 +70,9 @@ def explain(error: Exception) -> NoReturn:
     if isinstance(error, OSError) and error.filename:
         fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")
 
-    from storage.database import DatabaseDown
-    from storage.failures import why_down
-    from storage.redis_client import RedisDown
+    from storage.redis.client import RedisDown
+    from storage.sql.database import DatabaseDown
+    from storage.sql.driver_errors import why_down
 
     if isinstance(error, DatabaseDown):
         fail(why_down(error))

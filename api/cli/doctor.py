@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.process import run
+from api.server.process import run
 
 
 def doctor(

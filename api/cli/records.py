@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.terminal import fail, say, storage_settings, table
-from api.credentials import Role
-from api.process import run
+from api.server.process import run
+from api.web.credentials import Role
 
 if TYPE_CHECKING:
     from storage.models import Item

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from api.cli.terminal import fail, logs, say, storage_settings, until_stopped
-from api.process import run
+from api.server.process import run
 
 if TYPE_CHECKING:
     from socket import socket
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def demo() -> None:
     """Run all of Tick with a stand-in for Meta, on this machine alone, under DATA_DIR/demo."""
-    from api.serving import listen_nearby, port_of
+    from api.server.serving import listen_nearby, port_of
     from api.settings import demo_settings
 
     settings = demo_settings()
@@ -28,7 +28,7 @@ def demo() -> None:
     settings = settings.model_copy(update={"port": port, "whatsapp_api_url": graph})
     logs(settings)
 
-    from api.demo import demo as run_demo
+    from api.demo.demo import demo as run_demo
 
     until_stopped(lambda stop: run_demo(settings, listener, stop))
 
@@ -50,7 +50,7 @@ def serve(
     if processes > 1:
         _split(settings, worker, processes)
 
-    from api.serving import inherited_listener, listen
+    from api.server.serving import inherited_listener, listen
 
     listener = inherited_listener() or listen(settings.host, settings.port)
 
@@ -69,7 +69,7 @@ def worker() -> None:
     settings = load_settings()
     logs(settings)
 
-    from api.engine import work
+    from api.bootstrap import work
 
     until_stopped(lambda stop: work(settings, stop))
 
@@ -78,8 +78,8 @@ def migrate() -> None:
     """Bring the database to the shape that this version needs."""
     settings = storage_settings()
 
-    from storage.database import DatabaseSettings
-    from storage.migrate import migrate
+    from storage.sql.database import DatabaseSettings
+    from storage.sql.migrate import migrate
 
     names = run(migrate(DatabaseSettings(settings.database)))
     for name in names:
@@ -119,8 +119,8 @@ def _split(settings: "Settings", worker: bool, processes: int) -> NoReturn:
     if not settings.redis:
         fail("--processes needs a Redis server, by REDIS_URL: the embedded one belongs to a single process.")
 
-    from api.serving import listen
-    from api.supervisor import supervise
+    from api.server.serving import listen
+    from api.server.supervisor import supervise
 
     children: list[Sequence[str]] = [("serve", "--no-worker")] * processes + [("worker",)] * worker
     listener: socket = listen(settings.host, settings.port)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from api.process import run, stopped_by_signals
+from api.server.process import run, stopped_by_signals
 
 if TYPE_CHECKING:
     from api.settings import StorageSettings

@@ -8,16 +8,16 @@ again by itself to tell what came of it.
 from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
 from api.desk.pages import Pages, go_to
 from api.doctor.page import Doctor
-from api.parts import ApiParts
-from api.whatsapp import read_status
-from bot.account import read_number
-from bot.desk import AgentDesk
-from bot.notice_templates import NoticeTemplates
-from bot.template_form import KINDS
-from storage import account
+from api.rest.whatsapp import read_status
+from api.services import ApiParts
+from api.web.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
+from bot.account.phone_number import read_number
+from bot.agents.tickets import AgentDesk
+from bot.templates.assignments import NoticeTemplates
+from bot.templates.parameters import KINDS
+from storage import meta_snapshots
 
 HERE = "/desk/whatsapp"
 TRIED = "tried"
@@ -33,7 +33,7 @@ def add_connection(blueprint: GuardedBlueprint, pages: Pages, desk: AgentDesk, d
         """How the connection to WhatsApp does."""
         async with parts.database.reading() as tx:
             status = await read_status(tx, parts.phone_number_id)
-            number = read_number(await account.read(tx, parts.phone_number_id))
+            number = read_number(await meta_snapshots.read(tx, parts.phone_number_id))
         choices = await notices.listed()
         return await pages.show(
             "connection",

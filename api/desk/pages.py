@@ -13,12 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from quart import Response, g, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import words
 from api.desk.sessions import Sessions
-from bot.file_words import told
+from api.views import delivery_text
+from api.views.file_text import told
 from storage import alerts
 from storage.agents import StoredAgent
-from storage.database import Database
+from storage.sql.database import Database
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -64,9 +64,9 @@ class Pages:
         }
         self._templates.globals |= {
             "status_words": STATUS_WORDS,
-            "delivery_words": words.DELIVERY,
+            "delivery_words": delivery_text.DELIVERY,
             "pictures": PICTURES,
-            "channel": words.CHANNEL,
+            "channel": delivery_text.CHANNEL,
         }
         self._static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
 

@@ -6,7 +6,7 @@ webhooks are answered beside it; a wrong name takes the same work as a wrong pas
 
 import asyncio
 
-from api.credentials import hash_password, password_matches, renewed_hash
+from api.web.credentials import hash_password, password_matches, renewed_hash
 
 MOST_WAITING = 8  # half a second of patience
 

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from quart import Quart, g, request
 from quart_auth import Action, AuthUser, QuartAuth, current_user, login_user, logout_user
 
-from api.auth import Principal
-from api.credentials import Role
+from api.web.auth import Principal
+from api.web.credentials import Role
 from bot.clock import Clock
 from storage import agents, audit
 from storage.agents import StoredAgent
 from storage.audit import Line
-from storage.database import Database, Tx
+from storage.sql.database import Database, Tx
 
 SESSION_TIME = timedelta(hours=12)  # a working day
 

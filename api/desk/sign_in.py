@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth import GuardedBlueprint, Permission, needs, open_to_all
-from api.desk.door import form_field
+from api.desk.guard import form_field
 from api.desk.pages import Pages, go_to
 from api.desk.passwords import Busy, Passwords
 from api.desk.sessions import Sessions
-from api.desk.throttle import Throttle
-from api.peers import peer_network
-from api.setting_checks import Network
+from api.desk.sign_in_throttle import Throttle
+from api.settings_checks import Network
+from api.web.auth import GuardedBlueprint, Permission, needs, open_to_all
+from api.web.client_address import peer_network
 from bot.ids import IdMaker
 from storage import agents
-from storage.database import Database
+from storage.sql.database import Database
 
 LONGEST_EMAIL = 191
 OURS = re.compile(r"/desk(/tickets/[0-9]{1,18}|/whatsapp(/doctor)?)?(\?[a-z0-9_=&]{1,100})?", re.ASCII)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from quart import Response
 
-from api import talk
-from api.auth import PERMISSIONS, Permission, caller
 from api.desk.pages import Pages
-from api.talk import Customer, Said
-from bot import notices
-from bot.changes import NoTicket
-from bot.desk import AgentDesk
+from api.views import thread
+from api.views.thread import Customer, Said
+from api.web.auth import PERMISSIONS, Permission, caller
+from bot.agents import notices
+from bot.agents.tickets import AgentDesk
+from bot.agents.transaction import NoTicket
 from storage import files, templates, tickets
-from storage.database import Database
-from storage.thread import StoredReply
+from storage.replies import StoredReply
+from storage.sql.database import Database
 from storage.tickets import MOVES, STATUSES, StoredTicket
 
 EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
@@ -48,8 +48,8 @@ class TicketPage:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 raise NoTicket
-            said, described_by = await talk.read(tx, ticket)
-            customer = await talk.read_customer(tx, ticket, self._desk.now())
+            said, described_by = await thread.read(tx, ticket)
+            customer = await thread.read_customer(tx, ticket, self._desk.now())
             attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
             template = await templates.chosen(tx, notices.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]

@@ -7,13 +7,13 @@ legal are offered, and the others are refused there all the same.
 from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.auth import GuardedBlueprint, Permission, caller, needs
-from api.desk.door import form_field
+from api.desk.guard import form_field
 from api.desk.pages import STATUS_WORDS, Pages, go_to
 from api.desk.ticket import TicketPage
-from bot.desk import AgentDesk, IllegalMove
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from bot.agents.tickets import AgentDesk, IllegalMove
 from storage import tickets
-from storage.database import Database
+from storage.sql.database import Database
 from storage.tickets import STATUSES
 
 A_PAGE = 25

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from bot.whatsapp.checkup import (
+from bot.whatsapp.diagnostics.reachability import Step, way_to
+from bot.whatsapp.diagnostics.setup import (
     NO_SUCH_OBJECT,
     WRONG_PARAMETER,
     Token,
@@ -13,9 +14,8 @@ from bot.whatsapp.checkup import (
     read_token,
     refuses_proof,
 )
-from bot.whatsapp.client import Answer
-from bot.whatsapp.reach import Step, way_to
-from bot.whatsapp.versions import usable_until, version_of
+from bot.whatsapp.diagnostics.versions import usable_until, version_of
+from bot.whatsapp.graph.client import Answer
 
 MOST_SKEW = timedelta(seconds=60)
 SOON = timedelta(days=14)

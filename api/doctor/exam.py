@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from api.settings import Settings, StorageSettings
-from bot.whatsapp import reach
-from bot.whatsapp.checkup import Checkup, Number, Token
-from bot.whatsapp.probe import WEBHOOK_PATH, Sighting
-from bot.whatsapp.visit import Handshake, Visitor
-from storage.database import Database
-from storage.lanes import Lanes
+from bot.whatsapp.diagnostics import reachability
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting
+from bot.whatsapp.diagnostics.setup import Checkup, Number, Token
+from bot.whatsapp.diagnostics.webhook_check import Handshake, Visitor
+from storage.redis.lanes import Lanes
+from storage.sql.database import Database
 
 Found = TypeVar("Found")
 
@@ -62,18 +62,18 @@ class Exam:
     @property
     def stand_in(self) -> bool:
         """Whether a program on this machine plays Meta: then it reaches what others don't."""
-        return reach.on_this_machine(self.known.whatsapp_api_url)
+        return reachability.on_this_machine(self.known.whatsapp_api_url)
 
-    async def way_to(self, url: str) -> reach.Broken | None:
+    async def way_to(self, url: str) -> reachability.Broken | None:
         """How far one gets to the server of this address."""
-        return await self.once(("way", url), lambda: reach.way_to(url))
+        return await self.once(("way", url), lambda: reachability.way_to(url))
 
     async def handshake(self, base_url: str) -> Handshake:
         """Does what Meta does to find out whether this address is ours."""
         token = self.known.whatsapp_verify_token.get_secret_value()
         return await self.once(("handshake", base_url), lambda: self.visitor.handshake(base_url + WEBHOOK_PATH, token))
 
-    async def probe(self, base_url: str) -> Sighting | reach.Fetched:
+    async def probe(self, base_url: str) -> Sighting | reachability.Fetched:
         """How a signed webhook that comes in there is seen, or what came instead of an answer."""
         secret = self.known.whatsapp_app_secret.get_secret_value()
         return await self.once(("probe", base_url), lambda: self.visitor.probe(base_url + WEBHOOK_PATH, secret))

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from api.words import CHANNEL
+from api.views.delivery_text import CHANNEL
 from storage import alerts
-from storage.checkup import RedisTrouble, look_at_redis, redis_at, server_of, traffic
-from storage.database import Database, DatabaseDown, DatabaseSettings
-from storage.embedded_redis import recorded_url
-from storage.failures import why_down
-from storage.file_store import StoreDown, open_store
-from storage.lanes import BEAT_SECONDS, Lanes
-from storage.migrate import LEAST_PACKET_BYTES, missing
-from storage.redis_client import RedisDown
+from storage.blobs.store import StoreDown, open_store
+from storage.diagnostics import RedisTrouble, look_at_redis, redis_at, server_of, traffic
+from storage.redis.client import RedisDown
+from storage.redis.embedded import recorded_url
+from storage.redis.lanes import BEAT_SECONDS, Lanes
+from storage.sql.database import Database, DatabaseDown, DatabaseSettings
+from storage.sql.driver_errors import why_down
+from storage.sql.migrate import LEAST_PACKET_BYTES, missing
 
 WORKER_SECONDS = 3.0
 FIRST_BEAT_SECONDS = 1.2 * BEAT_SECONDS

@@ -3,8 +3,8 @@
 from api.doctor.at_meta import unexpected
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from bot.whatsapp.checkup import read_apps, read_subscription
-from bot.whatsapp.probe import WEBHOOK_PATH
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
+from bot.whatsapp.diagnostics.setup import read_apps, read_subscription
 
 DASHBOARD = "App Dashboard > WhatsApp > Configuration"
 MANAGER = "Meta's WhatsApp Manager > Phone numbers"

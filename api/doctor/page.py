@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pydantic import BaseModel, SecretStr
 from quart import Response
 
-from api.answers import Answer, answer, gives
-from api.auth import GuardedBlueprint, Permission, needs
 from api.doctor.report import Report
 from api.doctor.run import examine
 from api.settings import Settings
+from api.web.auth import GuardedBlueprint, Permission, needs
+from api.web.responses import Answer, answer, gives
 from bot.clock import Clock
-from storage.database import Database
-from storage.lanes import Lanes
+from storage.redis.lanes import Lanes
+from storage.sql.database import Database
 
 
 class Check(BaseModel):

@@ -21,12 +21,12 @@ from api.doctor.finding import Finding, bad
 from api.doctor.report import NOT_LOOKED_AT, Check, Hiding, Report
 from api.doctor.table import CHECKS, SETTINGS, Row
 from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
-from bot.whatsapp.checkup import Checkup
-from bot.whatsapp.client import GraphSettings, open_http
-from bot.whatsapp.reach import ANSWER_SECONDS
-from bot.whatsapp.visit import Visitor
-from storage.database import Database
-from storage.lanes import Lanes
+from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS
+from bot.whatsapp.diagnostics.setup import Checkup
+from bot.whatsapp.diagnostics.webhook_check import Visitor
+from bot.whatsapp.graph.client import GraphSettings, open_http
+from storage.redis.lanes import Lanes
+from storage.sql.database import Database
 
 CHECK_SECONDS = 40.0
 Kind = TypeVar("Kind", bound=StorageSettings)

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from api.doctor.exam import Exam
 from api.doctor.finding import Finding, bad, good
-from api.setting_checks import Network
-from bot.whatsapp.probe import WEBHOOK_PATH, Sighting
-from bot.whatsapp.reach import Step, on_this_machine
-from bot.whatsapp.visit import FORGED, Handshake, Seen, title_of
+from api.settings_checks import Network
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting
+from bot.whatsapp.diagnostics.reachability import Step, on_this_machine
+from bot.whatsapp.diagnostics.webhook_check import FORGED, Handshake, Seen, title_of
 
 WIDEST = {4: 8, 6: 16}  # no proxy's network is larger
 NOT_FROM_HERE = " If webhooks arrive all the same, only this machine can't reach its own public address."

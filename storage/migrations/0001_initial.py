@@ -3,7 +3,7 @@ since the writer drops it."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from storage.fields import AsciiField, InstantField
+from storage.sql.columns import AsciiField, InstantField
 from tortoise import fields
 from tortoise.indexes import Index
 

@@ -2,7 +2,7 @@
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from storage.fields import AsciiField, InstantField
+from storage.sql.columns import AsciiField, InstantField
 from tortoise import fields
 
 

@@ -9,12 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-from api.credentials import Role
-from bot.vault import Vault
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.media_download import open_downloads
-from storage.database import Database, DatabaseSettings
-from storage.file_store import S3Access, open_store
+from api.web.credentials import Role
+from bot.media.transfer import Vault
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media_download import open_downloads
+from storage.blobs.store import S3Access, open_store
+from storage.sql.database import Database, DatabaseSettings
 from tests.api.files_service import serving_files
 
 

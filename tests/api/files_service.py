@@ -12,17 +12,17 @@ import httpx
 from quart import Quart
 
 from api.admin import create_key
-from api.answers import answer_errors
-from api.auth import KeyRing, guard
-from api.credentials import Role
-from api.files import make_files
-from api.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.uploads import Uploads
+from api.rest.files import make_files
+from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.web.auth import KeyRing, guard
+from api.web.credentials import Role
+from api.web.responses import answer_errors
+from api.web.uploads import Uploads
 from bot.ids import IdMaker
 from storage import files
-from storage.database import Database, Row
-from storage.file_store import FileStore, key_of, open_store
+from storage.blobs.store import FileStore, key_of, open_store
 from storage.files import FileRow
+from storage.sql.database import Database, Row
 from tests.api.rest_service import Clock
 from tests.plain_http import plain_http
 

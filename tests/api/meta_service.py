@@ -12,18 +12,18 @@ from quart import Quart
 from quart_schema import QuartSchema
 
 from api.admin import create_key
-from api.answers import answer_errors
-from api.auth import KeyRing, guard
-from api.credentials import Role
-from api.qr import make_qr
-from api.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.templates import make_templates
-from bot.account import AccountWatch
+from api.rest.qr import make_qr
+from api.rest.templates import make_templates
+from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.web.auth import KeyRing, guard
+from api.web.credentials import Role
+from api.web.responses import answer_errors
+from bot.account.phone_number import AccountWatch
+from bot.account.qr_codes import QrCodes
 from bot.ids import IdMaker
-from bot.notice_templates import NoticeTemplates
-from bot.qr_codes import QrCodes
-from bot.templates import Templates
-from storage.database import Database
+from bot.templates.assignments import NoticeTemplates
+from bot.templates.sync import Templates
+from storage.sql.database import Database
 from tests.api.rest_service import Clock
 from tests.bot.meta_answers import NUMBER, WABA, Meta, answering
 from tests.plain_http import plain_http

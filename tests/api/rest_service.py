@@ -15,29 +15,29 @@ from pydantic import SecretStr
 from quart import Quart
 
 from api.admin import create_key
-from api.credentials import Role
-from api.desk.desk import add_desk
+from api.desk.register import add_desk
 from api.desk.sessions import Sessions
 from api.doctor.page import Doctor
-from api.parts import ApiParts
-from api.rest import add_api
-from api.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.setting_checks import Network
+from api.rest.register import add_api
+from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.services import ApiParts
 from api.settings import Settings
-from bot.assembly import Names, make_supplies
+from api.settings_checks import Network
+from api.web.credentials import Role
+from bot.bootstrap import Names, make_supplies
 from bot.ids import IdMaker
+from bot.lane_state import Place
 from bot.metrics import Metrics
 from bot.phones import read_phone
-from bot.place import Place
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.media_download import open_downloads
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media_download import open_downloads
 from storage import customers, outbox
+from storage.blobs.store import FolderStore
 from storage.customers import phone_alias
-from storage.database import Database, DatabaseSettings, Row, Tx
-from storage.file_store import FolderStore
-from storage.lanes import Lanes
-from storage.numbers import TicketNumbers
-from storage.redis_client import RedisSettings, open_redis
+from storage.redis.client import RedisSettings, open_redis
+from storage.redis.lanes import Lanes
+from storage.sql.database import Database, DatabaseSettings, Row, Tx
+from storage.ticket_numbers import TicketNumbers
 from tests.plain_http import plain_http
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -4,8 +4,8 @@ import os
 
 from quart import Quart
 
-from api.process import run, stopped_by_signals
-from api.serving import inherited_listener, serve_http
+from api.server.process import run, stopped_by_signals
+from api.server.serving import inherited_listener, serve_http
 
 
 async def main() -> None:

@@ -10,9 +10,9 @@ import pytest
 from quart import Quart, Response
 
 from api.admin import create_key
-from api.auth import ANSWERS, PERMISSIONS, GuardedBlueprint, Permission, Undeclared, declaration, open_to_all
-from api.credentials import Role
-from api.rest import OWN_DOORS
+from api.rest.register import OWN_DOORS
+from api.web.auth import ANSWERS, PERMISSIONS, GuardedBlueprint, Permission, Undeclared, declaration, open_to_all
+from api.web.credentials import Role
 from tests.api.rest_service import Service
 
 # Every route there is, and what it needs: a route that is not here fails the test.

@@ -17,12 +17,12 @@ from urllib.request import urlopen
 import pytest
 
 from api.admin import Refused, add_agent, journal_item, opened
-from api.credentials import Role, key_digest, password_matches
-from api.serving import listen_nearby, port_of
+from api.server.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
+from api.web.credentials import Role, key_digest, password_matches
 from storage.desk_models import Agent, ApiKey, Audit
-from storage.fields import to_millis
 from storage.journal import NewItem, count_attempts, store
+from storage.sql.columns import to_millis
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -3,10 +3,10 @@
 import json
 from datetime import timedelta
 
-from api.credentials import Role
-from storage import account, alerts, templates
+from api.web.credentials import Role
+from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
-from storage.database import Tx
+from storage.sql.database import Tx
 from storage.templates import NoticeRow
 from tests.api.rest_service import NUMBER, PHONE, Service
 from tests.api.visitor import visitor
@@ -51,8 +51,8 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
     known = {"number": "+1 555-000-1234", "name": "Tick \u202eDesk", "quality": "GREEN", "status": "CONNECTED"}
 
     async def told(tx: Tx) -> None:
-        await account.claim(tx, NUMBER, now, timedelta(0))
-        await account.write(tx, NUMBER, json.dumps(known))
+        await meta_snapshots.claim(tx, NUMBER, now, timedelta(0))
+        await meta_snapshots.write(tx, NUMBER, json.dumps(known))
         await alerts.raise_alert(tx, Alert("number:quality", "yellow", "It is falling.", now))
         await templates.save_notice(tx, NoticeRow("resolved", "en", "ticket_resolved", "en", "{}", now))
 

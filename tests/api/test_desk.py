@@ -12,14 +12,14 @@ import httpx
 from playwright.async_api import Browser, expect
 from quart import Quart
 
-from api.auth import PERMISSIONS, Permission, declaration
-from api.credentials import Role
-from bot.whatsapp.cleaning import TEXT_CAP
+from api.web.auth import PERMISSIONS, Permission, declaration
+from api.web.credentials import Role
+from bot.whatsapp.sanitize import TEXT_CAP
 from storage import alerts, files, templates
 from storage.alerts import Alert
-from storage.database import Tx
-from storage.fields import to_millis
 from storage.files import FileRow, State
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx
 from storage.templates import NoticeRow, StoredTemplate
 from storage.tickets import MOVES, STATUSES
 from tests.api.rest_service import PHONE, TICKET, Service

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from api.credentials import Role
-from api.file_headers import ANY_TYPE, byte_range, disposition, shown_type
-from api.uploads import MOST_BYTES
-from storage.database import Database
+from api.web.credentials import Role
+from api.web.file_headers import ANY_TYPE, byte_range, disposition, shown_type
+from api.web.uploads import MOST_BYTES
+from storage.sql.database import Database
 from tests.api.files_service import FilesService, serving_files
 from tests.api.rest_service import Service
 from tests.api.visitor import visitor

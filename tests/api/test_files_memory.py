@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from storage import files
-from storage.database import Database, DatabaseSettings
-from storage.file_store import S3Access, open_store
+from storage.blobs.store import S3Access, open_store
 from storage.files import FileRow
+from storage.sql.database import Database, DatabaseSettings
 from tests.api.rest_service import NOW
 from tests.bot.file_host import Connection, FileHost, listening
 from tests.plain_http import plain_http

@@ -3,8 +3,8 @@
 import signal
 from collections.abc import Callable
 
-from storage.database import DatabaseSettings
-from storage.migrate import migrate
+from storage.sql.database import DatabaseSettings
+from storage.sql.migrate import migrate
 from tests.api.rest_service import TICKET, Service, served
 from tests.servers import MariaDBServer, RedisServer
 

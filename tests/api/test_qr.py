@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import zxingcpp
 
-from api.credentials import Role
-from storage.database import Database
+from api.web.credentials import Role
+from storage.sql.database import Database
 from tests.api.meta_service import MetaService, asking
 from tests.bot.meta_answers import NUMBER, Told, refusal
 

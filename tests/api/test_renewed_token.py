@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.serving import listen_nearby, port_of
+from api.server.serving import listen_nearby, port_of
 from api.simulator import bodies
 
 ROOT = Path(__file__).parents[2]

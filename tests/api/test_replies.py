@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from api.credentials import Role
-from bot.place import Place
-from storage import alerts, filing, templates
+from api.web.credentials import Role
+from bot.lane_state import Place
+from storage import alerts, templates, turn_writes
 from storage.alerts import Alert
-from storage.database import Tx
-from storage.fields import to_millis
-from storage.filing import NewReply
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx
 from storage.templates import NoticeRow, StoredTemplate
+from storage.turn_writes import NewReply
 from tests.api.rest_service import PHONE, TICKET, Service
 
 FIELDS = {
@@ -88,7 +88,7 @@ async def test_both_sides_in_the_order_of_writing(service: Service) -> None:
     ]
 
     async def write(tx: Tx) -> None:
-        await filing.insert_replies(tx, replies)
+        await turn_writes.insert_replies(tx, replies)
 
     await service.parts.database.run(write)
     shown = await service.data("GET", f"/api/replies/{ticket_id}")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.credentials import Role
-from storage.fields import to_millis
+from api.web.credentials import Role
 from storage.outbox import FOR_A_PERSON
+from storage.sql.columns import to_millis
 from tests.api.rest_service import PHONE, TICKET, Service
 from tests.api.visitor import visitor
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from quart import Quart, Response, request
 
-from api import serving
-from api.process import run, stopped_by_signals
-from api.serving import CannotListen, PortTaken, limit_requests, listen, listen_nearby, port_of, serve_http
-from api.supervisor import supervise
+from api.server import serving
+from api.server.process import run, stopped_by_signals
+from api.server.serving import CannotListen, PortTaken, limit_requests, listen, listen_nearby, port_of, serve_http
+from api.server.supervisor import supervise
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from api.credentials import Role, hash_password
 from api.desk.sign_in import WRONG, local
-from api.desk.throttle import MOST_KEPT, Throttle
-from api.peers import peer_network
+from api.desk.sign_in_throttle import MOST_KEPT, Throttle
+from api.web.client_address import peer_network
+from api.web.credentials import Role, hash_password
 from tests.api.rest_service import Clock, Service, served
 from tests.api.visitor import CHEAP_HASH, PASSWORD, hire, visitor
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.credentials import Role
-from bot import notices
-from bot.template_form import KINDS, VALUES
+from api.web.credentials import Role
+from bot.agents import notices
+from bot.templates.parameters import KINDS, VALUES
 from storage import templates
-from storage.database import Database
+from storage.sql.database import Database
 from tests.api.meta_service import MetaService, asking
 from tests.bot.meta_answers import WABA, refusal
 

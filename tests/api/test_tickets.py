@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from storage import files
-from storage.database import Database, Tx
-from storage.fields import to_millis
 from storage.files import FileRow
+from storage.sql.columns import to_millis
+from storage.sql.database import Database, Tx
 from storage.tickets import MOVES, STATUSES
 from tests.api.rest_service import PHONE, TICKET, Service
 

@@ -3,12 +3,12 @@ words read from left to right. Looked at in a real browser, letter by letter."""
 
 from playwright.async_api import Browser
 
-from api.credentials import Role
-from storage import account, alerts, files
+from api.web.credentials import Role
+from storage import alerts, files, meta_snapshots
 from storage.alerts import Alert
-from storage.database import Tx
-from storage.fields import to_millis
 from storage.files import FileRow
+from storage.sql.columns import to_millis
+from storage.sql.database import Tx
 from tests.api.rest_service import NUMBER, PHONE, TICKET, Service
 from tests.api.visitor import PASSWORD, hire
 
@@ -60,8 +60,8 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
 
     async def told(tx: Tx) -> None:
         await files.insert(tx, [lost])
-        await account.claim(tx, NUMBER, now, now - now)
-        await account.write(tx, NUMBER, f'{{"number": "+1 555-000-1234", "name": "{TURNED}"}}')
+        await meta_snapshots.claim(tx, NUMBER, now, now - now)
+        await meta_snapshots.write(tx, NUMBER, f'{{"number": "+1 555-000-1234", "name": "{TURNED}"}}')
         for subject, severity in (("channel", "red"), ("number:status", "red"), ("number:quality", "yellow")):
             await alerts.raise_alert(tx, Alert(subject, severity, TURNED, now))  # type: ignore[arg-type]
 

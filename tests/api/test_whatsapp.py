@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from api.credentials import Role
-from storage import account, alerts, journal
+from api.web.credentials import Role
+from storage import alerts, journal, meta_snapshots
 from storage.alerts import Alert
-from storage.database import Tx
 from storage.journal import NewItem
+from storage.sql.database import Tx
 from tests.api.rest_service import PHONE, Service
 
 GUIDE = {"phoneNumber": "+1234567890", "message": "Test message from Tick System"}
@@ -120,8 +120,8 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
     body = json.dumps({"number": "+1 555-000-1234", "name": "Tick Desk", "quality": "YELLOW", "status": "CONNECTED"})
 
     async def told(tx: Tx) -> None:
-        await account.claim(tx, "106540352242922", now, timedelta(0))
-        await account.write(tx, "106540352242922", body)
+        await meta_snapshots.claim(tx, "106540352242922", now, timedelta(0))
+        await meta_snapshots.write(tx, "106540352242922", body)
         await journal.store(tx, [NewItem(1, "k", "message", 1, "", now, now, "{}", "")])
         await alerts.raise_alert(tx, Alert("number:quality", "yellow", "It is falling.", now - timedelta(seconds=1)))
 

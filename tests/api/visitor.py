@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 from argon2 import PasswordHasher
 
-from api.credentials import Role
-from storage.fields import to_millis
+from api.web.credentials import Role
+from storage.sql.columns import to_millis
 from tests.api.rest_service import Service
 from tests.plain_http import NO_AUTHORITIES, plain_http
 

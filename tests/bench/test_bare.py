@@ -7,7 +7,7 @@ import pymysql
 
 from api.bench.driver import Habits
 from api.bench.stage import staged
-from storage.bare import mysql_address
+from storage.bench_baseline import mysql_address
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM bare_messages), (SELECT count(*) FROM bare_sends), "

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from aiohttp import web
 
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from tests.openapi import contract
 
 NUMBER, WABA, VERSION = "106540352242922", "102290129340398", "v25.0"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bot import news
-from bot.account import FIELDS, AccountWatch, Number
-from bot.whatsapp.account import News, read_news
+from bot.account import updates
+from bot.account.phone_number import FIELDS, AccountWatch, Number
+from bot.whatsapp.webhook.account_updates import News, read_news
 from storage import alerts
 from storage.alerts import Alert
-from storage.database import Database
+from storage.sql.database import Database
 from tests.bot.meta_answers import NUMBER, Meta, Told, answering, refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -191,7 +191,7 @@ async def test_news_that_meta_need_not_take_back_end_by_themselves(
     template = {"message_template_name": "hello", "message_template_language": "en"}
     (bad,) = read_news(json.dumps({"field": field, "value": template | value}))
     lasting = News("account:ban", "red", "Banned.")
-    await light_watched.database.run(lambda tx: news.record(tx, [(NOW, bad), (NOW, lasting)]))
+    await light_watched.database.run(lambda tx: updates.record(tx, [(NOW, bad), (NOW, lasting)]))
     assert len(await light_watched.told(WELL, minutes=days * 24 * 60)) == 2
     assert await light_watched.told(WELL) == ["red account:ban: Banned."]
 

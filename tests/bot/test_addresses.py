@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.place import Place
+from bot.lane_state import Place
 from tests.bot.world import ANNE, NUMBER, World
 
 BSUID = "US.13491208655302741918"

@@ -5,14 +5,14 @@ from collections import deque
 
 import pytest
 
-from bot.channel import UNTOLD_SECONDS, Channel
-from bot.intake import Intake
+from bot.delivery.circuit_breaker import UNTOLD_SECONDS, Channel
+from bot.intake.intake import Intake
 from bot.metrics import Metrics
-from bot.whatsapp.client import Refused
 from bot.whatsapp.errors import ACTIONS
+from bot.whatsapp.graph.client import Refused
 from storage import alerts
-from storage.lanes import Lanes
-from storage.redis_client import RedisSettings, open_redis
+from storage.redis.client import RedisSettings, open_redis
+from storage.redis.lanes import Lanes
 from tests.bot.graph import LOST, refuse
 from tests.bot.world import ANNE, BEN, NUMBER, World
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bot.delivery import MOST_AT_ONCE, SENDER_DIED
-from bot.rounds import MOST_ROWS
+from bot.delivery.delivery import MOST_AT_ONCE, SENDER_DIED
+from bot.worker.rounds import MOST_ROWS
 from storage import outbox
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
 from tests.bot.world import ANNE, BEN, World

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from storage import files
-from storage.file_store import key_of
+from storage.blobs.store import key_of
 from storage.files import FileRow
 from tests.bot.graph import Reply, refuse
 from tests.bot.test_window import last_is, ticket

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bot.place import Place
+from bot.lane_state import Place
 from storage import outbox
-from storage.database import Tx
-from storage.lanes import ClaimedLane
 from storage.outbox import OutboxRow
+from storage.redis.lanes import ClaimedLane
+from storage.sql.database import Tx
 from tests.bot.graph import LOST
 from tests.bot.world import ANNE, BEN, World
 

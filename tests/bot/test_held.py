@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot import news
-from bot.marks import Marks
-from bot.notice_templates import NoticeTemplates
-from bot.rounds import MOST_ROWS
-from bot.template_form import Filling
-from bot.whatsapp.account import News, TemplateChange
+from bot.account import updates
+from bot.delivery.outbox_writer import Marks
+from bot.templates.assignments import NoticeTemplates
+from bot.templates.parameters import Filling
+from bot.whatsapp.webhook.account_updates import News, TemplateChange
+from bot.worker.rounds import MOST_ROWS
 from storage import alerts, outbox, templates
 from storage.outbox import Move, OutboxRow
 from storage.templates import StoredTemplate
@@ -46,7 +46,7 @@ class Desk:
         """Meta's webhook about a template, of now."""
         change = TemplateChange(name, name, "en", status)
         told = News(f"template:{name}:en", "clear" if status == "APPROVED" else "red", "", change)
-        await self.world.database.run(lambda tx: news.record(tx, [(self.world.clock(), told)]))
+        await self.world.database.run(lambda tx: updates.record(tx, [(self.world.clock(), told)]))
 
     async def move(self, *statuses: str) -> str:
         changed = [await self.world.desk.set_status("agent", self.ticket_id, status) for status in statuses]
@@ -326,7 +326,7 @@ async def test_good_news_of_the_account_are_tried_at_once(world: World, subject:
         await world.until(lambda: stopped(world))
         world.graph.always = None
         at = world.clock() + timedelta(seconds=1)
-        await world.database.run(lambda tx: news.record(tx, [(at, News(subject, "clear", ""))]))
+        await world.database.run(lambda tx: updates.record(tx, [(at, News(subject, "clear", ""))]))
         if tried:
             await world.at_rest()
     assert await stopped(world) is not tried

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from bot.group import GroupCommit
-from bot.intake import Intake
+from bot.group_commit import GroupCommit
+from bot.intake.intake import Intake
 from bot.metrics import Metrics
-from bot.whatsapp.items import Item
+from bot.whatsapp.webhook.items import Item
 from storage import journal
-from storage.database import Clash, Tx
 from storage.journal import NewItem
-from storage.lanes import Lanes
-from storage.redis_client import RedisSettings, open_redis
+from storage.redis.client import RedisSettings, open_redis
+from storage.redis.lanes import Lanes
+from storage.sql.database import Clash, Tx
 from tests.bot.world import ANNE, BEN, NUMBER, World
 from tests.servers import MariaDBServer
 

@@ -6,12 +6,12 @@ from itertools import permutations
 
 import pytest
 
-from bot import news
-from bot.template_form import Filling
-from bot.whatsapp.account import News, Severity, TemplateChange
+from bot.account import updates
+from bot.templates.parameters import Filling
+from bot.whatsapp.webhook.account_updates import News, Severity, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
-from storage.database import Database
+from storage.sql.database import Database
 from storage.templates import NoticeRow, StoredTemplate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def about(status: str, severity: Severity = "red", change: Mapping[str, str] | N
 
 
 async def record(database: Database, *told: tuple[int, News]) -> None:
-    await database.run(lambda tx: news.record(tx, [(at(second), each) for second, each in told]))
+    await database.run(lambda tx: updates.record(tx, [(at(second), each) for second, each in told]))
 
 
 async def put(database: Database, *, used: bool = True, status: str = "APPROVED") -> None:

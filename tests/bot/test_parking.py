@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.parking import MOST, park
-from bot.rounds import Played
+from bot.worker.parking import MOST, park
+from bot.worker.rounds import Played
 from flows import Event
-from flows.model import EventKind
+from flows.events import EventKind
 from storage.journal import PendingItem
 from tests.bot.world import ANNE, World
 

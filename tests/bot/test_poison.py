@@ -1,8 +1,8 @@
 """Who is to blame when processes die: only what they had in a round."""
 
-from storage.database import Tx
 from storage.journal import MOST_ATTEMPTS
-from storage.lanes import Lanes
+from storage.redis.lanes import Lanes
+from storage.sql.database import Tx
 from tests.bot.world import World
 from tests.databases import Rival, until_blocked
 from tests.servers import MariaDBServer

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot import receipts as tuning
-from bot.receipts import Receipts
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.delivery import read_receipts as tuning
+from bot.delivery.read_receipts import Receipts
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from tests.openapi import contract
 
 ANNE, BEN = 2**62 + 1, 2**62 + 2

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from bot.account import AccountWatch
-from bot.qr_codes import MetaRefused, QrCodes
-from bot.template_form import Filling
-from bot.templates import Templates
-from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, Refused, open_http
-from bot.whatsapp.outgoing import build
+from bot.account.phone_number import AccountWatch
+from bot.account.qr_codes import MetaRefused, QrCodes
+from bot.templates.parameters import Filling
+from bot.templates.sync import Templates
+from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, Refused, open_http
+from bot.whatsapp.messages.build import build
 from storage import alerts
 from storage import templates as rows
-from storage.database import Database
+from storage.sql.database import Database
 from storage.templates import NoticeRow
 from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
 

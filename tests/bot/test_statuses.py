@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bot.rounds import MOST_ITEMS
-from bot.statuses import NOBODY, match
 from bot.whatsapp.errors import Action, action_of
-from bot.whatsapp.items import Reason
-from bot.whatsapp.items import Status as Reported
-from bot.whatsapp.message import read_status
+from bot.whatsapp.webhook.events import read_status
+from bot.whatsapp.webhook.items import Reason
+from bot.whatsapp.webhook.items import Status as Reported
+from bot.worker.rounds import MOST_ITEMS
+from bot.worker.statuses import NOBODY, match
 from storage.journal import PendingItem
-from storage.lanes import ClaimedLane
 from storage.outbox import MOVES, Sent
+from storage.redis.lanes import ClaimedLane
 from tests.bot.graph import Reply
 from tests.bot.world import BEN, World
 from tests.whatsapp.reading import PAYLOADS, items_of

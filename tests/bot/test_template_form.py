@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.template_form import KINDS, VALUES, Filling, fill, in_one_line, mismatches, read_form
+from bot.templates.parameters import KINDS, VALUES, Filling, fill, in_one_line, mismatches, read_form
 
 BODY = {"type": "BODY", "text": "Hello {{1}}, your ticket {{2}} has news."}
 NAMED = {"type": "BODY", "text": "Hello {{name}}, your ticket {{ticket}} has news. {{name}}!"}

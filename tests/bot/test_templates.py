@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from bot import news, template_refusals
-from bot.template_choice import NO_TEMPLATE
-from bot.template_form import KINDS, VALUES, Filling
-from bot.template_list import FIELDS
-from bot.templates import NO_ACCOUNT, Templates
-from bot.whatsapp.account import News, TemplateChange
-from bot.whatsapp.outgoing import build
+from bot.account import updates
+from bot.templates import refusals
+from bot.templates.choice import NO_TEMPLATE
+from bot.templates.listing import FIELDS
+from bot.templates.parameters import KINDS, VALUES, Filling
+from bot.templates.sync import NO_ACCOUNT, Templates
+from bot.whatsapp.messages.build import build
+from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts
 from storage import templates as rows
-from storage.database import Database
+from storage.sql.database import Database
 from storage.templates import NoticeRow
 from tests.bot.meta_answers import WABA, Meta, Told, answering, refusal
 
@@ -62,7 +63,7 @@ class Desk:
         change = TemplateChange("1", "ticket_update", "en", status)
         told = News("template:ticket_update:en", "clear" if status == "APPROVED" else "red", "", change)
         at = self.now - timedelta(minutes=minutes)
-        await self.database.run(lambda tx: news.record(tx, [(at, told)]))
+        await self.database.run(lambda tx: updates.record(tx, [(at, told)]))
 
 
 def entry(number: int = 1, **more: object) -> dict[str, Any]:
@@ -284,7 +285,7 @@ async def test_the_words_of_webhook_and_list_go_by_their_times(desk: Desk) -> No
 
 async def test_text_that_was_changed_has_been_compared_after_the_next_list(light_desk: Desk) -> None:
     told = News("template-text:ticket_update:en", "info", "The text was changed.")
-    await light_desk.database.run(lambda tx: news.record(tx, [(NOW, told)]))
+    await light_desk.database.run(lambda tx: updates.record(tx, [(NOW, told)]))
     assert await light_desk.alerts() == ["info The text was changed."]
     await light_desk.listing(entry())
     assert await light_desk.alerts() == []
@@ -356,7 +357,7 @@ async def until(desk: Desk, count: int) -> None:
 def test_the_kinds_are_those_of_the_notices() -> None:
     assert set(VALUES) == {"ticket_id", "title", "name", "text"}
     assert KINDS[-1] == "reply"
-    assert template_refusals.SWITCHED_OFF.keys() == {132001, 132015, 132016}
+    assert refusals.SWITCHED_OFF.keys() == {132001, 132015, 132016}
 
 
 async def test_the_keeper_outlives_what_it_can_not_read(light_desk: Desk) -> None:

@@ -9,9 +9,9 @@ import pytest
 from bot.settings import ISSUE_TYPES, BotSettings
 from flows import IssueType
 from storage import journal
-from storage.database import Tx
 from storage.journal import MOST_ATTEMPTS
-from storage.lanes import Lanes
+from storage.redis.lanes import Lanes
+from storage.sql.database import Tx
 from tests.bot.world import ANNE, BEN, NUMBER, World
 
 # A topic without a label, as a faulty release might have: every turn that lists the topics raises.

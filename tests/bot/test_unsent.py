@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot import unsent
-from bot.unsent import clear_unsent
+from bot.media import orphaned_uploads
+from bot.media.orphaned_uploads import clear_unsent
 from storage import files
-from storage.database import Database
-from storage.file_store import FileStore, FolderStore, StoreDown, key_of
+from storage.blobs.store import FileStore, FolderStore, StoreDown, key_of
 from storage.files import FileRow
+from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)
 OLD = NOW - timedelta(hours=24)
@@ -81,7 +81,7 @@ async def test_what_is_going_can_not_be_sent(database: Database, store: FileStor
 
 
 async def test_more_than_are_taken_at_a_time(sqlite_database: Database, tmp_path: Path) -> None:
-    rows = [FileRow(at, "out", "image", "stored", OLD, OLD) for at in range(1, 2 * unsent.MOST_AT_ONCE + 3)]
+    rows = [FileRow(at, "out", "image", "stored", OLD, OLD) for at in range(1, 2 * orphaned_uploads.MOST_AT_ONCE + 3)]
     await sqlite_database.run(lambda tx: files.insert(tx, rows))
     await clear_unsent(sqlite_database, FolderStore(tmp_path), NOW)
     async with sqlite_database.reading() as tx:

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.file_words import told
-from bot.vault import FRESH_AT_ONCE, UploadFailed, Vault
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.media import sha256_hex
-from bot.whatsapp.media_download import Limits, open_downloads
+from api.views.file_text import told
+from bot.media.transfer import FRESH_AT_ONCE, UploadFailed, Vault
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media_download import Limits, open_downloads
 from storage import files
-from storage.database import Database
-from storage.file_store import FileStore, FolderStore, NoFile, StoreDown, key_of
+from storage.blobs.store import FileStore, FolderStore, NoFile, StoreDown, key_of
 from storage.files import FileRow
+from storage.sql.database import Database
 from tests.bot import file_host as host_of
 from tests.bot.file_host import BYTES, Behaviour, FileHost, base64_hash, listening
 

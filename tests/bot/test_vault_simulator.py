@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from api.simulator.faults import Fault
-from bot.vault import UploadFailed, Vault
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.media import sha256_hex
-from bot.whatsapp.media_download import open_downloads
+from bot.media.transfer import UploadFailed, Vault
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media_download import open_downloads
 from storage import files
-from storage.database import Database
-from storage.file_store import FolderStore, key_of
+from storage.blobs.store import FolderStore, key_of
 from storage.files import FileRow
+from storage.sql.database import Database
 from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA = "15550100001"

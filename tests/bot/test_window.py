@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.place import Place
-from bot.window import window_open, without_window
+from bot.lane_state import Place
+from bot.service_window import window_open, without_window
 from tests.bot.graph import Reply, refuse
 from tests.bot.world import World
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from bot.rounds import MOST_IN_ROUND
 from bot.settings import BotSettings
-from bot.statuses import NOBODY
+from bot.worker.rounds import MOST_IN_ROUND
+from bot.worker.statuses import NOBODY
 from storage import journal
-from storage.database import Database, DatabaseDown
-from storage.fields import to_millis
+from storage.sql.columns import to_millis
+from storage.sql.database import Database, DatabaseDown
 from tests.bot.graph import Reply
 from tests.bot.world import ANNE, BEN, NUMBER, World, open_world
 from tests.servers import MariaDBServer, RedisServer

@@ -18,26 +18,26 @@ from typing import Any
 
 import httpx
 
-from bot.assembly import Given, Names, Supplies, make_supplies, make_worker
-from bot.desk import AgentDesk
+from bot.agents.tickets import AgentDesk
+from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
 from bot.ids import IdMaker
-from bot.intake import Intake
+from bot.intake.intake import Intake
 from bot.metrics import Metrics
-from bot.rounds import Rounds
 from bot.settings import BotSettings
-from bot.statuses import NOBODY
-from bot.templates import Templates
-from bot.turns import Turns
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.media_download import Downloads, open_downloads
-from bot.worker import Worker
+from bot.templates.sync import Templates
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media_download import Downloads, open_downloads
+from bot.worker.rounds import Rounds
+from bot.worker.statuses import NOBODY
+from bot.worker.turns import Turns
+from bot.worker.worker import Worker
 from storage import journal
-from storage.database import Database
-from storage.file_store import FileStore, open_store
-from storage.lanes import ClaimedLane, Lanes
-from storage.limits import Limits
-from storage.numbers import TicketNumbers
-from storage.redis_client import Redis, RedisDown, RedisSettings, open_redis
+from storage.blobs.store import FileStore, open_store
+from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
+from storage.redis.lanes import ClaimedLane, Lanes
+from storage.redis.limits import Limits
+from storage.sql.database import Database
+from storage.ticket_numbers import TicketNumbers
 from tests.bot.graph import Graph, serving
 from tests.redis_time import pass_time
 

@@ -17,11 +17,11 @@ import pytest
 import pytest_asyncio
 from rich.console import Console
 
-from api.credentials import Role, key_digest, key_prefix, new_key
 from api.doctor.report import Report
 from api.doctor.run import examine_files
 from api.doctor.terminal import show
 from api.simulator.faults import Fault
+from api.web.credentials import Role, key_digest, key_prefix, new_key
 from bot.clock import utc_now
 from tests.doctor.broken import ALL, RIGHT, Broken
 from tests.doctor.front import in_front

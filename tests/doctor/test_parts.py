@@ -12,11 +12,11 @@ from api.doctor.report import Check, Hiding, Report
 from api.doctor.run import examine
 from api.settings import Settings
 from bot.clock import utc_now
-from bot.whatsapp.checkup import read_apps, read_number, read_numbers, read_subscription, read_token
-from bot.whatsapp.client import Answer
-from bot.whatsapp.reach import Fetched, on_this_machine
-from bot.whatsapp.versions import usable_until, version_of
-from bot.whatsapp.visit import Handshake, Seen, read_handshake
+from bot.whatsapp.diagnostics.reachability import Fetched, on_this_machine
+from bot.whatsapp.diagnostics.setup import read_apps, read_number, read_numbers, read_subscription, read_token
+from bot.whatsapp.diagnostics.versions import usable_until, version_of
+from bot.whatsapp.diagnostics.webhook_check import Handshake, Seen, read_handshake
+from bot.whatsapp.graph.client import Answer
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 JSON = {"content-type": "application/json"}

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from api.serving import listen_nearby, port_of, serve_http
+from api.server.serving import listen_nearby, port_of, serve_http
 from api.simulator.bodies import sign
 from api.webhook import WebhookDoor
-from bot.whatsapp.items import Item
-from bot.whatsapp.probe import WEBHOOK_PATH, Sighting, nonce_of, probe_body, read_told, told
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting, nonce_of, probe_body, read_told, told
+from bot.whatsapp.webhook.items import Item
 from tests.plain_http import plain_http
 
 SECRET = "probe-test-secret"

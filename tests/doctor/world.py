@@ -12,10 +12,10 @@ from pathlib import Path
 
 from quart import Quart
 
-from api.serving import listen_nearby, port_of, serve_http
+from api.server.serving import listen_nearby, port_of, serve_http
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
-from bot.whatsapp.client import open_http
+from bot.whatsapp.graph.client import open_http
 from tests.openapi.watching import watch
 from tests.servers import RedisServer, Server
 

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 import structlog
 
-from storage.database import DatabaseSettings
-from storage.migrate import migrate
+from storage.sql.database import DatabaseSettings
+from storage.sql.migrate import migrate
 from tests.end_to_end.tick import Flow, Tick, running
 from tests.servers import MariaDBServer, RedisServer
 

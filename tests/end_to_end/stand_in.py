@@ -19,16 +19,16 @@ from pydantic import SecretStr
 from quart import Quart
 
 from api.app import serve
-from api.credentials import key_digest, key_prefix
-from api.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
 from api.settings import Settings
 from api.simulator.records import Customer, Media, Message
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import setup_of
 from api.simulator.simulator import Simulator, make_simulator
+from api.web.credentials import key_digest, key_prefix
 from storage.customers import bsuid_alias, phone_alias
-from storage.database import DatabaseSettings
-from storage.migrate import migrate
+from storage.sql.database import DatabaseSettings
+from storage.sql.migrate import migrate
 from tests.end_to_end.conftest import Stage, urls
 from tests.end_to_end.graph import Graph
 from tests.end_to_end.tables import Tables

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from api.serving import MAX_BODY_BYTES
+from api.server.serving import MAX_BODY_BYTES
 from api.simulator import bodies
 from tests.end_to_end import wire
 from tests.end_to_end.conftest import Stage

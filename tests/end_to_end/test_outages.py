@@ -14,8 +14,8 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from api.simulator import bodies
-from storage.database import DatabaseSettings
-from storage.migrate import migrate
+from storage.sql.database import DatabaseSettings
+from storage.sql.migrate import migrate
 from tests.end_to_end.tick import ANN, NUMBER, Answered, Tick, running
 from tests.servers import MariaDBServer, RedisServer, started
 

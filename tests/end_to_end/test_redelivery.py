@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.whatsapp.incoming import read_webhook
+from bot.whatsapp.webhook.parse import read_webhook
 from tests.end_to_end.tick import NUMBER, Tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

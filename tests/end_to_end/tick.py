@@ -18,11 +18,11 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import serve
-from api.credentials import key_digest, key_prefix, new_key
-from api.serving import listen_nearby, port_of
+from api.server.serving import listen_nearby, port_of
 from api.settings import Settings
 from api.simulator import bodies
 from api.simulator.bodies import Number, Person
+from api.web.credentials import key_digest, key_prefix, new_key
 from tests.end_to_end.graph import Graph
 from tests.end_to_end.tables import Tables
 from tests.plain_http import plain_http

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.chart import chart, chart_file, write_charts
-from flows.flow import Flow
-from flows.open_ticket import FLOWS
+from flows.engine.machine import Flow
+from flows.scripts.open_ticket import FLOWS
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from flows.check import LEAD
-from flows.fit import units
-from flows.flow import Flow
-from flows.model import LIMITS
-from flows.open_ticket import FLOWS
-from flows.table import Choice, FlowError, Heard, Row, State
+from flows.engine.check import LEAD
+from flows.engine.definition import Choice, FlowError, Heard, Row, State
+from flows.engine.machine import Flow
+from flows.events import LIMITS
+from flows.language.formatting import units
+from flows.scripts.open_ticket import FLOWS
 from flows.talk import Talk
 
 STAYS = Row(tuple(Heard), lead="Sorry.")

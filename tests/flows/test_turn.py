@@ -29,10 +29,10 @@ from flows import (
     Ticket,
     take_turn,
 )
-from flows.fit import ECHO, TITLE, units
-from flows.model import Author, Change, EventKind, Lost, MediaKind
-from flows.open_ticket import OPEN_TICKET
-from flows.words import is_blank
+from flows.events import Author, Change, EventKind, Lost, MediaKind
+from flows.language.formatting import ECHO, TITLE, units
+from flows.language.matching import is_blank
+from flows.scripts.open_ticket import OPEN_TICKET
 from tests.flows.transcript import NOW, OPENING
 
 # A busy machine is no fault of the flow.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.words import GREETINGS, is_blank, is_number, number_of, plain
+from flows.language.matching import GREETINGS, is_blank, is_number, number_of, plain
 
 
 @pytest.mark.parametrize(

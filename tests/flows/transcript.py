@@ -55,7 +55,7 @@ from flows import (
     Ticket,
     take_turn,
 )
-from flows.fit import counted
+from flows.language.formatting import counted
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.outgoing import build
+from bot.whatsapp.messages.build import build
 from tests.openapi import contract
 from tests.openapi.exceptions import EXCEPTIONS, Exceptional
 

@@ -16,7 +16,7 @@ import socket
 import sys
 from typing import NoReturn
 
-PRELOADED = ("api.cli", "api.engine", "storage.engine_mysql", "storage.models", "storage.desk_models", "uvloop")
+PRELOADED = ("api.cli", "api.bootstrap", "storage.sql.engine_mysql", "storage.models", "storage.desk_models", "uvloop")
 LONGEST_ORDER = 64 * 1024
 
 

@@ -18,7 +18,7 @@ from hypercorn.asyncio import serve as serve_app
 from hypercorn.config import Config
 from quart import Quart, request
 
-from api.serving import limit_requests
+from api.server.serving import limit_requests
 from api.simulator import bodies
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, open_http
-from bot.whatsapp.outgoing import build
+from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, open_http
+from bot.whatsapp.messages.build import build
 from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA, BEN = "15550100001", "15550100002"

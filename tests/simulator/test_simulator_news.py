@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.simulator.account_news import NEWS
-from bot.whatsapp.account import read_news
+from bot.whatsapp.webhook.account_updates import read_news
 from tests.simulator.echo_service import running
 
 ANA = "15550100001"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from storage.embedded_redis import EmbeddedRedis, redis_programs
-from storage.lanes import Lanes
+from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.lanes import Lanes
 
 PROGRAMS = redis_programs()
 

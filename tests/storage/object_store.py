@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.file_store import S3Access
+from storage.blobs.store import S3Access
 from tests.servers import NotHere, Server, free_port
 
 BUCKET = "tick-files"

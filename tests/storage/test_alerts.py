@@ -7,7 +7,7 @@ import pytest
 
 from storage import alerts
 from storage.alerts import Alert, Severity
-from storage.database import Database
+from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD = "good"

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.checkup import Traffic, traffic
-from storage.database import Database
+from storage.diagnostics import Traffic, traffic
 from storage.journal import NewItem, store
+from storage.sql.database import Database
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

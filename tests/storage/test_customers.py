@@ -8,7 +8,7 @@ from tortoise.exceptions import IntegrityError
 
 from storage import customers
 from storage.customers import Directory, bsuid_alias, phone_alias
-from storage.database import Clash, Database, Tx
+from storage.sql.database import Clash, Database, Tx
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

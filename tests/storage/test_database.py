@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 from tortoise.exceptions import IntegrityError
 
-from storage import conversations
-from storage.conversations import Move
-from storage.database import TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
+from storage import fence
+from storage.fence import Move
+from storage.sql.database import TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
 from tests.databases import Rival, until_blocked
 from tests.servers import MariaDBServer
 
@@ -372,7 +372,7 @@ async def test_a_commit_whose_answer_is_lost_happens_once_behind_the_fence(migra
         tries: list[bool] = []
 
         async def work(tx: Tx) -> None:
-            first = await conversations.raise_versions(tx, [Move(1, 0, "after")])
+            first = await fence.raise_versions(tx, [Move(1, 0, "after")])
             tries.append(first)
             if first:
                 await add(tx)

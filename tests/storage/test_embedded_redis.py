@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.embedded_redis import EmbeddedRedis, RedisInUse, recorded_url, redis_programs
-from storage.lanes import Lanes
-from storage.redis_client import inspect_redis
+from storage.redis.client import inspect_redis
+from storage.redis.embedded import EmbeddedRedis, RedisInUse, recorded_url, redis_programs
+from storage.redis.lanes import Lanes
 
 spawn = multiprocessing.get_context("spawn")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.file_store import FileStore, FolderStore, NoFile, S3Access, StoreDown, key_of, open_store
+from storage.blobs.store import FileStore, FolderStore, NoFile, S3Access, StoreDown, key_of, open_store
 from tests.servers import started
 from tests.storage.object_store import BUCKET, OWNER, READER, ObjectStore
 

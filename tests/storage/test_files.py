@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from storage import files
-from storage.database import Database
 from storage.files import MOVES, Fetched, FileRow, State
+from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)

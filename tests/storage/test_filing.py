@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from storage import filing
-from storage.database import Database
-from storage.filing import NewReply, NewTicket
+from storage import turn_writes
+from storage.sql.database import Database
+from storage.turn_writes import NewReply, NewTicket
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG = "😀" * 300
@@ -19,8 +19,10 @@ def reply(reply_id: int, ticket_id: int, wamid: str = "wamid.A", created_at: dat
 
 
 async def test_long_texts_fit_and_the_description_is_whole(database: Database) -> None:
-    await database.run(lambda tx: filing.insert_tickets(tx, [ticket(1, text=LONG)]))
-    await database.run(lambda tx: filing.insert_replies(tx, [reply(1, 1), reply(2, 1, "é"), reply(3, 1, "w" * 201)]))
+    await database.run(lambda tx: turn_writes.insert_tickets(tx, [ticket(1, text=LONG)]))
+    await database.run(
+        lambda tx: turn_writes.insert_replies(tx, [reply(1, 1), reply(2, 1, "é"), reply(3, 1, "w" * 201)])
+    )
     async with database.reading() as tx:
         rows = await tx.fetch("SELECT description, name, issue_type, status FROM ticket")
         assert tuple(rows[0]) == (LONG, LONG[:200], LONG[:50], "new")
@@ -34,16 +36,16 @@ async def test_long_texts_fit_and_the_description_is_whole(database: Database) -
 
 async def test_the_ticket_last_touched_comes_first_and_a_closed_one_not_at_all(database: Database) -> None:
     tickets = [ticket(1), ticket(2), ticket(3), ticket(4, customer_id=2), ticket(5)]
-    await database.run(lambda tx: filing.insert_tickets(tx, tickets))
+    await database.run(lambda tx: turn_writes.insert_tickets(tx, tickets))
     later = NOW + timedelta(seconds=5)
-    await database.run(lambda tx: filing.insert_replies(tx, [reply(1, 2, created_at=later)]))
+    await database.run(lambda tx: turn_writes.insert_replies(tx, [reply(1, 2, created_at=later)]))
     await database.run(lambda tx: tx.execute("UPDATE ticket SET status = 'closed' WHERE id = 3"))
     async with database.reading() as tx:
-        found = await filing.open_tickets(tx, [1, 2, 9])
-        assert await filing.open_tickets(tx, []) == {}
+        found = await turn_writes.open_tickets(tx, [1, 2, 9])
+        assert await turn_writes.open_tickets(tx, []) == {}
     assert {customer: [row[0] for row in rows] for customer, rows in found.items()} == {1: [2, 5, 1], 2: [4]}
 
 
 async def test_nothing_is_filed_from_nothing(database: Database) -> None:
-    await database.run(lambda tx: filing.insert_tickets(tx, []))
-    await database.run(lambda tx: filing.insert_replies(tx, []))
+    await database.run(lambda tx: turn_writes.insert_tickets(tx, []))
+    await database.run(lambda tx: turn_writes.insert_replies(tx, []))

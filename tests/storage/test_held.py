@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import held, outbox
-from storage.database import Database
 from storage.held import MOST_AT_ONCE
 from storage.outbox import OutboxRow
+from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(days=30)

@@ -9,8 +9,8 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from storage import journal
-from storage.database import Clash, Database, DatabaseDown, Tx
 from storage.journal import NewItem, PendingItem
+from storage.sql.database import Clash, Database, DatabaseDown, Tx
 from tests.databases import Rival, until_blocked
 from tests.servers import MariaDBServer
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from storage.embedded_redis import EmbeddedRedis, redis_programs
-from storage.lanes import Lanes, Phase
+from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.lanes import Lanes, Phase
 
 OWNERS = ("one", "two", "three")
 customers = st.integers(2**62, 2**62 + 4)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.lanes import BEAT_SECONDS, Lanes
-from storage.redis_client import RedisDown, RedisSettings, inspect_redis, open_redis
+from storage.redis.client import RedisDown, RedisSettings, inspect_redis, open_redis
+from storage.redis.lanes import BEAT_SECONDS, Lanes
 
 from .conftest import Server
 

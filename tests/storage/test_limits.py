@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from storage.limits import LONGEST_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
-from storage.redis_client import RedisDown, RedisSettings, open_redis
+from storage.redis.client import RedisDown, RedisSettings, open_redis
+from storage.redis.limits import LONGEST_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
 from tests.redis_time import pass_time
 
 from .conftest import Server

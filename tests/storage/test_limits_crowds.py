@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from storage.embedded_redis import EmbeddedRedis, redis_programs
-from storage.limits import Limits
-from storage.redis_client import RedisSettings, open_redis
+from storage.redis.client import RedisSettings, open_redis
+from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.limits import Limits
 from tests.redis_time import pass_time
 
 from .conftest import Server

@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from storage.database import Database, DatabaseSettings, WrongDatabase
-from storage.migrate import changes, check_server, migrate, missing
+from storage.sql.database import Database, DatabaseSettings, WrongDatabase
+from storage.sql.migrate import changes, check_server, migrate, missing
 from tests.servers import MariaDBServer
 
 ASCII = {

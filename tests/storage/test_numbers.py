@@ -2,8 +2,8 @@
 
 import asyncio
 
-from storage.database import Database
-from storage.numbers import BLOCK, TicketNumbers
+from storage.sql.database import Database
+from storage.ticket_numbers import BLOCK, TicketNumbers
 
 
 async def test_numbers_begin_at_one_and_are_given_once(database: Database) -> None:

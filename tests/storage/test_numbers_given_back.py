@@ -1,7 +1,7 @@
 """A process that stops gives back the ticket numbers it did not use, and never one that is somebody's."""
 
-from storage.database import Database
-from storage.numbers import BLOCK, TicketNumbers
+from storage.sql.database import Database
+from storage.ticket_numbers import BLOCK, TicketNumbers
 
 
 async def test_a_stop_leaves_no_gap(database: Database) -> None:

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.whatsapp.account import read_news
-from bot.whatsapp.incoming import Item, Kind, read_event, read_status, read_webhook
+from bot.whatsapp.webhook.account_updates import read_news
+from bot.whatsapp.webhook.parse import Item, Kind, read_event, read_status, read_webhook
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 OUR_NUMBER = "106540352242922"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.whatsapp import fields
-from bot.whatsapp.account import News, read_news
+from bot.whatsapp.webhook import fields
+from bot.whatsapp.webhook.account_updates import News, read_news
 
 EXPECTED = json.loads((Path(__file__).parent / "expected" / "news.json").read_text("utf-8"))
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.client import Accepted, Answer, GraphClient, NotSent, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, Scope, action_of
-from bot.whatsapp.graph import USER_AGENT
+from bot.whatsapp.graph.client import Accepted, Answer, GraphClient, NotSent, Refused, Unknown, open_http
+from bot.whatsapp.graph.http import USER_AGENT
 from tests.whatsapp.wire import BODY, NUMBER, PROOF, SECRET, TEXT, TOKEN, Server, answer, client, graph, raw
 
 PROJECT = Path(__file__).parents[2]

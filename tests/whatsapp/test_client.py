@@ -9,8 +9,17 @@ import tracemalloc
 
 import pytest
 
-from bot.whatsapp.client import Accepted, GraphClient, GraphSettings, NotSent, Outcome, Refused, Unknown, open_http
 from bot.whatsapp.errors import Action, action_of
+from bot.whatsapp.graph.client import (
+    Accepted,
+    GraphClient,
+    GraphSettings,
+    NotSent,
+    Outcome,
+    Refused,
+    Unknown,
+    open_http,
+)
 from tests.whatsapp.wire import BODY, PROOF, SECRET, TEXT, TOKEN, Reply, answer, client, graph, raw
 
 ACCEPTED = b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.A"}]}'

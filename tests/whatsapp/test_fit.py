@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.cutting import split_before
-from bot.whatsapp.outgoing import TooLong, Unsendable, build, fit, split_text, units
+from bot.whatsapp.messages.build import TooLong, Unsendable, build, fit, split_text, units
+from bot.whatsapp.messages.split_text import split_before
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 LONG = "word " * 400  # 2,000 characters

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from bot.whatsapp.handovers import (
+from bot.whatsapp.webhook.handovers import (
     HANDED_OVER,
     HANDED_TO_US,
     META,

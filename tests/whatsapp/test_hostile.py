@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.whatsapp import fields
-from bot.whatsapp.account import read_news
-from bot.whatsapp.incoming import Item, Kind, Reason, read_event, read_status
+from bot.whatsapp.webhook import fields
+from bot.whatsapp.webhook.account_updates import read_news
+from bot.whatsapp.webhook.parse import Item, Kind, Reason, read_event, read_status
 from tests.whatsapp.reading import OUR_NUMBER, PAYLOADS, RECEIVED_AT, items_of
 
 MESSAGE: dict[str, Any] = {

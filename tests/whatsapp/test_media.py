@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.media import sha256_hex
-from bot.whatsapp.media_hosts import MediaRefused, check_url, is_public, origin_of, redirected
+from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media_hosts import MediaRefused, check_url, is_public, origin_of, redirected
 
 OWN = origin_of("https://graph.example.org/v25.0")
 LINES = (Path(__file__).parent / "media_urls.txt").read_text("utf-8").splitlines()

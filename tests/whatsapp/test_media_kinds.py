@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.whatsapp.outgoing import TooLong, Unsendable, media_kind, upload_type
+from bot.whatsapp.messages.build import TooLong, Unsendable, media_kind, upload_type
 
 MB = 1024 * 1024
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"

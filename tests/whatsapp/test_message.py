@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.whatsapp.cleaning import file_name, mime_type
-from bot.whatsapp.incoming import read_event, read_status
-from bot.whatsapp.message import read_name
+from bot.whatsapp.sanitize import file_name, mime_type
+from bot.whatsapp.webhook.events import read_name
+from bot.whatsapp.webhook.parse import read_event, read_status
 from tests.whatsapp.reading import OUR_NUMBER, RECEIVED_AT, outcome_of
 
 EXPECTED = json.loads((Path(__file__).parent / "expected" / "messages.json").read_text("utf-8"))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.outgoing import TooLong, Unsendable, build, message_of
-from flows.model import Offer, Option, Say
+from bot.whatsapp.messages.build import TooLong, Unsendable, build, message_of
+from flows.events import Offer, Option, Say
 
 MESSAGES = json.loads((Path(__file__).parent / "messages.json").read_text("utf-8"))
 HEAD = {"messaging_product": "whatsapp", "recipient_type": "individual", "biz_opaque_callback_data": "42"}

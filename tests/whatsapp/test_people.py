@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bot.whatsapp.incoming import Item, Kind, Renamed, Sender
-from bot.whatsapp.people import is_bsuid
+from bot.whatsapp.webhook.contacts import is_bsuid
+from bot.whatsapp.webhook.parse import Item, Kind, Renamed, Sender
 from tests.whatsapp.reading import OUR_NUMBER, items_of
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.whatsapp import handovers
-from bot.whatsapp import message as marks
-from bot.whatsapp.readers import read_message
-from flows.drafting import STAND_INS
-from flows.fit import TITLE, title, units
-from flows.model import LIMITS
-from flows.open_ticket import FLOWS
+from bot.whatsapp.webhook import events as marks
+from bot.whatsapp.webhook import handovers
+from bot.whatsapp.webhook.message_types import read_message
+from flows.events import LIMITS
+from flows.language.formatting import TITLE, title, units
+from flows.language.matching import GREETINGS, THANKS, is_number, plain, plain_label
+from flows.scripts.draft_actions import STAND_INS
+from flows.scripts.open_ticket import FLOWS
 from flows.turn import COMMANDS
-from flows.words import GREETINGS, THANKS, is_number, plain, plain_label
 
 KNOWN = json.loads((Path(__file__).parent / "expected" / "messages.json").read_text("utf-8"))
 MARKS = (

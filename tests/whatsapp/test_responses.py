@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.whatsapp.errors import action_of
-from bot.whatsapp.incoming import Kind, read_status
+from bot.whatsapp.webhook.parse import Kind, read_status
 from tests.whatsapp.reading import PAYLOADS, items_of
 from tests.whatsapp.wire import BODY, answer, graph
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.signature import challenge, signature_ok
+from bot.whatsapp.webhook.signature import challenge, signature_ok
 from tests.whatsapp.reading import PAYLOADS
 
 SIGNED = json.loads((PAYLOADS / "signatures" / "signatures.json").read_text("utf-8"))

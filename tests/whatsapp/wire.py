@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bot.whatsapp.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from tests.openapi import contract
 
 Reply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -1,0 +1,189 @@
+"""What each process of Tick is made of: one frozen settings object becomes the parts, opened in order and closed in
+reverse. And the worker by itself, which has no use for the web: it loads none of it.
+
+Invariants: nothing is opened at import; what cannot work refuses to start, in a sentence.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from api.settings import Settings, read_access_token
+from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
+from bot.clock import Clock, utc_now
+from bot.ids import IdMaker
+from bot.intake.intake import Intake
+from bot.metrics import Metrics
+from bot.settings import BotSettings
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media_download import open_downloads
+from bot.worker.worker import Worker
+from storage.blobs.store import FileStore, open_store
+from storage.errors import Trouble
+from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
+from storage.redis.embedded import EmbeddedRedis
+from storage.redis.lanes import Lanes
+from storage.redis.limits import PAIR_BURST, Limits
+from storage.sql.database import Database, DatabaseDown, DatabaseSettings, WrongDatabase
+from storage.sql.migrate import apply, check_server, make_folder, missing
+from storage.ticket_numbers import TicketNumbers
+
+REVIVE_SECONDS = 0.5
+UNLIMITED = 1_000_000
+log = structlog.get_logger(__name__)
+
+
+class WrongRedis(Trouble):
+    """The Redis that the settings name can't be used. The text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that has a connection or a state, once a process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    lanes: Lanes
+    ids: IdMaker
+    numbers: TicketNumbers
+    intake: Intake
+    metrics: Metrics
+    graph: GraphClient
+    limits: Limits
+    store: FileStore
+    supplies: Supplies
+    redis_line: str
+    read_token: Callable[[], str]
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    share_redis: bool = False,
+    read_token: Callable[[], str] = read_access_token,
+) -> AsyncIterator[Parts]:
+    """The parts of one process. `share_redis`: the Redis must be one that other processes reach; `read_token`: the
+    access token as it is set by then, "" when it can't be read."""
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings)
+        stack.push_async_callback(database.close)
+        redis, redis_line = await _open_redis(settings, stack, share_redis)
+        lanes = Lanes(redis, secrets.token_hex(8))
+        ids = IdMaker(clock)
+        metrics = Metrics()
+        intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
+        numbers = TicketNumbers(database)
+        stack.push_async_callback(_give_back, numbers)
+        graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
+        per_second = settings.whatsapp_messages_per_second
+        burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
+        limits = Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst)
+        store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
+        downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
+        names = Names(lanes.owner, settings.whatsapp_phone_number_id, settings.whatsapp_business_account_id)
+        supplies = make_supplies(names, database, graph, store, downloads, clock)
+        yield Parts(
+            settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line,
+            read_token,
+        )  # fmt: skip
+
+
+async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
+    """A worker alone."""
+    async with opened(settings, clock=clock, share_redis=True) as parts:
+        log.info("working", process=parts.lanes.owner)
+        await worker_of(parts).run(stop)
+
+
+def worker_of(parts: Parts) -> Worker:
+    """The worker of this process; it begins to work when it is run."""
+    settings = parts.settings
+    bot = BotSettings(
+        settings.whatsapp_phone_number_id, settings.tick_flow, settings.doubt_seconds, settings.quiet_seconds
+    )
+    given = Given(
+        parts.database, parts.lanes, parts.limits, parts.graph, parts.ids, parts.numbers, parts.metrics, parts.clock
+    )
+    return make_worker(bot, given, parts.supplies, parts.read_token)
+
+
+def graph_settings(settings: Settings) -> GraphSettings:
+    """The client's part of the settings."""
+    return GraphSettings(
+        settings.whatsapp_api_url,
+        settings.whatsapp_phone_number_id,
+        settings.whatsapp_access_token.get_secret_value(),
+        settings.whatsapp_app_secret.get_secret_value(),
+    )
+
+
+async def _open_database(settings: Settings) -> Database:
+    wanted = DatabaseSettings(settings.database)
+    make_folder(wanted)
+    database = await Database.open(wanted)
+    try:
+        for warning in await check_server(database):
+            log.warning("weaker_durability", warning=warning)
+        if settings.on_sqlite:
+            await apply(database)
+        elif lacking := await missing(database):
+            raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> tuple[Redis, str]:
+    if settings.redis:
+        redis = open_redis(RedisSettings(settings.redis))
+    else:
+        embedded = EmbeddedRedis.start(settings.data_dir)
+        stack.callback(embedded.stop)
+        if share and embedded.url is None:
+            raise WrongRedis(
+                "No redis-server was found here, and `tick worker` needs one: install it, or set REDIS_URL."
+            )
+        log.info("embedded_redis", line=embedded.line)
+        redis = embedded.open()
+        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_alive(embedded)))
+        if embedded.url is None:
+            return redis, embedded.line
+    stack.push_async_callback(redis.aclose)
+    return redis, await _inspect(redis)
+
+
+async def _inspect(redis: Redis) -> str:
+    try:
+        server = await inspect_redis(redis)
+    except RedisDown as error:
+        log.warning("redis_down", error=str(error), consequence="webhooks are taken in, and worked on when it is back")
+        return "Redis was away when this process started"
+    if server.refusal:
+        raise WrongRedis(server.refusal)
+    log.info("redis", version=server.version, persistence=server.persistence)
+    return server.persistence
+
+
+async def _keep_alive(embedded: EmbeddedRedis) -> None:
+    while True:
+        await asyncio.sleep(REVIVE_SECONDS)
+        if embedded.revive():
+            log.warning("embedded_redis_revived")
+
+
+async def _give_back(numbers: TicketNumbers) -> None:
+    with suppress(DatabaseDown):  # a gap in the tickets' numbers harms nobody
+        await numbers.give_back()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

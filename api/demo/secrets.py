@@ -1,0 +1,39 @@
+"""The demo's own secrets, which nobody has to make up.
+
+Invariant: they are random, and kept where only their owner can read them.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from api.web.credentials import new_key
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSecrets:
+    """Made once, at the first demo, and kept in its folder."""
+
+    verify_token: str = field(repr=False)
+    app_secret: str = field(repr=False)
+    access_token: str = field(repr=False)
+    api_key: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def demo_secrets(folder: Path) -> DemoSecrets:
+    """The demo's secrets from `folder`, made there when it has none that can be read."""
+    path = folder / "secrets.json"
+    names = [each.name for each in fields(DemoSecrets)]
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        return DemoSecrets(**{name: str(kept[name]) for name in names})
+    except (OSError, ValueError, KeyError, TypeError):
+        made = {name: secrets.token_hex(16) for name in names} | {"api_key": new_key()}
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(made, file)
+    return DemoSecrets(**made)

@@ -1,0 +1,153 @@
+"""The forms with which agents write to a customer: answers, requests, reactions, what is sent or fetched again.
+
+Invariants: what an agent wrote comes back to them whatever goes wrong; a form that is sent twice acts once.
+"""
+
+from dataclasses import replace
+
+from pydantic import TypeAdapter, ValidationError
+from quart import Response
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.desk.guard import form_field, upload_refused, uploaded
+from api.desk.pages import go_to
+from api.desk.sessions import Sessions
+from api.desk.ticket import Draft, TicketPage
+from api.services import ApiParts
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from api.web.fields import MOST_IDS, Emoji, Text, row_id
+from bot.agents.replies import NotInDoubt, NotOnWhatsApp, NotTheirs, Request
+from bot.agents.tickets import AgentDesk
+from bot.agents.transaction import NoTicket, WindowClosed
+from bot.whatsapp.sanitize import TEXT_CAP
+from storage import audit, files
+from storage.audit import Line
+from storage.sql.database import Tx
+
+TEXT: TypeAdapter[str] = TypeAdapter(Text)
+EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
+TOO_LONG = "The answer is too long."
+NOTHING = "There is nothing to read in the answer yet."
+CLOSED = "The customer has not written for 24 hours: WhatsApp takes this only after they have."
+NO_DOUBT = "Nothing of this answer waits to be sent again."
+NOBODY = "This ticket has no customer on WhatsApp."
+ASKED: dict[Request, str] = {
+    "location": "Where are you? Please share your location.",
+    "contact": "May we have your phone number?",
+}
+
+
+def add_writing(
+    blueprint: GuardedBlueprint, sessions: Sessions, ticket_page: TicketPage, desk: AgentDesk, parts: ApiParts
+) -> None:
+    """The routes for what agents write."""
+
+    async def author() -> str:
+        agent = await sessions.agent()
+        return agent.name if agent else ""
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def compose(ticket_id: int) -> Response:
+        """The page again, with a message to be quoted, and all that was written so far."""
+        draft = replace(_draft(), quoted_id=row_id(form_field("quote_this")))
+        return await ticket_page.show(ticket_id, draft=draft)
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def answer(ticket_id: int) -> Response | AnyResponse:
+        """Answers the customer."""
+        draft = _draft()
+        if says := upload_refused():
+            return await ticket_page.show(ticket_id, 422, f"The answer was not sent. {says}", draft)
+        try:
+            message = TEXT.validate_python(draft.text) if draft.text.strip() or not draft.file_ids else ""
+            await desk.reply(
+                caller().actor,
+                await author(),
+                ticket_id,
+                message,
+                _once("once"),
+                file_ids=draft.file_ids,
+                quoted_id=draft.quoted_id,
+            )
+        except ValidationError:
+            says = TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING
+            return await ticket_page.show(ticket_id, 422, says, draft)
+        except NotTheirs as error:
+            says = f"The answer was not sent: {error}."
+            return await ticket_page.show(ticket_id, 422, says, Draft(draft.text))
+        return go_to(f"/desk/tickets/{ticket_id}#end")
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/ask")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def request_it(ticket_id: int) -> Response | AnyResponse:
+        """Asks for a location or a contact, in the agent's words or in ours."""
+        draft = _draft()
+        wanted = next((each for each in ASKED if each == form_field("for")), None)
+        if wanted is None:
+            return await ticket_page.show(ticket_id, 422, "Choose what to ask for.", draft)
+        try:
+            text = TEXT.validate_python(draft.text if draft.text.strip() else ASKED[wanted])
+            await desk.ask(caller().actor, await author(), ticket_id, wanted, text, _once("once_ask"))
+        except ValidationError:
+            return await ticket_page.show(ticket_id, 422, TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING, draft)
+        except WindowClosed:
+            return await ticket_page.show(ticket_id, 409, CLOSED, draft)
+        except NotOnWhatsApp:
+            return await ticket_page.show(ticket_id, 409, NOBODY, draft)
+        return go_to(f"/desk/tickets/{ticket_id}#end")
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/reaction")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def react(ticket_id: int, reply_id: str) -> Response | AnyResponse:
+        """Reacts to a message of the customer."""
+        try:
+            emoji = EMOJI.validate_python(form_field("emoji"))
+            await desk.react(caller().actor, row_id(reply_id) or 0, emoji, _once("once"))
+        except (ValidationError, NotTheirs):
+            return await ticket_page.show(ticket_id, 422, "Choose an emoji, and a message of the customer.")
+        except WindowClosed:
+            return await ticket_page.show(ticket_id, 409, CLOSED)
+        except NotOnWhatsApp:
+            return await ticket_page.show(ticket_id, 409, NOBODY)
+        return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/send-again")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    async def send_again(ticket_id: int, reply_id: str) -> Response | AnyResponse:
+        """Sends an answer again of which it is not known whether the customer has it."""
+        try:
+            await desk.send_again(caller().actor, row_id(reply_id) or 0, _once("once"))
+        except (NotInDoubt, NoTicket):
+            return await ticket_page.show(ticket_id, 409, NO_DOUBT)
+        return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
+
+    @blueprint.post("/desk/tickets/<ticket:ticket_id>/files/<file_id>/retry")
+    @needs(Permission.CHANGE_TICKETS)
+    async def fetch_again(ticket_id: int, file_id: str) -> Response | AnyResponse:
+        """Has a file fetched again that could not be."""
+        async with parts.database.reading() as tx:
+            found = await files.find(tx, row_id(file_id) or 0)
+        if found is None or found.ticket_id != ticket_id or found.state != "failed":
+            return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
+        line = Line(desk.once(), desk.now(), caller().actor, "file.retry", found.file_id)
+
+        async def again(tx: Tx) -> None:
+            if await files.retry(tx, found.file_id, line.at):
+                await audit.write(tx, line)
+
+        await parts.database.run(again)
+        parts.supplies.vault.ring()
+        return go_to(f"/desk/tickets/{ticket_id}")
+
+
+def _draft() -> Draft:
+    """The form as it came: files that an earlier try has stored are named in it, and new ones are in it."""
+    earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
+    file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
+    return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])
+
+
+def _once(name: str) -> int | None:
+    return row_id(form_field(name))

@@ -1,0 +1,1 @@
+"""The agents' API, one resource a file."""

@@ -1,0 +1,220 @@
+"""What is said on a ticket, over HTTP: answer the customer, react to them, read it all.
+
+Invariants: a reply says where it stands and why: `delivery` is that of the messages that carry it, the least advanced
+where it took several; a customer's own words have none, and what they changed afterwards still says what it said.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from quart import Response
+
+from api.views import thread
+from api.views.file_text import told
+from api.views.thread import Said
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
+from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
+from bot.agents.replies import NotInDoubt, NotOnWhatsApp, NotTheirs
+from bot.agents.tickets import AgentDesk
+from bot.whatsapp.sanitize import TEXT_CAP, clean
+from storage import replies, tickets
+from storage.files import FileRow
+from storage.replies import StoredReply
+from storage.sql.database import Database
+
+NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
+NO_DOUBT = "nothing of this message waits for somebody to send it again"
+
+
+class NewReply(Body):
+    """An answer to the customer of a ticket; `author` is the name of who gives it, `quote` the id of the customer's
+    message that it answers. With files, which were uploaded before, it needs no message."""
+
+    ticket_id: TicketId
+    file_ids: Ids = []
+    message: Annotated[str, Field(max_length=TEXT_CAP, validate_default=True)] = ""
+    author: OptionalLine = None
+    quote: Id | None = None
+
+    @field_validator("message")
+    @classmethod
+    def says_something(cls, text: str, info: ValidationInfo) -> str:
+        """Files speak for themselves."""
+        text = clean(text).strip()
+        if not readable(text):
+            if not info.data.get("file_ids"):
+                raise ValueError("must hold something to read, unless there are files")
+            return ""
+        return text
+
+
+class NewReaction(Body):
+    """One emoji, or "" to take the last one back."""
+
+    emoji: Emoji
+
+
+class FileShown(BaseModel):
+    """A file on a ticket; its bytes are at /api/files/{id} once `state` is `stored`. `reason` says why it isn't."""
+
+    id: str
+    name: str
+    mime_type: str
+    size: int | None
+    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
+    reason: str | None
+
+
+class Reply(BaseModel):
+    """Something said on a ticket. A `note` is not sent to the customer; `reason` says why `delivery` is what it is;
+    `changed` is what its writer did to it later; `quoted` the id of the reply that it answers."""
+
+    id: str
+    ticket_id: int
+    kind: Literal["message", "note"]
+    author: Literal["customer", "agent", "bot"]
+    message: str
+    changed: Literal["edited", "revoked"] | None
+    late: bool
+    files: list[FileShown]
+    quoted: str | None
+    whatsapp_message_id: str | None
+    delivery: str | None
+    reason: str | None
+    created_at: datetime
+
+
+class Reaction(BaseModel):
+    """A reaction on its way."""
+
+    id: str
+    delivery: str | None
+
+
+def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
+    """The routes under /api/replies."""
+    blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
+    blueprint.register_error_handler(NotTheirs, not_theirs)
+    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
+    blueprint.register_error_handler(NotInDoubt, not_in_doubt)
+
+    @blueprint.post("")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @takes(NewReply)
+    @gives(Answer[Reply], 201)
+    @gives(Refusal, 404)
+    @gives(Refusal, 422)
+    async def add_reply(data: NewReply) -> Response:
+        """Answer the customer on a ticket."""
+        answered = await desk.reply(
+            caller().actor,
+            data.author or "",
+            data.ticket_id,
+            data.message,
+            file_ids=[int(file_id) for file_id in data.file_ids],
+            quoted_id=int(data.quote) if data.quote else None,
+        )
+        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
+
+    @blueprint.get("/<ticket:ticket_id>")
+    @needs(Permission.READ)
+    @gives(Answer[list[Reply]])
+    @gives(Refusal, 404)
+    async def list_replies(ticket_id: int) -> Response:
+        """Read all that was said on a ticket, the oldest first."""
+        async with database.reading() as tx:
+            ticket = await tickets.find(tx, ticket_id)
+            if ticket is None:
+                return refusal(404)
+            said, _ = await thread.read(tx, ticket)
+        return answer(Answer[list[Reply]](data=[_shown(each) for each in said]))
+
+    @blueprint.post("/<reply_id>/reaction")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @takes(NewReaction)
+    @gives(Answer[Reaction])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    @gives(Refusal, 422)
+    async def react(reply_id: str, data: NewReaction) -> Response:
+        """React to a message of the customer."""
+        known = row_id(reply_id)
+        if known is None:
+            return refusal(404)
+        sent = await desk.react(caller().actor, known, data.emoji)
+        return answer(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
+
+    @blueprint.post("/<reply_id>/send-again")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @gives(Answer[Reply])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    async def send_again(reply_id: str) -> Response:
+        """Send a reply again of which it is not known whether the customer has it. They may get it twice."""
+        known = row_id(reply_id)
+        if known is None:
+            return refusal(404)
+        reply = await desk.send_again(caller().actor, known)
+        return answer(Answer[Reply](data=await read_reply(database, reply)))
+
+    return blueprint
+
+
+async def read_reply(database: Database, reply: StoredReply) -> Reply:
+    """The reply as it now stands."""
+    async with database.reading() as tx:
+        ticket = await tickets.find(tx, reply.ticket_id)
+        said = (await thread.read(tx, ticket))[0] if ticket else []
+    return next(_shown(each) for each in said if each.reply.reply_id == reply.reply_id)
+
+
+def file_shown(row: FileRow) -> FileShown:
+    """A file as the API shows it."""
+    return FileShown(
+        id=str(row.file_id),
+        name=row.filename,
+        mime_type=row.mime_type,
+        size=row.size,
+        state=row.state,
+        reason=told(row) or None,
+    )
+
+
+def _shown(said: Said) -> Reply:
+    reply = said.reply
+    return Reply.model_validate(
+        {
+            "id": str(reply.reply_id),
+            "ticket_id": reply.ticket_id,
+            "kind": reply.kind,
+            "author": replies.side(reply),
+            "message": reply.message,
+            "changed": reply.changed or None,
+            "late": reply.late,
+            "files": [file_shown(row) for row in said.files],
+            "quoted": str(said.quoted.reply_id) if said.quoted else None,
+            "whatsapp_message_id": said.wamid,
+            "delivery": said.delivery,
+            "reason": said.reason or None,
+            "created_at": reply.written_at,
+        }
+    )
+
+
+async def not_theirs(error: NotTheirs) -> Response:
+    """A message or a file that can't be used here."""
+    return refusal(
+        422, "Something in the request is not as it should be", [Problem(field=error.field, message=str(error))]
+    )
+
+
+async def not_in_doubt(_error: NotInDoubt) -> Response:
+    """It has gone out, or failed, or is still on its way."""
+    return refusal(409, "not_in_doubt", [Problem(field="id", message=NO_DOUBT)])
+
+
+async def not_on_whatsapp(_error: NotOnWhatsApp) -> Response:
+    """A ticket whose customer gets nothing on WhatsApp."""
+    return refusal(409, "not_on_whatsapp", [Problem(field="ticket_id", message=NO_WHATSAPP)])

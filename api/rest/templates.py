@@ -1,0 +1,203 @@
+"""Templates over HTTP: what Meta has, and which of them carries which notice outside of the 24 hours.
+
+Invariant: a choice that would not go out is refused here, with a sentence for each reason.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from quart import Response
+
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
+from bot.account.updates import why_not
+from bot.templates.assignments import Choice, Misfit, NoticeTemplates
+from bot.templates.parameters import KINDS, VALUES, Filling, read_form
+from bot.templates.sync import Synced, Templates
+from storage.templates import NoticeRow, StoredTemplate
+
+LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
+MOST_PLACES = 50
+Value = Annotated[str, Field(min_length=1, max_length=100)]
+Places = (
+    Annotated[list[Value], Field(max_length=MOST_PLACES)] | Annotated[dict[Value, Value], Field(max_length=MOST_PLACES)]
+)
+
+
+class NewChoice(Body):
+    """`body` and `header`: which of our values goes into which place, in their order or by their names."""
+
+    template: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
+    body: Places = []
+    header: Places = []
+
+
+class ListedTemplate(BaseModel):
+    """A template at Meta. `why_not`: why no notice can be put into it, whatever one fills in; empty when one can."""
+
+    id: str
+    name: str
+    language: str
+    category: str
+    status: str
+    reason: str
+    header: str
+    body: str
+    header_places: list[str]
+    body_places: list[str]
+    why_not: list[str]
+    carries: list[str]
+
+
+class TemplateList(BaseModel):
+    """`listed_at`: when Meta last told of all of them; `problem`: why that is not now."""
+
+    listed_at: datetime | None
+    problem: str
+    templates: list[ListedTemplate]
+
+
+class NoticeLanguage(BaseModel):
+    """A notice in one language, and its template. `why_not`: why it does not go out now, empty when it does."""
+
+    language: str
+    template: str
+    template_language: str
+    body: dict[str, str]
+    header: dict[str, str]
+    works: bool
+    why_not: str
+
+
+class Notice(BaseModel):
+    """A kind of notice: what may be filled in, what has to be, and the templates that carry it."""
+
+    kind: str
+    values: list[str]
+    needs: list[str]
+    languages: list[NoticeLanguage]
+
+
+def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlueprint:
+    """The routes under /api/whatsapp/templates and /api/whatsapp/notices."""
+    blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
+
+    async def listed(synced: Synced) -> Response:
+        carried = [choice.row for choice in await notices.listed()]
+        found = [_template(template, carried) for template in await notices.templates()]
+        shown = TemplateList(listed_at=synced.listed_at, problem=synced.problem, templates=found)
+        return answer(Answer[TemplateList](data=shown))
+
+    @blueprint.get("/templates")
+    @needs(Permission.READ)
+    @gives(Answer[TemplateList])
+    async def all_templates() -> Response:
+        """The templates, as Meta last told of them."""
+        return await listed(await templates.synced())
+
+    @blueprint.post("/templates/sync")
+    @needs(Permission.MANAGE)
+    @gives(Answer[TemplateList])
+    @gives(Refusal, 503)
+    async def sync() -> Response:
+        """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
+        synced = await templates.sync()
+        return refusal(503, synced.problem) if synced.problem else await listed(synced)
+
+    @blueprint.get("/notices")
+    @needs(Permission.READ)
+    @gives(Answer[list[Notice]])
+    async def all_notices() -> Response:
+        """Every kind of notice, and the templates that carry it outside of the 24 hours."""
+        choices = await notices.listed()
+        shown = [
+            Notice(
+                kind=kind,
+                values=list(VALUES),
+                needs=["text"] if kind == "reply" else [],
+                languages=[_language(choice) for choice in choices if choice.row.kind == kind],
+            )
+            for kind in KINDS
+        ]
+        return answer(Answer[list[Notice]](data=shown))
+
+    @blueprint.put("/notices/<kind>/<language>")
+    @needs(Permission.MANAGE)
+    @takes(NewChoice)
+    @gives(Answer[NoticeLanguage])
+    @gives(Refusal, 404)
+    @gives(Refusal, 422)
+    async def choose(kind: str, language: str, data: NewChoice) -> Response:
+        """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
+        if (problem := _unknown(kind, language)) is not None:
+            return problem
+        filling = Filling.of(data.body, data.header)
+        try:
+            choice = await notices.choose(
+                caller().actor, kind, language, data.template, data.template_language or language, filling
+            )
+        except Misfit as misfit:
+            problems = [Problem(field=field, message=sentence) for field, sentence in misfit.problems]
+            return refusal(422, "This template can't carry this notice", problems)
+        return answer(Answer[NoticeLanguage](data=_language(choice)))
+
+    @blueprint.delete("/notices/<kind>/<language>")
+    @needs(Permission.MANAGE)
+    @gives(Answer[None])
+    @gives(Refusal, 404)
+    async def withdraw(kind: str, language: str) -> Response:
+        """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
+        if (problem := _unknown(kind, language)) is not None:
+            return problem
+        if not await notices.withdraw(caller().actor, kind, language):
+            return refusal(404, "This notice has no template in this language")
+        return answer(Answer[None](data=None))
+
+    return blueprint
+
+
+def _unknown(kind: str, language: str) -> Response | None:
+    if kind not in KINDS:
+        return refusal(404, f"There is no such kind of notice. There are: {', '.join(KINDS)}")
+    if not re.fullmatch(LANGUAGE, language):
+        return refusal(404, "A language is a code such as en or pt_BR")
+    return None
+
+
+def _template(template: StoredTemplate, carried: list[NoticeRow]) -> ListedTemplate:
+    form = read_form(template.components, template.category)
+    why = why_not(template)
+    return ListedTemplate(
+        id=template.template_id,
+        name=template.name,
+        language=template.language,
+        category=template.category,
+        status=template.status,
+        reason=template.reason,
+        header=form.header.text,
+        body=form.body.text,
+        header_places=list(form.header.places),
+        body_places=list(form.body.places),
+        why_not=[*([f"It {why}."] if why else []), *form.problems],
+        carries=[
+            f"{row.kind} ({row.language})"
+            for row in carried
+            if (row.template_name, row.template_language) == (template.name, template.language)
+        ],
+    )
+
+
+def _language(choice: Choice) -> NoticeLanguage:
+    filling = Filling.from_json(choice.row.parameters)
+    return NoticeLanguage(
+        language=choice.row.language,
+        template=choice.row.template_name,
+        template_language=choice.row.template_language,
+        body=dict(filling.body),
+        header=dict(filling.header),
+        works=not choice.why_not,
+        why_not=choice.why_not,
+    )

@@ -1,0 +1,225 @@
+"""Tickets over HTTP: open one, list them, read one, move one, ask its customer for something.
+
+Invariant: a change answers with the ticket as it then is, and with `delivery`, which says where the customer's message
+about it stands: `queued`, `held` until they write again, or null when nothing is sent.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+from quart import Response
+
+from api.rest.replies import FileShown, Reply, file_shown, not_on_whatsapp, read_reply
+from api.views import thread
+from api.views.thread import Customer
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
+from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, answer, asks, gives, refusal, takes
+from bot.agents.replies import NotOnWhatsApp
+from bot.agents.tickets import AgentDesk, Changed, Wish
+from bot.phones import lookup_forms
+from storage import files, tickets
+from storage.sql.database import Database
+from storage.tickets import StoredTicket
+
+Status = Literal["new", "in_progress", "waiting", "resolved", "closed"]
+MOST_A_PAGE = 100
+DEEPEST_PAGE = 1_000_000
+
+
+class NewTicket(Body):
+    """A ticket to open. With `mobile`, the customer is told on WhatsApp unless `whatsapp_notifications` is false."""
+
+    name: Name
+    email: Email = None
+    mobile: Phone | None = None
+    issue_type: Topic
+    issue_type_other: OptionalLine = None
+    issue_title: OptionalLine = None
+    description: Text
+    whatsapp_notifications: bool = True
+
+
+class NewStatus(Body):
+    """Where a ticket is to go."""
+
+    status: Status
+
+
+class Request(Body):
+    """What the customer is to share, and in which words they are asked."""
+
+    for_: Annotated[Literal["location", "contact"], Field(alias="for")]
+    message: Text
+
+
+class Filter(Query):
+    """Which tickets, and which page of them; a limit above 100 is 100."""
+
+    status: Status | None = None
+    # in a query string, a + that was not escaped arrives as a space
+    mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = None
+    page: Annotated[int, Field(ge=1, le=DEEPEST_PAGE)] = 1
+    limit: Annotated[int, Field(ge=1)] = 20
+
+
+class Ticket(BaseModel):
+    """A ticket."""
+
+    id: int
+    name: str
+    email: str | None
+    mobile: str | None
+    description: str
+    issue_type: str
+    issue_type_other: str | None
+    issue_title: str | None
+    attachment_name: str | None
+    attachment_type: str | None
+    status: str
+    whatsapp_enabled: bool
+    whatsapp_notifications: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Unreachable(BaseModel):
+    """Why nothing reaches the customer on WhatsApp, and since when."""
+
+    reason: str
+    since: datetime
+
+
+class CustomerShown(BaseModel):
+    """Whom the ticket is with. WhatsApp takes free text for them until `window_open_until`."""
+
+    name: str
+    unreachable: Unreachable | None
+    window_open_until: datetime | None
+
+
+class WholeTicket(Ticket):
+    """A ticket with the files of its description. `customer` is null when it is nobody on WhatsApp."""
+
+    files: list[FileShown]
+    customer: CustomerShown | None
+
+
+class ChangedTicket(Ticket):
+    """A ticket after a change, and where the customer's message about it stands."""
+
+    delivery: str | None
+
+
+def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
+    """The routes under /api/tickets."""
+    blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
+    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
+
+    @blueprint.post("")
+    @needs(Permission.CHANGE_TICKETS)
+    @takes(NewTicket)
+    @gives(Answer[ChangedTicket], 201)
+    @gives(Refusal, 422)
+    async def open_ticket(data: NewTicket) -> Response:
+        """Open a ticket."""
+        wish = Wish(
+            name=data.name,
+            phone=data.mobile or "",
+            email=data.email,
+            issue_type=data.issue_type,
+            issue_type_other=data.issue_type_other,
+            issue_title=data.issue_title,
+            description=data.description,
+            notifications=data.whatsapp_notifications,
+        )
+        return _changed(await desk.open_ticket(caller().actor, wish), 201)
+
+    @blueprint.get("")
+    @needs(Permission.READ)
+    @asks(Filter)
+    @gives(PageAnswer[list[Ticket]])
+    @gives(Refusal, 422)
+    async def list_tickets(query_args: Filter) -> Response:
+        """List tickets, the newest first."""
+        limit = min(query_args.limit, MOST_A_PAGE)
+        mobiles = [f"+{form}" for form in lookup_forms(query_args.mobile)] if query_args.mobile else []
+        async with database.reading() as tx:
+            found, total = await tickets.page(
+                tx,
+                status=query_args.status or "",
+                mobiles=mobiles,
+                offset=(query_args.page - 1) * limit,
+                limit=limit,
+            )
+        pagination = Pagination(page=query_args.page, limit=limit, total=total)
+        return answer(PageAnswer[list[Ticket]](data=[_shown(ticket) for ticket in found], pagination=pagination))
+
+    @blueprint.get("/<ticket:ticket_id>")
+    @needs(Permission.READ)
+    @gives(Answer[WholeTicket])
+    @gives(Refusal, 404)
+    async def read_ticket(ticket_id: int) -> Response:
+        """Read one ticket."""
+        async with database.reading() as tx:
+            found = await tickets.find(tx, ticket_id)
+            if found is None:
+                return refusal(404)
+            rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
+            customer = await thread.read_customer(tx, found, desk.now())
+        whole = WholeTicket(
+            id=ticket_id,
+            **_columns(found),
+            files=[file_shown(row) for row in rows],
+            customer=_customer(customer) if customer else None,
+        )
+        return answer(Answer[WholeTicket](data=whole))
+
+    @blueprint.put("/<ticket:ticket_id>/status")
+    @needs(Permission.CHANGE_TICKETS)
+    @takes(NewStatus)
+    @gives(Answer[ChangedTicket])
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    @gives(Refusal, 422)
+    async def set_status(ticket_id: int, data: NewStatus) -> Response:
+        """Move a ticket to another status."""
+        return _changed(await desk.set_status(caller().actor, ticket_id, data.status))
+
+    @blueprint.post("/<ticket:ticket_id>/ask")
+    @needs(Permission.WRITE_TO_CUSTOMERS)
+    @takes(Request)
+    @gives(Answer[Reply], 201)
+    @gives(Refusal, 404)
+    @gives(Refusal, 409)
+    @gives(Refusal, 422)
+    async def ask(ticket_id: int, data: Request) -> Response:
+        """Ask the customer for their location or for a contact."""
+        answered = await desk.ask(caller().actor, "", ticket_id, data.for_, data.message)
+        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
+
+    return blueprint
+
+
+def _shown(ticket: StoredTicket) -> Ticket:
+    return Ticket(id=ticket.ticket_id, **_columns(ticket))
+
+
+def _changed(changed: Changed, status: int = 200) -> Response:
+    ticket = changed.ticket
+    shown = ChangedTicket(id=ticket.ticket_id, **_columns(ticket), delivery=changed.delivery)
+    return answer(Answer[ChangedTicket](data=shown), status)
+
+
+def _customer(customer: Customer) -> CustomerShown:
+    since = customer.unreachable_at
+    return CustomerShown(
+        name=customer.name,
+        unreachable=Unreachable(reason=customer.unreachable_reason, since=since) if since else None,
+        window_open_until=customer.window_until,
+    )
+
+
+def _columns(ticket: StoredTicket) -> dict[str, Any]:
+    return {name: getattr(ticket, name) for name in Ticket.model_fields if name != "id"}

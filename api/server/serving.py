@@ -1,0 +1,224 @@
+"""Serves the web application over HTTP/1.1, inside the process and the event loop that already run.
+
+Invariants: the listening socket is ours before anything slow begins, so a taken port is noticed at once and an early
+connection waits instead of being refused; nothing a stranger sends (long headers, a body that trickles, one that never
+ends) holds a connection longer than READ_SECONDS; and stopping always ends, in at most `grace_seconds`.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from granian._granian import SocketHolder  # what granian hands its own workers; pinned by the constraints
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from quart import Quart, Response
+from quart.asgi import ASGIHTTPConnection
+from quart.wrappers import Request
+
+from api.server.process import LISTENER_FD
+from storage.errors import Trouble
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+READ_SECONDS = 8  # for the headers, and again for the body
+LINGER_SECONDS = 1.0
+MAX_UPLOAD_BYTES = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
+UPLOAD_SECONDS = 600
+TAKES_FILES = re.compile(
+    r"/api/files|/desk/tickets/[0-9]{1,18}/replies"
+    r"|/simulator/api/customers/[^/]+/files|/simulator/graph/[^/]+/[^/]+/media"
+)
+BACKLOG = 1024
+
+
+class CannotListen(Trouble):
+    """HOST and PORT can't be listened on. The text is one sentence."""
+
+
+class PortTaken(CannotListen):
+    """Another program listens there."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Binds without SO_REUSEPORT: a second Tick on the same port must fail here, not share its customers by chance."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # accepted connections inherit it; without it an answer in two parts waits 40 ms for the other side's ACK
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"Port {port} on {host} is taken by another program: stop it, or set PORT.") from None
+        raise CannotListen(f"Tick can't listen on {host}, port {port}: {error.strerror}. Set HOST or PORT.") from None
+    return listener
+
+
+def inherited_listener() -> socket.socket | None:
+    """The socket of the process that supervises this one, when there is one."""
+    fd = os.environ.get(LISTENER_FD)
+    return socket.socket(fileno=int(fd)) if fd else None
+
+
+def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
+    """The first free port from `port` on, and one at which nobody else answers to the name localhost."""
+    for candidate in range(port, min(port + tries, 65536)):
+        if host == "127.0.0.1" and _answered_on_ipv6(candidate):
+            continue
+        try:
+            return listen(host, candidate)
+        except PortTaken:
+            continue
+    raise PortTaken(f"Ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken: set PORT.")
+
+
+def _answered_on_ipv6(port: int) -> bool:
+    """Browsers try ::1 first for localhost. macOS itself listens there on 5000, and lets others have 127.0.0.1."""
+    try:
+        with socket.create_connection(("::1", port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def port_of(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
+class _Request(Request):
+    """A file takes more room and time than anything else, so the routes that take one have limits of their own. They
+    are known before a route is: the body comes in while it is being looked for."""
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **limits: Any) -> None:
+        if method == "POST" and TAKES_FILES.fullmatch(path):
+            limits |= {"max_content_length": MAX_UPLOAD_BYTES, "body_timeout": UPLOAD_SECONDS}
+        super().__init__(method, scheme, path, *args, **limits)
+
+
+def limit_requests(app: Quart) -> None:
+    """The limits that the server leaves to the application. Quart enforces them while the body streams in."""
+    app.request_class = _Request
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["BODY_TIMEOUT"] = READ_SECONDS
+
+    async def too_slow(_error: Exception) -> Response:
+        # Without this header the server would go on waiting for the rest of the body after the answer.
+        return Response(
+            '{"success":false,"message":"The request took too long"}',
+            408,
+            {"Content-Type": "application/json", "Connection": "close"},
+        )
+
+    app.register_error_handler(408, too_slow)
+
+
+class _Connection(ASGIHTTPConnection):
+    """Knows which requests are being answered, so that those which outlast a stop can be cut. Hears a request out for a
+    moment before it is answered: the server ends the connection of one that was refused early, and who is still sending
+    then gets a reset and may never read why."""
+
+    answering: set[asyncio.Task[Any]]
+
+    def __init__(self, *connection: Any) -> None:
+        super().__init__(*connection)
+        self._heard = asyncio.Event()
+
+    async def handle_messages(self, request: Request, receive: Any) -> None:
+        async def noticed() -> Any:
+            message = await receive()
+            if not message.get("more_body", False):
+                self._heard.set()
+            return message
+
+        await super().handle_messages(request, noticed)
+
+    async def handle_request(self, request: Request, send: Any) -> None:
+        async def heard_out(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self._heard.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), LINGER_SECONDS)
+            await send(message)
+
+        task = asyncio.current_task()
+        assert task is not None
+        self.answering.add(task)
+        try:
+            await super().handle_request(request, heard_out)
+        finally:
+            self.answering.discard(task)
+
+
+class _Server(Server):
+    """granian in this loop, on a socket that we opened."""
+
+    def __init__(self, app: Quart, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__(
+            app,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(header_read_timeout=READ_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+            log_enabled=False,
+        )
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        # The holder closes its descriptor when it goes, hence a copy.
+        self._shd: Any = SocketHolder(os.dup(self._listener.fileno()), False, BACKLOG)  # type: ignore[call-arg]
+
+
+async def serve_http(
+    app: Quart,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    grace_seconds: float = 5.0,
+) -> None:
+    """Answers requests until `stop` is set, then lets those under way end (grace_seconds) and closes the listener.
+
+    Long-lived streams must end by themselves once their application is told to stop: what is still open when the grace
+    is over is cut. A start-up error of the application is raised here.
+    """
+    answering: set[asyncio.Task[Any]] = set()
+    app.asgi_http_class = type("Connection", (_Connection,), {"answering": answering})
+    try:
+        await app.startup()
+    except BaseException:
+        listener.close()
+        raise
+    server = _Server(app, listener)
+    serving = asyncio.create_task(server.serve(), name="http")
+    stopping = asyncio.create_task(stop.wait(), name="http-stop")
+    try:
+        await asyncio.sleep(0)  # one step of the loop, in which the server takes the socket over
+        if on_ready is not None and not serving.done():
+            on_ready()
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait((serving,), timeout=grace_seconds)
+        for task in answering:
+            task.cancel()
+        await serving
+        if not stop.is_set():
+            raise RuntimeError("the HTTP server ended by itself")
+    finally:
+        stopping.cancel()
+        serving.cancel()
+        listener.close()
+        await app.shutdown()

@@ -1,0 +1,1 @@
+"""What every door over HTTP shares: who is asking, what is read, how it is answered."""

@@ -1,0 +1,214 @@
+"""The door to the agents' API: who calls, and whether they may.
+
+Invariants: every route says what it needs, and one that doesn't can't be registered; PERMISSIONS is the one table of
+which role may do what; a request without a good key gets the same answer whatever was wrong with it; a key that was
+revoked is no good after CACHE_SECONDS at the latest. A key in a query string ends up in logs, so it is refused. Who is
+signed in at the desk needs no key; a change by such a session must come from the desk's own pages and say its token.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from quart import Blueprint, Quart, Response, g, request
+
+from api.web.credentials import KEY_PREFIX, Role, key_digest
+from api.web.responses import refusal
+from bot.clock import Clock
+from storage import api_keys
+from storage.api_keys import StoredKey
+from storage.sql.database import Database
+
+CACHE_SECONDS = 5.0
+MOST_CACHED = 1000
+LONGEST_KEY = 200
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Permission(StrEnum):
+    """What a route may need."""
+
+    READ = "read"
+    CHANGE_TICKETS = "change_tickets"
+    WRITE_TO_CUSTOMERS = "write_to_customers"
+    MANAGE = "manage"
+
+
+READS = frozenset({Permission.READ})
+ANSWERS = READS | {Permission.CHANGE_TICKETS, Permission.WRITE_TO_CUSTOMERS}
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: READS,
+    Role.AGENT: ANSWERS,
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+class Undeclared(Exception):
+    """A route that doesn't say what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls. `actor` is what the audit says."""
+
+    actor: str
+    role: Role
+
+
+class Sessions(Protocol):
+    """Those who are signed in at the desk."""
+
+    async def principal(self) -> Principal | None:
+        """Whose session this request belongs to."""
+
+    def genuine(self, token: str) -> bool:
+        """Whether the request was meant by the one whose session it is."""
+
+
+def needs(permission: Permission) -> Callable[[View], View]:
+    """The route is for callers with this permission."""
+    return _declared(permission)
+
+
+def open_to_all(view: View) -> View:
+    """The route is for anybody, because of what it tells or because it checks its callers itself."""
+    return _declared(None)(view)
+
+
+def takes_file(view: View) -> View:
+    """The route takes a file in a form. All others take JSON alone, which no foreign page can send unasked."""
+    view._tick_takes_file = True  # type: ignore[attr-defined]
+    return view
+
+
+def declaration(view: object) -> Permission | None:
+    """What the route needs; raises Undeclared."""
+    try:
+        needed: Permission | None = view._tick_needs  # type: ignore[attr-defined]
+    except AttributeError:
+        raise Undeclared(f"{getattr(view, '__qualname__', view)} doesn't say who may call it") from None
+    return needed
+
+
+def _declared(needed: Permission | None) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view._tick_needs = needed  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+class GuardedBlueprint(Blueprint):
+    """Takes no route that doesn't say what it needs."""
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        declaration(view_func)
+        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
+class KeyRing:
+    """The keys, with those seen lately in memory."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen: dict[str, tuple[datetime, StoredKey]] = {}
+
+    async def principal(self, key: str) -> Principal | None:
+        """Who holds this key; None when it is no good."""
+        now = self._clock()
+        found = await self._find(key_digest(key), now)
+        if found is None or (found.expires_at is not None and found.expires_at <= now) or found.role not in list(Role):
+            return None
+        return Principal(f"key {found.name} ({found.prefix})", Role(found.role))
+
+    async def _find(self, digest: str, now: datetime) -> StoredKey | None:
+        seen_at, found = self._seen.get(digest, (None, None))
+        if seen_at is not None and timedelta(0) <= now - seen_at < timedelta(seconds=CACHE_SECONDS):
+            return found
+        self._seen.pop(digest, None)
+        async with self._database.reading() as tx:
+            found = await api_keys.find(tx, digest)
+        if found is not None:
+            if len(self._seen) >= MOST_CACHED:
+                self._seen.clear()
+            self._seen[digest] = (now, found)
+        return found
+
+
+def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessions | None = None) -> None:
+    """Lets callers in by what their routes need. `own_doors`: the blueprints that check their callers themselves."""
+
+    def needed() -> Permission | None:
+        endpoint = request.endpoint
+        if endpoint is None or endpoint.partition(".")[0] in own_doors:
+            return None  # no such route, which is answered in its own way; or not ours to guard
+        return declaration(app.view_functions[endpoint])
+
+    def is_file_taken() -> bool:
+        view = app.view_functions[request.endpoint or ""]
+        return request.mimetype == "multipart/form-data" and getattr(view, "_tick_takes_file", False)
+
+    def is_said() -> bool:
+        """Whether there is a body; `curl -X POST` alone sends none, and no type of one."""
+        return bool(request.mimetype or request.content_length or "Transfer-Encoding" in request.headers)
+
+    @app.before_request
+    async def let_in() -> Response | None:
+        permission = needed()
+        if permission is None:
+            return None
+        session = sessions if "Authorization" not in request.headers else None
+        if _key_in_query():
+            principal = None
+        else:
+            principal = await (session.principal() if session is not None else _key_holder(ring))
+        if principal is None:
+            response = refusal(401)
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        if permission not in PERMISSIONS[principal.role]:
+            return refusal(403)
+        token = request.headers.get(CSRF_HEADER, "")
+        if session is not None and request.method not in SAFE_METHODS and not session.genuine(token):
+            return refusal(403)
+        if request.method in ("POST", "PUT", "PATCH") and is_said() and not (request.is_json or is_file_taken()):
+            return refusal(415)
+        g.principal = principal
+        return None
+
+    @app.before_serving
+    async def check_routes() -> None:
+        for endpoint, view in app.view_functions.items():
+            if endpoint.partition(".")[0] not in own_doors:
+                declaration(view)
+
+
+def caller() -> Principal:
+    """Who makes this request."""
+    principal: Principal = g.principal
+    return principal
+
+
+def _key_in_query() -> bool:
+    return any(KEY_PREFIX in value for value in request.args.values())
+
+
+async def _key_holder(ring: KeyRing) -> Principal | None:
+    if len(request.headers.getlist("Authorization")) != 1:
+        return None
+    scheme, _, key = request.headers["Authorization"].partition(" ")
+    if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX) or len(key) > LONGEST_KEY:
+        return None
+    return await ring.principal(key)

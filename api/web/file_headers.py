@@ -1,0 +1,76 @@
+"""What a browser is told of a file that a stranger sent. Pure.
+
+Invariants: a file is shown in a page only as one of a few types that can't act, and only when its first bytes are those
+of that type, whatever it is said to be; all others are downloads without a type. No name breaks out of its header.
+"""
+
+import re
+from urllib.parse import quote
+
+from bot.whatsapp.sanitize import file_name
+
+HEAD_BYTES = 16
+ANY_TYPE = "application/octet-stream"
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+_NOT_PLAIN = re.compile(r'[^ !#-\[\]-~]|["%;\\]')
+_STARTS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"OggS", "audio/ogg"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+    (b"\xff\xf2", "audio/mpeg"),
+)
+
+
+_ENDINGS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "audio/ogg": ".ogg",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "video/mp4": ".mp4",
+}
+
+
+class NoSuchRange(Exception):
+    """The file has no such part."""
+
+
+def shown_type(head: bytes, claimed: str) -> str:
+    """The type as which a page may show the file, ANY_TYPE when it may not. `claimed` only tells sound from film."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"heic", b"avif", b"mif1"):
+        return "audio/mp4" if head[8:11] == b"M4A" or claimed.startswith("audio/") else "video/mp4"
+    return next((name for start, name in _STARTS if head.startswith(start)), ANY_TYPE)
+
+
+def disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
+    """The name as all programs read it, and as it is. Photos and voice notes have none: they get one, with the ending
+    of what they are."""
+    shown = file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
+    plain = _NOT_PLAIN.sub("_", shown.encode("ascii", "replace").decode().replace("?", "_"))
+    return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """(first, one past the last) of the part that is asked for; None for all of it, as for several parts at once, which
+    nobody needs. Raises NoSuchRange."""
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or found[1] == found[2] == "":
+        return None
+    if found[1] == "":
+        start, end = max(0, size - int(found[2])), size
+    else:
+        start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+        if found[2] and int(found[2]) < start:
+            return None
+    if start >= size or start >= end:
+        raise NoSuchRange
+    return start, end

@@ -1,0 +1,97 @@
+"""The bot of one process, put together from what it was given.
+
+Invariant: nothing is opened here, and nothing begins to run before the worker does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.account.phone_number import AccountWatch
+from bot.clock import Clock
+from bot.delivery.circuit_breaker import Channel
+from bot.delivery.delivery import Delivery
+from bot.delivery.outbox_writer import Marks
+from bot.delivery.rate_limits import Throttle
+from bot.delivery.read_receipts import Receipts
+from bot.delivery.sender import Means, Sender
+from bot.ids import IdMaker
+from bot.media.transfer import Vault
+from bot.metrics import Metrics
+from bot.settings import BotSettings
+from bot.templates.sync import Templates
+from bot.whatsapp.graph.client import GraphClient
+from bot.whatsapp.graph.media_download import Downloads
+from bot.worker.maintenance import Upkeep
+from bot.worker.poison import Poison
+from bot.worker.rounds import Rounds
+from bot.worker.turns import Turns
+from bot.worker.worker import Crew, Worker
+from storage.blobs.store import FileStore
+from storage.redis.lanes import Lanes
+from storage.redis.limits import Limits
+from storage.sql.database import Database
+from storage.ticket_numbers import TicketNumbers
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a process has opened."""
+
+    database: Database
+    lanes: Lanes
+    limits: Limits
+    graph: GraphClient
+    ids: IdMaker
+    numbers: TicketNumbers
+    metrics: Metrics
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Whose they are: the process, our number and our business account."""
+
+    owner: str
+    phone_number_id: str
+    waba_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What the worker shares with the agents' API."""
+
+    vault: Vault
+    templates: Templates
+    account: AccountWatch
+
+
+def make_supplies(
+    names: Names, database: Database, graph: GraphClient, store: FileStore, downloads: Downloads, clock: Clock
+) -> Supplies:
+    """For the process that `names.owner` names."""
+    return Supplies(
+        Vault(database, store, graph, downloads, clock, names.owner),
+        Templates(database, graph, clock, names.waba_id),
+        AccountWatch(database, graph, clock, names.phone_number_id),
+    )
+
+
+def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_token: Callable[[], str]) -> Worker:
+    """`read_token`: the access token as the settings have it now, "" when they can't be read."""
+    database, lanes, clock = given.database, given.lanes, given.clock
+    channel = Channel(database, given.graph, clock, read_token)
+    receipts = Receipts(given.graph, may_ask=lambda: not channel.stopped)
+    means = Means(channel, Throttle(given.limits), supplies.templates, supplies.vault, receipts)
+    marks = Marks(database, lanes, clock, settings.phone_number_id)
+    sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
+    turns = Turns(settings, given.ids, given.numbers)
+    crew = Crew(
+        rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
+        poison=Poison(database, turns, clock, given.metrics),
+        delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
+        upkeep=Upkeep(database, lanes, clock, channel, settings.sweep_seconds),
+        receipts=receipts,
+        vault=supplies.vault,
+        beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
+    )
+    return Worker(lanes, crew, settings.slow_seconds)

@@ -1,0 +1,131 @@
+"""Delivery: a lane's rows go out one after the other, each at most once as far as anybody can know.
+
+Invariants: a later row never overtakes an earlier one of its customer; a row whose outcome is in doubt is not sent
+again before a status has had doubt_seconds to settle it, and then once (more often only while it is our own processes
+that die), and an agent's words only by a person; a back-off is never slept on, the lane is given back until then; the
+window is judged at the moment of sending, by Meta's timestamps.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.delivery.outbox_writer import Marks
+from bot.delivery.sender import LOOK_AGAIN_SECONDS, Rest, Sender, move
+from bot.lane_state import Place
+from storage.outbox import FOR_A_PERSON, OutboxRow
+from storage.redis.client import RedisDown
+from storage.redis.lanes import Lanes
+
+SENDER_DIED = "the sender died"
+ASK_A_PERSON = "in doubt: send it again by hand"
+MOST_RESENDS_AFTER_DEATHS = 3
+MOST_AT_ONCE = 2
+LONGEST_LINE_SECONDS = 2.0
+CLOCK_SLACK = timedelta(seconds=5)
+OWNER_CHECK_SECONDS = 1.0
+log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Sends for one process."""
+
+    def __init__(self, marks: Marks, sender: Sender, lanes: Lanes, clock: Clock, doubt_seconds: float) -> None:
+        self._marks = marks
+        self._sender = sender
+        self._lanes = lanes
+        self._clock = clock
+        self._doubt = timedelta(seconds=doubt_seconds)
+        # what one process had marked in one commit comes due at once, and a second death must not meet all of it
+        self._left_behind = asyncio.Semaphore(MOST_AT_ONCE)
+        self._in_line: set[int] = set()  # rows that wait for that
+
+    async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
+        """Sends what may go out now, in order; says when to come back for the rest."""
+        for row in rows:
+            rest = await self._attend(place, row)
+            if rest is not None:
+                return rest
+        return Rest(None)
+
+    async def _attend(self, place: Place, row: OutboxRow) -> Rest | None:
+        """Does what one row needs; a Rest means that the rows behind it have to wait."""
+        now = self._clock()
+        if row.status == "sending":
+            return await self._in_doubt(row) if await self._abandoned(row) else Rest(OWNER_CHECK_SECONDS)
+        if row.status == "unknown":
+            if row.due_at == FOR_A_PERSON:
+                return None  # a person decides about it; the lane goes on
+            if _clock_went_back(row, now):
+                await self._marks.settle(move(row, "unknown", reason=row.reason, due_at=now + self._doubt))
+                return Rest(self._doubt.total_seconds())
+            if row.due_at > now:
+                return Rest((row.due_at - now).total_seconds())
+            return await self._resolve(place, row)
+        if row.due_at > now and not _clock_went_back(row, now):
+            return Rest((row.due_at - now).total_seconds())
+        return await self._sender.send(place, row)
+
+    async def _abandoned(self, row: OutboxRow) -> bool:
+        """Whether nobody is sending this row any more."""
+        if row.owner == self._lanes.owner:
+            return row.outbox_id not in self._sender.under_way
+        try:
+            alive = await self._lanes.alive_owners()
+        except RedisDown:
+            return False
+        return alive is not None and row.owner not in alive
+
+    async def _in_doubt(self, row: OutboxRow) -> Rest:
+        due_at = (row.marked_at or self._clock()) + self._doubt
+        await self._marks.settle(move(row, "unknown", reason=SENDER_DIED, due_at=due_at))
+        return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+
+    async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
+        """The doubt has lasted long enough."""
+        if row.origin == "agent":
+            await self._marks.settle(move(row, "unknown", reason=ASK_A_PERSON, due_at=FOR_A_PERSON))
+            return None
+        if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
+            await self._marks.settle(move(row, "failed", reason="in doubt again after it was resent"))
+            return None
+        if row.reason != SENDER_DIED:
+            return await self._resend(place, row)
+        if row.outbox_id in self._in_line:
+            return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
+        self._in_line.add(row.outbox_id)
+        try:
+            async with self._a_place():
+                return await self._resend(place, row)
+        finally:
+            self._in_line.discard(row.outbox_id)
+
+    @asynccontextmanager
+    async def _a_place(self) -> AsyncIterator[None]:
+        """One of the few; or none, when Meta takes so long over those that nobody should wait for them."""
+        try:
+            async with asyncio.timeout(LONGEST_LINE_SECONDS):
+                await self._left_behind.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._left_behind.release()
+
+    async def _resend(self, place: Place, row: OutboxRow) -> Rest | None:
+        if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
+            return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
+        log.warning("resent_in_doubt", outbox_id=row.outbox_id)
+        return await self._sender.send(place, replace(row, status="queued", resent=1))
+
+
+def _clock_went_back(row: OutboxRow, now: datetime) -> bool:
+    """Whether the row was last touched at a time that is yet to come: what it waits for may be an hour too far away."""
+    return row.status_at is not None and row.status_at > now + CLOCK_SLACK

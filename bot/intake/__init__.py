@@ -1,0 +1,1 @@
+"""The intake: a signed webhook body becomes durable items, each with its customer."""

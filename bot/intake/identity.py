@@ -1,0 +1,165 @@
+"""Who an item is from: settled in the intake's transaction, item by item, on aliases that were read before. No I/O.
+
+Invariants: a customer is found by an alias or made; an alias that is missing is attached to whom the item is from, and
+none is ever taken from one customer for another; customers are never merged. Where phone and user id lead to two, the
+phone's is meant. A status makes nobody, and what came before settles nothing again.
+
+A number that a customer gives. Who shows us no phone can be asked for it, and answers with a card that Meta marks
+`contact_request`. That mark says which button was tapped. Meta promises nothing of what is on the card, which is made
+on the customer's phone, and a phone can be made to lie: it could name the number of somebody who has never written to
+us, so as to get what they write and what is sent to them. So a number is believed only
+
+- of a customer whom we have asked (the outbox has the request, and it went out), who has no number yet,
+- from one card with one number in it, which names no other user id than the sender's,
+- and when nobody else has that number, or gave it.
+
+And it is believed only until somebody writes. It is an alias of its own kind (`given_alias`), which finds the customer
+when a message comes from that number without a user id, or news of what was answered to it, and for nothing else: what
+an agent sends to the number does not go to whom it was given by, and the answer goes to where the customer last wrote
+from, as always. Meta, who knows from which number a message comes, confirms it by naming it beside the customer's user
+id: then it is a phone like any other. Where Meta names it beside another user id, it is taken away, its owner is a
+customer of their own, and an alert says so. What is not believed changes nothing, and agents read the card on the
+ticket all the same.
+
+What a forger could still get is what the owner writes without a user id, before Meta has named the two together. Meta
+names the user id with every message since 2026, and an agent must have asked the forger first.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from bot.ids import IdMaker
+from bot.phones import lookup_forms
+from bot.whatsapp.webhook.items import Item, Kind, Renamed, Sender
+from bot.worker.statuses import NOBODY
+from storage.alerts import Alert
+from storage.customers import Directory, bsuid_alias, given_alias, phone_alias
+
+WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who is who, for one transaction. Of those who give a number: `asked` whom we have asked for it, `numbered` who
+    has one. `alerts`: what an operator is to be told."""
+
+    directory: Directory
+    ids: IdMaker
+    now: datetime
+    asked: Collection[int] = ()
+    numbered: Collection[int] = ()
+    alerts: list[Alert] = field(default_factory=list)
+
+    def customer_of(self, item: Item) -> int | None:
+        """Whose the item is; None when nobody is in it. Changes the directory."""
+        if item.renamed:
+            return self._rename(item, item.renamed)
+        directory, sender = self.directory, item.sender
+        aliases = _aliases(sender)
+        found = directory.find(_lookups(sender))
+        if item.kind is Kind.STATUS:
+            if found is None and sender and sender.phone:
+                found = directory.find(_given(sender.phone))
+            return NOBODY if found is None else found
+        if item.kind is Kind.MESSAGE and sender and sender.phone:
+            giver = directory.find(_given(sender.phone))
+            if found is None and giver is not None and not sender.bsuid:
+                return giver
+            if giver is not None:
+                self._written_from(sender.phone, giver, found)
+        if found is None and item.kind in WRITES and sender and aliases:
+            found = directory.add(self.ids.next(), sender.name, aliases)
+        elif found is not None:
+            others = {directory.known[alias] for alias in aliases if alias in directory.known} - {found}
+            if others:
+                log.warning("two_customers_share_a_message", customer_id=found, others=sorted(others))
+            directory.attach(found, aliases)
+        if found is not None and item.given:
+            self._give(found, item.given)
+        return found
+
+    def _give(self, customer_id: int, phone: str) -> None:
+        directory = self.directory
+        has = customer_id in self.numbered or directory.has(customer_id, phone_alias(""), given_alias(""))
+        if customer_id not in self.asked or has:
+            return
+        whose = directory.find([*map(phone_alias, lookup_forms(phone)), *_given(phone)])
+        if whose is None:
+            directory.attach(customer_id, [given_alias(phone)])
+        elif whose != customer_id:
+            self._tell(customer_id, f"A customer gave as theirs the number {_end(phone)}, which is another customer's.")
+
+    def _written_from(self, phone: str, giver: int, writer: int | None) -> None:
+        """Meta says who writes from a number that was given: its giver, whose phone it is from now on, or another."""
+        for alias in _given(phone):
+            self.directory.detach(alias)
+        if writer != giver:
+            self._tell(giver, f"Somebody else writes from the number {_end(phone)}, which a customer gave as theirs.")
+
+    def _tell(self, giver: int, what: str) -> None:
+        log.warning("number_not_theirs", customer_id=giver)
+        message = f"{what} It is not taken for theirs; the card that they sent is on their ticket."
+        self.alerts.append(Alert(f"number:{giver}", "info", message, self.now))
+
+    def _rename(self, item: Item, renamed: Renamed) -> int | None:
+        directory = self.directory
+        old = _aliases(Sender(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.sender)
+        new = _aliases(Sender(renamed.new_phone, renamed.new_bsuid))
+        found = directory.find(old)
+        if found is None:
+            found = directory.find(new)
+        if found is None:
+            return directory.add(self.ids.next(), "", new) if item.kind is Kind.MESSAGE and new else None
+        if renamed.new_phone and renamed.old_phone:
+            for alias in (phone_alias(renamed.old_phone), *_given(renamed.old_phone)):
+                directory.detach(alias)
+        if directory.find(new) not in (None, found):
+            log.warning("new_number_belongs_to_another_customer", customer_id=found)
+        directory.attach(found, new)
+        return found
+
+
+def aliases_of(item: Item) -> list[str]:
+    """All that must be known of the aliases before `item` is settled."""
+    given = [*_given(item.given), *map(phone_alias, lookup_forms(item.given))] if item.given else []
+    if item.sender and item.sender.phone and item.kind in (Kind.MESSAGE, Kind.STATUS):
+        given += _given(item.sender.phone)
+    if not item.renamed:
+        return [*_lookups(item.sender), *given]
+    renamed = item.renamed
+    return [
+        *_lookups(item.sender),
+        *given,
+        *_aliases(Sender(renamed.old_phone, renamed.old_bsuid)),
+        *_given(renamed.old_phone),
+        *_aliases(Sender(renamed.new_phone, renamed.new_bsuid)),
+    ]
+
+
+def _aliases(sender: Sender | None) -> list[str]:
+    """The phone first: where phone and user id lead to two customers, the phone's is meant."""
+    if sender is None:
+        return []
+    phone = [phone_alias(sender.phone)] if sender.phone else []
+    return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
+
+
+def _lookups(sender: Sender | None) -> list[str]:
+    """The aliases under which the customer may be known: also the other forms of a Brazilian, Mexican or Argentinian
+    number, which Meta uses side by side."""
+    if sender is None or not sender.phone:
+        return _aliases(sender)
+    return [*map(phone_alias, lookup_forms(sender.phone)), *_aliases(Sender(bsuid=sender.bsuid))]
+
+
+def _given(phone: str) -> list[str]:
+    return [given_alias(form) for form in lookup_forms(phone)]
+
+
+def _end(phone: str) -> str:
+    """Enough to know it by, for who sees the ticket."""
+    return f"…{phone[-4:]}"

@@ -1,0 +1,48 @@
+"""Where we are with a customer: what is kept with the conversation, in Redis and in SQL alike.
+
+Invariant: everything a lane needs besides its items is in here, so that a claim brings it and the fence writes it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.sql.columns import from_millis, to_millis
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`address`: what we answer to; `last_inbound_at`: what the window counts from; `last_item_at`: what a straggler is
+    late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn;
+    `quiet_until`: until then a person answers them in the Business app, and the bot says nothing."""
+
+    address: str = ""
+    last_inbound_at: datetime | None = None
+    last_item_at: datetime | None = None
+    flow: str = ""
+    quiet_until: datetime | None = None
+
+    def to_json(self) -> str:
+        """Compact: it is written with every turn."""
+        instants = [_millis(self.last_inbound_at), _millis(self.last_item_at), _millis(self.quiet_until)]
+        return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Place":
+        """The place that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
+        again."""
+        try:
+            address, flow, *instants = json.loads(text)
+            last_inbound_at, last_item_at, quiet_until = map(_instant, instants)
+            place = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
+        except (ValueError, TypeError, OverflowError, OSError, RecursionError):
+            return cls()
+        return place if isinstance(address, str) and isinstance(flow, str) else cls()
+
+
+def _millis(at: datetime | None) -> int | None:
+    return None if at is None else to_millis(at)
+
+
+def _instant(millis: int | None) -> datetime | None:
+    return None if millis is None else from_millis(millis)

@@ -1,0 +1,1 @@
+"""The Graph API over HTTP: requests, and what their responses mean."""

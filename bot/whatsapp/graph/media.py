@@ -1,0 +1,89 @@
+"""What Meta knows of a customer's file: where it is now, and which hash it must have.
+
+Invariant: whatever Meta answers, the end is an address and its facts, or one of three troubles: this file is never to
+be had, it may be had later, or it is the account that Meta refuses and no file is to blame.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from bot.whatsapp.errors import Action
+from bot.whatsapp.graph.client import Answer, GraphClient
+from bot.whatsapp.graph.media_hosts import MediaRefused
+from bot.whatsapp.sanitize import mime_type
+
+_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UNKNOWN_ID = frozenset({33, 100})
+
+
+class MediaFailed(Exception):
+    """It could not be fetched now, and may be later, not before `wait_seconds`. The text is a sentence for agents."""
+
+    def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+class AccountStopped(Exception):
+    """It is our account or token that Meta refuses, whatever the file. Try again after `wait_seconds`."""
+
+    def __init__(self, reason: str, wait_seconds: float) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What Meta says of a file. `sha256` in hex, `size` in bytes, each "" or None when it doesn't say."""
+
+    url: str
+    mime_type: str
+    sha256: str
+    size: int | None
+
+
+def sha256_hex(text: str) -> str:
+    """A hash as Meta writes it, base64 in webhooks and hex elsewhere, in hex; "" when it is none."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+        return text.lower()
+    try:
+        decoded = base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return decoded.hex() if len(decoded) == 32 else ""
+
+
+async def locate(graph: GraphClient, media_id: str) -> Located:
+    """Asks Meta where the file is now; raises MediaRefused, MediaFailed or AccountStopped."""
+    if not _MEDIA_ID.fullmatch(media_id):
+        raise MediaRefused("The message named no file that Meta could have.")
+    answer = await graph.get(media_id, {"phone_number_id": graph.settings.phone_number_id})
+    if not answer.ok:
+        raise _trouble(answer)
+    value = answer.value
+    url, claimed = _text(value.get("url")), _text(value.get("mime_type"))
+    size = value.get("file_size")
+    if isinstance(size, str) and size.isascii() and size.isdecimal() and len(size) < 19:
+        size = int(size)
+    if not url:
+        raise MediaFailed("Meta answered without saying where it is.")
+    known = size if type(size) is int and size >= 0 else None
+    return Located(url, mime_type(claimed) if claimed else "", sha256_hex(_text(value.get("sha256"))), known)
+
+
+def _trouble(answer: Answer) -> Exception:
+    error = answer.error
+    if error is None:
+        return MediaFailed(answer.failure)
+    if error.code in _UNKNOWN_ID:  # of a number, this would stop everything; of a file, it says that this one is gone
+        return MediaFailed("Meta says that it has no such file for this number.")
+    if error.action is Action.STOP:
+        return AccountStopped(error.reason, error.wait_seconds)
+    return MediaFailed(error.reason, error.wait_seconds)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

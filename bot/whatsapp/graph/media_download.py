@@ -1,0 +1,195 @@
+"""A customer's file, from the address that Meta gave to its bytes.
+
+Invariants: an address is checked before the token is shown to it, at each redirect again, and the connection goes to
+the very network address that was checked, whatever a name resolves to a moment later; no more than a piece is in
+memory; nothing is waited for without end, nor read beyond the cap, whatever lengths are claimed; what is read to its
+end has the hash that Meta announced. The type that Meta names is a claim and decides nothing.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from bot.whatsapp.graph.http import trusted
+from bot.whatsapp.graph.media import Located, MediaFailed
+from bot.whatsapp.graph.media_hosts import MediaRefused, Origin, check_url, is_public, origin_of, redirected
+
+MEGABYTE = 1024 * 1024
+PIECE_BYTES = 64 * 1024
+MOST_REDIRECTS = 3
+_GONE = frozenset({401, 403, 404, 410})  # an address of Meta's lives five minutes
+
+
+class AddressGone(MediaFailed):
+    """The address is too old: ask Meta for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is read, and how long it may take: without a byte, in all, and at least so many a second once
+    `patience_seconds` have passed. Only waiting for the other side counts."""
+
+    most_bytes: int = 100 * MEGABYTE
+    answer_seconds: float = 15.0
+    idle_seconds: float = 15.0
+    patience_seconds: float = 20.0
+    slowest_bytes: int = 20_000
+    all_seconds: float = 900.0
+
+
+class _PublicOnly(AbstractResolver):
+    """Gives the connector addresses to connect to, all of them public but those of our own origin."""
+
+    def __init__(self, resolver: AbstractResolver, own: Origin) -> None:
+        self._resolver = resolver
+        self._own = own
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if (host, port) != (self._own.host, self._own.port) and not all(is_public(each["host"]) for each in found):
+            raise MediaRefused("Its address leads into a private network, where nothing is asked for it.")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class Download:
+    """One file on its way. `size` and `sha256` are of what has come so far."""
+
+    def __init__(self, downloads: "Downloads", located: Located, access_token: str, sha256: str) -> None:
+        self._downloads = downloads
+        self._located = located
+        self._access_token = access_token
+        self._announced = sha256 or located.sha256
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """In hex."""
+        return self._digest.hexdigest()
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The file, piece by piece; raises MediaRefused or MediaFailed, at its end too when it is not what was
+        announced: what was read until then is worth nothing."""
+        limits, claimed = self._downloads.limits, self._located.size
+        _check_size(claimed, limits)
+        try:
+            response = await self._downloads.ask(self._located.url, self._access_token)
+            async with response:
+                _check_size(response.content_length, limits)
+                pace = _Pace(limits)
+                while piece := await pace.of(response.content):
+                    self.size += len(piece)
+                    _check_size(self.size, limits)
+                    self._digest.update(piece)
+                    yield piece
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is one of these
+            raise MediaFailed(_broken(error)) from None
+        if self._announced and self.sha256 != self._announced:
+            raise MediaFailed("What came is not what the customer sent: its hash is another.")
+        if not self._announced and claimed is not None and self.size != claimed:
+            raise MediaFailed("What came is not as long as Meta said.")
+
+
+class Downloads:
+    """Reads files from where Meta says they are."""
+
+    def __init__(self, session: aiohttp.ClientSession, own: Origin, limits: Limits) -> None:
+        self._session = session
+        self._own = own
+        self.limits = limits
+
+    def of(self, located: Located, access_token: str, sha256: str = "") -> Download:
+        """The download of a file. `sha256`: in hex, as the webhook had it; it counts more than what Meta says now."""
+        return Download(self, located, access_token, sha256)
+
+    async def ask(self, url: str, access_token: str) -> aiohttp.ClientResponse:
+        """The answer that has the bytes."""
+        async with asyncio.timeout(self.limits.answer_seconds):
+            return await self._follow(url, access_token)
+
+    async def _follow(self, url: str, access_token: str) -> aiohttp.ClientResponse:
+        check_url(url, self._own)
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await self._session.get(
+                URL(url, encoded=True), headers={"Authorization": f"Bearer {access_token}"}, allow_redirects=False
+            )
+            if response.status == 200 and response.headers.get("Content-Encoding", "identity") == "identity":
+                return response
+            response.close()
+            if response.status not in (301, 302, 303, 307, 308):
+                raise _status_trouble(response.status)
+            url = redirected(url, response.headers.get("Location", ""), self._own)
+        raise MediaFailed("Meta's servers sent us round in circles for it.")
+
+
+@asynccontextmanager
+async def open_downloads(
+    api_url: str, limits: Limits = Limits(), resolver: AbstractResolver | None = None
+) -> AsyncIterator[Downloads]:
+    """Downloads, with connections of their own: a file that takes its time never holds up a message."""
+    own = origin_of(api_url)
+    connector = aiohttp.TCPConnector(
+        limit=32, resolver=_PublicOnly(resolver or ThreadedResolver(), own), use_dns_cache=False,
+        ssl=trusted(),
+    )  # fmt: skip
+    session = aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
+        read_bufsize=PIECE_BYTES, headers={"User-Agent": "tick", "Accept": "*/*", "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.answer_seconds, sock_read=limits.idle_seconds),
+    )  # fmt: skip
+    async with session:
+        yield Downloads(session, own, limits)
+
+
+class _Pace:
+    """Whether bytes come fast enough, going by the time that we waited for them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._waited = 0.0
+        self._bytes = 0
+
+    async def of(self, content: aiohttp.StreamReader) -> bytes:
+        """The next piece, b"" at the end."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        piece = await content.read(PIECE_BYTES)
+        self._waited += loop.time() - begun
+        self._bytes += len(piece)
+        late = self._waited - self._limits.patience_seconds
+        if self._waited > self._limits.all_seconds or (late > 0 and self._bytes < late * self._limits.slowest_bytes):
+            raise MediaFailed("It came too slowly, and was given up.")
+        return piece
+
+
+def _status_trouble(status: int) -> MediaFailed:
+    if status in _GONE:
+        return AddressGone(f"Meta's servers no longer have it where Meta says it is (HTTP {status}).")
+    if status == 200:
+        return MediaFailed("Meta's servers sent it packed, which was not asked for.")
+    return MediaFailed(f"Meta's servers could not give it just now (HTTP {status}).")
+
+
+def _broken(error: BaseException) -> str:
+    """Names of classes only: the messages of these errors hold the address."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "There was no connection to Meta's servers for files."
+    if isinstance(error, TimeoutError):
+        return "Nothing came from Meta's servers for too long."
+    return f"The connection broke before all of it was here ({type(error).__name__})."
+
+
+def _check_size(size: int | None, limits: Limits) -> None:
+    if size is not None and size > limits.most_bytes:
+        raise MediaRefused(f"Larger than {limits.most_bytes // MEGABYTE} MB.")

@@ -1,0 +1,175 @@
+"""Our messages in Meta's form.
+
+Invariant: what leaves here is within WhatsApp's limits, so Meta never refuses a message for its form. `fit` makes what
+somebody wrote legal without losing any of it; what can't be made so is an error where it was written.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from bot.whatsapp.messages import interactive
+from bot.whatsapp.messages.limits import TooLong, Unsendable, filled, objects, plain_id_in, units, within
+from bot.whatsapp.messages.media_kinds import MEDIA_RULES, media_kind, upload_type
+from bot.whatsapp.messages.split_text import split_before, split_text
+from bot.whatsapp.messages.template import template
+from bot.whatsapp.webhook.contacts import phone_of
+from flows.events import LIMITS, Offer, Option, Say
+
+__all__ = ["CAPTION_CAP", "TooLong", "Unsendable", "build", "fit", "media_kind", "message_of", "split_text", "units"]
+__all__ += ["upload_type"]
+
+CAPTION_CAP: Final = 1024
+_OPAQUE_CAP: Final = 512
+_ID_CAP: Final = 200
+_FILE_NAME_CAP: Final = 240
+_EMOJI_CAP: Final = 64
+_WRITTEN_CAP: Final = 1_000_000
+_LIST_BUTTON: Final = "☰"  # understood in every language, where nobody gave a word for it
+
+Message = Mapping[str, object]
+
+
+def message_of(effect: Say | Offer) -> dict[str, object]:
+    """What a flow says, as it is kept in the outbox."""
+    if isinstance(effect, Say):
+        return {"type": "text", "text": effect.text}
+    if len(effect.options) <= LIMITS.buttons:
+        options: list[dict[str, object]] = [_option(option) for option in effect.options]
+        return {"type": "buttons", "text": effect.text, "options": options}
+    options = [_option(option) | {"description": option.description} for option in effect.options]
+    return {"type": "list", "text": effect.text, "button": effect.button, "options": options}
+
+
+def _option(option: Option) -> dict[str, object]:
+    return {"option_id": option.option_id, "label": option.label}
+
+
+def build(message: Message, *, to: str, opaque: str, quoted_wamid: str = "") -> dict[str, object]:
+    """The body of POST /messages. Raises Unsendable.
+
+    A phone number goes into `to`, with the plus that keeps Meta from guessing a country; a user id into `recipient`: in
+    `to` it would be accepted and never arrive.
+    """
+    content = _content(message)
+    body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
+    if phone := phone_of(to):
+        body["to"] = "+" + phone
+    elif to:
+        body["recipient"] = to
+    else:
+        raise Unsendable("nobody to send to")
+    quoted = quoted_wamid or message.get("quoted")
+    if quoted and message["type"] not in ("reaction", "template"):
+        body["context"] = {"message_id": plain_id_in({"quoted": quoted}, "quoted", _ID_CAP)}
+    body["biz_opaque_callback_data"] = within("opaque", opaque, _OPAQUE_CAP)
+    return body | content
+
+
+def _content(message: Message) -> dict[str, object]:
+    kind = message.get("type")
+    make = _CONTENTS.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        raise Unsendable(f"unknown type of message: {kind!r}")
+    return make(message)
+
+
+def _interactive(make: Callable[[Message], dict[str, object]]) -> Callable[[Message], dict[str, object]]:
+    return lambda message: {"type": "interactive", "interactive": make(message)}
+
+
+def _text(message: Message) -> dict[str, object]:
+    return {"type": "text", "text": {"body": filled(message, "text", LIMITS.text), "preview_url": False}}
+
+
+def _media(message: Message) -> dict[str, object]:
+    kind = message.get("kind")
+    rule = MEDIA_RULES.get(kind) if isinstance(kind, str) else None
+    if rule is None:
+        raise Unsendable(f"unknown kind of file: {kind!r}")
+    media: dict[str, object] = {"id": plain_id_in(message, "media_id", _ID_CAP)}
+    if caption := within("caption", message.get("caption", ""), CAPTION_CAP):
+        if not rule.caption:
+            raise Unsendable(f"WhatsApp shows no caption with this kind of file: {kind}")
+        media["caption"] = caption
+    if rule.filename and (name := within("filename", message.get("filename", ""), _FILE_NAME_CAP)):
+        media["filename"] = name  # the other kinds show none
+    return {"type": kind, f"{kind}": media}
+
+
+def _reaction(message: Message) -> dict[str, object]:
+    """Without an emoji it takes an earlier reaction back."""
+    emoji = within("emoji", message.get("emoji", ""), _EMOJI_CAP)
+    if emoji and (emoji.isascii() or any(character.isspace() for character in emoji)):
+        raise Unsendable("a reaction is one emoji")
+    return {
+        "type": "reaction",
+        "reaction": {"message_id": plain_id_in(message, "wamid", _ID_CAP), "emoji": emoji},
+    }
+
+
+def _template(message: Message) -> dict[str, object]:
+    return {"type": "template", "template": template(message)}
+
+
+_CONTENTS: Final[Mapping[str, Callable[[Message], dict[str, object]]]] = MappingProxyType(
+    {
+        "text": _text,
+        "buttons": _interactive(interactive.buttons),
+        "list": _interactive(interactive.listed),
+        "cta": _interactive(interactive.link),
+        "location_request": _interactive(interactive.location_request),
+        "contact_request": _interactive(interactive.contact_request),
+        "media": _media,
+        "reaction": _reaction,
+        "template": _template,
+    }
+)
+
+
+def fit(message: Message) -> list[dict[str, object]]:
+    """The same as messages that `build` takes, in the order of sending, with nothing lost. Raises Unsendable for what
+    no list and no split can mend, such as eleven options. The first of them quotes; keys that are not known here stay.
+    """
+    kind = message.get("type")
+    itself = {key: value for key, value in message.items() if key != "quoted"}
+    if kind == "text":
+        first, *others = split_text(filled(message, "text", _WRITTEN_CAP))
+        fitted = [itself | {"text": first}, *map(_said, others)]
+    elif kind == "media":
+        fitted = _with_fitting_caption(itself)
+    elif kind in ("reaction", "template"):
+        fitted = [itself]
+    else:
+        ahead, question = split_before(filled(message, "text", _WRITTEN_CAP), LIMITS.body)
+        fitted = [*map(_said, ahead), _as_list_where_needed(itself) | {"text": question}]
+    for one in fitted:
+        _content({"media_id": "-", **one})  # a file may get its id at Meta later
+    if "quoted" in message:
+        fitted[0]["quoted"] = message["quoted"]
+    return fitted
+
+
+def _said(text: str) -> dict[str, object]:
+    return {"type": "text", "text": text}
+
+
+def _with_fitting_caption(media: dict[str, object]) -> list[dict[str, object]]:
+    """A caption that is too long, or that this kind of file can't have, is a text after it."""
+    caption = within("caption", media.get("caption", ""), _WRITTEN_CAP)
+    rule = MEDIA_RULES.get(str(media.get("kind")))
+    if not caption or (rule and rule.caption and units(caption) <= CAPTION_CAP):
+        return [media]
+    alone = {key: value for key, value in media.items() if key != "caption"}
+    return [alone, *map(_said, split_text(caption))]
+
+
+def _as_list_where_needed(message: dict[str, object]) -> dict[str, object]:
+    """Buttons that are too many, too long or called the same are a list, which bears more."""
+    if message.get("type") != "buttons":
+        return message
+    labels = [filled(option, "label", _WRITTEN_CAP) for option in objects(message, "options", LIMITS.rows)]
+    fits = len(labels) <= LIMITS.buttons and all(units(label) <= LIMITS.button for label in labels)
+    if fits and len(set(labels)) == len(labels):
+        return message
+    return message | {"type": "list", "button": message.get("button") or _LIST_BUTTON}

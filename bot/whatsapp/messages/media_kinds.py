@@ -1,0 +1,87 @@
+"""What kinds of files WhatsApp takes from us: Meta's table of types and sizes, as data.
+
+Invariant: a file that Meta's upload would refuse is refused here, with a sentence that says what to do instead.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from bot.whatsapp.messages.limits import TooLong, Unsendable
+
+_MB: Final = 1024 * 1024
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+OPUS: Final = "audio/ogg; codecs=opus"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRule:
+    """`most_bytes` and the types of one kind; whether it shows a caption, and a name."""
+
+    most_bytes: int
+    types: frozenset[str]
+    caption: bool = True
+    filename: bool = False
+
+
+MEDIA_RULES: Final = MappingProxyType(
+    {
+        "image": MediaRule(5 * _MB, frozenset({"image/jpeg", "image/png"})),
+        "video": MediaRule(16 * _MB, frozenset({"video/mp4", "video/3gpp"})),
+        "audio": MediaRule(
+            16 * _MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", OPUS}), caption=False
+        ),
+        # Only those who make stickers know what is one: a webp of somebody's holiday isn't.
+        "sticker": MediaRule(500 * 1024, frozenset({"image/webp"}), caption=False),
+        "document": MediaRule(
+            100 * _MB,
+            frozenset(
+                {
+                    "text/plain",
+                    "application/pdf",
+                    "application/msword",
+                    "application/vnd.ms-excel",
+                    "application/vnd.ms-powerpoint",
+                    f"{_OFFICE}.wordprocessingml.document",
+                    f"{_OFFICE}.spreadsheetml.sheet",
+                    f"{_OFFICE}.presentationml.presentation",
+                }
+            ),
+            filename=True,
+        ),
+    }
+)
+_CHOSEN: Final = ("image", "video", "audio", "document")
+_ALSO_CALLED: Final = MappingProxyType(
+    {
+        "image/jpg": "image/jpeg",
+        "audio/mp3": "audio/mpeg",
+        "audio/m4a": "audio/mp4",
+        "audio/x-m4a": "audio/mp4",
+        "audio/opus": OPUS,  # as audio/opus it is taken and never arrives
+        "video/3gp": "video/3gpp",
+    }
+)
+
+
+def upload_type(mime_type: str) -> str:
+    """The name under which Meta takes a file of this type; itself where it has no other."""
+    plain, _, parameters = mime_type.strip().lower().partition(";")
+    plain = _ALSO_CALLED.get(plain.strip(), plain.strip())
+    if plain == "audio/ogg" and parameters.replace(" ", "").replace('"', "") == "codecs=opus":
+        return OPUS
+    return "text/plain" if plain.startswith("text/") else plain
+
+
+def media_kind(mime_type: str, size: int) -> str:
+    """What to send a file as. Raises Unsendable."""
+    name = upload_type(mime_type)
+    if size < 1:
+        raise Unsendable("The file is empty.")
+    kind = next((kind for kind in _CHOSEN if name in MEDIA_RULES[kind].types), None)
+    if kind is None:
+        raise Unsendable(f"WhatsApp takes no files of the type {name[:60]}. Send it as a PDF or, a picture, as JPEG.")
+    most = MEDIA_RULES[kind].most_bytes
+    if size > most:
+        raise TooLong(f"The {kind} has {size / _MB:.1f} MB, and WhatsApp takes at most {most // _MB} MB of one.")
+    return kind

@@ -1,0 +1,61 @@
+"""A template with its parameters, in Meta's form.
+
+Invariant: what Meta refuses in a parameter (nothing at all, line breaks, tabs, runs of spaces) never goes out. Whether
+the template has these parameters is not known here: whoever chose it has compared them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from bot.whatsapp.messages.limits import Unsendable, within
+
+HEADER_CAP: Final = 60
+BODY_CAP: Final = 1024
+_NAME = re.compile(r"[a-z0-9_]{1,512}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z]{2,4}){0,2}")
+_PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,100}")
+_REFUSED = re.compile(r"[\n\r\t\u2028\u2029]| {4}")
+
+
+def template(message: Mapping[str, object]) -> dict[str, object]:
+    """The template's part of the body of POST /messages."""
+    name, language = message.get("name"), message.get("language")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise Unsendable("a template's name has small letters, digits and underscores")
+    if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+        raise Unsendable("a template's language is a code such as en or pt_BR")
+    built: dict[str, object] = {"name": name, "language": {"code": language}}
+    components = [
+        {"type": kind, "parameters": parameters}
+        for kind, limit in (("header", HEADER_CAP), ("body", BODY_CAP))
+        if (parameters := _parameters(kind, message.get(kind), limit))
+    ]
+    return built | ({"components": components} if components else {})
+
+
+def _parameters(kind: str, held: object, limit: int) -> list[dict[str, str]]:
+    if held is None:
+        return []
+    if isinstance(held, Mapping):
+        named = [(_parameter_name(name), _parameter(f"{kind} {name}", text, limit)) for name, text in held.items()]
+        return [{"type": "text", "parameter_name": name, "text": text} for name, text in named]
+    if isinstance(held, Sequence) and not isinstance(held, str):
+        texts = [_parameter(f"{kind} {number}", text, limit) for number, text in enumerate(held, start=1)]
+        return [{"type": "text", "text": text} for text in texts]
+    raise Unsendable(f"the parameters of the {kind} are neither a list nor named")
+
+
+def _parameter_name(name: object) -> str:
+    if not isinstance(name, str) or not _PARAMETER_NAME.fullmatch(name):
+        raise Unsendable("a parameter's name has small letters, digits and underscores")
+    return name
+
+
+def _parameter(key: str, text: object, limit: int) -> str:
+    found = within(f"parameter {key}", text, limit)
+    if not found.strip():
+        raise Unsendable(f"parameter {key} is empty")
+    if _REFUSED.search(found):
+        raise Unsendable(f"parameter {key} has a line break, a tab or more than three spaces in a row")
+    return found

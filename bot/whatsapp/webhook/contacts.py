@@ -1,0 +1,152 @@
+"""Who a message is from, and who became someone else.
+
+Invariant: a phone number and a business-scoped user id are never mixed up, wherever Meta put them, and a contact is
+paired with a message by its ids, never by its place in the list. The number is kept in the form in which the message
+came: that is the form that can be answered (Brazilian and Mexican numbers have two).
+"""
+
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+from bot.phones import lookup_forms, read_phone
+from bot.whatsapp.sanitize import one_line
+from bot.whatsapp.webhook.items import Renamed, Sender
+
+_PHONE = re.compile(r"\+?([0-9]{3,20})")
+_BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+_OPAQUE_ID = re.compile(r"[!-~]{1,160}")
+
+_NUMBER_CHANGES = ("user_changed_number", "customer_changed_number")
+_CHANGES = (*_NUMBER_CHANGES, "user_changed_user_id")
+
+
+def is_bsuid(address: str) -> bool:
+    return _BSUID.fullmatch(address) is not None
+
+
+def phone_of(value: object) -> str:
+    """The digits of a phone number, "" for anything else."""
+    match = _PHONE.fullmatch(value) if isinstance(value, str) else None
+    return match[1] if match else ""
+
+
+def ids_of(phone: object, bsuid: object) -> tuple[str, str]:
+    """(phone, bsuid) from a pair of fields of which either may be missing, null, empty or in the other one's place."""
+    user_id = bsuid if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid) else ""
+    if not user_id and isinstance(phone, str) and is_bsuid(phone):
+        user_id = phone
+    return phone_of(phone), user_id
+
+
+class Contact(NamedTuple):
+    """What Meta's `contacts` say of one person, clean and capped: the name is written by its owner."""
+
+    phone: str
+    bsuid: str
+    name: str
+    username: str
+
+
+class People:
+    """The contacts of one change, to look up there who its messages are from and its statuses for."""
+
+    def __init__(self, value: dict[str, object]) -> None:
+        self._value = value
+        self._known = list(map(_contact, _dicts(value.get("contacts"))))
+        self._by_id: dict[str, Contact] = {}
+        for contact in self._known:
+            for contact_id in (contact.phone, contact.bsuid):
+                if contact_id:
+                    self._by_id[contact_id] = contact
+        self._found: dict[tuple[str, str], tuple[Sender | None, Contact | None]] = {}
+
+    def find(self, phone: object, bsuid: object) -> tuple[Sender | None, Contact | None]:
+        """Whoever has these ids, with what their contact adds to them, and that contact."""
+        ids = ids_of(phone, bsuid)
+        if ids not in self._found:
+            self._found[ids] = self._find(*ids)
+        return self._found[ids]
+
+    def _find(self, phone: str, bsuid: str) -> tuple[Sender | None, Contact | None]:
+        contact = self._by_id.get(bsuid) or self._by_id.get(phone)
+        if contact is None and len(self._known) == 1 and self._alone:
+            only = self._known[0]
+            contact = None if bsuid and only.bsuid else only  # two ids that differ are two people
+        if contact is None:
+            return (Sender(phone, bsuid) if phone or bsuid else None), None
+        sender = Sender(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
+        return (sender if sender.address else None), contact
+
+    @cached_property
+    def _alone(self) -> bool:
+        """True when the whole change is one person's: their only contact is theirs in whatever form its number is."""
+        people = {ids_of(one.get("from"), one.get("from_user_id")) for one in _dicts(self._value.get("messages"))}
+        for one in _dicts(self._value.get("statuses")):
+            people.add(ids_of(one.get("recipient_id"), one.get("recipient_user_id")))
+        for one in _dicts(self._value.get("message_echoes")):
+            people.add(ids_of(one.get("to"), one.get("to_user_id")))
+        return len(people) == 1
+
+
+def _contact(contact: dict[str, object]) -> Contact:
+    phone, bsuid = ids_of(contact.get("wa_id"), contact.get("user_id"))
+    profile = contact.get("profile")
+    if not isinstance(profile, dict):
+        return Contact(phone, bsuid, "", "")
+    name, username = profile.get("name"), profile.get("username")
+    name = one_line(name, 128) if isinstance(name, str) else ""
+    username = one_line(username, 64) if isinstance(username, str) else ""
+    return Contact(phone, bsuid, name, username)
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def given_phone(message: dict[str, object], sender: Sender) -> str:
+    """The number on the one card by which somebody who shows us none answers our request for it; "" where the card
+    says more than one thing. Whether it is believed is settled in bot/intake/identity.py."""
+    cards = message.get("contacts")
+    card = cards[0] if isinstance(cards, list) and len(cards) == 1 else None
+    if sender.phone or not isinstance(card, dict) or card.get("origin") != "contact_request":
+        return ""
+    phones = card.get("phones")
+    entry = phones[0] if isinstance(phones, list) and len(phones) == 1 else None
+    if not isinstance(entry, dict):
+        return ""
+    if any(owner not in (None, "", sender.bsuid) for owner in (card.get("user_id"), entry.get("user_id"))):
+        return ""
+    written = entry.get("phone")
+    known, typed = phone_of(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
+    if known and typed and typed not in lookup_forms(known) and known not in lookup_forms(typed):
+        return ""
+    return known or typed or ""
+
+
+def renamed_by_message(message: dict[str, object]) -> Renamed | None:
+    """The change a `system` message tells of. Its sender is the one they were."""
+    system = message.get("system")
+    if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _CHANGES:
+        return None
+    old_phone, old_bsuid = ids_of(message.get("from"), message.get("from_user_id"))
+    new_phone, new_bsuid = ids_of(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
+    return _changed(old_phone, new_phone, old_bsuid, new_bsuid)
+
+
+def renamed_by_update(update: dict[str, object]) -> Renamed | None:
+    """The change an entry of the field `user_id_update` tells of: the id is another, the number stays."""
+    ids = update.get("user_id")
+    if not isinstance(ids, dict):
+        return None
+    phone, old_bsuid = ids_of(update.get("wa_id"), ids.get("previous"))
+    _, new_bsuid = ids_of(None, ids.get("current"))
+    return _changed(phone, "", old_bsuid, new_bsuid)
+
+
+def _changed(old_phone: str, new_phone: str, old_bsuid: str, new_bsuid: str) -> Renamed | None:
+    new_phone = "" if new_phone == old_phone else new_phone
+    new_bsuid = "" if new_bsuid == old_bsuid else new_bsuid
+    if not (old_phone or old_bsuid) or not (new_phone or new_bsuid):
+        return None
+    return Renamed(old_phone, new_phone, old_bsuid, new_bsuid)

@@ -1,0 +1,53 @@
+"""What a piece of news is, and how the readers of it put one together."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.whatsapp.json_access import line_in
+from bot.whatsapp.sanitize import one_line
+
+Severity = Literal["red", "yellow", "info", "clear"]
+Value = dict[str, object]
+
+WORDS = 300  # the most that one of Meta's texts takes of a message
+_SUBJECT_CAP, _MESSAGE_CAP = 200, 500
+_PLAIN = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChange:
+    """What became of a template."""
+
+    template_id: str
+    name: str
+    language: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One piece of it; `clear` is good news, which ends whatever the subject's bad news was."""
+
+    subject: str
+    severity: Severity
+    message: str
+    template: TemplateChange | None = None
+
+
+def news(subject: str, severity: Severity, message: str, template: TemplateChange | None = None) -> News:
+    """Texts come from Meta: a subject that is too long or strange for its column becomes a hash."""
+    if len(subject) > _SUBJECT_CAP or not _PLAIN.fullmatch(subject):
+        kind = subject.partition(":")[0]
+        subject = f"{kind}:~{hashlib.sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return News(subject, severity, one_line(message, _MESSAGE_CAP), template)
+
+
+def event_in(value: Value, key: str = "event") -> str:
+    return line_in(value, key, 60).upper()
+
+
+def in_words(event: str) -> str:
+    return event.lower().replace("_", " ")

@@ -1,0 +1,204 @@
+"""Which message of ours a status is about, and what it changes: pure.
+
+Invariants: a status moves its row only forward (storage/outbox.py has the table); it counts only for the customer it
+came from; one that nobody knows waits, since it may have overtaken the answer to the very send that caused it. A code
+in a status means what it means as an answer (whatsapp/errors.py has that table): outside of the window a message takes
+another way, what may pass is tried again, a customer whom nothing reaches is marked, a template that was the trouble is
+named, and what would stop the channel is told as an alert.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.whatsapp.errors import Action, Scope, Verdict, action_of, wait_of
+from bot.whatsapp.webhook.events import read_status
+from bot.whatsapp.webhook.items import Reason
+from bot.whatsapp.webhook.items import Status as Reported
+from storage.journal import PendingItem
+from storage.outbox import MOVES, Sent, Way
+
+WAITS = timedelta(seconds=15)
+NOBODY = 0
+ARRIVED = frozenset({"delivered", "read"})
+TEMPLATE_CODES = range(132000, 132100)
+UNSENT = ("queued", "held", "sending", "unknown")  # a row so that has Meta's id was refused under it, and goes out anew
+MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse each
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWay:
+    """A row of this customer is queued again, not to go out before `wait` is over, or held; `wamid`: what Meta refused
+    it under, and `why`."""
+
+    customer_id: int
+    way: Way
+    wamid: str
+    why: str
+    wait: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRefused:
+    """Meta says at `at`, of a message that was sent at `sent_at`, that its template was the trouble."""
+
+    code: int
+    reason: str
+    at: datetime
+    sent_at: datetime
+
+
+@dataclass(slots=True)
+class Matched:
+    """What becomes of the statuses of one round."""
+
+    advances: dict[str, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
+    failures: dict[int, str] = field(default_factory=dict)  # row -> why
+    other_ways: dict[int, OtherWay] = field(default_factory=dict)
+    rerouted: set[int] = field(default_factory=set)  # customers of whom a row goes out again
+    closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
+    unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
+    reached: set[int] = field(default_factory=set)  # customers at whom a message has arrived
+    template_refusals: dict[int, TemplateRefused] = field(default_factory=dict)  # row -> what it says of its template
+    stopping: dict[int, str] = field(default_factory=dict)  # code -> why; Meta would refuse others for it too
+    done: list[int] = field(default_factory=list)
+    ignored: dict[Reason, list[int]] = field(default_factory=dict)
+    waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
+    settled: set[int] = field(default_factory=set)  # customers of whom one came to its end
+
+
+def read(items: Sequence[PendingItem]) -> list[tuple[PendingItem, Reported]]:
+    """The statuses, parsed."""
+    return [(item, read_status(item.payload)) for item in items]
+
+
+def row_ids(statuses: Sequence[tuple[PendingItem, Reported]]) -> list[int]:
+    """The outbox ids that they name."""
+    return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
+
+
+def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]) -> list[str]:
+    """The wamids of those whose row was not found by the id that they name, so must be looked for by Meta's."""
+    found = {row.outbox_id: row.wamid for row in rows}
+    return [
+        status.wamid
+        for _, status in statuses
+        if not _is_id(status.opaque) or found.get(int(status.opaque), "") not in (None, status.wamid)
+    ]
+
+
+def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent], now: datetime) -> Matched:
+    """Applies `statuses`, in their order, to `rows` in memory."""
+    by_id = {row.outbox_id: row for row in rows}
+    by_wamid = {row.wamid: row for row in rows if row.wamid}
+    current = {row.outbox_id: row.status for row in rows}
+    former = {row.outbox_id: row.wamid for row in rows if row.wamid and row.status in UNSENT}
+    matched = Matched()
+    for item, status in statuses:
+        row = _row_of(item, status, by_id, by_wamid)
+        if row is None:
+            age = now - item.received_at
+            if age < WAITS:
+                rest = (WAITS - age).total_seconds()
+                matched.waiting[item.customer_id] = min(rest, matched.waiting.get(item.customer_id, rest))
+            else:
+                matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
+                matched.settled.add(item.customer_id)
+        elif former.get(row.outbox_id) == status.wamid:
+            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.settled.add(item.customer_id)
+        elif status.status == "failed" and _refuse(row, status, current, matched):
+            former[row.outbox_id] = status.wamid
+            _blame(row, status, matched)
+            matched.settled.add(item.customer_id)
+            matched.done.append(item.item_id)
+        elif current[row.outbox_id] not in MOVES[status.status]:
+            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.settled.add(item.customer_id)
+        else:
+            matched.settled.add(item.customer_id)
+            matched.done.append(item.item_id)
+            _advance(row, status, current, matched)
+    return matched
+
+
+def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> None:
+    current[row.outbox_id] = status.status
+    for others in matched.advances.values():
+        others.pop(row.outbox_id, None)
+    matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
+    if status.status in ARRIVED:
+        matched.reached.add(row.customer_id)
+        matched.unreachable.pop(row.customer_id, None)
+    if status.status != "failed":
+        return
+    _blame(row, status, matched)
+    verdict = action_of(status.error_code)
+    matched.failures[row.outbox_id] = _why(status, verdict)
+    if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
+        matched.unreachable[row.customer_id] = _why(status, verdict)
+        matched.reached.discard(row.customer_id)
+    if verdict.action is Action.STOP and status.error_code is not None:
+        matched.stopping[status.error_code] = _why(status, verdict)
+
+
+def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> bool:
+    """Whether the message is not lost: refused for the closed window, it takes another way; what a template could not
+    carry waits for the customer; and what may pass is tried again, a prompt too."""
+    verdict = action_of(status.error_code)
+    passes = status.error_code is not None and verdict.action in (Action.RETRY, Action.RETRY_AFTER)
+    if verdict.action is Action.TEMPLATE:
+        sent_at = row.marked_at or status.at
+        matched.closed_windows[row.customer_id] = max(sent_at, matched.closed_windows.get(row.customer_id, sent_at))
+        way: Way = "queued"
+    elif passes:
+        way = "queued"
+    elif status.error_code in TEMPLATE_CODES:
+        way = "held"
+    else:
+        return False
+    if (
+        (row.origin == "prompt" and not passes)
+        or row.refusals >= MOST_WAYS
+        or current[row.outbox_id] not in MOVES[way] - {way}
+    ):
+        return False
+    current[row.outbox_id] = way
+    for others in matched.advances.values():
+        others.pop(row.outbox_id, None)
+    wait = timedelta(seconds=wait_of(verdict, row.refusals))
+    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict), wait)
+    matched.rerouted.add(row.customer_id)
+    return True
+
+
+def _blame(row: Sent, status: Reported, matched: Matched) -> None:
+    """A template's trouble is told of the template too."""
+    code, verdict = status.error_code, action_of(status.error_code)
+    if code is not None and code in TEMPLATE_CODES and verdict.action is Action.DROP:
+        refused = TemplateRefused(code, verdict.reason, status.at, row.marked_at or status.at)
+        matched.template_refusals.setdefault(row.outbox_id, refused)
+
+
+def _why(status: Reported, verdict: Verdict) -> str:
+    """For the agent beside the message: the code, our sentence, and Meta's own words, which may say more."""
+    if status.error_code is None:
+        return status.error_text
+    said = f" ({status.error_text})" if status.error_text else ""
+    return f"{status.error_code}: {verdict.reason}{said}"
+
+
+def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wamid: dict[str, Sent]) -> Sent | None:
+    named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
+    if named is not None and named.wamid not in (None, status.wamid) and named.status not in UNSENT:
+        named = None
+    row = named or by_wamid.get(status.wamid)
+    if row is None or item.customer_id not in (NOBODY, row.customer_id):
+        return None
+    if item.customer_id == NOBODY and row is named and row.wamid != status.wamid:
+        return None  # a stranger's word that this row went out is not enough: any id can be written there
+    return row
+
+
+def _is_id(opaque: str) -> bool:
+    return opaque.isascii() and opaque.isdecimal() and len(opaque) < 20 and int(opaque) < 1 << 63

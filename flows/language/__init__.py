@@ -1,0 +1,1 @@
+"""How words are compared and fitted into what WhatsApp takes."""

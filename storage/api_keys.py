@@ -1,0 +1,31 @@
+"""The keys to the REST API, as the door looks them up.
+
+Invariant: a key is found by its digest alone; what is stored here lets nobody in.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.sql.columns import from_millis
+from storage.sql.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key that was not revoked."""
+
+    name: str
+    role: str
+    prefix: str
+    expires_at: datetime | None
+
+
+async def find(tx: Tx, digest: str) -> StoredKey | None:
+    """The key with this digest, unless it was revoked."""
+    rows = await tx.fetch(
+        "SELECT name, role, prefix, expires_at FROM api_key WHERE digest = ? AND revoked_at IS NULL", [digest]
+    )
+    if not rows:
+        return None
+    name, role, prefix, expires_at = rows[0]
+    return StoredKey(name, role, prefix, None if expires_at is None else from_millis(expires_at))

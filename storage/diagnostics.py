@@ -1,0 +1,109 @@
+"""What the doctor asks of the database and of Redis: how they are set, and what came in lately.
+
+Invariant: reads alone, each by the end of an index or from the server's own tables; whatever is wrong with a server is
+told as a value, so that the doctor goes on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+
+from storage.redis.client import Redis, RedisDown, RedisServer, RedisSettings, inspect_redis, open_redis
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import DEADLINE_SECONDS, Database, Tx
+
+LOOK_BACK = timedelta(days=28)
+STEP = timedelta(hours=1)
+KEEPS_EVERYTHING = ("utf8mb4", "ascii")  # ids are ASCII on purpose
+
+
+class RedisTrouble(StrEnum):
+    """Why a Redis does not serve us."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, not a secret
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a MySQL or MariaDB server says of itself. `lossy`: the tables whose text is not utf8mb4."""
+
+    charset: str
+    packet_bytes: int
+    flush: int
+    name: str
+    lossy: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """When Meta last wrote, the longest silence before that, and for how long back this is known."""
+
+    last_at: datetime | None
+    longest: timedelta
+    known_for: timedelta
+
+
+async def server_of(database: Database) -> Server | None:
+    """How the server is set; None for SQLite, which has nothing to set."""
+    if database.dialect == "sqlite":
+        return None
+    async with database.reading(DEADLINE_SECONDS) as tx:
+        (settings,) = await tx.fetch(
+            "SELECT @@character_set_database, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, DATABASE()"
+        )
+        tables = await tx.fetch(
+            "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+            "AND character_set_name IS NOT NULL AND character_set_name NOT IN (?, ?) ORDER BY table_name",
+            KEEPS_EVERYTHING,
+        )
+    charset, packet, flush, name = settings
+    ours = {model._meta.db_table for model in database.apps["models"].values()}
+    return Server(charset, int(packet), int(flush), name, [row[0] for row in tables if row[0] in ours])
+
+
+async def traffic(tx: Tx, now: datetime) -> Traffic:
+    """By one look an hour, each the beginning of a range of an index: what came in is never counted."""
+    newest = await tx.fetch("SELECT received_at FROM item ORDER BY id DESC LIMIT 1")
+    if not newest:
+        return Traffic(None, timedelta(), timedelta())
+    last = from_millis(newest[0][0])
+    seen: list[datetime] = []
+    at: datetime | None = await _first_after(tx, now - LOOK_BACK)
+    while at is not None and at < last:
+        seen.append(at)
+        at = await _first_after(tx, at + STEP)
+    seen.append(last)
+    gaps = [later - earlier for earlier, later in pairwise(seen)]
+    return Traffic(last, max(gaps, default=timedelta()), last - seen[0])
+
+
+async def _first_after(tx: Tx, at: datetime) -> datetime | None:
+    found = [
+        row[0]
+        for fate in ("done", "ignored", "pending", "dead")
+        for row in await tx.fetch(
+            "SELECT MIN(received_at) FROM item WHERE fate = ? AND received_at >= ?", (fate, to_millis(at))
+        )
+        if row[0] is not None
+    ]
+    return from_millis(min(found)) if found else None
+
+
+async def look_at_redis(redis: Redis) -> RedisServer | RedisTrouble:
+    """What the server says of itself, or why it says nothing."""
+    try:
+        return await inspect_redis(redis)
+    except RedisDown as error:
+        name = type(error.__cause__).__name__
+        words = str(error)
+        if "Authentication" in name or "NoPermission" in name or "NOAUTH" in words or "WRONGPASS" in words:
+            return RedisTrouble.PASSWORD
+        return RedisTrouble.ADDRESS
+
+
+def redis_at(url: str) -> Redis:
+    """A client; close it with `aclose()`."""
+    return open_redis(RedisSettings(url))

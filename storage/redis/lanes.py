@@ -1,0 +1,197 @@
+"""The lanes: who works for which customer, and when the next one is due.
+
+A lane is due at an instant, is claimed by one process at a time and released by it. Nothing here is a promise: what
+waits is in SQL, whose fence keeps two workers from both having an effect, and a table that was lost fills again. The
+invariants kept here save work and time: a lane that is rung is claimed (also when it was held then), a lane of a dead
+process is due again within seconds, and a process that lost track of a lane gives it back with its next beat.
+All decisions are in lanes.lua, by the server's clock.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import Literal, cast
+
+from redis.asyncio import Redis
+
+from storage.redis.client import redis_errors
+from storage.redis.script import CHUNK, Script, chunks, joined
+
+Phase = Literal["", "round", "waiting", "delivery"]
+
+BEAT_SECONDS = 0.4
+WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedLane:
+    """`version` and `body`: the working copy of the conversation, None where Redis has none. `orphan_phase`: what a
+    dead process was doing with the lane when it was taken from it."""
+
+    customer_id: int
+    version: int | None
+    body: str | None
+    orphan_phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`next_due_seconds`: when to claim again at the latest; 0 when more is due now, None when nothing is."""
+
+    lanes: list[ClaimedLane]
+    next_due_seconds: float | None
+
+
+class Lanes:
+    """The lanes as one process sees them. `owner` is random for each start of the process.
+
+    Every lane that `claim` returned has to be released once, whatever happens in between. All calls raise RedisDown.
+    """
+
+    def __init__(self, redis: Redis, owner: str, *, copy_seconds: int = 8 * 86_400) -> None:
+        if not owner or "|" in owner:
+            raise ValueError("an owner is named by letters and digits")
+        self.owner = owner
+        self._redis = redis
+        self._copy_ms = copy_seconds * 1000
+        self._script = Script(redis, "lanes.lua")
+        self._claims = 0
+        self._claims_under_way: set[int] = set()
+        self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
+        self._to_release: dict[int, str] = {}
+        self._releasing = asyncio.Lock()
+        self._claimed_twice: set[int] = set()
+
+    @property
+    def held(self) -> Collection[int]:
+        """The customers whose lanes this process has claimed and not released."""
+        return self._held.keys()
+
+    async def ring(self, delays: Mapping[int, float], *, forget: Collection[int] = ()) -> None:
+        """Make lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
+
+        `forget`: customers whose working copy of the conversation is wrong.
+        """
+        rung = [f"{customer_id} {_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
+        for some, wrong in zip_longest(chunks(rung), chunks(forget), fillvalue=()):
+            await self._call("ring", joined(some), joined(wrong))
+
+    async def claim(self, limit: int) -> Claim:
+        """Take lanes that are due, the oldest first, and bring their conversations."""
+        self._claims += 1
+        claim = self._claims
+        self._claims_under_way.add(claim)
+        try:
+            answer = cast(list[bytes], await self._call("claim", claim, max(0, min(limit, CHUNK))))
+        finally:
+            self._claims_under_way.discard(claim)
+        lanes = []
+        for at in range(1, len(answer), 3):
+            customer_id = int(answer[at])
+            version, _, body = answer[at + 1].decode().partition(" ")
+            if customer_id in self._held:
+                # We stood still for so long that the lane was taken from us, and now we got it back while the work that
+                # held it first still runs: that work keeps it, and when it is done the lane is looked at once more.
+                self._claimed_twice.add(customer_id)
+            else:
+                phase = cast(Phase, answer[at + 2].decode())
+                known = ClaimedLane(customer_id, int(version), body, phase) if version else None
+                lanes.append(known or ClaimedLane(customer_id, None, None, phase))
+            self._held[customer_id] = claim
+        return Claim(lanes, int(answer[0]) / 1000 if answer[0] else None)
+
+    async def put(
+        self,
+        conversations: Sequence[tuple[int, int, str]],
+        *,
+        force: Collection[int] = (),
+        delivering: Collection[int] = (),
+    ) -> None:
+        """Keep working copies (customer, version, body), only forward in version; those of `force` also backwards.
+
+        The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
+        whose conversation did not change.
+        """
+        lanes = self._holds({*delivering, *(customer_id for customer_id, _, _ in conversations)})
+        for some, rows in zip_longest(chunks(lanes), chunks(conversations), fillvalue=()):
+            versions = (
+                f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
+            )
+            copies = (f"{version} {body}" for _, version, body in rows)
+            await self._call("put", self._copy_ms, joined(some), joined(versions), *copies)
+
+    async def mark(self, customer_ids: Collection[int], phase: Phase) -> None:
+        """Say what is done with lanes that this process holds, should it die: a claimed lane is in a round, unless it
+        waits for one of its own."""
+        for some in chunks(self._holds(customer_ids)):
+            await self._call("mark", joined(some), phase)
+
+    def _holds(self, customer_ids: Collection[int]) -> list[str]:
+        return [f"{customer_id} {self._held[customer_id]}" for customer_id in self._held.keys() & set(customer_ids)]
+
+    async def release(self, delays: Mapping[int, float | None]) -> None:
+        """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.
+
+        A lane that another process has taken over stays with it. Calls that come while one is under way share the next.
+        When it fails, the next beat gives the lanes back, due at once.
+        """
+        for customer_id, delay_seconds in delays.items():
+            delay = "never" if delay_seconds is None else str(_milliseconds(delay_seconds))
+            if customer_id in self._claimed_twice:
+                self._claimed_twice.discard(customer_id)
+                delay = "0"
+            if (claim := self._held.pop(customer_id, None)) is not None:
+                self._to_release[customer_id] = f"{customer_id} {claim} {delay}"
+        async with self._releasing:
+            while self._to_release:
+                some = dict(islice(self._to_release.items(), CHUNK))
+                try:
+                    await self._call("release", joined(some.values()))
+                finally:
+                    for customer_id in some:
+                        self._to_release.pop(customer_id, None)
+
+    async def beat(self) -> int:
+        """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
+        seen = min(self._claims_under_way, default=self._claims + 1) - 1
+        return cast(int, await self._call("beat", seen, joined((*self._held, *self._to_release))))
+
+    async def retire(self) -> None:
+        """Leave: all that is still held is due for others, and this process is not missed."""
+        self._held.clear()
+        self._claimed_twice.clear()
+        await self._call("retire")
+
+    async def alive_owners(self) -> set[str] | None:
+        """The processes that are alive; None just after Redis came back, when the living may not have spoken yet."""
+        settled, owners = await self._owners()
+        return owners if settled else None
+
+    async def anybody_alive(self) -> bool | None:
+        """Whether a process is alive; None just after Redis came back, when none has spoken yet. Who has spoken is
+        alive: there is no need to wait for the others."""
+        settled, owners = await self._owners()
+        return True if owners else False if settled else None
+
+    async def _owners(self) -> tuple[bool, set[str]]:
+        settled, *owners = cast(list[bytes], await self._call("owners"))
+        return settled == b"1", {owner.decode() for owner in owners}
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Wait until something is due, but no longer than `timeout_seconds` or WAIT_SECONDS. Claim after it, always:
+        whoever was woken holds the one token, and the claim puts it back where more is due."""
+        if timeout_seconds <= 0:
+            return False
+        with redis_errors():
+            # A pooled connection is this call's own until it returns. Zero would block for ever.
+            seconds = max(0.001, min(timeout_seconds, WAIT_SECONDS))
+            token = await self._redis.execute_command("BLPOP", "tick:wake", seconds)  # type: ignore[no-untyped-call]
+        return token is not None
+
+    async def _call(self, operation: str, *arguments: int | str) -> object:
+        return await self._script.call(operation, self.owner, *arguments)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

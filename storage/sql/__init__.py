@@ -1,0 +1,1 @@
+"""The only door to the SQL database, for SQLite, MySQL and MariaDB alike."""

@@ -1,0 +1,60 @@
+"""Short numbers for tickets, which customers read and type.
+
+Invariant: a number is given out once, whatever dies; a process that is killed leaves a gap of at most one block, and
+one that stops leaves none if nobody reserved after it.
+"""
+
+from collections import deque
+from functools import partial
+
+from tortoise.exceptions import IntegrityError
+
+from storage.sql.database import Database, Tx
+
+BLOCK = 50
+LAST_SECONDS = 1.0  # a stop waits no longer for this
+
+
+class TicketNumbers:
+    """The numbers this process has reserved. `top_up` before a transaction that may need them; `take` never waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._free: deque[int] = deque()
+
+    async def top_up(self, wanted: int) -> None:
+        """Makes sure of `wanted` numbers, by whole blocks, in a transaction of its own."""
+        while (lacking := wanted - len(self._free)) > 0:
+            count = -(-lacking // BLOCK) * BLOCK
+            try:
+                last = await self._database.run(partial(_reserve, count=count))
+            except IntegrityError:
+                continue  # two processes made the counter at once: the other's is there now
+            self._free.extend(range(last - count + 1, last + 1))
+
+    def peek(self) -> int:
+        """The number that `take` will give."""
+        return self._free[0]
+
+    def take(self) -> int:
+        """The next number."""
+        return self._free.popleft()
+
+    async def give_back(self) -> None:
+        """Before the process ends: what is left at the end of the counter, unless somebody reserved more since."""
+        if not self._free:
+            return
+        last = first = self._free[-1]
+        while self._free and self._free[-1] == first:
+            first = self._free.pop() - 1
+        async with self._database.transaction(LAST_SECONDS) as tx:
+            await tx.execute("UPDATE counter SET value = ? WHERE name = 'ticket' AND value = ?", [first, last])
+
+
+async def _reserve(tx: Tx, count: int) -> int:
+    if not await tx.execute("UPDATE counter SET value = value + ? WHERE name = 'ticket'", [count]):
+        # a database that was taken over goes on after the numbers it has
+        rows = await tx.fetch("SELECT COALESCE(MAX(id), 0) FROM ticket")
+        await tx.insert("counter", ("name", "value"), [("ticket", int(rows[0][0]) + count)])
+    rows = await tx.fetch("SELECT value FROM counter WHERE name = 'ticket'")
+    return int(rows[0][0])
