@@ -37,7 +37,7 @@ check: setup
 	@$(BIN)/lint-imports --no-logo
 
 chaos: setup  ## the kill tests for some ten minutes each; CHAOS_SEED=7 for other dice
-	@CHAOS_KILLS=$${CHAOS_KILLS:-500} $(BIN)/python -m pytest -s tests/test_kill.py
+	@CHAOS_KILLS=$${CHAOS_KILLS:-500} $(BIN)/python -m pytest -s tests/system/chaos/test_kill.py
 
 bench: setup  ## how fast it is here, against a bare loop
 	@$(BIN)/tick bench
@@ -46,7 +46,7 @@ lock:  ## constraints.txt after a change of the dependencies in pyproject.toml; 
 	@.ci/lock
 
 screenshot: setup  ## docs/simulator.png anew, after a change of the simulator's page; needs chromium
-	@$(BIN)/python -m tests.screenshot
+	@$(BIN)/python -m tests.system.browser.screenshot
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

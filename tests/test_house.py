@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from api.settings import Settings
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {name.upper() for name in Settings.model_fields}
 REQUIRED = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()} | {"MARIADB_PASSWORD"}
 PIN = re.compile(

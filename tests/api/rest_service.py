@@ -38,7 +38,7 @@ from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseSettings, Row, Tx
 from storage.ticket_numbers import TicketNumbers
-from tests.plain_http import plain_http
+from tests.support.plain_http import plain_http
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 PHONE = "+15550001234"

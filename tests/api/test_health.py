@@ -6,7 +6,7 @@ from collections.abc import Callable
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.api.rest_service import TICKET, Service, served
-from tests.servers import MariaDBServer, RedisServer
+from tests.support.servers import MariaDBServer, RedisServer
 
 
 async def test_alive_and_counting(light_service: Service) -> None:

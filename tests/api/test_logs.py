@@ -11,7 +11,7 @@ import structlog
 
 from api.logs import configure_logs
 from api.settings import read_access_token
-from tests.plain_logs import plain_logs
+from tests.support.plain_logs import plain_logs
 
 SECRET = "canary-app-secret"
 SECRETS = {

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.openapi import contract
+from tests.support.openapi import contract
 
 BYTES = b"\x89PNG\r\n\x1a\n" + b"the bytes of a file " * 3000
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tests.openapi import contract
+from tests.support.openapi import contract
 
 
 @dataclass

@@ -10,7 +10,7 @@ import httpx
 from aiohttp import web
 
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
-from tests.openapi import contract
+from tests.support.openapi import contract
 
 NUMBER, WABA, VERSION = "106540352242922", "102290129340398", "v25.0"
 

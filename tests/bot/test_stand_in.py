@@ -17,7 +17,7 @@ from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
 from storage.templates import NoticeRow
-from tests.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VALUES = {"ticket_id": "12", "title": "Printer", "name": "Ann", "text": "Try\nit\tnow."}

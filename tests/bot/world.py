@@ -39,7 +39,7 @@ from storage.redis.limits import Limits
 from storage.sql.database import Database
 from storage.ticket_numbers import TicketNumbers
 from tests.bot.graph import Graph, serving
-from tests.redis_time import pass_time
+from tests.support.redis_time import pass_time
 
 NUMBER, WABA = "106540352242922", "102290129340398"
 ANNE, BEN = "15550001111", "15550002222"

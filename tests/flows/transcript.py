@@ -36,7 +36,6 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from flows import (
     About,
@@ -56,8 +55,9 @@ from flows import (
     take_turn,
 )
 from flows.language.formatting import counted
+from tests.support.places import ROOT
 
-TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
+TRANSCRIPTS = ROOT / "tests" / "transcripts"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TOPICS = (
     IssueType("hardware", "Hardware", "Printers, screens, phones"),

@@ -11,8 +11,8 @@ from tortoise.exceptions import IntegrityError
 from storage import journal
 from storage.journal import NewItem, PendingItem
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
-from tests.databases import Rival, until_blocked
-from tests.servers import MariaDBServer
+from tests.support.databases import Rival, until_blocked
+from tests.support.servers import MariaDBServer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANNE, BEN = 2**62 + 1, 2**62 + 2

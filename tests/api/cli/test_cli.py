@@ -1,0 +1,327 @@
+"""The command line as an operator meets it: real processes, what they print, and how they end."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+
+from api.admin import Refused, add_agent, journal_item, opened
+from api.server.serving import listen_nearby, port_of
+from api.settings import load_storage_settings
+from api.web.credentials import Role, key_digest, password_matches
+from storage.desk_models import Agent, ApiKey, Audit
+from storage.journal import NewItem, count_attempts, store
+from storage.sql.columns import to_millis
+from tests.support.places import ROOT
+
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+KNOWN = {
+    "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+    "WHATSAPP_ACCESS_TOKEN": "EAAcanaryaccesstoken",
+    "WHATSAPP_VERIFY_TOKEN": "canary-verify-token",
+    "WHATSAPP_APP_SECRET": "canary-app-secret",
+}
+
+
+def environment(folder: Path, **changed: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder / "data"), "COLUMNS": "200"} | changed
+
+
+def tick(folder: Path, *arguments: str, given: str = "", **changed: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        cwd=folder, env=environment(folder, **changed), input=given, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test reads in its own process is what the command wrote."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def tables(tmp_path: Path, sqlite_template: Path) -> None:
+    """The tables are there, as after a first start: to make them is the longest part of a short command."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(sqlite_template, tmp_path / "data")
+
+
+def test_help_is_for_strangers(tmp_path: Path) -> None:
+    done = tick(tmp_path, "--help")
+    assert done.returncode == 0
+    for command in ("demo", "serve", "worker", "migrate", "agent", "key", "flows", "journal", "doctor", "bench"):
+        assert f"\n  {command} " in done.stdout
+    assert tick(tmp_path, "no-such-command").returncode == 2
+
+
+@pytest.mark.parametrize("command", [("serve",), ("worker",), ("serve", "--no-worker"), ("serve", "--processes", "2")])
+def test_without_settings_nothing_starts(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = tick(tmp_path, *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    no_file, *missing = done.stderr.splitlines()
+    assert no_file.startswith("config.env is not in this folder: copy .env.example")
+    assert [line.split(" is missing: ")[0] for line in missing] == list(KNOWN)
+    assert not (tmp_path / "data").exists()
+
+
+def test_one_wrong_setting_is_one_line(tmp_path: Path) -> None:
+    done = tick(tmp_path, "serve", **(KNOWN | {"WHATSAPP_APP_SECRET": "changeme"}))
+    line = "WHATSAPP_APP_SECRET still has a placeholder: App Dashboard > App settings > Basic > App secret\n"
+    assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = tick(tmp_path, "serve", PORT=port, **KNOWN)
+    assert done.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("database", "reason"),
+    [("", "SQLite lets one process alone write"), ("mysql://tick:pw@127.0.0.1:1/tick", "needs a Redis server")],
+)
+def test_several_processes_are_refused_with_the_reason(tmp_path: Path, database: str, reason: str) -> None:
+    done = tick(tmp_path, "serve", "--processes", "2", DATABASE_URL=database, **KNOWN)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+def test_serve_says_where_it_is_and_ends_in_order_on_sigterm(tmp_path: Path) -> None:
+    with listen_nearby("127.0.0.1", 17600) as free:
+        port = port_of(free)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "serve"],
+        cwd=tmp_path, env=environment(tmp_path, PORT=str(port), **KNOWN), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = list(until(process.stderr, f"Tick serves http://127.0.0.1:{port}\n"))
+        query = urlencode({"hub.mode": "subscribe", "hub.verify_token": "canary-verify-token", "hub.challenge": "42"})
+        with urlopen(f"http://127.0.0.1:{port}/api/whatsapp/webhook?{query}", timeout=10) as answer:
+            assert answer.read() == b"42"
+        process.terminate()
+        said += process.stderr.readlines()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    everything = "".join(said)
+    assert "Traceback" not in everything
+    assert not [secret for secret in KNOWN.values() if secret in everything]
+
+
+def until(lines: Iterable[str], wanted: str) -> Iterator[str]:
+    """The lines up to the `wanted` one, which must come."""
+    for line in lines:
+        yield line
+        if line == wanted:
+            return
+    raise AssertionError(f"{wanted!r} was never said")
+
+
+def test_the_demo_takes_the_next_port_and_says_so(tmp_path: Path) -> None:
+    with listen_nearby("127.0.0.1", 17600) as taken:
+        port = port_of(taken)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api", "demo"],
+            cwd=tmp_path, env=environment(tmp_path, PORT=str(port)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            said = re.fullmatch(rf"Port {port} is taken: this demo is on port (\d+)\.\n", first)
+            assert said, first
+            with urlopen(f"http://127.0.0.1:{said[1]}/simulator", timeout=30) as answer:
+                assert answer.status == 200
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def test_migrate_says_what_it_did(tmp_path: Path) -> None:
+    first = tick(tmp_path, "migrate")
+    assert first.returncode == 0
+    assert first.stdout.startswith("Applied 0001")
+    assert tick(tmp_path, "migrate").stdout == "Nothing to do: the database is up to date.\n"
+
+
+def test_a_data_dir_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    for command in (("demo",), ("migrate",)):
+        done = tick(tmp_path, *command, DATA_DIR=str(tmp_path / "taken" / "data"))
+        assert done.returncode == 1
+        assert re.fullmatch(r"/.*/taken/data\S* can't be used: Not a directory\. DATA_DIR .*\n", done.stderr)
+
+
+def test_a_file_that_is_no_database_stops_every_command(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tick.db").write_bytes(b"not a database" * 500)
+    for command in (("migrate",), ("journal", "list")):
+        done = tick(tmp_path, *command)
+        assert done.returncode == 1
+        assert "file is not a database" in done.stderr
+
+
+def test_a_database_that_is_away_is_a_sentence_without_its_password(tmp_path: Path) -> None:
+    for command in (("migrate",), ("journal", "list")):
+        done = tick(tmp_path, *command, DATABASE_URL="mysql://tick:dbpassword@127.0.0.1:1/tick")
+        assert done.returncode == 1
+        assert done.stderr.startswith("The database can't be reached")
+        assert "dbpassword" not in done.stdout + done.stderr
+
+
+def test_a_database_that_lets_nobody_in_says_what_to_look_at(tmp_path: Path, mariadb_url: str) -> None:
+    server, _, name = mariadb_url.rpartition("/")
+    user, _, rest = server.partition("@")
+    for url, told in (
+        (f"{user}x@{rest}/{name}", "refuses the user or the password"),
+        (f"{server}/tick_nowhere", "no database of the name"),
+    ):
+        done = tick(tmp_path, "migrate", DATABASE_URL=url)
+        assert done.returncode == 1
+        assert told in done.stderr
+
+
+async def test_a_key_is_alone_on_the_last_line_and_only_its_digest_is_kept(tmp_path: Path) -> None:
+    done = tick(tmp_path, "key", "create", "ci", "--role", "viewer")
+    assert done.returncode == 0
+    key = done.stdout.splitlines()[-1]
+    assert key.startswith("tick_")
+    assert len(key) > 40
+    async with opened(load_storage_settings()):
+        (stored,) = await ApiKey.all()
+        (audit,) = await Audit.all()
+    assert (stored.name, stored.role, stored.digest) == ("ci", Role.VIEWER, key_digest(key))
+    assert (audit.action, audit.object_id) == ("key.create", str(stored.id))
+    assert key.encode() not in b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert tick(tmp_path, "key", "create", "ci", "--role", "god").returncode == 2
+
+
+@pytest.mark.usefixtures("tables")
+async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command_line(tmp_path: Path) -> None:
+    add = ("agent", "add", "Ana@example.com", "--name", "Ana", "--role", "admin")
+    refused = tick(tmp_path, *add)
+    assert (refused.returncode, "--password-stdin" in refused.stderr) == (2, True)
+    assert tick(tmp_path, *add, "--password-stdin", given="correct horse battery\n").returncode == 0
+    async with opened(load_storage_settings()) as database:
+        for email, password, reason in (
+            ("ana@example.com", "correct horse battery", "already"),
+            ("bo@example.com", "short", "12 characters"),
+            ("bo", "correct horse battery", "doesn't look like one"),
+        ):
+            with pytest.raises(Refused, match=reason):
+                await add_agent(database, email, "Bo", Role.AGENT, password, AT)
+        (agent,) = await Agent.all()
+    assert (agent.email, agent.role) == ("ana@example.com", Role.ADMIN)
+    assert agent.password_hash.startswith("$argon2id$")
+    assert password_matches(agent.password_hash, "correct horse battery")
+    assert not password_matches(agent.password_hash, "correct horse batterz")
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_terminal_is_asked_for_the_password_and_does_not_show_it(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "agent", "add", "ana@example.com", "--name", "Ana"],
+        cwd=tmp_path, env=environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    try:
+        for prompt in (b"Password: ", b"confirmation: "):
+            while prompt not in said:
+                said += os.read(ours, 1024)
+            os.write(ours, b"correct horse battery\n")
+        while b"can sign in as agent" not in said:
+            said += os.read(ours, 1024)
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b"correct horse" not in said
+
+
+async def dead_item(item_id: int) -> None:
+    """An item that failed five times, as a worker leaves it."""
+    async with opened(load_storage_settings()) as database, database.transaction() as tx:
+        await store(
+            tx,
+            [
+                NewItem(
+                    item_id, f"m:1:wamid.{item_id}", "message", 7, "p:15550001111", AT, AT, '{"text": "\\u001b[31m"}'
+                )
+            ],
+        )
+        await count_attempts(tx, [item_id], "ValueError: \x1b[31m too red")
+        await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
+
+
+@pytest.mark.usefixtures("tables")
+async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> None:
+    await dead_item(11)
+    await dead_item(12)
+    listed = tick(tmp_path, "journal", "list")
+    assert listed.stderr == "received 2, done 0, ignored 0, dead 2, pending 0, duplicates 0\n"
+    assert [line.split("\t")[0] for line in listed.stdout.splitlines()] == ["12", "11"]
+    assert "\x1b" not in listed.stdout
+
+    shown = tick(tmp_path, "journal", "show", "11").stdout
+    assert "\x1b" not in shown
+    assert json.loads(shown)["error"] == "ValueError: \x1b[31m too red"
+
+    replayed = tick(tmp_path, "journal", "replay", "11", "99")
+    assert (replayed.returncode, replayed.stdout) == (1, "11 is pending again\n")
+    assert "99" in replayed.stderr
+    assert tick(tmp_path, "journal", "replay", "--all").stdout == "12 is pending again\n"
+    async with opened(load_storage_settings()):
+        item = await journal_item(11)
+        assert (item.fate, item.late, item.attempts) == ("pending", True, 0)
+        assert await Audit.filter(action="journal.replay").count() == 2
+
+
+def test_a_number_that_no_item_can_have_is_a_mistake_of_whoever_typed_it(tmp_path: Path) -> None:
+    for command in ("show", "replay"):
+        done = tick(tmp_path, "journal", command, "9" * 23)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Overflow" not in done.stderr
+
+
+def test_flows_are_drawn(tmp_path: Path) -> None:
+    done = tick(tmp_path, "flows")
+    assert done.returncode == 0
+    assert "stateDiagram-v2" in done.stdout
+    for state in ("new_issue", "pick_type", "describe", "confirm", "follow_up"):
+        assert state in done.stdout
+    assert tick(tmp_path, "flows", "nonsense").returncode == 2
+
+
+def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
+    tick(tmp_path, "migrate")
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -1,0 +1,308 @@
+"""Signing in at the desk: who gets in, who does not, and what those who guess find out."""
+
+import asyncio
+import time
+from ipaddress import ip_network
+
+import httpx
+import pytest
+
+from api.desk.sign_in import WRONG, local
+from api.desk.sign_in_throttle import MOST_KEPT, Throttle
+from api.web.client_address import peer_network
+from api.web.credentials import Role, hash_password
+from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
+from tests.api.rest_service import Clock, Service, served
+
+
+def cookie_of(response: httpx.Response) -> str:
+    [header] = response.headers.get_list("set-cookie")
+    return str(header)
+
+
+async def test_in_and_out_again(service: Service) -> None:
+    email = await hire(service, Role.AGENT)
+    async with visitor(service) as alex:
+        assert "Sign in to the desk" in (await alex.get("/desk/sign-in")).text
+        entered = await alex.sign_in(f"  {email.upper()} ")
+        assert (entered.status_code, entered.headers["location"]) == (303, "/desk")
+        name, _, rest = cookie_of(entered).partition("=")
+        assert name == "tick"
+        assert {part.strip() for part in rest.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax"}
+        page = await alex.get("/desk")
+        assert (page.status_code, "Alex agent" in page.text) == (200, True)
+        assert (await alex.get("/desk/sign-in")).headers["location"] == "/desk"
+        kept = f"tick={alex.http.cookies['tick']}"
+        gone = await alex.send("/desk/sign-out")
+        assert (gone.status_code, gone.headers["location"]) == (303, "/desk/sign-in")
+        assert not alex.http.cookies
+        replayed = await alex.get("/desk", headers={"Cookie": kept})
+        assert (replayed.status_code, replayed.headers["location"]) == (303, "/desk/sign-in?next=%2Fdesk")
+    [[actor, action]] = await service.rows("SELECT actor, action FROM audit WHERE action = 'agent.sign_in'")
+    assert (actor, action) == (f"Alex agent ({email})", "agent.sign_in")
+
+
+async def test_a_session_is_new_at_each_sign_in(service: Service) -> None:
+    async with visitor(service, Role.AGENT) as alex, visitor(service) as other:
+        first = alex.http.cookies["tick"]
+        await alex.sign_in("agent@example.com")
+        second = alex.http.cookies["tick"]
+        assert first != second
+        for cookie, status in (
+            (first, 303),
+            (second, 200),
+            (second[:-1] + "!", 303),
+            ("x", 303),
+            ("\u00e9.." * 9, 303),
+        ):
+            headers = {"Cookie": f"tick={cookie}".encode()}
+            assert (await other.get("/desk", headers=headers)).status_code == status
+        planted = await other.post(
+            "/desk/sign-in", {"email": "agent@example.com", "password": PASSWORD}, headers={"Cookie": "tick=planted"}
+        )
+        assert "planted" not in cookie_of(planted)
+        # the second browser's sign-in leaves the first one's alone, and no cookie's content is in the database
+        assert (await alex.get("/desk")).status_code == 200
+        rows = await service.rows("SELECT digest FROM desk_session")
+        assert len(rows) == 2
+        assert not any(digest in cookie for (digest,) in rows for cookie in (first, second))
+
+
+async def test_who_may_no_longer(light_service: Service) -> None:
+    changes = {
+        "UPDATE agent SET role = 'king'": 303,  # whoever that is, the password is right
+        "UPDATE agent SET disabled_at = 1": 401,
+        "DELETE FROM agent": 401,
+    }
+    for change, status in changes.items():
+        async with visitor(light_service, Role.ADMIN) as alex:
+            token = await alex.token()
+            await light_service.execute(change)
+            assert (await alex.get("/desk")).status_code == 303
+            assert (await alex.get("/api/tickets")).status_code == 401
+            form = {"csrf_token": token, "message": "A <long> answer."}
+            refused = await alex.post("/desk/tickets/5/replies", form)
+            assert refused.status_code == 401
+            assert "A &lt;long&gt; answer." in refused.text  # to be copied, and sent after signing in again
+            assert (await alex.sign_in("admin@example.com")).status_code == status
+            await light_service.execute("UPDATE agent SET role = 'admin', disabled_at = NULL")
+
+
+async def test_another_role_and_another_day(light_service: Service) -> None:
+    async with visitor(light_service, Role.ADMIN) as alex:
+        token = await alex.token()
+        await light_service.execute("UPDATE agent SET role = 'viewer'")
+        assert (await alex.post("/desk/tickets/5/status", {"csrf_token": token, "status": "new"})).status_code == 403
+        light_service.clock.forward(hours=12)
+        assert (await alex.get("/desk")).status_code == 303
+        await alex.sign_in("admin@example.com")
+        assert len(await light_service.rows("SELECT digest FROM desk_session")) == 1
+
+
+async def test_whatever_is_wrong_sounds_the_same(light_service: Service) -> None:
+    await hire(light_service, Role.AGENT)
+    await hire(light_service, Role.ADMIN, "gone@example.com")
+    await light_service.execute("UPDATE agent SET disabled_at = 1 WHERE email = 'gone@example.com'")
+    tries = [
+        ("agent@example.com", "wrong"), ("nobody@example.com", PASSWORD), ("gone@example.com", PASSWORD),
+        ("agent@example.com", PASSWORD + " "), ("\u00e0gent@example.com", PASSWORD), ("", ""),
+        ("agent@example.com' OR 1=1 --", "x"), ("<script>@example.com", "\u0000\ud7ff" + "x" * 5000),
+    ]  # fmt: skip
+    pages = set()
+    async with visitor(light_service) as stranger:
+        for email, password in tries:
+            refused = await stranger.sign_in(email, password)
+            assert refused.status_code == 401
+            assert not refused.headers.get("set-cookie")
+            assert "<script" not in refused.text
+            pages.add(refused.text.partition("<form")[0])
+    [page] = pages
+    assert WRONG in page
+
+
+async def test_a_wrong_name_takes_as_long_as_a_wrong_password(migrated_sqlite_url: str, redis_url: str) -> None:
+    proxies = [ip_network("127.0.0.0/8")]
+    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as stranger:
+        real = hash_password(PASSWORD)
+        seconds: dict[str, list[float]] = {"there": [], "nobody": []}
+        for number in range(3):
+            await hire(service, Role.AGENT, f"there{number}@example.com", real)
+            for who, taken in seconds.items():
+                before = time.perf_counter()
+                refused = await stranger.post(
+                    "/desk/sign-in",
+                    {"email": f"{who}{number}@example.com", "password": "wrong"},
+                    headers={"X-Forwarded-For": f"192.0.2.{number}"},
+                )
+                taken.append(time.perf_counter() - before)
+                assert refused.status_code == 401
+        # the shortest ones: other programs make some slower, and none faster
+        there, nobody = (min(taken) for taken in seconds.values())
+        assert 0.6 < there / nobody < 1.6
+
+
+async def test_guessing_is_slowed_down_and_locks_nobody_out(light_service: Service) -> None:
+    email = await hire(light_service, Role.AGENT)
+    async with visitor(light_service) as guesser, visitor(light_service, address="127.0.0.2") as alex:
+        answers = await asyncio.gather(
+            *(
+                guesser.post(
+                    "/desk/sign-in",
+                    {"email": email, "password": f"guess {number}"},
+                    headers={"X-Forwarded-For": f"192.0.2.{number}"},  # which anybody can write
+                )
+                for number in range(60)
+            )
+        )
+        statuses = [answer.status_code for answer in answers]
+        assert set(statuses) == {401, 429}
+        assert statuses.count(401) <= 10
+        refused = await guesser.sign_in(email)
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 4
+        assert (await guesser.sign_in("other@example.com")).status_code == 401
+        assert (await alex.sign_in(email)).status_code == 303  # from elsewhere, with the password
+        light_service.clock.forward(seconds=4)
+        assert (await guesser.sign_in(email)).status_code == 303
+
+
+async def test_many_at_once_hold_nothing_else_up(migrated_sqlite_url: str, redis_url: str) -> None:
+    proxies = [ip_network("127.0.0.1")]
+    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
+        tries = [
+            asyncio.create_task(
+                crowd.post(
+                    "/desk/sign-in",
+                    {"email": f"{number}@example.com", "password": "x"},
+                    headers={"X-Forwarded-For": f"10.{number}.0.1, 192.0.2.{number}"},
+                )
+            )
+            for number in range(50)
+        ]
+        waits = []
+        while not all(each.done() for each in tries):
+            before = time.perf_counter()
+            assert (await service.call("GET", "/healthz")).status_code == 200
+            waits.append(time.perf_counter() - before)
+        statuses = {(await each).status_code for each in tries}
+        assert sorted(waits)[len(waits) * 99 // 100] < 1
+        assert statuses == {401, 503}
+
+
+async def test_https_in_front(migrated_sqlite_url: str, redis_url: str) -> None:
+    async with served(migrated_sqlite_url, redis_url, public_url="https://desk.example.com") as service:
+        email = await hire(service, Role.AGENT)
+        async with visitor(service) as alex:
+            form = {"email": email, "password": PASSWORD}
+            entered = await alex.post("/desk/sign-in", form, origin="https://desk.example.com")
+            cookie = cookie_of(entered)
+            assert cookie.startswith("__Host-tick=")
+            assert {part.strip() for part in cookie.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
+            page = await alex.get("/desk", headers={"Cookie": cookie.partition(";")[0]})
+            assert page.status_code == 200
+
+
+async def test_the_hash_is_renewed_at_a_sign_in(service: Service) -> None:
+    async with visitor(service, Role.AGENT) as alex:
+        [[renewed]] = await service.rows("SELECT password_hash FROM agent")
+        assert renewed != CHEAP_HASH
+        assert renewed.startswith("$argon2id$")
+        await alex.sign_in("agent@example.com")
+        assert [tuple(row) for row in await service.rows("SELECT password_hash FROM agent")] == [(renewed,)]
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/desk", True), ("/desk/tickets/5", True), ("/desk?status=new&page=2", True), ("", False), ("/", False),
+        ("//evil.example", False), ("/\\evil.example", False), ("https://evil.example/desk", False),
+        ("javascript:alert(1)", False), ("/desk/../../evil", False), ("/desk\n//evil.example", False),
+        ("/desk/whatsapp", True), ("/desk/whatsapp/doctor", True), ("/desk/whatsapp/try-now", False),
+        ("/desk/sign-out", False), ("/deskevil", False), ("/desk@evil.example", False), ("/desk?next=//evil", False),
+    ],
+)  # fmt: skip
+def test_where_a_sign_in_leads(path: str, kept: bool) -> None:
+    assert local(path) == (path if kept else "/desk")
+
+
+async def test_a_sign_in_leads_to_where_one_wanted_to_go(light_service: Service) -> None:
+    email = await hire(light_service, Role.AGENT)
+    async with visitor(light_service) as alex:
+        sent = await alex.get("/desk?status=new&page=2")
+        assert sent.headers["location"] == "/desk/sign-in?next=%2Fdesk%3Fstatus%3Dnew%26page%3D2"
+        assert 'value="/desk?status=new&amp;page=2"' in (await alex.get(sent.headers["location"])).text
+        assert 'value="/desk"' in (await alex.get("/desk/sign-in?next=//evil.example")).text
+        entered = await alex.sign_in(email, next="//evil.example")
+        assert entered.headers["location"] == "/desk"
+        assert (await alex.sign_in(email, next="/desk/tickets/5")).headers["location"] == "/desk/tickets/5"
+
+
+async def test_a_sign_in_from_another_page(light_service: Service) -> None:
+    email = await hire(light_service, Role.AGENT)
+    form = {"email": email, "password": PASSWORD}
+    async with visitor(light_service) as alex:
+        for origin in ("https://evil.example", "null", f"http://127.0.0.1:{light_service.port}.evil.example", None):
+            refused = await alex.post("/desk/sign-in", form, origin=origin)
+            assert refused.status_code == 403
+        assert await light_service.rows("SELECT digest FROM desk_session") == []
+
+
+def test_waits_grow_and_are_forgotten() -> None:
+    clock = Clock()
+    throttle = Throttle(clock)
+    assert [throttle.admit("ann", "1") for _ in range(6)] == [0, 0, 0, 0, 2, 2]
+    let_in = 0
+    for _ in range(60):
+        clock.forward(seconds=1)
+        let_in += throttle.admit("ann", "1") == 0
+    assert let_in == 4
+    assert throttle.admit("ann", "2") == 0
+    clock.forward(seconds=3601)
+    assert [throttle.admit("ann", "1") for _ in range(5)] == [0, 0, 0, 0, 2]
+
+
+def test_an_account_under_attack() -> None:
+    throttle = Throttle(Clock())
+    for number in range(30):
+        assert throttle.admit("ann", f"net {number}") == 0
+    assert throttle.admit("ann", "net 29") > 0
+    assert throttle.admit("ann", "clean") == 0
+    assert throttle.admit("ben", "net 29") == 0
+
+
+def test_one_network_on_many_accounts() -> None:
+    throttle = Throttle(Clock())
+    assert sum(throttle.admit(f"account {number}", "net") == 0 for number in range(1000)) == 10
+
+
+def test_a_right_password_clears_what_was_mistyped() -> None:
+    throttle = Throttle(Clock())
+    for _ in range(2):
+        assert [throttle.admit("ann", "1") for _ in range(4)] == [0, 0, 0, 0]
+        throttle.welcome("ann", "1")
+
+
+def test_what_is_kept_is_bounded() -> None:
+    throttle = Throttle(Clock())
+    for number in range(2 * MOST_KEPT):
+        throttle.admit(f"account {number}", f"net {number}")
+    assert len(throttle._kept) <= MOST_KEPT
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "nearest"),
+    [
+        ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", ["203.0.113.9", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.7:4711"], "198.51.100.7"),
+        ("::ffff:10.0.0.1", ["[2001:db8:1:2:3::4]:4711"], "2001:db8:1:2::/64"),
+        ("2001:db8::1", ["198.51.100.7"], "2001:db8::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("", ["198.51.100.7"], ""),
+    ],
+)
+def test_the_nearest_stranger(peer: str, forwarded: list[str], nearest: str) -> None:
+    assert peer_network(peer, forwarded, [ip_network("10.0.0.0/8")]) == nearest

@@ -1,0 +1,44 @@
+"""A process that fetches, keeps and serves files, for a test that measures its memory.
+
+Its one argument is JSON: database_url, files_url, folder, access (of S3), api_url. Says its port and a key once it
+runs; looks for files at each line of its input, and ends when that does.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from api.web.credentials import Role
+from bot.media.transfer import Vault
+from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
+from bot.whatsapp.graph.media_download import open_downloads
+from storage.blobs.store import S3Access, open_store
+from storage.sql.database import Database, DatabaseSettings
+from tests.api.rest.files_service import serving_files
+
+
+async def main() -> None:
+    given = json.loads(sys.argv[1])
+    database = await Database.open(DatabaseSettings(given["database_url"]))
+    folder = Path(given["folder"])
+    store = open_store(given["files_url"], folder, S3Access(**given["access"]))
+    async with (
+        serving_files(database, folder, store) as service,
+        open_http() as http,
+        open_downloads(given["api_url"]) as downloads,
+    ):
+        graph = GraphClient(GraphSettings(given["api_url"], "106540352242922", "token", "secret"), http)
+        vault = Vault(database, store, graph, downloads, service.clock, "child")
+        stop = asyncio.Event()
+        working = asyncio.create_task(vault.run(stop))
+        print(json.dumps({"port": service.port, "key": service.keys[Role.AGENT]}), flush=True)
+        while await asyncio.to_thread(sys.stdin.readline):
+            vault.ring()
+        stop.set()
+        await working
+    await database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,171 @@
+"""Choosing templates over the REST API: what fits is kept, what doesn't is refused with each reason."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from api.web.credentials import Role
+from bot.agents import notices
+from bot.templates.parameters import KINDS, VALUES
+from storage import templates
+from storage.sql.database import Database
+from tests.api.rest.meta_service import MetaService, asking
+from tests.bot.meta_answers import WABA, refusal
+
+LIST = f"GET {WABA}/message_templates"
+BODY = {"type": "BODY", "text": "Hello {{1}}, your ticket {{2}} has news."}
+CHOICE: dict[str, Any] = {"template": "ticket_update", "body": ["name", "ticket_id"]}
+CLOSED = "/api/whatsapp/notices/closed/en"
+
+
+def entry(number: int = 1, **more: object) -> dict[str, Any]:
+    return {
+        "id": str(number), "name": "ticket_update", "language": "en", "status": "APPROVED", "category": "UTILITY",
+        "components": [BODY],
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+async def service(database: Database) -> AsyncIterator[MetaService]:
+    async with asking(database) as running:
+        running.meta.tell(LIST, {"data": [entry()]})
+        yield running
+
+
+@pytest.fixture
+async def light_service(sqlite_database: Database) -> AsyncIterator[MetaService]:
+    async with asking(sqlite_database) as running:
+        running.meta.tell(LIST, {"data": [entry(), entry(2, name="paused", status="PAUSED")]})
+        yield running
+
+
+async def test_the_list_is_asked_for_without_a_body(light_service: MetaService) -> None:
+    headers = {"Authorization": f"Bearer {light_service.keys[Role.ADMIN]}"}
+    bare = await light_service.http.post("/api/whatsapp/templates/sync", headers=headers)
+    assert (bare.status_code, len(bare.json()["data"]["templates"])) == (200, 2), "as README's curl has it"
+    wanted = await light_service.http.put(CLOSED, headers=headers)
+    assert (wanted.status_code, wanted.json()["success"]) == (422, False), "where a body is needed, it is missed"
+
+
+async def test_from_metas_list_to_a_notice(service: MetaService) -> None:
+    empty = await service.data("GET", "/api/whatsapp/templates")
+    assert empty == {"listed_at": None, "problem": "", "templates": []}
+    synced = await service.data("POST", "/api/whatsapp/templates/sync", {})
+    assert synced["listed_at"] == "2026-03-01T12:00:00.250000Z"
+    assert synced["templates"] == [
+        {
+            "id": "1", "name": "ticket_update", "language": "en", "category": "UTILITY", "status": "APPROVED",
+            "reason": "", "header": "", "body": BODY["text"], "header_places": [], "body_places": ["1", "2"],
+            "why_not": [], "carries": [],
+        }
+    ]  # fmt: skip
+    choice = await service.data("PUT", CLOSED, CHOICE)
+    assert choice == {
+        "language": "en", "template": "ticket_update", "template_language": "en",
+        "body": {"1": "name", "2": "ticket_id"}, "header": {}, "works": True, "why_not": "",
+    }  # fmt: skip
+    kinds = {notice["kind"]: notice for notice in await service.data("GET", "/api/whatsapp/notices")}
+    assert list(kinds) == list(KINDS)
+    assert kinds["closed"] == {"kind": "closed", "values": list(VALUES), "needs": [], "languages": [choice]}
+    assert (kinds["reply"]["needs"], kinds["reply"]["languages"]) == (["text"], [])
+    listed = await service.data("GET", "/api/whatsapp/templates")
+    assert listed["templates"][0]["carries"] == ["closed (en)"]
+    async with service.database.reading() as tx:
+        assert await templates.chosen(tx, "closed", "en") == "ticket_update"
+
+
+async def test_paused_template_is_told_where_it_is_used(service: MetaService) -> None:
+    await service.data("POST", "/api/whatsapp/templates/sync", {})
+    await service.data("PUT", CLOSED, CHOICE)
+    service.clock.forward(minutes=1)
+    service.meta.tell(LIST, {"data": [entry(status="PAUSED")]})
+    [listed] = (await service.data("POST", "/api/whatsapp/templates/sync", {}))["templates"]
+    assert listed["why_not"] == ["It was paused by Meta, because customers complained about it."]
+    [choice] = (await service.data("GET", "/api/whatsapp/notices"))[KINDS.index("closed")]["languages"]
+    assert (choice["works"], choice["why_not"]) == (
+        False, "The template was paused by Meta, because customers complained about it.",
+    )  # fmt: skip
+
+
+async def test_choice_is_replaced_and_withdrawn_and_each_is_in_the_audit(service: MetaService) -> None:
+    service.meta.tell(LIST, {"data": [entry(), entry(2, language="pt_BR")]})
+    await service.data("POST", "/api/whatsapp/templates/sync", {})
+    await service.data("PUT", CLOSED, CHOICE)
+    other = CHOICE | {"template_language": "pt_BR", "body": ["title", "text"]}
+    assert (await service.data("PUT", CLOSED, other))["body"] == {"1": "title", "2": "text"}
+    await service.data("DELETE", CLOSED)
+    assert (await service.refused(404, "DELETE", CLOSED)) == ["This notice has no template in this language"]
+    async with service.database.reading() as tx:
+        lines = await tx.fetch("SELECT actor, object_id, detail FROM audit WHERE action <> 'key.create' ORDER BY id")
+        assert await templates.notices(tx) == []
+    assert {line[0].split(" (")[0] for line in lines} == {"key the admin's"}
+    assert {line[1] for line in lines} == {"closed/en"}
+    assert [line[2] for line in lines] == [
+        'ticket_update (en) {"body":{"1":"name","2":"ticket_id"},"header":{}}',
+        'ticket_update (pt_BR) {"body":{"1":"title","2":"text"},"header":{}}',
+        "none",
+    ]
+
+
+NOT_THERE = ["template: Meta has no such template in this language: sync the templates."]
+PAUSED = "template: This template was paused by Meta, because customers complained about it: only an approved one"
+REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
+    ("closed/en", CHOICE | {"template": "unknown"}, 422, NOT_THERE),
+    ("closed/en", CHOICE | {"template_language": "fr"}, 422, NOT_THERE),
+    ("closed/fr", CHOICE, 422, NOT_THERE),
+    ("closed/en", CHOICE | {"template": "paused"}, 422, [PAUSED]),
+    ("closed/en", CHOICE | {"body": ["name"]}, 422, ["body: The template's body has 2 places to fill in"]),
+    ("closed/en", CHOICE | {"body": {"1": "name", "2": "secret"}}, 422, ["body: These are the values"]),
+    ("closed/en", CHOICE | {"header": ["title"]}, 422, ["header: The template's header has no places"]),
+    ("reply/en", CHOICE, 422, ["body: A reply has to carry the agent's words: put `text` into the body."]),
+    ("nonsense/en", CHOICE, 404, []),
+    ("closed/English", CHOICE, 404, []),
+    ("closed/en_", CHOICE, 404, []),
+    ("closed/en", {}, 422, ["template: Field required"]),
+    ("closed/en", CHOICE | {"template": "../x"}, 422, ["template: "]),
+    ("closed/en", CHOICE | {"body": "name"}, 422, ["body."]),
+    ("closed/en", CHOICE | {"body": [1]}, 422, ["body."]),
+    ("closed/en", CHOICE | {"body": ["name"] * 51}, 422, ["body."]),
+    ("closed/en", CHOICE | {"extra": 1}, 422, ["extra: "]),
+]  # fmt: skip
+
+
+async def test_choice_that_is_refused(light_service: MetaService) -> None:
+    await light_service.data("POST", "/api/whatsapp/templates/sync", {})
+    for notice, choice, status, reasons in REFUSED:
+        _, *told = await light_service.refused(status, "PUT", f"/api/whatsapp/notices/{notice}", choice)
+        assert len(told) >= len(reasons), notice
+        assert all(each.startswith(start) for each, start in zip(told, reasons, strict=False)), told
+    async with light_service.database.reading() as tx:
+        assert await templates.notices(tx) == []
+        assert not await tx.fetch("SELECT id FROM audit WHERE action = 'notice.template'")
+
+
+async def test_sync_that_fails_says_why_and_keeps_what_was_known(light_service: MetaService) -> None:
+    await light_service.data("POST", "/api/whatsapp/templates/sync", {})
+    light_service.clock.forward(minutes=1)
+    light_service.meta.tell(LIST, refusal(190, 401))
+    [told] = await light_service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
+    assert told.startswith("Meta does not list the templates. The access token")
+    listed = await light_service.data("GET", "/api/whatsapp/templates")
+    assert (listed["problem"], len(listed["templates"])) == (told, 2)
+
+
+async def test_without_the_accounts_id(sqlite_database: Database) -> None:
+    async with asking(sqlite_database, waba_id="") as service:
+        [told] = await service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
+        assert told.startswith("WHATSAPP_BUSINESS_ACCOUNT_ID is not set")
+        assert (await service.data("GET", "/api/whatsapp/templates"))["problem"] == told
+
+
+async def test_only_who_manages_may_change_them(light_service: MetaService) -> None:
+    for method, path in (("POST", "/api/whatsapp/templates/sync"), ("PUT", CLOSED), ("DELETE", CLOSED)):
+        for role in (Role.VIEWER, Role.AGENT):
+            assert (await light_service.call(method, path, {}, role=role)).status_code == 403
+    for path in ("/api/whatsapp/templates", "/api/whatsapp/notices"):
+        assert (await light_service.call("GET", path, role=Role.VIEWER)).status_code == 200
+
+
+def test_every_notice_that_is_sent_may_have_a_template() -> None:
+    assert set(KINDS) == {*notices.TEXTS, notices.REPLY}

@@ -1,0 +1,124 @@
+"""The simulator's webhooks have the shape of the collected bodies, down to the bytes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from api.simulator import bodies
+from tests.api.simulator.shapes import oddities
+from tests.support.places import PAYLOADS
+
+NUMBER = bodies.Number("106540352242922", "15550783881", "102290129340398")
+SHEENA = bodies.Person("Sheena Nelson", "16505551234")
+PICTURE = bodies.Attached("1003383421387256", "image/jpeg", bytes.fromhex("49f8" + "00" * 30))
+
+
+def collected(path: str) -> Any:
+    return json.loads((PAYLOADS / path).read_bytes())
+
+
+def keys(value: Any) -> Any:
+    """The value with all its plain values taken out, so that only the shape is left."""
+    if isinstance(value, dict):
+        return {key: keys(inner) for key, inner in value.items()}
+    return [keys(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
+def test_the_bytes_are_those_of_metas_wire() -> None:
+    signed = next((PAYLOADS / "signatures").glob("as_meta_sends*.raw")).read_bytes()
+    jose = bodies.Person("José 👍", "16505551234")
+    text = bodies.text(jose, "wamid.COMPOSED000001", 1749416384, "café / <b>@%")
+    assert bodies.messages_webhook(NUMBER, [jose], [text]) == signed
+
+
+def test_the_signature_is_the_one_that_belongs_to_them() -> None:
+    known = (PAYLOADS / "signatures" / "signatures.json").read_text()
+    signed = next((PAYLOADS / "signatures").glob("as_meta_sends*.raw")).read_bytes()
+    assert bodies.sign(signed, "test-app-secret") in known
+
+
+def test_a_slash_after_a_backslash_survives() -> None:
+    text = bodies.text(SHEENA, "w", 1, r"C:\/ \\/ \u0041 </script>")
+    assert json.loads(bodies.encode(text))["text"]["body"] == r"C:\/ \\/ \u0041 </script>"
+
+
+def test_an_image_with_a_quote() -> None:
+    context = bodies.quote("15550783881", "wamid.OUT000001")
+    ours = json.loads(bodies.messages_webhook(NUMBER, [SHEENA], [bodies.image(SHEENA, "w", 1, PICTURE, "", context)]))
+    theirs = collected("webhooks/image_with_context_and_referral.json")
+    message = theirs["entry"][0]["changes"][0]["value"]["messages"][0]
+    del message["context"]["forwarded"]
+    message.pop("referral", None)
+    assert keys(ours) == keys(theirs)
+
+
+def test_a_failed_status() -> None:
+    theirs = collected("statuses-failed/failed_131047.json")
+    error = theirs["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]
+    made = bodies.error(131047, error["title"], error["error_data"]["details"])
+    assert made == error
+    status = bodies.status(bodies.Person(wa_id="16505551234"), "w", 1751142888, "failed", errors=[made])
+    assert keys(json.loads(bodies.statuses_webhook(NUMBER, [status]))) == keys(theirs)
+
+
+def test_a_delivered_status() -> None:
+    theirs = collected("webhooks/statuses_out_of_order_read_delivered_sent.json")
+    delivered = theirs["entry"][0]["changes"][0]["value"]["statuses"][1]
+    person = bodies.Person(wa_id=delivered["recipient_id"])
+    assert bodies.status(person, delivered["id"], int(delivered["timestamp"]), "delivered") == delivered
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "content"),
+    [
+        (
+            bodies.button_reply(SHEENA, "w", 1, "submit", "Send"),
+            "interactive",
+            {"type": "button_reply", "button_reply": {"id": "submit", "title": "Send"}},
+        ),
+        (
+            bodies.list_reply(SHEENA, "w", 1, "hw", "Hardware", "Printers"),
+            "interactive",
+            {"type": "list_reply", "list_reply": {"id": "hw", "title": "Hardware", "description": "Printers"}},
+        ),
+        (
+            bodies.document(SHEENA, "w", 1, bodies.Attached("1", "application/pdf", b"\x00", "a.pdf"), "See"),
+            "document",
+            {"caption": "See", "filename": "a.pdf", "mime_type": "application/pdf", "sha256": "AA==", "id": "1"},
+        ),
+        (
+            bodies.audio(SHEENA, "w", 1, bodies.Attached("1", "audio/ogg; codecs=opus", b"\x00"), voice=True),
+            "audio",
+            {"mime_type": "audio/ogg; codecs=opus", "sha256": "AA==", "id": "1", "voice": True},
+        ),
+    ],
+)
+def test_a_message_of_each_kind(message: dict[str, Any], kind: str, content: dict[str, Any]) -> None:
+    common = {"from": "16505551234", "id": "w", "timestamp": "1", "type": kind}
+    assert message == common | {kind: content}
+
+
+def test_a_hidden_phone_number_leaves_no_key() -> None:
+    hidden = bodies.Person("Sheena", user_id="US.13491208655302741918")
+    webhook = json.loads(bodies.messages_webhook(NUMBER, [hidden], [bodies.text(hidden, "w", 1, "Hi")]))
+    value = webhook["entry"][0]["changes"][0]["value"]
+    assert value["contacts"] == [{"profile": {"name": "Sheena"}, "user_id": "US.13491208655302741918"}]
+    assert "from" not in value["messages"][0]
+    assert value["messages"][0]["from_user_id"] == "US.13491208655302741918"
+
+
+@pytest.mark.parametrize("to", ["15550100001", "5" * 400, "US.13491208655302741918", ""])
+def test_any_address_makes_an_id(to: str) -> None:
+    wamid = bodies.make_wamid(to, b"0123456789")
+    assert wamid.startswith("wamid.")
+    assert len(wamid) < 200
+
+
+def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
+    right = json.loads(bodies.messages_webhook(NUMBER, [SHEENA], [bodies.text(SHEENA, "wamid.1", 1, "Hi")]))
+    assert list(oddities(right)) == []
+    wrong = json.loads(json.dumps(right))
+    message = wrong["entry"][0]["changes"][0]["value"]["messages"][0]
+    message |= {"timestamp": "soon", "text": {"content": "Hi"}, "from": ""}
+    assert {odd.partition(" ")[0] for odd in oddities(wrong)} == {"id", "text", "from"}

@@ -1,0 +1,49 @@
+"""What a body is read as, in the words of the expected outcomes: only what is not empty."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from bot.whatsapp.webhook.account_updates import read_news
+from bot.whatsapp.webhook.parse import Item, Kind, read_event, read_status, read_webhook
+
+OUR_NUMBER = "106540352242922"
+RECEIVED_AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, UTC)
+
+
+def items_of(body: bytes) -> list[Item]:
+    return read_webhook(body, phone_number_id=OUR_NUMBER, received_at=RECEIVED_AT)
+
+
+def outcome_of(body: bytes) -> list[dict[str, object]]:
+    return [_described(item) for item in items_of(body)]
+
+
+def _described(item: Item) -> dict[str, object]:
+    described: dict[str, object] = {
+        "key": item.key,
+        "kind": item.kind.value,
+        "ignored": item.ignored and item.ignored.value,
+        "meta_at": "received" if item.meta_at == RECEIVED_AT else item.meta_at.isoformat(),
+        "sender": item.sender and _filled(asdict(item.sender)),
+        "renamed": item.renamed and _filled(asdict(item.renamed)),
+        "given": item.given,
+    }
+    if item.ignored is None and item.kind in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
+        event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))
+        del event["at"], event["item_id"]
+        if event["author"] == "customer":
+            del event["author"]
+        if event["opens_window"] == (event["kind"] not in ("silent", "echo", "handover")):
+            del event["opens_window"]  # as everybody would expect
+        if len(event["text"]) > 200 and len(set(event["text"])) == 1:
+            event["text"] = f"{len(event['text'])} times {event['text'][0]}"
+        described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
+    if item.ignored is None and item.kind is Kind.ACCOUNT:
+        described["news"] = [asdict(news) for news in read_news(item.payload)]
+    if item.ignored is None and item.kind is Kind.STATUS:
+        described["status"] = _filled(asdict(read_status(item.payload)) | {"at": ""})
+    return _filled(described)
+
+
+def _filled(values: dict[str, object], keep: tuple[str, ...] = ()) -> dict[str, object]:
+    return {key: value for key, value in values.items() if key in keep or value not in (None, "", False)}

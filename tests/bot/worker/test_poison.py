@@ -1,0 +1,55 @@
+"""Who is to blame when processes die: only what they had in a round."""
+
+from storage.journal import MOST_ATTEMPTS
+from storage.redis.lanes import Lanes
+from storage.sql.database import Tx
+from tests.bot.world import World
+from tests.support.databases import Rival, until_blocked
+from tests.support.servers import MariaDBServer
+
+PHONES = [f"1555001{number:04}" for number in range(3)]
+
+
+async def left_by_the_dead(world: World, attempts: int) -> tuple[Lanes, list[int]]:
+    """Each of PHONES has said something; as many processes have died in its round, and one more has claimed it."""
+    for phone in PHONES:
+        await world.write("Hi", phone=phone)
+
+    async def died(tx: Tx) -> None:
+        await tx.execute("UPDATE item SET attempts = ?", [attempts])
+
+    await world.database.run(died)
+    dead = Lanes(world.redis, "dead")
+    customer_ids = sorted((await world.customers()).values())
+    await dead.ring(dict.fromkeys(customer_ids, 0.0))
+    assert len((await dead.claim(10)).lanes) == len(PHONES)
+    return dead, customer_ids
+
+
+async def test_of_those_that_run_alone_only_one_is_in_a_round(
+    mariadb_world: World, migrated_mariadb_url: str, mariadb_server: MariaDBServer
+) -> None:
+    """Should the process die now, the others have waited, and are not to blame."""
+    world = mariadb_world
+    await left_by_the_dead(world, attempts=MOST_ATTEMPTS - 2)
+    rival = Rival(migrated_mariadb_url)
+    rival.begin()
+    rival.execute("SELECT customer_id FROM conversation FOR UPDATE")
+    async with world.working():
+        await until_blocked(mariadb_server)
+        holds = [str(hold) for hold in await world.redis.hvals("tick:owner")]
+        rival.commit()
+        await world.at_rest()
+    rival.close()
+    assert [sum(f"|{phase}" in hold for hold in holds) for phase in ("round", "waiting")] == [1, 2]
+    assert await world.rows("SELECT DISTINCT fate, attempts FROM item") == [("done", MOST_ATTEMPTS - 1)]
+
+
+async def test_who_waited_while_a_process_died_is_not_to_blame(world: World) -> None:
+    dead, customer_ids = await left_by_the_dead(world, attempts=MOST_ATTEMPTS - 1)
+    await dead.mark(customer_ids[1:], "waiting")
+    async with world.working():
+        await world.at_rest()
+    fates = dict(await world.rows("SELECT customer_id, fate FROM item"))
+    assert [fates[customer_id] for customer_id in customer_ids] == ["dead", "done", "done"]
+    assert await world.rows("SELECT attempts FROM item WHERE fate = 'done'") == [(MOST_ATTEMPTS - 1,)] * 2

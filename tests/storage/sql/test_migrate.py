@@ -1,0 +1,81 @@
+"""Migrations: the whole schema from nothing, nothing twice, and nothing that models.py has and they have not."""
+
+import sqlite3
+
+import pytest
+
+from storage.sql.database import Database, DatabaseSettings, WrongDatabase
+from storage.sql.migrate import changes, check_server, migrate, missing
+from tests.support.servers import MariaDBServer
+
+ASCII = {
+    ("item", "key"), ("item", "address"), ("alias", "alias"), ("outbox", "wamid"), ("outbox", "status"),
+    ("api_key", "digest"), ("reply", "whatsapp_message_id"), ("counter", "name"), ("daily_total", "id"),
+}  # fmt: skip
+
+
+async def test_a_database_is_made_once(database_url: str) -> None:
+    settings = DatabaseSettings(database_url)
+    applied = await migrate(settings)
+    assert applied == sorted(set(applied))
+    assert applied[0] == "0001_initial"
+    assert await migrate(settings) == []
+    opened = await Database.open(settings)
+    assert await missing(opened) == []
+    await opened.close()
+
+
+async def test_the_models_ask_for_nothing_more(migrated_url: str) -> None:
+    assert await changes(DatabaseSettings(migrated_url)) == []
+
+
+async def test_ids_compare_byte_by_byte_and_text_holds_everything(
+    mariadb_server: MariaDBServer, migrated_mariadb_url: str
+) -> None:
+    name = migrated_mariadb_url.rpartition("/")[2]
+    columns = mariadb_server.execute(
+        "SELECT table_name, column_name, character_set_name, collation_name FROM information_schema.columns "
+        "WHERE table_schema = %s AND character_set_name IS NOT NULL AND table_name NOT LIKE %s",
+        (name, "%migrations%"),
+    )
+    kinds = {(table, column): (charset, collation) for table, column, charset, collation in columns}
+    assert {kinds[column] for column in ASCII} == {("ascii", "ascii_bin")}
+    assert {charset for charset, _ in kinds.values()} == {"ascii", "utf8mb4"}
+    keys = mariadb_server.execute(
+        "SELECT table_name, extra FROM information_schema.columns WHERE table_schema = %s AND extra LIKE %s",
+        (name, "%auto_increment%"),
+    )
+    assert [table for table, _ in keys if "migrations" not in table] == [], "ids are made by the process"
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8mb3"])
+async def test_a_database_that_would_harm_texts_is_refused(mariadb_server: MariaDBServer, charset: str) -> None:
+    name = mariadb_server.new_database()
+    mariadb_server.execute(f"ALTER DATABASE `{name}` CHARACTER SET {charset}")
+    with pytest.raises(WrongDatabase, match="utf8mb4"):
+        await migrate(DatabaseSettings(mariadb_server.url(name)))
+    mariadb_server.execute(f"DROP DATABASE `{name}`")
+
+
+async def test_small_packets_are_refused_and_weak_durability_is_named(
+    mariadb_server: MariaDBServer, mariadb_database: Database
+) -> None:
+    assert await check_server(mariadb_database) == []
+    mariadb_server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    try:
+        (warning,) = await check_server(mariadb_database)
+    finally:
+        mariadb_server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    assert "innodb_flush_log_at_trx_commit is 2" in warning
+
+
+async def test_a_file_of_something_else_is_not_harmed(migrated_sqlite_url: str) -> None:
+    path = migrated_sqlite_url.removeprefix("sqlite://")
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE theirs (kept TEXT)")
+        other.execute("INSERT INTO theirs VALUES ('yes')")
+    other.close()
+    assert await migrate(DatabaseSettings(migrated_sqlite_url)) == []
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT kept FROM theirs").fetchall() == [("yes",)]
+    other.close()

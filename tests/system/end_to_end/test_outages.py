@@ -1,0 +1,151 @@
+"""A database or a Redis that is gone, or that hangs: what the webhook answers meanwhile, and how the work goes on.
+
+Each test has servers of its own to do it to.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from api.simulator import bodies
+from storage.sql.database import DatabaseSettings
+from storage.sql.migrate import migrate
+from tests.support.servers import MariaDBServer, RedisServer, started
+from tests.system.end_to_end.tick import ANN, NUMBER, Answered, Tick, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ANSWER_SECONDS = 9.0  # within the webhook's deadline, and long before Meta gives up
+BACK_SECONDS = 3.0  # two, and one for a busy machine
+
+
+@pytest.fixture(scope="module")
+def mariadb(at_hand: Callable[[str, Callable[[], MariaDBServer]], MariaDBServer]) -> Iterator[MariaDBServer]:
+    server = at_hand("mariadb", MariaDBServer)
+    with started(server):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def redis(at_hand: Callable[[str, Callable[[], RedisServer]], RedisServer]) -> Iterator[RedisServer]:
+    server = at_hand("redis", RedisServer)
+    with started(server):
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(
+    mariadb: MariaDBServer, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Tick]:
+    url = mariadb.url(mariadb.new_database())
+    await migrate(DatabaseSettings(url))
+    async with running(url, redis.url, tmp_path_factory.mktemp("tick"), "instant") as tick:
+        yield tick
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tick(service: Tick, ran: Callable[[str], None]) -> Tick:
+    ran("mariadb")
+    ran("redis")
+    await service.tables.empty()
+    service.graph.forget()
+    return service
+
+
+@contextmanager
+def hanging(server: MariaDBServer | RedisServer) -> Iterator[None]:
+    """The server takes connections and bytes, and says nothing."""
+    server.send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send(signal.SIGCONT)
+
+
+async def write(tick: Tick, text: str) -> Answered:
+    return await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.message(text)]))
+
+
+async def answered(tick: Tick, count: int) -> float:
+    """Waits for so many messages of ours; how long that took."""
+    began = time.monotonic()
+
+    async def enough() -> bool:
+        return len(tick.graph.sends) >= count
+
+    await tick.until(f"{count} answers", enough)
+    return time.monotonic() - began
+
+
+async def test_redis_is_down(tick: Tick, redis: RedisServer) -> None:
+    await tick.say("It is broken")
+    await asyncio.to_thread(redis.stop, signal.SIGKILL)
+    try:
+        for text in ("two", "three", "and four"):
+            taken = await write(tick, f"It is still broken, {text}")
+            assert (taken.status, taken.seconds < 1) == (200, True)
+    finally:
+        await asyncio.to_thread(redis.start)
+    assert await answered(tick, 4) < BACK_SECONDS
+    await tick.settled()
+    assert await tick.items() == [["message", "done", ""]] * 4
+
+
+async def test_redis_hangs(tick: Tick, redis: RedisServer) -> None:
+    await tick.say("It is broken")
+    with capture_logs() as logs, hanging(redis):
+
+        async def noticed() -> bool:
+            return any(line["event"] == "redis_down" for line in logs)
+
+        for text in ("two", "three"):
+            taken = await write(tick, f"It is still broken, {text}")
+            assert (taken.status, taken.seconds < 1) == (200, True)
+        await tick.until("the worker gives up waiting for Redis", noticed)
+        taken = await write(tick, "It is still broken, and four")
+        assert (taken.status, taken.seconds < 1) == (200, True)
+    assert await answered(tick, 4) < BACK_SECONDS
+    await tick.settled()
+    assert await tick.items() == [["message", "done", ""]] * 4
+
+
+async def test_redis_forgets_everything(tick: Tick, redis: RedisServer) -> None:
+    await tick.say("menu")
+    await asyncio.to_thread(redis.flush)
+    await tick.say("hardware")
+    assert [row[-1].split(".")[0] for row in await tick.outbox()][-1] == "Tell us what is happening"
+
+
+async def test_sql_is_down(tick: Tick, mariadb: MariaDBServer) -> None:
+    await tick.say("It is broken")
+    body = bodies.messages_webhook(NUMBER, [ANN], [tick.message("It is still broken")])
+    await asyncio.to_thread(mariadb.stop, signal.SIGKILL)
+    try:
+        refused = await tick.post(body)
+        assert refused.status == 503
+        assert refused.seconds < ANSWER_SECONDS
+        assert refused.body == b'{"success": false, "message": "Try again later"}'
+    finally:
+        await asyncio.to_thread(mariadb.start)
+    await tick.tables.reopen()
+    await tick.take(body)  # Meta has kept it for us
+    assert await tick.items() == [["message", "done", ""]] * 2
+    assert await answered(tick, 2) < 1
+
+
+async def test_sql_hangs(tick: Tick, mariadb: MariaDBServer) -> None:
+    await tick.say("It is broken")
+    body = bodies.messages_webhook(NUMBER, [ANN], [tick.message("It is still broken")])
+    with hanging(mariadb):
+        refused = await tick.post(body)
+    assert refused.status == 503
+    assert refused.seconds < ANSWER_SECONDS
+    await tick.take(body)
+    assert await tick.items() == [["message", "done", ""]] * 2
+    assert len(tick.graph.sends) == 2
