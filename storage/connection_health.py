@@ -6,11 +6,19 @@ Invariant: each is found by the end of an index, however much is stored.
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage.outbox import OutboxReason, OutboxStatus, Why
 from storage.sql.columns import from_millis
 from storage.sql.database import Tx, marks
 
-# Reasons of our own making, which say nothing about the connection.
-OURS = ("", "window_closed", "superseded", "limit")
+# Reasons that say nothing about the connection.
+OURS = (
+    OutboxReason.NONE,
+    OutboxReason.WINDOW_CLOSED,
+    OutboxReason.NO_TEMPLATE,
+    OutboxReason.SUPERSEDED,
+    OutboxReason.RATE_LIMITED,
+)
+IN_TROUBLE = (OutboxStatus.QUEUED, OutboxStatus.UNKNOWN, OutboxStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +27,7 @@ class Pulse:
 
     webhook_at: datetime | None
     send_at: datetime | None
-    error: str
+    error: Why
     error_at: datetime | None
 
 
@@ -28,13 +36,13 @@ async def read(tx: Tx) -> Pulse:
     webhook = await tx.fetch("SELECT received_at FROM item ORDER BY id DESC LIMIT 1")
     send = await tx.fetch("SELECT status_at FROM outbox WHERE wamid IS NOT NULL ORDER BY id DESC LIMIT 1")
     errors = await tx.fetch(
-        "SELECT status_at, reason FROM outbox WHERE status IN ('queued', 'unknown', 'failed') "
+        f"SELECT status_at, reason, detail FROM outbox WHERE status IN ({marks(len(IN_TROUBLE))}) "
         f"AND reason NOT IN ({marks(len(OURS))}) ORDER BY id DESC LIMIT 1",
-        OURS,
+        [*IN_TROUBLE, *OURS],
     )
     return Pulse(
         webhook_at=from_millis(webhook[0][0]) if webhook else None,
         send_at=from_millis(send[0][0]) if send else None,
-        error=errors[0][1] if errors else "",
+        error=Why(OutboxReason(errors[0][1]), errors[0][2]) if errors else Why(),
         error_at=from_millis(errors[0][0]) if errors else None,
     )

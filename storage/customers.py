@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from storage.outbox import OutboxStatus
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
 
@@ -108,9 +109,9 @@ async def asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
     if not customer_ids:
         return set()
     rows = await tx.fetch(
-        "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> 'failed' "
+        "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> ? "
         f"AND customer_id IN ({marks(len(customer_ids))})",
-        ['%"type":"contact_request"%', *customer_ids],
+        ['%"type":"contact_request"%', OutboxStatus.FAILED, *customer_ids],
     )
     return {row[0] for row in rows}
 

@@ -8,6 +8,7 @@ sending.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from storage.outbox import Origin, OutboxReason, OutboxStatus
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
 
@@ -17,8 +18,8 @@ MOST_AT_ONCE = 1000  # rows or customers that one statement names
 async def release(tx: Tx, customer_ids: Sequence[int], at: datetime) -> None:
     """These customers wrote again: all that was held for them may go out, but for what has been overtaken."""
     fresh, overtaken = await _held(tx, f"customer_id IN ({marks(len(customer_ids))})", customer_ids)
-    await _let_go(tx, overtaken, "failed", "superseded", at)
-    await _let_go(tx, fresh, "queued", "", at)
+    await _let_go(tx, overtaken, OutboxStatus.FAILED, OutboxReason.SUPERSEDED, at)
+    await _let_go(tx, fresh, OutboxStatus.QUEUED, OutboxReason.NONE, at)
 
 
 async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, most_refusals: int) -> int:
@@ -29,23 +30,23 @@ async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, most
         "payload LIKE ? AND created_at >= ? AND refusals < ?",
         [f'%"notice":{{"kind":"{kind}"%', to_millis(since), most_refusals],
     )
-    await _let_go(tx, fresh, "queued", "", at)
+    await _let_go(tx, fresh, OutboxStatus.QUEUED, OutboxReason.NONE, at)
     return len(fresh)
 
 
 async def _held(tx: Tx, which: str, values: Sequence[object]) -> tuple[list[int], list[int]]:
     """The rows that may go out, and the notices that a later one about the same ticket has overtaken."""
     rows = await tx.fetch(
-        f"SELECT id, customer_id, ticket_id, version, origin FROM outbox WHERE status = 'held' AND {which} ORDER BY id",
-        values,
+        f"SELECT id, customer_id, ticket_id, version, origin FROM outbox WHERE status = ? AND {which} ORDER BY id",
+        [OutboxStatus.HELD, *values],
     )
-    noticed = sorted({row[1] for row in rows if row[4] == "notice"})
+    noticed = sorted({row[1] for row in rows if row[4] == Origin.NOTICE})
     newest: dict[tuple[int, int], int] = {}
     for some in _parts(noticed):
         found = await tx.fetch(
             "SELECT customer_id, ticket_id, MAX(version) FROM outbox "
-            f"WHERE customer_id IN ({marks(len(some))}) AND origin = 'notice' GROUP BY customer_id, ticket_id",
-            some,
+            f"WHERE customer_id IN ({marks(len(some))}) AND origin = ? GROUP BY customer_id, ticket_id",
+            [*some, Origin.NOTICE],
         )
         newest |= {
             (customer_id, ticket_id): version for customer_id, ticket_id, version in found if ticket_id is not None
@@ -53,18 +54,18 @@ async def _held(tx: Tx, which: str, values: Sequence[object]) -> tuple[list[int]
     fresh: list[int] = []
     overtaken: list[int] = []
     for outbox_id, customer_id, ticket_id, version, origin in rows:
-        late = origin == "notice" and version < newest.get((customer_id, ticket_id), version)
+        late = origin == Origin.NOTICE and version < newest.get((customer_id, ticket_id), version)
         (overtaken if late else fresh).append(outbox_id)
     return fresh, overtaken
 
 
-async def _let_go(tx: Tx, outbox_ids: Sequence[int], status: str, reason: str, at: datetime) -> None:
+async def _let_go(tx: Tx, outbox_ids: Sequence[int], status: OutboxStatus, reason: OutboxReason, at: datetime) -> None:
     """Where nobody else has done it meanwhile."""
     for some in _parts(outbox_ids):
         await tx.execute(
-            "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ? "
-            f"WHERE id IN ({marks(len(some))}) AND status = 'held'",
-            [status, reason, to_millis(at), to_millis(at), *some],
+            "UPDATE outbox SET status = ?, reason = ?, detail = '', status_at = ?, due_at = ? "
+            f"WHERE id IN ({marks(len(some))}) AND status = ?",
+            [status, reason, to_millis(at), to_millis(at), *some, OutboxStatus.HELD],
         )
 
 

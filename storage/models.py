@@ -88,6 +88,7 @@ class Outbox(Model):
     payload = fields.TextField()
     status = AsciiField(max_length=10)
     reason = fields.CharField(max_length=300, default="")
+    detail = fields.CharField(max_length=300, default="", db_default="")
     wamid = AsciiField(max_length=200, null=True, db_index=True)
     owner = AsciiField(max_length=32, default="")
     attempts = fields.IntField(default=0)

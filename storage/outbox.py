@@ -1,59 +1,116 @@
-"""The outbox: every message to a customer, written in the transaction that caused it.
+"""The outbox: every message to a customer is a row, written in the transaction that caused it (transactional outbox).
 
-Invariants: a row's status only moves forward, and MOVES below is the one table of how; a row is marked `sending`, with
-its sender's name, before its request goes out, and only a `queued` row can be, so no two senders ever have the same
-one; rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
+Invariants
+- A row's status only moves forward, and MOVES is the one table of how.
+- A row is marked `sending`, with its sender's name, before its request goes out, and only a `queued` row can be: no two
+  senders ever have the same one.
+- Rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx, marks
 
+
+class OutboxStatus(StrEnum):
+    """How far a row has come on its way to the customer's screen."""
+
+    QUEUED = "queued"  # to be sent once it is due
+    SENDING = "sending"  # its request is about to go out, or has gone out without an answer so far
+    UNKNOWN = "unknown"  # in doubt: nobody knows whether Meta took it
+    HELD = "held"  # outside of the 24 hours and without a template: waits for the customer, or for a template
+    ACCEPTED = "accepted"  # Meta answered with its id, the wamid
+    SENT = "sent"  # the status by which Meta says that it is on its way
+    DELIVERED = "delivered"  # it is on the customer's phone
+    READ = "read"  # the customer has opened it, or played it
+    FAILED = "failed"  # it will not reach them, unless a later status says that it did
+
+
+class Origin(StrEnum):
+    """Who caused a row, which decides what may be done with it."""
+
+    PROMPT = "prompt"  # the flow, as its answer to a message: worth nothing once the customer writes again
+    NOTICE = "notice"  # a change of a ticket, told to its customer
+    AGENT = "agent"  # a person's own words: nobody but a person sends them a second time when in doubt
+
+
+class OutboxReason(StrEnum):
+    """Why a row is where it is. Words that somebody else chose (Meta, a connection) stand beside it, as its detail."""
+
+    NONE = ""  # nothing kept it
+    WINDOW_CLOSED = "window_closed"  # the customer has not written for 24 hours
+    NO_TEMPLATE = "no_template"  # the same, and no template is chosen that carries it
+    TEMPLATE_UNFIT = "template_unfit"  # the same, and the one that is chosen can't carry it; the detail says why
+    RATE_LIMITED = "rate_limited"  # Meta's limit for our number or for this customer is used up
+    SUPERSEDED = "superseded"  # a later notice about the same ticket has overtaken it
+    SENDER_DIED = "sender_died"  # its process ended before Meta's answer was written
+    ANSWER_LOST = "answer_lost"  # the request may have gone out, and no answer came
+    RESENT = "resent"  # the doubt lasted long enough: it goes out once more
+    DOUBTED_AGAIN = "doubted_again"  # sent once more, and in doubt again: given up
+    ASK_A_PERSON = "ask_a_person"  # in doubt, and only a person may send it again
+    NOT_SENT = "not_sent"  # the request never went out
+    MARKED_TOO_SLOWLY = "marked_too_slowly"  # so much time went by with the mark that sending it was not safe
+    NOT_UPLOADED = "not_uploaded"  # its file could not be brought to Meta
+    UNSENDABLE = "unsendable"  # no message that WhatsApp takes can be made of it
+    REFUSED = "refused"  # Meta said no, at once or in a status; the detail has its code
+
+
+class Why(NamedTuple):
+    """A reason, and what somebody else said of it: "" or a sentence, of which 300 characters are kept."""
+
+    reason: OutboxReason = OutboxReason.NONE
+    detail: str = ""
+
+
+NOTHING = Why()
+_S = OutboxStatus
 # What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
 # may what Meta took and then refused because the window was closed: it takes another way.
-MOVES: Mapping[str, frozenset[str]] = {
-    "queued": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),  # the first: for later
-    "sending": frozenset({"queued"}),
-    "unknown": frozenset({"sending", "unknown"}),  # the second: from waiting for a status to waiting for a person
-    "held": frozenset({"queued", "sending", "accepted", "sent"}),  # and out of it again when the customer writes
-    "accepted": frozenset({"sending", "unknown"}),
-    "sent": frozenset({"queued", "sending", "unknown", "held", "accepted"}),
-    "delivered": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed"}),
-    "read": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent", "failed", "delivered"}),
-    "failed": frozenset({"queued", "sending", "unknown", "held", "accepted", "sent"}),
+MOVES: Mapping[OutboxStatus, frozenset[OutboxStatus]] = {
+    _S.QUEUED: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED, _S.SENT}),  # the first: for later
+    _S.SENDING: frozenset({_S.QUEUED}),
+    _S.UNKNOWN: frozenset({_S.SENDING, _S.UNKNOWN}),  # the second: from waiting for a status to waiting for a person
+    _S.HELD: frozenset({_S.QUEUED, _S.SENDING, _S.ACCEPTED, _S.SENT}),  # and out of it when the customer writes
+    _S.ACCEPTED: frozenset({_S.SENDING, _S.UNKNOWN}),
+    _S.SENT: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED}),
+    _S.DELIVERED: frozenset(_S) - {_S.DELIVERED, _S.READ},
+    _S.READ: frozenset(_S) - {_S.READ},
+    _S.FAILED: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED, _S.SENT}),
 }
-Way = Literal["queued", "held"]
+Way = Literal[OutboxStatus.QUEUED, OutboxStatus.HELD]
+MAX_DETAIL_LENGTH = 300  # characters, as the column is wide
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
 FOR_A_PERSON = datetime(2200, 1, 1, tzinfo=UTC)  # when a row in doubt is due that only a person may send again
-OPEN = ("queued", "sending", "unknown", "held")
+OPEN = (_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD)
 LOADED = (
-    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, owner, attempts, refusals, "
-    "resent, marked_at, status_at"
+    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, detail, owner, attempts, "
+    "refusals, resent, marked_at, status_at"
 )
 COLUMNS = (
-    "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "owner",
+    "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "detail", "owner",
     "attempts", "resent", "due_at", "created_at", "status_at",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message to send. `origin`: `prompt` (the flow's own), `notice` (about a ticket), `agent` (a person's words)."""
+    """A message to send, as JSON in `payload`; `due_at`: not before."""
 
     outbox_id: int
     customer_id: int
     version: int
-    origin: str
+    origin: Origin
     payload: str
     due_at: datetime
     item_id: int | None = None
     ticket_id: int | None = None
-    status: str = "queued"
-    reason: str = ""
+    status: OutboxStatus = OutboxStatus.QUEUED
+    why: Why = NOTHING
     owner: str = ""
     attempts: int = 0  # requests, whatever became of them
     refusals: int = 0  # how often Meta refused it for a reason that may pass
@@ -68,9 +125,9 @@ class Sent:
 
     outbox_id: int
     customer_id: int
-    status: str
+    status: OutboxStatus
     wamid: str | None
-    origin: str = "prompt"
+    origin: Origin = Origin.PROMPT
     refusals: int = 0
     marked_at: datetime | None = None
 
@@ -82,8 +139,9 @@ async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
     values = []
     for row in rows:
         at = to_millis(row.due_at)
+        reason, detail = row.why.reason, row.why.detail[:MAX_DETAIL_LENGTH]
         values.append((row.outbox_id, row.customer_id, row.version, row.item_id, row.ticket_id, row.origin, row.payload,
-                       row.status, row.reason, row.owner, row.attempts, row.resent, at, at, at))  # fmt: skip
+                       row.status, reason, detail, row.owner, row.attempts, row.resent, at, at, at))  # fmt: skip
     await tx.insert("outbox", COLUMNS, values)
 
 
@@ -92,22 +150,35 @@ async def open_rows(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> 
     each, and as many that are held."""
     rows = await tx.fetch(
         f"SELECT {LOADED} FROM (SELECT {LOADED}, ROW_NUMBER() OVER "
-        "(PARTITION BY customer_id, CASE WHEN status = 'held' THEN 1 ELSE 0 END ORDER BY version, id) AS place "
+        "(PARTITION BY customer_id, CASE WHEN status = ? THEN 1 ELSE 0 END ORDER BY version, id) AS place "
         f"FROM outbox WHERE customer_id IN ({marks(len(customer_ids))}) AND status IN ({marks(len(OPEN))})) AS waiting "
         "WHERE place <= ? ORDER BY customer_id, version, id",
-        [*customer_ids, *OPEN, most_per_lane],
+        [OutboxStatus.HELD, *customer_ids, *OPEN, most_per_lane],
     )
     return [_outbox_row(*row) for row in rows]
 
 
 def _outbox_row(*row: Any) -> OutboxRow:
     outbox_id, customer_id, version, origin, payload, due_at, *same, marked_at, status_at = row
-    marked = None if marked_at is None else from_millis(marked_at)
-    item_id, ticket_id, status, reason, owner, attempts, refusals, resent = same
+    item_id, ticket_id, status, reason, detail, owner, attempts, refusals, resent = same
     return OutboxRow(
-        outbox_id, customer_id, version, origin, payload, from_millis(due_at), item_id, ticket_id, status, reason,
-        owner, attempts, refusals, resent, marked, from_millis(status_at),
-    )  # fmt: skip
+        outbox_id=outbox_id,
+        customer_id=customer_id,
+        version=version,
+        origin=Origin(origin),
+        payload=payload,
+        due_at=from_millis(due_at),
+        item_id=item_id,
+        ticket_id=ticket_id,
+        status=OutboxStatus(status),
+        why=Why(OutboxReason(reason), detail),
+        owner=owner,
+        attempts=attempts,
+        refusals=refusals,
+        resent=resent,
+        marked_at=None if marked_at is None else from_millis(marked_at),
+        status_at=from_millis(status_at),
+    )
 
 
 async def payloads(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, str]:
@@ -119,27 +190,22 @@ async def payloads(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, str]:
 async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: datetime) -> set[int]:
     """Marks queued rows as being sent by `owner`; returns the ids that it got."""
     changed = await tx.execute(
-        "UPDATE outbox SET status = 'sending', owner = ?, marked_at = ?, status_at = ?, attempts = attempts + 1 "
-        f"WHERE id IN ({marks(len(outbox_ids))}) AND status = 'queued'",
-        [owner, to_millis(at), to_millis(at), *outbox_ids],
+        "UPDATE outbox SET status = ?, owner = ?, marked_at = ?, status_at = ?, attempts = attempts + 1 "
+        f"WHERE id IN ({marks(len(outbox_ids))}) AND status = ?",
+        [OutboxStatus.SENDING, owner, to_millis(at), to_millis(at), *outbox_ids, OutboxStatus.QUEUED],
     )
     if changed == len(outbox_ids):
         return set(outbox_ids)
     rows = await tx.fetch(
-        f"SELECT id FROM outbox WHERE id IN ({marks(len(outbox_ids))}) AND status = 'sending' AND owner = ?",
-        [*outbox_ids, owner],
+        f"SELECT id FROM outbox WHERE id IN ({marks(len(outbox_ids))}) AND status = ? AND owner = ?",
+        [*outbox_ids, OutboxStatus.SENDING, owner],
     )
     return {row[0] for row in rows}
 
 
 async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None:
     """Notes the ids that Meta gave; a row that a status has moved further keeps its status."""
-    await tx.execute(
-        "UPDATE outbox SET status = 'accepted', reason = '', status_at = ?, "
-        f"wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
-        f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(MOVES['accepted']))})",
-        [to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sorted(MOVES["accepted"])],
-    )
+    await advance(tx, OutboxStatus.ACCEPTED, wamids, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +214,10 @@ class Move:
     state is never mistaken for an earlier one of the same name."""
 
     outbox_id: int
-    source: str
+    source: OutboxStatus
     attempts: int
-    status: str
-    reason: str = ""
+    status: OutboxStatus
+    why: Why = NOTHING
     due_at: datetime | None = None
     resent: int = 0
     refusals: int = 0
@@ -163,11 +229,12 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
         raise ValueError(f"a row never goes from {step.source} to {step.status}")
     return bool(
         await tx.execute(
-            "UPDATE outbox SET status = ?, reason = ?, status_at = ?, due_at = ?, resent = resent + ?, "
+            "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, resent = resent + ?, "
             "refusals = refusals + ? WHERE id = ? AND status = ? AND attempts = ?",
             [
                 step.status,
-                step.reason[:300],
+                step.why.reason,
+                step.why.detail[:MAX_DETAIL_LENGTH],
                 to_millis(at),
                 to_millis(step.due_at or at),
                 step.resent,
@@ -185,10 +252,13 @@ async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
     rows = await tx.fetch(
         "SELECT other.id, other.attempts FROM outbox AS head JOIN outbox AS other "
         "ON other.customer_id = head.customer_id AND other.version = head.version "
-        "WHERE head.id = ? AND other.id >= head.id AND other.status = 'unknown' AND other.due_at = ? ORDER BY other.id",
-        [head_id, to_millis(FOR_A_PERSON)],
+        "WHERE head.id = ? AND other.id >= head.id AND other.status = ? AND other.due_at = ? ORDER BY other.id",
+        [head_id, OutboxStatus.UNKNOWN, to_millis(FOR_A_PERSON)],
     )
-    moves = [Move(outbox_id, "unknown", attempts, "queued", due_at=at, resent=1) for outbox_id, attempts in rows]
+    moves = [
+        Move(outbox_id, OutboxStatus.UNKNOWN, attempts, OutboxStatus.QUEUED, due_at=at, resent=1)
+        for outbox_id, attempts in rows
+    ]
     return sum([await move(tx, step, at) for step in moves])
 
 
@@ -209,29 +279,40 @@ def _sent(
     outbox_id: int, customer_id: int, status: str, wamid: str | None, origin: str, refusals: int, marked_at: int | None
 ) -> Sent:
     marked = None if marked_at is None else from_millis(marked_at)
-    return Sent(outbox_id, customer_id, status, wamid, origin, refusals, marked)
+    return Sent(outbox_id, customer_id, OutboxStatus(status), wamid, Origin(origin), refusals, marked)
 
 
-async def advance(tx: Tx, status: str, wamids: Mapping[int, str], at: datetime, reason: str = "") -> None:
-    """Moves rows to what Meta reported, and notes the wamid where it was still unknown."""
+async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why = NOTHING) -> None:
+    """Moves rows to what Meta answered or reported, and notes the wamid where it was still unknown."""
     sources = sorted(MOVES[status])
     await tx.execute(
-        f"UPDATE outbox SET status = ?, reason = ?, status_at = ?, wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
+        "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, "
+        f"wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
         f"WHERE id IN ({marks(len(wamids))}) AND status IN ({marks(len(sources))})",
-        [status, reason[:300], to_millis(at), *(value for pair in wamids.items() for value in pair), *wamids, *sources],
+        [
+            *(status, why.reason, why.detail[:MAX_DETAIL_LENGTH], to_millis(at)),
+            *(value for pair in wamids.items() for value in pair),
+            *wamids,
+            *sources,
+        ],
     )
 
 
 async def take_another_way(
-    tx: Tx, outbox_id: int, way: Way, wamid: str, at: datetime, reason: str, wait: timedelta
+    tx: Tx, outbox_id: int, way: Way, wamid: str, at: datetime, why: Why, wait: timedelta
 ) -> None:
     """What Meta took as `wamid` and then refused goes out again or otherwise after `wait`, or is held. It keeps that id
     until it has another, so that what is still said of the first send is known for that."""
     sources = sorted(MOVES[way])
     await tx.execute(
-        "UPDATE outbox SET status = ?, reason = ?, wamid = ?, status_at = ?, due_at = ?, refusals = refusals + 1 "
+        "UPDATE outbox SET status = ?, reason = ?, detail = ?, wamid = ?, status_at = ?, due_at = ?, "
+        "refusals = refusals + 1 "
         f"WHERE id = ? AND status IN ({marks(len(sources))})",
-        [way, reason[:300], wamid, to_millis(at), to_millis(at + wait), outbox_id, *sources],
+        [
+            *(way, why.reason, why.detail[:MAX_DETAIL_LENGTH], wamid, to_millis(at), to_millis(at + wait)),
+            outbox_id,
+            *sources,
+        ],
     )
 
 
@@ -239,15 +320,22 @@ async def due(tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequenc
     """Customers with rows to send now, and with rows whose sender is dead, has lost them, or is in doubt, the longest
     waiting first."""
     rows = await tx.fetch(
-        "SELECT customer_id, MIN(due_at) AS oldest FROM outbox WHERE (status = 'queued' AND due_at <= ?) "
-        f"OR (status = 'sending' AND marked_at < ? AND owner NOT IN ({marks(len(alive))})) "
-        "OR (status = 'sending' AND marked_at < ?) "
-        "OR (status = 'unknown' AND due_at <= ?) GROUP BY customer_id ORDER BY oldest LIMIT ?",
-        [to_millis(now), to_millis(dead_owner_before), *alive, to_millis(now - LOST_AFTER), to_millis(now), most],
+        "SELECT customer_id, MIN(due_at) AS oldest FROM outbox WHERE (status = ? AND due_at <= ?) "
+        f"OR (status = ? AND marked_at < ? AND owner NOT IN ({marks(len(alive))})) "
+        "OR (status = ? AND marked_at < ?) "
+        "OR (status = ? AND due_at <= ?) GROUP BY customer_id ORDER BY oldest LIMIT ?",
+        [
+            *(OutboxStatus.QUEUED, to_millis(now)),
+            *(OutboxStatus.SENDING, to_millis(dead_owner_before), *alive),
+            *(OutboxStatus.SENDING, to_millis(now - LOST_AFTER)),
+            *(OutboxStatus.UNKNOWN, to_millis(now)),
+            most,
+        ],
     )
     return [row[0] for row in rows]
 
 
-async def counts(tx: Tx) -> dict[str, int]:
+async def counts(tx: Tx) -> dict[OutboxStatus, int]:
     """How many rows have each status."""
-    return {row[0]: int(row[1]) for row in await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")}
+    rows = await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")
+    return {OutboxStatus(status): int(count) for status, count in rows}

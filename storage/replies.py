@@ -11,17 +11,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from storage.outbox import FOR_A_PERSON
+from storage.outbox import FOR_A_PERSON, Origin, OutboxReason, OutboxStatus, Why
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx
 
 # What is told of a message that went out in several rows: the first of these that one of them has.
-PROGRESS = ("failed", "held", "unknown", "queued", "sending", "accepted", "sent", "delivered", "read")
+PROGRESS = (
+    OutboxStatus.FAILED,
+    OutboxStatus.HELD,
+    OutboxStatus.UNKNOWN,
+    OutboxStatus.QUEUED,
+    OutboxStatus.SENDING,
+    OutboxStatus.ACCEPTED,
+    OutboxStatus.SENT,
+    OutboxStatus.DELIVERED,
+    OutboxStatus.READ,
+)
 COLUMNS = (
     "id", "ticket_id", "author", "author_name", "message", "outbox_id", "late", "written_at", "created_at", "kind",
     "changed",
 )  # fmt: skip
-CARRIED = "id, version, status, reason, wamid, payload, due_at"
+CARRIED = "id, version, status, reason, detail, wamid, payload, due_at"
 LOADED = "id, ticket_id, author, message, whatsapp_message_id, outbox_id, kind, changed, author_name, late, written_at"
 
 
@@ -46,12 +56,12 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """The rows of the outbox that carry one message: the `status` and `reason` of the least advanced, and of the first
+    """The rows of the outbox that carry one message: the `status` and the `why` of the least advanced, and of the first
     its `wamid` and what it quotes; `form`: what they are besides text (`media`, `location_request` ...); `in_doubt`:
     whether one of them waits for a person to send it again."""
 
-    status: str
-    reason: str
+    status: OutboxStatus
+    why: Why
     wamid: str | None
     form: str
     quoted_wamid: str
@@ -119,7 +129,8 @@ async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
 async def loose(tx: Tx, outbox_id: int) -> Loose | None:
     """The message of an agent's that is on no ticket, given by the first row that carries it."""
     heads = await tx.fetch(
-        "SELECT customer_id, version FROM outbox WHERE id = ? AND origin = 'agent' AND ticket_id IS NULL", [outbox_id]
+        "SELECT customer_id, version FROM outbox WHERE id = ? AND origin = ? AND ticket_id IS NULL",
+        [outbox_id, Origin.AGENT],
     )
     if not heads:
         return None
@@ -135,19 +146,20 @@ def _gathered(rows: Sequence[Row]) -> Sendings:
     messages: dict[int, Carriers] = {}
     reactions: dict[str, str] = {}
     first: dict[int, int] = {}
-    for outbox_id, version, status, reason, wamid, payload, due_at in rows:
-        in_doubt = status == "unknown" and due_at == to_millis(FOR_A_PERSON)
+    for outbox_id, version, stored_status, reason, detail, wamid, payload, due_at in rows:
+        status, why = OutboxStatus(stored_status), Why(OutboxReason(reason), detail)
+        in_doubt = status is OutboxStatus.UNKNOWN and due_at == to_millis(FOR_A_PERSON)
         head = first.setdefault(version, outbox_id)
         if known := messages.get(head):
             if PROGRESS.index(status) < PROGRESS.index(known.status):
-                known = replace(known, status=status, reason=reason)
+                known = replace(known, status=status, why=why)
             known = replace(known, in_doubt=known.in_doubt or in_doubt)
             messages[head] = replace(known, form=json.loads(payload)["type"]) if known.form == "text" else known
             continue
         held = json.loads(payload)
-        if held["type"] == "reaction" and status != "failed":
+        if held["type"] == "reaction" and status is not OutboxStatus.FAILED:
             reactions[held["wamid"]] = held["emoji"]
-        messages[head] = Carriers(status, reason, wamid, held["type"], held.get("quoted", ""), in_doubt)
+        messages[head] = Carriers(status, why, wamid, held["type"], held.get("quoted", ""), in_doubt)
     return Sendings(messages, reactions)
 
 
@@ -164,7 +176,7 @@ async def correspondent(tx: Tx, customer_id: int) -> Correspondent | None:
     return Correspondent(name, None if unreachable_at is None else from_millis(unreachable_at), reason, place)
 
 
-def least(statuses: Sequence[str]) -> str | None:
+def least(statuses: Sequence[OutboxStatus]) -> OutboxStatus | None:
     """What is told of rows with these statuses; None when there are none."""
     return min(statuses, key=PROGRESS.index, default=None)
 

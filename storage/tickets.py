@@ -1,22 +1,36 @@
-"""Tickets as agents see and change them (`turn_writes.py` is the customers' side, `replies.py` what is said on them).
+"""Reads and writes tickets for agents (what customers cause is in `turn_writes.py`, what is said in `replies.py`).
 
-Invariants: STATUSES and MOVES are the one table of what a ticket may become; whoever changes a ticket of a customer
-holds that customer's fence, and whoever changes one of nobody's holds its row (`hold`); a status is changed from the
-value that was read behind it. Whose ticket it is never changes.
+Invariants
+- MOVES is the one table of what a ticket may become.
+- Whoever changes a ticket of a customer holds that customer's fence; whoever changes one that is nobody's holds its row
+  (`hold`). A status is changed from the value that was read behind it.
+- Whose ticket it is never changes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx, marks
 
-STATUSES = ("new", "in_progress", "waiting", "resolved", "closed")
+
+class TicketStatus(StrEnum):
+    """Where the work on a ticket stands."""
+
+    NEW = "new"  # nobody works on it yet
+    IN_PROGRESS = "in_progress"  # an agent does
+    WAITING = "waiting"  # for the customer, who was asked something
+    RESOLVED = "resolved"  # solved as far as the agent knows: the customer may say that it is not
+    CLOSED = "closed"  # over: what the customer writes goes elsewhere
+
+
 # From each status to where: an open ticket goes anywhere, a closed one only comes back as work.
-MOVES: Mapping[str, frozenset[str]] = {
-    **{status: frozenset(STATUSES) - {status} for status in STATUSES},
-    "closed": frozenset({"in_progress"}),
+MOVES: Mapping[TicketStatus, frozenset[TicketStatus]] = {
+    **{status: frozenset(TicketStatus) - {status} for status in TicketStatus},
+    TicketStatus.CLOSED: frozenset({TicketStatus.IN_PROGRESS}),
 }
 TICKET_COLUMNS = (
     "id", "customer_id", "name", "email", "mobile", "description", "issue_type", "issue_type_other", "issue_title",
@@ -41,7 +55,7 @@ class StoredTicket:
     issue_title: str | None
     attachment_name: str | None
     attachment_type: str | None
-    status: str
+    status: TicketStatus
     whatsapp_enabled: bool
     whatsapp_notifications: bool
     created_at: datetime
@@ -69,7 +83,7 @@ async def hold(tx: Tx, ticket_id: int) -> None:
     await tx.execute("UPDATE ticket SET status = status WHERE id = ?", [ticket_id])
 
 
-async def set_status(tx: Tx, ticket_id: int, status: str, at: datetime) -> None:
+async def set_status(tx: Tx, ticket_id: int, status: TicketStatus, at: datetime) -> None:
     """Changes the status; the caller looked at MOVES behind the fence."""
     await tx.execute("UPDATE ticket SET status = ?, updated_at = ? WHERE id = ?", [status, to_millis(at), ticket_id])
 
@@ -81,9 +95,9 @@ async def find(tx: Tx, ticket_id: int) -> StoredTicket | None:
 
 
 async def page(
-    tx: Tx, *, status: str, mobiles: Sequence[str], offset: int, limit: int
+    tx: Tx, *, status: TicketStatus | None, mobiles: Sequence[str], offset: int, limit: int
 ) -> tuple[Sequence[StoredTicket], int]:
-    """One page of tickets, the newest first, and how many there are in all. "" and none mean any."""
+    """One page of tickets, the newest first, and how many there are in all. None and [] mean any."""
     conditions = ["status = ?"] * bool(status) + [f"mobile IN ({marks(len(mobiles))})"] * bool(mobiles)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     values = [*([status] if status else []), *mobiles]
@@ -99,4 +113,13 @@ async def page(
 
 
 def _ticket(row: Sequence[object]) -> StoredTicket:
-    return StoredTicket(*row[:12], *map(bool, row[12:14]), *map(from_millis, row[14:]))  # type: ignore[arg-type]
+    columns: dict[str, Any] = dict(zip(TICKET_COLUMNS, row, strict=True))
+    return StoredTicket(
+        ticket_id=columns.pop("id"),
+        status=TicketStatus(columns.pop("status")),
+        whatsapp_enabled=bool(columns.pop("whatsapp_enabled")),
+        whatsapp_notifications=bool(columns.pop("whatsapp_notifications")),
+        created_at=from_millis(columns.pop("created_at")),
+        updated_at=from_millis(columns.pop("updated_at")),
+        **columns,
+    )

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
+from storage.tickets import TicketStatus
 
 TICKET_COLUMNS = (
     "id", "customer_id", "name", "mobile", "description", "issue_type", "issue_type_other", "issue_title",
@@ -75,7 +76,7 @@ async def insert_tickets(tx: Tx, tickets: Sequence[NewTicket]) -> None:
         rows.append((ticket.ticket_id, ticket.customer_id, ticket.name[:200], mobile or None, ticket.description,
                      ticket.issue_type[:50], ticket.issue_type_other[:200] or None, ticket.title[:200],
                      ticket.attachment_name[:255] or None, ticket.attachment_type[:100] or None,
-                     "new", True, True, at, at))  # fmt: skip
+                     TicketStatus.NEW, True, True, at, at))  # fmt: skip
     if rows:
         await tx.insert("ticket", TICKET_COLUMNS, rows)
 
@@ -163,8 +164,8 @@ async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list
     found: dict[int, list[tuple[int, str, str]]] = {}
     rows = await tx.fetch(
         "SELECT customer_id, id, status, issue_title FROM ticket "
-        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND status <> 'closed' ORDER BY updated_at DESC, id DESC",
-        customer_ids,
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND status <> ? ORDER BY updated_at DESC, id DESC",
+        [*customer_ids, TicketStatus.CLOSED],
     )
     for customer_id, ticket_id, status, title in rows:
         found.setdefault(customer_id, []).append((ticket_id, status, title or ""))

@@ -19,6 +19,7 @@ from api.views.file_text import told
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.sql.database import Database
+from storage.tickets import TicketStatus
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -27,12 +28,12 @@ POLICY = (
 STATIC = {"desk.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 # Pictures that a browser shows without running anything in them: what the files' route serves to be shown in place.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-STATUS_WORDS = {
-    "new": "New",
-    "in_progress": "In progress",
-    "waiting": "Waiting",
-    "resolved": "Resolved",
-    "closed": "Closed",
+STATUS_WORDS: Mapping[TicketStatus, str] = {
+    TicketStatus.NEW: "New",
+    TicketStatus.IN_PROGRESS: "In progress",
+    TicketStatus.WAITING: "Waiting",
+    TicketStatus.RESOLVED: "Resolved",
+    TicketStatus.CLOSED: "Closed",
 }
 REFUSALS = {
     401: ("You are signed out", "Sign in again, and then repeat what you did."),
@@ -65,6 +66,7 @@ class Pages:
         self._templates.globals |= {
             "status_words": STATUS_WORDS,
             "delivery_words": delivery_text.DELIVERY,
+            "counted": delivery_text.COUNTED,
             "pictures": PICTURES,
             "channel": delivery_text.CHANNEL,
         }

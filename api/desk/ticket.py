@@ -19,7 +19,7 @@ from bot.agents.transaction import NoTicket
 from storage import files, templates, tickets
 from storage.replies import StoredReply
 from storage.sql.database import Database
-from storage.tickets import MOVES, STATUSES, StoredTicket
+from storage.tickets import MOVES, StoredTicket, TicketStatus
 
 EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
 
@@ -62,7 +62,7 @@ class TicketPage:
             attached=attached,
             customer=customer,
             template=template,
-            moves=[each for each in STATUSES if each in MOVES[ticket.status]]
+            moves=[each for each in TicketStatus if each in MOVES[ticket.status]]
             if Permission.CHANGE_TICKETS in may
             else [],
             may_answer=Permission.WRITE_TO_CUSTOMERS in may,

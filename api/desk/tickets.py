@@ -14,7 +14,7 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from bot.agents.tickets import AgentDesk, IllegalMove
 from storage import tickets
 from storage.sql.database import Database
-from storage.tickets import STATUSES
+from storage.tickets import TicketStatus
 
 A_PAGE = 25
 DEEPEST_PAGE = 100_000
@@ -29,8 +29,7 @@ def add_tickets(
     @needs(Permission.READ)
     async def list_tickets() -> Response:
         """Tickets, the newest first."""
-        asked = request.args.get("status", "")
-        status = asked if asked in STATUSES else ""
+        status = _status(request.args.get("status", ""))
         number = request.args.get("page", "")
         page = (
             min(max(1, int(number)), DEEPEST_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
@@ -38,7 +37,7 @@ def add_tickets(
         async with database.reading() as tx:
             found, total = await tickets.page(tx, status=status, mobiles=[], offset=(page - 1) * A_PAGE, limit=A_PAGE)
         return await pages.show(
-            "tickets", tickets=found, total=total, page=page, pages=max(1, -(-total // A_PAGE)), status=status
+            "tickets", tickets=found, total=total, page=page, pages=max(1, -(-total // A_PAGE)), status=status or ""
         )
 
     @blueprint.get("/desk/tickets/<ticket:ticket_id>")
@@ -51,8 +50,8 @@ def add_tickets(
     @needs(Permission.CHANGE_TICKETS)
     async def set_status(ticket_id: int) -> Response | AnyResponse:
         """Moves the ticket."""
-        status = form_field("status")
-        if status not in STATUSES:
+        status = _status(form_field("status"))
+        if status is None:
             return await ticket_page.show(ticket_id, 422, "Choose a status first.")
         try:
             await desk.set_status(caller().actor, ticket_id, status)
@@ -62,3 +61,7 @@ def add_tickets(
             )
             return await ticket_page.show(ticket_id, 409, says)
         return go_to(f"/desk/tickets/{ticket_id}")
+
+
+def _status(name: str) -> TicketStatus | None:
+    return next((status for status in TicketStatus if status == name), None)

@@ -21,9 +21,8 @@ from bot.agents.tickets import AgentDesk, Changed, Wish
 from bot.phones import lookup_forms
 from storage import files, tickets
 from storage.sql.database import Database
-from storage.tickets import StoredTicket
+from storage.tickets import StoredTicket, TicketStatus
 
-Status = Literal["new", "in_progress", "waiting", "resolved", "closed"]
 MOST_A_PAGE = 100
 DEEPEST_PAGE = 1_000_000
 
@@ -44,7 +43,7 @@ class NewTicket(Body):
 class NewStatus(Body):
     """Where a ticket is to go."""
 
-    status: Status
+    status: Annotated[TicketStatus, Field(strict=False)]  # in JSON a status is a string
 
 
 class Request(Body):
@@ -57,7 +56,7 @@ class Request(Body):
 class Filter(Query):
     """Which tickets, and which page of them; a limit above 100 is 100."""
 
-    status: Status | None = None
+    status: TicketStatus | None = None
     # in a query string, a + that was not escaped arrives as a space
     mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = None
     page: Annotated[int, Field(ge=1, le=DEEPEST_PAGE)] = 1
@@ -77,7 +76,7 @@ class Ticket(BaseModel):
     issue_title: str | None
     attachment_name: str | None
     attachment_type: str | None
-    status: str
+    status: TicketStatus
     whatsapp_enabled: bool
     whatsapp_notifications: bool
     created_at: datetime
@@ -148,7 +147,7 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
         async with database.reading() as tx:
             found, total = await tickets.page(
                 tx,
-                status=query_args.status or "",
+                status=query_args.status,
                 mobiles=mobiles,
                 offset=(query_args.page - 1) * limit,
                 limit=limit,

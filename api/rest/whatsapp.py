@@ -5,7 +5,7 @@ Invariant: what can't go out now is refused here and not queued; the status hold
 customer or an agent wrote, and is read from what is stored: nobody who asks for it makes us ask Meta.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -25,9 +25,8 @@ from storage import connection_health as pulses
 from storage import meta_snapshots as accounts
 from storage.alerts import Alert
 from storage.connection_health import Pulse
+from storage.outbox import OutboxStatus
 from storage.sql.database import Database, Tx
-
-OUTBOX_SHOWN = ("queued", "sending", "held", "unknown", "failed")
 
 
 class NewMessage(Body):
@@ -104,10 +103,10 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     async def standing(outbox_id: int | None) -> Response:
         async with database.reading() as tx:
             found = await replies.loose(tx, outbox_id) if outbox_id else None
-            stopped = delivery_text.stopped(await alerts.open_alerts(tx))
+            stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
         if found is None:
             return refusal(404)
-        reason = delivery_text.why(found.carriers, stopped) or None
+        reason = delivery_text.explain_delivery(found.carriers, stopped) or None
         return answer(Answer[Message](data=Message(id=str(outbox_id), delivery=found.carriers.status, reason=reason)))
 
     @blueprint.post("/send")
@@ -180,7 +179,7 @@ def _status(
     told: Sequence[Alert],
     pulse: Pulse,
     items: dict[str, int],
-    rows: dict[str, int],
+    rows: Mapping[OutboxStatus, int],
 ) -> Status:
     heard = max((at for at in (pulse.webhook_at, pulse.send_at) if at is not None), default=None)
     well = heard is not None and (pulse.error_at is None or pulse.error_at <= heard)
@@ -205,7 +204,9 @@ def _status(
             for each in told
         ],
         last_webhook=pulse.webhook_at,
-        last_error=Trouble(message=pulse.error, at=pulse.error_at) if pulse.error_at else None,
+        last_error=Trouble(message=delivery_text.explain_reason(pulse.error), at=pulse.error_at)
+        if pulse.error_at
+        else None,
         journal=items,
-        outbox={name: rows.get(name, 0) for name in OUTBOX_SHOWN},
+        outbox={name: rows.get(name, 0) for name in delivery_text.COUNTED},
     )

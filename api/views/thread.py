@@ -51,7 +51,7 @@ async def read(tx: Tx, ticket: StoredTicket) -> tuple[list[Said], list[FileRow]]
     sendings = Sendings()
     if ticket.customer_id is not None:
         sendings = await replies.sendings(tx, ticket.customer_id, ticket.ticket_id)
-    stopped = delivery_text.stopped(await alerts.open_alerts(tx))
+    stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
     by_wamid = {reply.wamid: reply for reply in stored if reply.wamid}
     said = [_said(reply, sendings, rows, by_wamid, stopped) for reply in stored]
     return said, [row for row in rows if row.reply_id is None]
@@ -79,7 +79,7 @@ def _said(
     reaction = sendings.reactions.get(reply.wamid or "", "")
     if sent is None:
         return Said(reply, None, "", reply.wamid, "", attached, None, reaction)
-    reason = delivery_text.why(sent, stopped)
+    reason = delivery_text.explain_delivery(sent, stopped)
     quoted = by_wamid.get(sent.quoted_wamid)
     return Said(
         reply, sent.status, reason, reply.wamid or sent.wamid, sent.form, attached, quoted, reaction, sent.in_doubt

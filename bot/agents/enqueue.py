@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot.templates.choice import carried
 from storage import outbox
-from storage.outbox import OutboxRow
+from storage.outbox import NOTHING, Origin, OutboxRow, OutboxStatus, Why
 from storage.replies import least
 from storage.sql.database import Tx
 
@@ -31,7 +31,7 @@ class Behind:
 class Letter:
     """`origin` as in the outbox; `pieces`: the ids of the rows, and messages that fit."""
 
-    origin: str
+    origin: Origin
     pieces: Sequence[tuple[int, Message]]
     ticket_id: int | None
 
@@ -41,7 +41,7 @@ class Letter:
         return [outbox_id for outbox_id, _ in self.pieces]
 
 
-async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> str | None:
+async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> OutboxStatus | None:
     """Writes the letter's rows and returns the status of the least advanced; None when there is nobody to send them
     to. What the window is by then, and what a template carries, is looked at again when they are sent."""
     if behind is None:
@@ -49,7 +49,7 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
     rows = []
     for outbox_id, message in letter.pieces:
         goes = None if behind.window_open else await carried(tx, message)
-        why_held = goes if isinstance(goes, str) else ""
+        why_held = goes if isinstance(goes, Why) else None
         row = OutboxRow(
             outbox_id,
             behind.customer_id,
@@ -58,14 +58,14 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
             json.dumps(message, ensure_ascii=False, separators=(",", ":")),
             now,
             ticket_id=letter.ticket_id,
-            status="held" if why_held else "queued",
-            reason=why_held,
+            status=OutboxStatus.HELD if why_held else OutboxStatus.QUEUED,
+            why=why_held or NOTHING,
         )
         rows.append(row)
     await outbox.insert(tx, rows)
     return least([row.status for row in rows])
 
 
-async def delivery(tx: Tx, letter: Letter) -> str | None:
+async def delivery(tx: Tx, letter: Letter) -> OutboxStatus | None:
     """Where a letter stands that an earlier try has written."""
     return least([row.status for row in await outbox.find(tx, "id", letter.outbox_ids)])

@@ -6,17 +6,19 @@ What people typed is handed on beside it, for the templates that Meta has approv
 
 from collections.abc import Mapping
 
-from storage.tickets import StoredTicket
+from storage.tickets import StoredTicket, TicketStatus
 
 OPENED = "opened"
 REPLY = "reply"  # an agent's own words: they need no table, and outside of the window a template to be put into
 TEXTS: Mapping[str, str] = {
     OPENED: "We have opened ticket *#{ticket_id}* for you. If you want to add something, just write it here.",
-    "new": "Ticket *#{ticket_id}* is back in line. We will get to it soon.",
-    "in_progress": "Good news: we are working on ticket *#{ticket_id}* now.",
-    "waiting": "Ticket *#{ticket_id}* is waiting for word from you. Just write your answer here.",
-    "resolved": "We believe that ticket *#{ticket_id}* is solved. If anything is still wrong, just write it here.",
-    "closed": "Ticket *#{ticket_id}* is closed. Thank you! If you need us again, just write here.",
+    TicketStatus.NEW: "Ticket *#{ticket_id}* is back in line. We will get to it soon.",
+    TicketStatus.IN_PROGRESS: "Good news: we are working on ticket *#{ticket_id}* now.",
+    TicketStatus.WAITING: "Ticket *#{ticket_id}* is waiting for word from you. Just write your answer here.",
+    TicketStatus.RESOLVED: (
+        "We believe that ticket *#{ticket_id}* is solved. If anything is still wrong, just write it here."
+    ),
+    TicketStatus.CLOSED: "Ticket *#{ticket_id}* is closed. Thank you! If you need us again, just write here.",
 }
 LANGUAGE = "en"
 

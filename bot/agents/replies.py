@@ -15,6 +15,7 @@ from bot.agents.transaction import Changes, NoTicket, WindowClosed
 from bot.whatsapp.messages.build import fit
 from storage import audit, files, outbox, replies
 from storage.files import FileRow
+from storage.outbox import Origin, OutboxStatus
 from storage.replies import StoredReply
 from storage.sql.database import Tx
 from storage.tickets import StoredTicket
@@ -47,7 +48,7 @@ class Answered:
     """A reply, and where its delivery stands."""
 
     reply: StoredReply
-    delivery: str | None
+    delivery: OutboxStatus | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Sent:
     """A message that is no reply."""
 
     outbox_id: int
-    delivery: str | None
+    delivery: OutboxStatus | None
 
 
 class Answers(Changes):
@@ -78,7 +79,7 @@ class Answers(Changes):
         sends = ticket.customer_id is not None and ticket.whatsapp_enabled
         quoted_wamid = await self._quoted(ticket, quoted_id)
         rows = await self._files(file_ids)
-        letter = self._letter("agent", _messages(ticket, text, rows, quoted_wamid), ticket_id)
+        letter = self._letter(Origin.AGENT, _messages(ticket, text, rows, quoted_wamid), ticket_id)
         line = self._line(actor, "ticket.reply", ticket_id, once)
         reply = self._reply(ticket, text, author_name, letter if sends else None)
 
@@ -99,7 +100,7 @@ class Answers(Changes):
     ) -> Answered:
         """Asks the customer for their location or a contact; raises NoTicket, NotOnWhatsApp, WindowClosed."""
         ticket = await self.ticket(ticket_id)
-        letter = self._letter("agent", [{"type": f"{wanted}_request", "text": text}], ticket_id)
+        letter = self._letter(Origin.AGENT, [{"type": f"{wanted}_request", "text": text}], ticket_id)
         line = self._line(actor, f"ticket.ask_{wanted}", ticket_id, once)
         reply = self._reply(ticket, text, author_name, letter)
 
@@ -117,7 +118,7 @@ class Answers(Changes):
         """Reacts to what a customer said, "" takes it back; raises NoTicket, NotTheirs, NotOnWhatsApp, WindowClosed."""
         found, ticket = await self._said(reply_id)
         wamid = _wamid(found, ticket, "id")
-        letter = self._letter("agent", [{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket.ticket_id)
+        letter = self._letter(Origin.AGENT, [{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket.ticket_id)
         line = self._line(actor, "ticket.reaction", ticket.ticket_id, once)
 
         async def write(tx: Tx, behind: Behind | None) -> Sent:
@@ -150,7 +151,7 @@ class Answers(Changes):
         customer_id = await self.customer_of(phone)
         if customer_id is None:
             raise WindowClosed  # who never wrote has no window
-        letter = self._letter("agent", [{"type": "text", "text": text}], None)
+        letter = self._letter(Origin.AGENT, [{"type": "text", "text": text}], None)
         line = self._line(actor, "message.send", customer_id)
 
         async def write(tx: Tx, behind: Behind | None) -> Sent:

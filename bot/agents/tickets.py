@@ -21,10 +21,11 @@ from bot.lane_state import Place
 from bot.phones import lookup_forms
 from storage import alerts, audit, customers, tickets
 from storage.customers import phone_alias
+from storage.outbox import Origin, OutboxStatus
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
 from storage.ticket_numbers import TicketNumbers
-from storage.tickets import MOVES, StoredTicket
+from storage.tickets import MOVES, StoredTicket, TicketStatus
 
 __all__ = ["AgentDesk", "Changed", "IllegalMove", "NoTicket", "WindowClosed", "Wish"]
 T = TypeVar("T")
@@ -33,7 +34,7 @@ T = TypeVar("T")
 class IllegalMove(Exception):
     """The ticket can't go from the status it has to this one."""
 
-    def __init__(self, current: str) -> None:
+    def __init__(self, current: TicketStatus) -> None:
         super().__init__(current)
         self.current = current
 
@@ -61,7 +62,7 @@ class Changed:
     """A ticket after the change; `delivery`: where its notice stands, None when there is none."""
 
     ticket: StoredTicket
-    delivery: str | None
+    delivery: OutboxStatus | None
 
 
 class AgentDesk(Answers):
@@ -78,10 +79,10 @@ class AgentDesk(Answers):
         line = self._line(actor, "ticket.open", ticket_id)
         ticket = StoredTicket(
             ticket_id, None, wish.name, wish.email, f"+{wish.phone}" if wish.phone else None, wish.description,
-            wish.issue_type, wish.issue_type_other, wish.issue_title, None, None, "new", bool(wish.phone),
+            wish.issue_type, wish.issue_type_other, wish.issue_title, None, None, TicketStatus.NEW, bool(wish.phone),
             wish.notifications, now, now,
         )  # fmt: skip
-        notice = self._letter("notice", [notices.notice(notices.OPENED, ticket)], ticket_id)
+        notice = self._letter(Origin.NOTICE, [notices.notice(notices.OPENED, ticket)], ticket_id)
 
         async def write(tx: Tx, behind: Behind | None) -> Changed:
             filed = replace(ticket, customer_id=behind.customer_id if behind else None)
@@ -102,12 +103,12 @@ class AgentDesk(Answers):
             except _Appeared:
                 continue
 
-    async def set_status(self, actor: str, ticket_id: int, status: str) -> Changed:
+    async def set_status(self, actor: str, ticket_id: int, status: TicketStatus) -> Changed:
         """Gives a ticket another status; raises NoTicket, IllegalMove. The one it has changes nothing."""
         found = await self.ticket(ticket_id)
         now = self._clock()
         line = self._line(actor, "ticket.status", ticket_id)
-        notice = self._letter("notice", [notices.notice(status, found)], ticket_id)
+        notice = self._letter(Origin.NOTICE, [notices.notice(status, found)], ticket_id)
 
         async def write(tx: Tx, behind: Behind | None) -> Changed:
             ticket = await tickets.find(tx, ticket_id)

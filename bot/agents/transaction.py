@@ -22,6 +22,7 @@ from bot.whatsapp.messages.build import fit
 from storage import customers, fence, tickets
 from storage.audit import Line
 from storage.customers import phone_alias
+from storage.outbox import Origin
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, Tx
@@ -106,7 +107,7 @@ class Changes:
         except (RedisDown, TimeoutError) as error:
             log.warning("ring_failed", error=str(error))
 
-    def _letter(self, origin: str, messages: Sequence[Message], ticket_id: int | None) -> Letter:
+    def _letter(self, origin: Origin, messages: Sequence[Message], ticket_id: int | None) -> Letter:
         pieces = [piece for message in messages for piece in fit(message)]
         return Letter(origin, [(self._ids.next(), piece) for piece in pieces], ticket_id)
 

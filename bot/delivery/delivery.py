@@ -18,12 +18,10 @@ from bot.clock import Clock
 from bot.delivery.outbox_writer import Marks
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, Rest, Sender, move
 from bot.lane_state import Place
-from storage.outbox import FOR_A_PERSON, OutboxRow
+from storage.outbox import FOR_A_PERSON, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 
-SENDER_DIED = "the sender died"
-ASK_A_PERSON = "in doubt: send it again by hand"
 MOST_RESENDS_AFTER_DEATHS = 3
 MOST_AT_ONCE = 2
 LONGEST_LINE_SECONDS = 2.0
@@ -56,13 +54,13 @@ class Delivery:
     async def _attend(self, place: Place, row: OutboxRow) -> Rest | None:
         """Does what one row needs; a Rest means that the rows behind it have to wait."""
         now = self._clock()
-        if row.status == "sending":
+        if row.status is OutboxStatus.SENDING:
             return await self._in_doubt(row) if await self._abandoned(row) else Rest(OWNER_CHECK_SECONDS)
-        if row.status == "unknown":
+        if row.status is OutboxStatus.UNKNOWN:
             if row.due_at == FOR_A_PERSON:
                 return None  # a person decides about it; the lane goes on
             if _clock_went_back(row, now):
-                await self._marks.settle(move(row, "unknown", reason=row.reason, due_at=now + self._doubt))
+                await self._marks.settle(move(row, OutboxStatus.UNKNOWN, row.why, due_at=now + self._doubt))
                 return Rest(self._doubt.total_seconds())
             if row.due_at > now:
                 return Rest((row.due_at - now).total_seconds())
@@ -83,18 +81,20 @@ class Delivery:
 
     async def _in_doubt(self, row: OutboxRow) -> Rest:
         due_at = (row.marked_at or self._clock()) + self._doubt
-        await self._marks.settle(move(row, "unknown", reason=SENDER_DIED, due_at=due_at))
+        await self._marks.settle(move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
 
     async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
         """The doubt has lasted long enough."""
-        if row.origin == "agent":
-            await self._marks.settle(move(row, "unknown", reason=ASK_A_PERSON, due_at=FOR_A_PERSON))
+        if row.origin is Origin.AGENT:
+            asked = Why(OutboxReason.ASK_A_PERSON)
+            await self._marks.settle(move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
             return None
-        if row.resent >= (MOST_RESENDS_AFTER_DEATHS if row.reason == SENDER_DIED else 1):
-            await self._marks.settle(move(row, "failed", reason="in doubt again after it was resent"))
+        died = row.why.reason is OutboxReason.SENDER_DIED
+        if row.resent >= (MOST_RESENDS_AFTER_DEATHS if died else 1):
+            await self._marks.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
             return None
-        if row.reason != SENDER_DIED:
+        if not died:
             return await self._resend(place, row)
         if row.outbox_id in self._in_line:
             return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
@@ -120,10 +120,10 @@ class Delivery:
             self._left_behind.release()
 
     async def _resend(self, place: Place, row: OutboxRow) -> Rest | None:
-        if not await self._marks.settle(move(row, "queued", reason="in doubt", resent=1)):
+        if not await self._marks.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
             return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
         log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-        return await self._sender.send(place, replace(row, status="queued", resent=1))
+        return await self._sender.send(place, replace(row, status=OutboxStatus.QUEUED, resent=1))
 
 
 def _clock_went_back(row: OutboxRow, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from bot.phases import phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import carried
 from storage import customers, fence, journal, outbox
-from storage.outbox import Move
+from storage.outbox import Move, OutboxStatus, Why
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown, Tx
@@ -97,8 +97,8 @@ class Marks:
             now = self._clock()
             opened = window_open(Place.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
-                opened = not isinstance(await carried(tx, waits_for), str)
-            await outbox.move(tx, replace(step, status="queued") if opened else step, now)
+                opened = not isinstance(await carried(tx, waits_for), Why)
+            await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)
 
         await self._insist(work)
         await self._forget(customer_id)

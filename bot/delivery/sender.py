@@ -29,11 +29,10 @@ from bot.templates.sync import Templates
 from bot.whatsapp.errors import Action, Scope, wait_of
 from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.messages.build import Unsendable, build
-from storage.outbox import Move, OutboxRow
+from storage.outbox import Move, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
 from storage.sql.database import DatabaseDown
 
-WINDOW_CLOSED = "window_closed"
-AT_LIMIT = "limit"
+WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
 MOMENTARY = ("reaction", "location_request", "contact_request")
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
@@ -90,14 +89,14 @@ class Sender:
     async def _prepared(self, place: Place, row: OutboxRow) -> Rest | None:
         try:
             message = await self._form(place, row)
-            if isinstance(message, str):
+            if isinstance(message, Why):
                 return await self._closed(row, message)
             message = await self._with_file(message)
             body = build(message, to=place.address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Rest(1.0)
         except Unsendable as error:
-            await self._marks.settle(move(row, "failed", reason=str(error)))
+            await self._marks.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.UNSENDABLE, str(error))))
             return None
         except UploadFailed as error:
             return await self._not_uploaded(row, error)
@@ -112,9 +111,11 @@ class Sender:
             return None
         if wait_seconds < SHORT_SECONDS:
             return Rest(wait_seconds)
-        return await self._later(row, AT_LIMIT, wait_seconds)  # or the sweep would look at it each second
+        return await self._later(
+            row, Why(OutboxReason.RATE_LIMITED), wait_seconds
+        )  # or the sweep would look at it each second
 
-    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | str:
+    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | Why:
         """The message as it may go out now: as it is, or outside of the window as its template; or why it may not."""
         message: Mapping[str, Any] = json.loads(row.payload)
         if message.get("type") == "template" or window_open(place.last_inbound_at, self._clock()):
@@ -127,13 +128,13 @@ class Sender:
         return {**message, "media_id": await self._means.vault.media_id_of(int(message["file_id"]))}
 
     async def _not_uploaded(self, row: OutboxRow, error: UploadFailed) -> Rest | None:
-        seconds = error.retry_seconds
+        seconds, why = error.retry_seconds, Why(OutboxReason.NOT_UPLOADED, error.reason)
         if seconds is None or (error.refused and row.refusals >= MOST_REFUSALS):
-            await self._marks.settle(move(row, "failed", reason=error.reason))
+            await self._marks.settle(move(row, OutboxStatus.FAILED, why))
             return None
         if error.refused:
-            return await self._later(row, error.reason, seconds * 2.0**row.refusals, refusals=1)
-        return await self._later(row, error.reason, seconds)
+            return await self._later(row, why, seconds * 2.0**row.refusals, refusals=1)
+        return await self._later(row, why, seconds)
 
     async def _request(self, row: OutboxRow, message: Mapping[str, Any], body: dict[str, object]) -> Rest | None:
         began = time.monotonic()
@@ -143,9 +144,9 @@ class Sender:
             return Rest(1.0)
         if marked_at is None:
             return Rest(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
-        row = replace(row, status="sending", attempts=row.attempts + 1)
+        row = replace(row, status=OutboxStatus.SENDING, attempts=row.attempts + 1)
         if time.monotonic() - began > self._doubt.total_seconds() / 2:
-            await self._marks.settle(move(row, "queued", reason="marked too slowly to be sent safely"))
+            await self._marks.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
             return Rest(0.0)
         self.under_way.add(row.outbox_id)
         try:
@@ -168,10 +169,12 @@ class Sender:
             case Unknown(reason=reason):
                 due_at = self._clock() + self._doubt
                 log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
-                await self._marks.settle(move(row, "unknown", reason=reason, due_at=due_at))
+                await self._marks.settle(
+                    move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.ANSWER_LOST, reason), due_at=due_at)
+                )
                 return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
             case NotSent(reason=reason):
-                return await self._later(row, reason, _backoff(row))
+                return await self._later(row, Why(OutboxReason.NOT_SENT, reason), _backoff(row))
             case Refused():
                 return await self._refused(row, message, marked_at, outcome)
 
@@ -181,18 +184,18 @@ class Sender:
         log.warning("send_refused", outbox_id=row.outbox_id, code=refused.code, action=refused.action)
         if refused.action is Action.STOP:
             wait_seconds = await self._means.channel.stop(refused)
-            await self._marks.settle(move(row, "queued", reason=reason_of(refused)))
+            await self._marks.settle(move(row, OutboxStatus.QUEUED, why_refused(refused)))
             return Rest(wait_seconds)
         if refused.action is not Action.RETRY:  # which may be a server on the way that knows nothing of us
             await self._means.channel.works()
         match refused.action:
             case Action.RETRY if row.refusals < MOST_REFUSALS:
-                return await self._later(row, reason_of(refused), wait_of(refused, row.refusals), refusals=1)
+                return await self._later(row, why_refused(refused), wait_of(refused, row.refusals), refusals=1)
             case Action.RETRY_AFTER:
                 wait_seconds = wait_of(refused, row.refusals)
                 await self._means.throttle.slow(refused.scope, row.customer_id, wait_seconds)
                 refusals = 0 if refused.scope is Scope.NUMBER else 1  # the number's limit is no message's fault
-                return await self._later(row, reason_of(refused), wait_seconds, refusals=refusals)
+                return await self._later(row, why_refused(refused), wait_seconds, refusals=refusals)
             case Action.TEMPLATE if row.refusals < MOST_REFUSALS:
                 await self._marks.close_window(row.customer_id, marked_at)
                 return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)
@@ -205,17 +208,19 @@ class Sender:
         if message.get("type") == "template" and refused.action is Action.DROP:
             name, language = str(message["name"]), str(message["language"])
             await self._means.templates.refused(name, language, refused.code or 0, refused.reason)
-            return await self._unless_open(move(row, "held", reason=reason_of(refused), refusals=1), row.customer_id)
-        await self._marks.settle(move(row, "failed", reason=reason_of(refused)))
+            return await self._unless_open(
+                move(row, OutboxStatus.HELD, why_refused(refused), refusals=1), row.customer_id
+            )
+        await self._marks.settle(move(row, OutboxStatus.FAILED, why_refused(refused)))
         return None
 
-    async def _closed(self, row: OutboxRow, why: str) -> Rest | None:
+    async def _closed(self, row: OutboxRow, why: Why) -> Rest | None:
         """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
         a reaction, a request. The rest waits for the customer."""
         message = json.loads(row.payload)
-        if row.origin == "prompt" or message.get("type") in MOMENTARY:
-            return await self._unless_open(move(row, "failed", reason=WINDOW_CLOSED), row.customer_id)
-        return await self._unless_open(move(row, "held", reason=why), row.customer_id, message)
+        if row.origin is Origin.PROMPT or message.get("type") in MOMENTARY:
+            return await self._unless_open(move(row, OutboxStatus.FAILED, WINDOW_CLOSED), row.customer_id)
+        return await self._unless_open(move(row, OutboxStatus.HELD, why), row.customer_id, message)
 
     async def _unless_open(
         self, step: Move, customer_id: int, waits_for: Mapping[str, Any] | None = None
@@ -224,22 +229,33 @@ class Sender:
         that carries what `waits_for` one was approved."""
         return Rest(0.0) if await self._marks.queued_if_open(step, customer_id, waits_for) else None
 
-    async def _later(self, row: OutboxRow, reason: str, seconds: float, *, refusals: int = 0) -> Rest:
+    async def _later(self, row: OutboxRow, why: Why, seconds: float, *, refusals: int = 0) -> Rest:
         due_at = self._clock() + timedelta(seconds=seconds)
-        await self._marks.settle(move(row, "queued", reason=reason, due_at=due_at, refusals=refusals))
+        await self._marks.settle(move(row, OutboxStatus.QUEUED, why, due_at=due_at, refusals=refusals))
         return Rest(seconds)
 
 
 def move(
-    row: OutboxRow, status: str, *, reason: str, due_at: datetime | None = None, resent: int = 0, refusals: int = 0
+    row: OutboxRow,
+    status: OutboxStatus,
+    why: Why,
+    *,
+    due_at: datetime | None = None,
+    resent: int = 0,
+    refusals: int = 0,
 ) -> Move:
     """The row's move from where it was seen."""
-    return Move(row.outbox_id, row.status, row.attempts, status, reason, due_at, resent, refusals)
+    return Move(row.outbox_id, row.status, row.attempts, status, why, due_at, resent, refusals)
 
 
 def reason_of(refused: Refused) -> str:
     """What an agent reads beside the message."""
     return f"{refused.code}: {refused.reason}"
+
+
+def why_refused(refused: Refused) -> Why:
+    """The same, as the row keeps it."""
+    return Why(OutboxReason.REFUSED, reason_of(refused))
 
 
 def _backoff(row: OutboxRow) -> float:

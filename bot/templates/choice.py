@@ -11,19 +11,21 @@ from datetime import datetime
 from bot.account import updates
 from bot.templates.parameters import Filling, fill, mismatches, read_form
 from storage import templates
+from storage.outbox import OutboxReason, Why
 from storage.sql.database import Tx
 from storage.templates import APPROVED, NoticeRow, StoredTemplate
 
-NO_TEMPLATE = "window_closed"  # api/views/delivery_text.py says it
+NO_TEMPLATE = Why(OutboxReason.NO_TEMPLATE)
 SILENT = "The customer has not written for 24 hours, and"
 LONGEST_NAME = 60
 
 
-async def carried(tx: Tx, message: Mapping[str, object]) -> dict[str, object] | str:
+async def carried(tx: Tx, message: Mapping[str, object]) -> dict[str, object] | Why:
     """The message as a template, for the outbox; or why no template carries it now, as the row's reason."""
     notice = message.get("notice")
     if not isinstance(notice, Mapping):
-        return f"{SILENT} a template carries no files" if message.get("type") == "media" else NO_TEMPLATE
+        is_media = message.get("type") == "media"
+        return Why(OutboxReason.TEMPLATE_UNFIT, f"{SILENT} a template carries no files") if is_media else NO_TEMPLATE
     kind = str(notice["kind"])
     reasons = []
     for row in await templates.notices_of(tx, kind, str(notice["language"])):
@@ -37,7 +39,7 @@ async def carried(tx: Tx, message: Mapping[str, object]) -> dict[str, object] | 
         name = row.template_name
         shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         reasons.append(f"{SILENT} the template {shown} {why_not}")
-    return reasons[0] if reasons else NO_TEMPLATE
+    return Why(OutboxReason.TEMPLATE_UNFIT, reasons[0]) if reasons else NO_TEMPLATE
 
 
 def put(row: NoticeRow, template: StoredTemplate, values: Mapping[str, str]) -> dict[str, object] | str:

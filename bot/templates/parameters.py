@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from bot.whatsapp.messages.limits import units
 from bot.whatsapp.sanitize import clean
+from storage.tickets import TicketStatus
 
-KINDS = ("opened", "new", "in_progress", "waiting", "resolved", "closed", "reply")
+KINDS = ("opened", *TicketStatus, "reply")
 VALUES = ("ticket_id", "title", "name", "text")
 NEEDED = frozenset({"ticket_id", "text"})  # without them the message would say nothing
 _SAID = {"ticket_id": "ticket's number", "text": "message's words"}

@@ -21,6 +21,7 @@ from bot.templates.refusals import ABOUT_TEMPLATES
 from bot.whatsapp.graph.client import GraphClient
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
+from storage.outbox import Why
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
 
@@ -95,8 +96,8 @@ class Templates:
         problem = found.get("problem", "") if self._waba_id else NO_ACCOUNT
         return Synced(None if at is None else from_millis(at), found.get("count", 0), problem)
 
-    async def carried(self, message: Mapping[str, object]) -> dict[str, object] | str:
-        """The message as a template, for the outbox; or why no template carries it, as the row's reason."""
+    async def carried(self, message: Mapping[str, object]) -> dict[str, object] | Why:
+        """The message as a template, for the outbox; or why no template carries it now."""
         async with self._database.reading() as tx:
             return await carried(tx, message)
 

@@ -16,8 +16,9 @@ from bot.whatsapp.webhook.events import read_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
 from storage.files import FileRow
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow
+from storage.outbox import Origin, OutboxRow
 from storage.ticket_numbers import TicketNumbers
+from storage.tickets import TicketStatus
 from storage.turn_writes import WAMID_CAP, NewReply, NewTicket
 
 MEDIA_LASTS = timedelta(days=7)  # an id that came by a webhook
@@ -127,7 +128,7 @@ class Effects:
         lane.messages += [(wamid, effect.ticket_id) for wamid in effect.wamids]
         at.abouts.update({wamid: About(effect.ticket_id, 0, effect.description) for wamid in effect.wamids})
         lane.attached.append((effect.ticket_id, [media.media_id for media in effect.attachments]))
-        at.tickets.insert(0, Ticket(effect.ticket_id, "new", effect.title))
+        at.tickets.insert(0, Ticket(effect.ticket_id, TicketStatus.NEW, effect.title))
 
     def _reply(
         self, at: Writing, ticket_id: int, text: str, wamid: str, author: str = "customer", kind: str = "message"
@@ -173,7 +174,7 @@ class Effects:
 
     def row(self, customer_id: int, version: int, item_id: int, effect: Say | Offer, now: datetime) -> OutboxRow:
         payload = json.dumps(message_of(effect), ensure_ascii=False, separators=(",", ":"))
-        return OutboxRow(self._ids.next(), customer_id, version, "prompt", payload, now, item_id=item_id)
+        return OutboxRow(self._ids.next(), customer_id, version, Origin.PROMPT, payload, now, item_id=item_id)
 
 
 def _hex_of(digest: str) -> str:

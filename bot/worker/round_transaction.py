@@ -17,7 +17,7 @@ from storage import alerts, customers, fence, files, held, journal, outbox, turn
 from storage.alerts import Alert
 from storage.fence import Move
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow, Way
+from storage.outbox import OutboxRow, OutboxStatus, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 
@@ -107,13 +107,14 @@ class Plan:
         matched = self.matched
         places = await self._places(tx)
         for status, wamids in matched.advances.items():
-            for row_id in [row_id for row_id in wamids if row_id in matched.failures and status == "failed"]:
-                await outbox.advance(tx, status, {row_id: wamids[row_id]}, self.now, matched.failures[row_id])
-            if rest := {row_id: wamid for row_id, wamid in wamids.items() if status != "failed"}:
-                await outbox.advance(tx, status, rest, self.now)
+            if status is OutboxStatus.FAILED:
+                for row_id, wamid in wamids.items():
+                    await outbox.advance(tx, status, {row_id: wamid}, self.now, matched.failures[row_id])
+            elif wamids:
+                await outbox.advance(tx, status, wamids, self.now)
         for row_id, other in sorted(matched.other_ways.items()):
             free = window_open(places[other.customer_id].last_inbound_at, self.now)
-            way: Way = "queued" if free else other.way
+            way: Way = OutboxStatus.QUEUED if free else other.way
             await outbox.take_another_way(tx, row_id, way, other.wamid, self.now, other.why, other.wait)
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
@@ -148,4 +149,4 @@ class Plan:
         """Whether they wrote, and something was held for them until they would."""
         lane = self.lanes.get(customer_id)
         rows = self.loaded.rows.get(customer_id, ())
-        return lane is not None and lane.heard and any(row.status == "held" for row in rows)
+        return lane is not None and lane.heard and any(row.status is OutboxStatus.HELD for row in rows)

@@ -24,7 +24,7 @@ from bot.worker.turns import Read, Turns
 from flows import Ticket
 from storage import fence, journal, outbox, turn_writes
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow
+from storage.outbox import OutboxRow, OutboxStatus
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database
 from storage.ticket_numbers import TicketNumbers
@@ -203,18 +203,18 @@ class Rounds:
         more = customer_id in loaded.full or customer_id in loaded.crowded & plan.matched.settled
         again = _again(plan, lane, customer_id, more)
         rows = loaded.rows.get(customer_id, [])
-        more = sum(row.status != "held" for row in rows) >= MOST_ROWS
+        more = sum(row.status is not OutboxStatus.HELD for row in rows) >= MOST_ROWS
         if lane is None or not lane.done:
             place = Place.from_json(body) if body else Place()
             if customer_id in plan.matched.closed_windows:
                 place = without_window(place, plan.matched.closed_windows[customer_id])
-            rows = [row for row in rows if row.status != "held"]
+            rows = [row for row in rows if row.status is not OutboxStatus.HELD]
             failure = lane.failure if lane else None
             return Played(customer_id, place, version, rows, again, failure=failure, more=more)
         if plan.releases(customer_id):
             rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
         else:
-            rows = [row for row in rows if row.status != "held"] + ([] if more else lane.rows)
+            rows = [row for row in rows if row.status is not OutboxStatus.HELD] + ([] if more else lane.rows)
         return Played(
             customer_id,
             lane.place,

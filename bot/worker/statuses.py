@@ -16,13 +16,14 @@ from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import Reason
 from bot.whatsapp.webhook.items import Status as Reported
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Sent, Way
+from storage.outbox import MOVES, Origin, OutboxReason, OutboxStatus, Sent, Way, Why
 
 WAITS = timedelta(seconds=15)
 NOBODY = 0
-ARRIVED = frozenset({"delivered", "read"})
+ARRIVED = frozenset({OutboxStatus.DELIVERED, OutboxStatus.READ})
 TEMPLATE_CODES = range(132000, 132100)
-UNSENT = ("queued", "held", "sending", "unknown")  # a row so that has Meta's id was refused under it, and goes out anew
+# A row with one of these that has Meta's id was refused under it, and goes out anew.
+UNSENT = (OutboxStatus.QUEUED, OutboxStatus.HELD, OutboxStatus.SENDING, OutboxStatus.UNKNOWN)
 MOST_WAYS = 3  # that a message takes one after the other, should Meta refuse each
 
 
@@ -34,7 +35,7 @@ class OtherWay:
     customer_id: int
     way: Way
     wamid: str
-    why: str
+    why: Why
     wait: timedelta = timedelta()
 
 
@@ -52,8 +53,8 @@ class TemplateRefused:
 class Matched:
     """What becomes of the statuses of one round."""
 
-    advances: dict[str, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
-    failures: dict[int, str] = field(default_factory=dict)  # row -> why
+    advances: dict[OutboxStatus, dict[int, str]] = field(default_factory=dict)  # status -> row -> wamid
+    failures: dict[int, Why] = field(default_factory=dict)  # by row
     other_ways: dict[int, OtherWay] = field(default_factory=dict)
     rerouted: set[int] = field(default_factory=set)  # customers of whom a row goes out again
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
@@ -107,12 +108,12 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
         elif former.get(row.outbox_id) == status.wamid:
             matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
             matched.settled.add(item.customer_id)
-        elif status.status == "failed" and _refuse(row, status, current, matched):
+        elif status.status == OutboxStatus.FAILED and _refuse(row, status, current, matched):
             former[row.outbox_id] = status.wamid
             _blame(row, status, matched)
             matched.settled.add(item.customer_id)
             matched.done.append(item.item_id)
-        elif current[row.outbox_id] not in MOVES[status.status]:
+        elif current[row.outbox_id] not in MOVES[OutboxStatus(status.status)]:
             matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
             matched.settled.add(item.customer_id)
         else:
@@ -122,19 +123,19 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
     return matched
 
 
-def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> None:
-    current[row.outbox_id] = status.status
+def _advance(row: Sent, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> None:
+    reached = current[row.outbox_id] = OutboxStatus(status.status)
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
-    matched.advances.setdefault(status.status, {})[row.outbox_id] = status.wamid
-    if status.status in ARRIVED:
+    matched.advances.setdefault(reached, {})[row.outbox_id] = status.wamid
+    if reached in ARRIVED:
         matched.reached.add(row.customer_id)
         matched.unreachable.pop(row.customer_id, None)
-    if status.status != "failed":
+    if reached is not OutboxStatus.FAILED:
         return
     _blame(row, status, matched)
     verdict = action_of(status.error_code)
-    matched.failures[row.outbox_id] = _why(status, verdict)
+    matched.failures[row.outbox_id] = Why(OutboxReason.REFUSED, _why(status, verdict))
     if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
         matched.unreachable[row.customer_id] = _why(status, verdict)
         matched.reached.discard(row.customer_id)
@@ -142,7 +143,7 @@ def _advance(row: Sent, status: Reported, current: dict[int, str], matched: Matc
         matched.stopping[status.error_code] = _why(status, verdict)
 
 
-def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Matched) -> bool:
+def _refuse(row: Sent, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> bool:
     """Whether the message is not lost: refused for the closed window, it takes another way; what a template could not
     carry waits for the customer; and what may pass is tried again, a prompt too."""
     verdict = action_of(status.error_code)
@@ -150,15 +151,15 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
     if verdict.action is Action.TEMPLATE:
         sent_at = row.marked_at or status.at
         matched.closed_windows[row.customer_id] = max(sent_at, matched.closed_windows.get(row.customer_id, sent_at))
-        way: Way = "queued"
+        way: Way = OutboxStatus.QUEUED
     elif passes:
-        way = "queued"
+        way = OutboxStatus.QUEUED
     elif status.error_code in TEMPLATE_CODES:
-        way = "held"
+        way = OutboxStatus.HELD
     else:
         return False
     if (
-        (row.origin == "prompt" and not passes)
+        (row.origin is Origin.PROMPT and not passes)
         or row.refusals >= MOST_WAYS
         or current[row.outbox_id] not in MOVES[way] - {way}
     ):
@@ -167,7 +168,8 @@ def _refuse(row: Sent, status: Reported, current: dict[int, str], matched: Match
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
     wait = timedelta(seconds=wait_of(verdict, row.refusals))
-    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, _why(status, verdict), wait)
+    why = Why(OutboxReason.REFUSED, _why(status, verdict))
+    matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, why, wait)
     matched.rerouted.add(row.customer_id)
     return True
 

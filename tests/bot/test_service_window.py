@@ -7,6 +7,7 @@ import pytest
 
 from bot.lane_state import Place
 from bot.service_window import window_open, without_window
+from storage.tickets import TicketStatus
 from tests.bot.graph import Reply, refuse
 from tests.bot.world import World
 
@@ -52,7 +53,7 @@ async def ticket(world: World) -> int:
 async def test_the_edge_is_judged_when_it_is_sent(world: World, ahead_seconds: float, status: str) -> None:
     ticket_id = await ticket(world)
     world.clock.forward(ahead_seconds)
-    await world.desk.set_status("agent", ticket_id, "in_progress")
+    await world.desk.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)
     async with world.working():
         await world.until(lambda: last_is(world, status))
 
@@ -65,10 +66,10 @@ async def test_a_notice_that_meta_refuses_at_once_is_held_and_goes_out_when_they
     ticket_id = await ticket(world)
     world.graph.script.append(CLOSED)
     async with world.working():
-        await world.desk.set_status("agent", ticket_id, "in_progress")
+        await world.desk.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)
         await world.until(lambda: last_is(world, "held"))
         asked = len(world.graph.requests)
-        await world.desk.set_status("agent", ticket_id, "waiting")  # our record of the window is closed now
+        await world.desk.set_status("agent", ticket_id, TicketStatus.WAITING)  # our record of the window is closed now
         await world.until(lambda: last_is(world, "held"))
         assert len(world.graph.requests) == asked
         await world.write("Are you there?")

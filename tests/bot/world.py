@@ -231,8 +231,9 @@ class World:
         return [(row[0], row[1]) for row in await self.rows("SELECT fate, reason FROM item ORDER BY id")]
 
     async def sends(self) -> list[tuple[str, str]]:
-        """(status, reason) of every row of the outbox, in the order of sending."""
-        return [(row[0], row[1]) for row in await self.rows("SELECT status, reason FROM outbox ORDER BY version, id")]
+        """(status, what is said of it) of every row of the outbox, in the order of sending."""
+        rows = await self.rows("SELECT status, reason, detail FROM outbox ORDER BY version, id")
+        return [(status, detail or reason) for status, reason, detail in rows]
 
     async def customers(self) -> dict[str, int]:
         """alias -> customer."""

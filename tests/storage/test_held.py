@@ -6,7 +6,7 @@ import pytest
 
 from storage import held, outbox
 from storage.held import MOST_AT_ONCE
-from storage.outbox import OutboxRow
+from storage.outbox import Origin, OutboxRow, OutboxStatus
 from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -22,11 +22,11 @@ def row(
     customer_id: int = ANNE,
     version: int = 0,
     ticket_id: int | None = PRINTER,
-    status: str = "held",
+    status: OutboxStatus = OutboxStatus.HELD,
     language: str = "en",
     age: timedelta = timedelta(),
 ) -> OutboxRow:
-    origin = "agent" if kind == "reply" else "notice"
+    origin = Origin.AGENT if kind == "reply" else Origin.NOTICE
     payload = f'{{"type":"text","text":"😀","notice":{{"kind":"{kind}","language":"{language}","values":{{}}}}}}'
     return OutboxRow(
         outbox_id, customer_id, version or outbox_id, origin, payload, NOW - age, ticket_id=ticket_id, status=status
@@ -59,7 +59,7 @@ async def test_a_notice_that_a_later_one_overtook_never_goes_out(database: Datab
         row(1, "in_progress"),
         row(2, "waiting", ticket_id=SCREEN),
         row(3),
-        row(4, "resolved", status=became),
+        row(4, "resolved", status=OutboxStatus(became)),
         row(5, "reply"),
     )
     await database.run(lambda tx: held.release(tx, [ANNE, BEN], NOW))
@@ -71,7 +71,7 @@ async def test_a_notice_that_a_later_one_overtook_never_goes_out(database: Datab
 
 
 async def test_only_what_is_held_is_released(database: Database) -> None:
-    await insert(database, row(1), row(2, status="failed"), row(3, "closed", ticket_id=None))
+    await insert(database, row(1), row(2, status=OutboxStatus.FAILED), row(3, "closed", ticket_id=None))
     await database.run(lambda tx: held.release(tx, [ANNE], NOW))
     assert await states(database) == {1: "queued", 2: "failed", 3: "queued"}
 
@@ -83,7 +83,7 @@ async def test_a_template_takes_what_it_carries_of_everybody(database: Database)
         row(2, "resolved", customer_id=BEN, ticket_id=SCREEN, language="pt_BR"),
         row(3, "closed", ticket_id=SCREEN),
         row(4, "reply"),
-        row(5, "resolved", ticket_id=14, status="accepted"),
+        row(5, "resolved", ticket_id=14, status=OutboxStatus.ACCEPTED),
     )
     assert await database.run(lambda tx: held.release_carried(tx, "resolved", NOW, SINCE, 3)) == 2
     assert await states(database) == {1: "queued", 2: "queued", 3: "held", 4: "held", 5: "accepted"}
@@ -95,7 +95,7 @@ async def test_a_template_takes_nothing_that_is_overtaken_or_old_or_was_refused_
     await insert(
         database,
         row(1, "in_progress"),
-        row(2, "waiting", status="read"),
+        row(2, "waiting", status=OutboxStatus.READ),
         row(3, "in_progress"),
         row(4, "in_progress", ticket_id=SCREEN, age=31 * day),
         row(5, "in_progress", ticket_id=14, age=29 * day),

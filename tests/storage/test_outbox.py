@@ -7,19 +7,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import outbox
-from storage.outbox import MOVES, Move, OutboxRow
+from storage.outbox import MOVES, Move, Origin, OutboxRow, OutboxStatus
 from storage.sql.columns import to_millis
 from storage.sql.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANNE, BEN = 2**62 + 1, 2**62 + 2
-STATUSES = sorted({*MOVES, *(source for sources in MOVES.values() for source in sources)})
+STATUSES = sorted(OutboxStatus)
 
 
 def row(
-    outbox_id: int, *, customer_id: int = ANNE, version: int = 1, status: str = "queued", **more: object
+    outbox_id: int,
+    *,
+    customer_id: int = ANNE,
+    version: int = 1,
+    status: OutboxStatus = OutboxStatus.QUEUED,
+    **more: object,
 ) -> OutboxRow:
-    return OutboxRow(outbox_id, customer_id, version, "prompt", '{"text":"😀"}', NOW, status=status, **more)  # type: ignore[arg-type]
+    payload = '{"text":"😀"}'
+    return OutboxRow(outbox_id, customer_id, version, Origin.PROMPT, payload, NOW, status=status, **more)  # type: ignore[arg-type]
 
 
 async def insert(database: Database, *rows: OutboxRow) -> None:
@@ -34,7 +40,7 @@ async def status(database: Database, outbox_id: int = 1) -> str:
 async def test_rows_come_in_the_order_of_the_commits(database: Database) -> None:
     """Ids of two processes may be out of step: the version, which the fence gives, decides."""
     await insert(database, row(9, version=1), row(5, version=2), row(3, version=2), row(7, customer_id=BEN))
-    await insert(database, row(8, version=1, status="accepted"), row(6, version=3, status="held"))
+    await insert(database, row(8, version=1, status=OutboxStatus.ACCEPTED), row(6, version=3, status=OutboxStatus.HELD))
     async with database.reading() as tx:
         found = await outbox.open_rows(tx, [ANNE, BEN], 10)
     assert [one.outbox_id for one in found] == [9, 3, 5, 6, 7]
@@ -52,7 +58,7 @@ async def test_of_many_senders_one_gets_the_row(database: Database) -> None:
 
 
 async def test_a_mark_whose_commit_was_not_heard_is_found_again(database: Database) -> None:
-    await insert(database, row(1), row(2, status="accepted"))
+    await insert(database, row(1), row(2, status=OutboxStatus.ACCEPTED))
     for _ in range(2):
         assert await database.run(lambda tx: outbox.mark_sending(tx, [1, 2], "a", NOW)) == {1}
     async with database.reading() as tx:
@@ -61,7 +67,9 @@ async def test_a_mark_whose_commit_was_not_heard_is_found_again(database: Databa
 
 @pytest.mark.parametrize("source", STATUSES)
 @pytest.mark.parametrize("target", sorted(MOVES))
-async def test_a_row_goes_only_where_the_table_says(sqlite_database: Database, source: str, target: str) -> None:
+async def test_a_row_goes_only_where_the_table_says(
+    sqlite_database: Database, source: OutboxStatus, target: OutboxStatus
+) -> None:
     await insert(sqlite_database, row(1, status=source, attempts=2))
     step = Move(1, source, 2, target)
     if source in MOVES[target]:
@@ -75,15 +83,24 @@ async def test_a_row_goes_only_where_the_table_says(sqlite_database: Database, s
 
 async def test_a_row_that_moved_meanwhile_stays_where_it_is(database: Database) -> None:
     """A process that stood still saw it being sent by itself; since then another resolved it and sends it now."""
-    await insert(database, row(1, status="sending", owner="other", attempts=2))
-    assert not await database.run(lambda tx: outbox.move(tx, Move(1, "sending", 1, "queued"), NOW))
-    assert not await database.run(lambda tx: outbox.move(tx, Move(1, "unknown", 2, "queued"), NOW))
+    await insert(database, row(1, status=OutboxStatus.SENDING, owner="other", attempts=2))
+    assert not await database.run(
+        lambda tx: outbox.move(tx, Move(1, OutboxStatus.SENDING, 1, OutboxStatus.QUEUED), NOW)
+    )
+    assert not await database.run(
+        lambda tx: outbox.move(tx, Move(1, OutboxStatus.UNKNOWN, 2, OutboxStatus.QUEUED), NOW)
+    )
     assert await status(database) == "sending"
 
 
 async def test_an_acceptance_never_takes_a_status_back(database: Database) -> None:
-    await insert(database, row(1, status="sending"), row(2, status="sending"), row(3, status="sending"))
-    await database.run(lambda tx: outbox.advance(tx, "read", {1: "wamid.1"}, NOW))
+    await insert(
+        database,
+        row(1, status=OutboxStatus.SENDING),
+        row(2, status=OutboxStatus.SENDING),
+        row(3, status=OutboxStatus.SENDING),
+    )
+    await database.run(lambda tx: outbox.advance(tx, OutboxStatus.READ, {1: "wamid.1"}, NOW))
     wamids = {1: "wamid.1", 2: "wamid.AbC", 3: "wamid.aBc"}
     await database.run(lambda tx: outbox.mark_accepted(tx, wamids, NOW))
     assert [await status(database, at) for at in (1, 2, 3)] == ["read", "accepted", "accepted"]
@@ -96,13 +113,13 @@ async def test_an_acceptance_never_takes_a_status_back(database: Database) -> No
 async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Database) -> None:
     rows = [
         row(1, customer_id=1),
-        row(2, customer_id=2, status="sending", owner="dead"),
-        row(3, customer_id=3, status="sending", owner="alive"),
-        row(4, customer_id=4, status="unknown"),
-        row(5, customer_id=5, status="held"),
-        row(6, customer_id=6, status="failed"),
-        OutboxRow(7, 7, 1, "prompt", "{}", NOW + timedelta(seconds=9)),
-        OutboxRow(8, 8, 1, "prompt", "{}", NOW + timedelta(seconds=9), status="unknown"),
+        row(2, customer_id=2, status=OutboxStatus.SENDING, owner="dead"),
+        row(3, customer_id=3, status=OutboxStatus.SENDING, owner="alive"),
+        row(4, customer_id=4, status=OutboxStatus.UNKNOWN),
+        row(5, customer_id=5, status=OutboxStatus.HELD),
+        row(6, customer_id=6, status=OutboxStatus.FAILED),
+        OutboxRow(7, 7, 1, Origin.PROMPT, "{}", NOW + timedelta(seconds=9)),
+        OutboxRow(8, 8, 1, Origin.PROMPT, "{}", NOW + timedelta(seconds=9), status=OutboxStatus.UNKNOWN),
     ]
     await insert(database, *rows)
     await database.run(
@@ -113,4 +130,4 @@ async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Da
         assert sorted(await outbox.due(tx, later, later, ["alive", "us"], 100)) == [1, 2, 4]
         assert sorted(await outbox.due(tx, later, NOW, ["alive", "us"], 100)) == [1, 4]
         assert len(await outbox.due(tx, later + timedelta(seconds=5), later, ["us"], 2)) == 2
-        assert (await outbox.counts(tx))["sending"] == 2
+        assert (await outbox.counts(tx))[OutboxStatus.SENDING] == 2

@@ -49,7 +49,9 @@ if sys.platform == "linux":
 
     def test_a_server_dies_with_whoever_started_it() -> None:
         """The run is killed, nothing of it is left to clean up, and still no server stays."""
-        script = "from tests.servers import RedisServer as R; r = R(); r.start(); print(r.pid, r.folder); input()"
+        script = (
+            "from tests.support.servers import RedisServer as R; r = R(); r.start(); print(r.pid, r.folder); input()"
+        )
         run = subprocess.Popen(
             [sys.executable, "-u", "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

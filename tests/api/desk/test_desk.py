@@ -21,7 +21,7 @@ from storage.files import FileRow, State
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.templates import NoticeRow, StoredTemplate
-from storage.tickets import MOVES, STATUSES
+from storage.tickets import MOVES, TicketStatus
 from tests.api.desk.visitor import PASSWORD, Visitor, hire, visitor
 from tests.api.rest_service import PHONE, TICKET, Service
 from tests.support.phones import tiny_png
@@ -444,7 +444,7 @@ async def test_only_legal_moves(light_service: Service) -> None:
     ticket_id = await open_ticket(light_service)
     async with visitor(light_service, Role.AGENT) as alex:
         path = f"/desk/tickets/{ticket_id}"
-        for current in STATUSES:
+        for current in TicketStatus:
             await light_service.execute("UPDATE ticket SET status = ?", [current])
             offered = set(re.findall(r'<option value="(\w+)">', (await alex.get(path)).text))
             assert offered == MOVES[current]

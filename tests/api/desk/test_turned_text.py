@@ -45,7 +45,7 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         ("UPDATE ticket SET name = ?, description = ?, issue_title = ?, issue_type = ?, email = ?", [TURNED] * 5),
         ("UPDATE customer SET name = ?, unreachable_reason = ?, unreachable_at = ?", [TURNED, TURNED, to_millis(now)]),
         ("UPDATE reply SET author_name = ?", [TURNED]),
-        ("UPDATE outbox SET status = 'failed', reason = ?", [TURNED]),
+        ("UPDATE outbox SET status = 'failed', reason = 'refused', detail = ?", [TURNED]),
         (
             "INSERT INTO reply (id, ticket_id, author, author_name, message, whatsapp_message_id, late, written_at, "
             "created_at) VALUES (5, ?, 'customer', '', ?, 'wamid.1', 0, ?, ?)",

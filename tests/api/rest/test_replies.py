@@ -10,6 +10,7 @@ from api.web.credentials import Role
 from bot.lane_state import Place
 from storage import alerts, templates, turn_writes
 from storage.alerts import Alert
+from storage.outbox import OutboxReason, Why
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.templates import NoticeRow, StoredTemplate
@@ -303,26 +304,26 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "stored", "reason"),
+    ("status", "why", "reason"),
     [
-        ("held", "window_closed", "The customer has not written for 24 hours, so WhatsApp takes only a template, "
-         "and none carries this. It goes out when one does, or when they write again."),
-        ("held", "132001: There is no such template.", "132001: There is no such template. "
+        ("held", Why(OutboxReason.NO_TEMPLATE), "The customer has not written for 24 hours, so WhatsApp takes only a "
+         "template, and none carries this. It goes out when one does, or when they write again."),
+        ("held", Why(OutboxReason.REFUSED, "132001: There is no such template."), "132001: There is no such template. "
          "It goes out when the customer writes again."),
-        ("failed", "131026: This number has no WhatsApp.", "131026: This number has no WhatsApp."),
-        ("failed", "superseded", "Something newer about the ticket took its place."),
-        ("unknown", "in doubt: send it again by hand", "It is not known whether the customer has it. Ask them, or "
+        ("failed", Why(OutboxReason.REFUSED, "131026: No WhatsApp there."), "131026: No WhatsApp there."),
+        ("failed", Why(OutboxReason.SUPERSEDED), "Something newer about the ticket took its place."),
+        ("unknown", Why(OutboxReason.ASK_A_PERSON), "It is not known whether the customer has it. Ask them, or "
          "send it again."),
-        ("queued", "130429: Meta asks for a pause.", "130429: Meta asks for a pause."),
-        ("queued", "", None),
-        ("read", "131026: an old trouble", None),
+        ("queued", Why(OutboxReason.REFUSED, "130429: Meta asks for a pause."), "130429: Meta asks for a pause."),
+        ("queued", Why(), None),
+        ("read", Why(OutboxReason.REFUSED, "131026: an old trouble"), None),
     ],
 )  # fmt: skip
-async def test_where_it_stands_and_why(light_service: Service, status: str, stored: str, reason: str | None) -> None:
+async def test_where_it_stands_and_why(light_service: Service, status: str, why: Why, reason: str | None) -> None:
     await light_service.customer()
     ticket_id = await ticket_of(light_service)
     await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"}, status=201)
-    await light_service.execute("UPDATE outbox SET status = ?, reason = ?", [status, stored])
+    await light_service.execute("UPDATE outbox SET status = ?, reason = ?, detail = ?", [status, *why])
     [shown] = await light_service.data("GET", f"/api/replies/{ticket_id}")
     assert (shown["delivery"], shown["reason"]) == (status, reason)
 

@@ -29,7 +29,7 @@ async def doubt(service: Service, *outbox_ids: int) -> None:
     """Nobody knows what became of these, and a person is asked."""
     for outbox_id in outbox_ids:
         await service.execute(
-            "UPDATE outbox SET status = 'unknown', reason = 'in doubt: send it again by hand', due_at = ?, "
+            "UPDATE outbox SET status = 'unknown', reason = 'ask_a_person', due_at = ?, "
             "attempts = 1, resent = 0 WHERE id = ?",
             [to_millis(FOR_A_PERSON), outbox_id],
         )
@@ -60,7 +60,7 @@ async def test_what_waits_for_a_person_is_queued_and_nothing_else(service: Servi
     rows = await standing(service)
     assert rows[0] == rows[2] == ("queued", "", 1, now)
     assert rows[1][0] == "read"
-    assert rows[3] == ("unknown", "in doubt: send it again by hand", 0, never)
+    assert rows[3] == ("unknown", "ask_a_person", 0, never)
     assert (again["id"], again["delivery"], again["reason"]) == (reply_id, "queued", None)
     assert await audited(service) == [(str(ticket_id), "ticket.send_again")]
     assert [tuple(row) for row in await service.rows("SELECT version FROM conversation")] == [(before[0] + 1,)]
@@ -104,7 +104,9 @@ async def test_the_button_at_the_desk(service: Service) -> None:
     ticket_id, reply_id = await answered(service, LONG)
     first, _, third = [row["id"] for row in await service.sent()]
     await doubt(service, third)
-    await service.execute("UPDATE outbox SET status = 'failed', reason = 'no' WHERE id = ?", [first])
+    await service.execute(
+        "UPDATE outbox SET status = 'failed', reason = 'refused', detail = 'no' WHERE id = ?", [first]
+    )
     path = f"/desk/tickets/{ticket_id}"
     async with visitor(service, Role.AGENT) as alex, visitor(service, Role.VIEWER) as vic:
         assert BUTTON not in (await vic.get(path)).text
@@ -118,7 +120,11 @@ async def test_the_button_at_the_desk(service: Service) -> None:
             done = await alex.send(again, once=once)
             assert (done.status_code, done.headers["location"]) == (303, f"{path}#said-{reply_id}")
         assert BUTTON not in (await alex.get(path)).text
-    assert [row[:3] for row in await standing(service)] == [("failed", "no", 0), ("queued", "", 0), ("queued", "", 1)]
+    assert [row[:3] for row in await standing(service)] == [
+        ("failed", "refused", 0),
+        ("queued", "", 0),
+        ("queued", "", 1),
+    ]
     assert len(await audited(service)) == 1
 
 

@@ -11,7 +11,7 @@ from storage import files
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Tx
-from storage.tickets import MOVES, STATUSES
+from storage.tickets import MOVES, TicketStatus
 from tests.api.rest_service import PHONE, TICKET, Service
 
 FIELDS = {
@@ -111,8 +111,8 @@ async def test_every_move(light_service: Service) -> None:
     await service.customer()
     ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
     path = f"/api/tickets/{ticket['id']}/status"
-    for source in STATUSES:
-        for target in STATUSES:
+    for source in TicketStatus:
+        for target in TicketStatus:
             await service.execute("UPDATE ticket SET status = ? WHERE id = ?", [source, ticket["id"]])
             before = len(await service.sent())
             if target == source:

@@ -103,8 +103,8 @@ async def test_status(service: Service) -> None:
     assert (status["connected"], status["last_webhook"]) == (True, "2026-03-01T12:00:00.250000Z")
     first, second = await service.sent()
     await service.execute(
-        "UPDATE outbox SET status = 'failed', reason = '190 The access token expired.', status_at = status_at + 1 "
-        "WHERE id = ?",
+        "UPDATE outbox SET status = 'failed', reason = 'refused', detail = '190 The access token expired.', "
+        "status_at = status_at + 1 WHERE id = ?",
         [first["id"]],
     )
     status = await service.data("GET", "/api/whatsapp/status")

@@ -267,7 +267,7 @@ async def test_a_child_that_refuses_to_start_ends_them_all_with_its_code() -> No
 
 async def test_children_end_with_a_parent_that_is_killed() -> None:
     script = (
-        "import asyncio, sys; from api.serving import *; from api.supervisor import supervise; "
+        "import asyncio, sys; from api.server.serving import *; from api.server.supervisor import supervise; "
         "listener = listen_nearby('127.0.0.1', 17400); print(port_of(listener), flush=True); "
         "asyncio.run(supervise([()], listener, asyncio.Event(), sys.argv[1:]))"
     )

@@ -14,8 +14,9 @@ from bot.templates.parameters import Filling
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from bot.worker.rounds import MOST_ROWS
 from storage import alerts, outbox, templates
-from storage.outbox import Move, OutboxRow
+from storage.outbox import Move, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
 from storage.templates import StoredTemplate
+from storage.tickets import TicketStatus
 from tests.bot.graph import Request, refuse
 from tests.bot.test_service_window import last_is, nothing_pending, ticket
 from tests.bot.world import NUMBER, World
@@ -48,7 +49,7 @@ class Desk:
         told = News(f"template:{name}:en", "clear" if status == "APPROVED" else "red", "", change)
         await self.world.database.run(lambda tx: updates.record(tx, [(self.world.clock(), told)]))
 
-    async def move(self, *statuses: str) -> str:
+    async def move(self, *statuses: TicketStatus) -> str:
         changed = [await self.world.desk.set_status("agent", self.ticket_id, status) for status in statuses]
         return str(changed[-1].delivery)
 
@@ -77,8 +78,8 @@ class Desk:
         return [row[0] for row in found]
 
     async def reason(self) -> str:
-        ((reason,),) = await self.world.rows("SELECT reason FROM outbox WHERE status = 'held'")
-        return str(reason)
+        ((reason, detail),) = await self.world.rows("SELECT reason, detail FROM outbox WHERE status = 'held'")
+        return str(detail or reason)
 
     def templates_sent(self) -> list[str]:
         """The text that each was filled with."""
@@ -98,7 +99,15 @@ async def test_however_much_is_held_all_of_it_goes_out_when_they_write(world: Wo
     words = [f"Words {number}" for number in range(MOST_ROWS + 3)]
     now = world.clock()
     rows = [
-        OutboxRow(world.ids.next(), customer_id, 1, "agent", f'{{"type":"text","text":"{text}"}}', now, status="held")
+        OutboxRow(
+            world.ids.next(),
+            customer_id,
+            1,
+            Origin.AGENT,
+            f'{{"type":"text","text":"{text}"}}',
+            now,
+            status=OutboxStatus.HELD,
+        )
         for text in words
     ]
     await world.database.run(lambda tx: outbox.insert(tx, rows))
@@ -132,13 +141,13 @@ async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
     """Whoever approves it after the first look finds nothing to release yet."""
     await desk.approve(NAME)
     await desk.choose("resolved")
-    assert await desk.move("resolved") == "queued"
+    assert await desk.move(TicketStatus.RESOLVED) == "queued"
     ((outbox_id, customer_id, payload),) = await world.rows(
         "SELECT id, customer_id, payload FROM outbox WHERE origin = 'notice'"
     )
     await desk.hear(heard)
     marks = Marks(world.database, world.lanes, world.clock, NUMBER)
-    step = Move(outbox_id, "queued", 0, "held", reason="window_closed")
+    step = Move(outbox_id, OutboxStatus.QUEUED, 0, OutboxStatus.HELD, Why(OutboxReason.WINDOW_CLOSED))
     assert await marks.queued_if_open(step, customer_id, json.loads(payload)) is (left == "queued")
     assert await desk.states() == [left]
 
@@ -146,9 +155,9 @@ async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
 async def test_a_notice_that_a_template_overtook_is_not_sent_when_they_write(world: World, desk: Desk) -> None:
     await desk.approve(NAME)
     await desk.choose("resolved")
-    assert await desk.move("in_progress") == "held"
+    assert await desk.move(TicketStatus.IN_PROGRESS) == "held"
     async with world.working():
-        assert await desk.move("resolved") == "queued"
+        assert await desk.move(TicketStatus.RESOLVED) == "queued"
         await world.until(lambda: last_is(world, "accepted"))
         asked = len(world.graph.requests)
         await world.write("Thank you!")
@@ -159,9 +168,9 @@ async def test_a_notice_that_a_template_overtook_is_not_sent_when_they_write(wor
 
 async def test_a_template_that_is_chosen_takes_what_is_still_true(world: World, desk: Desk) -> None:
     await desk.approve(NAME)
-    assert await desk.move("in_progress") == "held"
+    assert await desk.move(TicketStatus.IN_PROGRESS) == "held"
     assert await desk.say("A part is ordered.") == "held"
-    assert await desk.move("waiting", "in_progress", "resolved") == "held"
+    assert await desk.move(TicketStatus.WAITING, TicketStatus.IN_PROGRESS, TicketStatus.RESOLVED) == "held"
     async with world.working():
         await desk.choose("in_progress", "waiting")
         await desk.choose("resolved", "reply")
@@ -180,7 +189,7 @@ async def test_what_was_held_while_a_template_was_paused_goes_out_in_order(world
     await desk.hear("PAUSED")
     assert await desk.say("Which printer is it?") == "held"
     assert "the template ticket_update was paused by Meta" in await desk.reason()
-    assert await desk.move("in_progress", "waiting") == "held"
+    assert await desk.move(TicketStatus.IN_PROGRESS, TicketStatus.WAITING) == "held"
     world.clock.forward(3 * 3600)
     async with world.working():
         await desk.hear("APPROVED")
@@ -229,7 +238,7 @@ async def test_a_status_says_of_a_template_what_an_answer_says(world: World, des
     await desk.approve(NAME)
     await desk.choose("resolved")
     async with world.working():
-        await desk.move("resolved")
+        await desk.move(TicketStatus.RESOLVED)
         await world.until(lambda: last_is(world, "accepted"))
         world.clock.forward(5)
         await desk.fails(world.graph.requests[-1], code)
@@ -250,7 +259,7 @@ async def test_a_template_that_was_approved_again_meanwhile_stays_on(world: Worl
     await desk.approve(NAME)
     await desk.choose("resolved")
     async with world.working():
-        await desk.move("resolved")
+        await desk.move(TicketStatus.RESOLVED)
         await world.until(lambda: last_is(world, "accepted"))
         world.clock.forward(3600)
         await desk.hear("APPROVED")
@@ -262,7 +271,7 @@ async def test_a_template_that_was_chosen_since_is_not_blamed(world: World, desk
     await desk.approve(NAME, "another")
     await desk.choose("resolved")
     async with world.working():
-        await desk.move("resolved")
+        await desk.move(TicketStatus.RESOLVED)
         await world.until(lambda: last_is(world, "accepted"))
         world.clock.forward(5)
         await desk.choose("resolved", name="another")
@@ -281,7 +290,7 @@ async def test_of_two_that_carry_a_notice_it_is_the_one_that_was_on(
     (customer_id,) = (await world.customers()).values()
     values = '{"ticket_id":"12","text":"News.","title":"","name":""}'
     payload = f'{{"type":"text","text":"","notice":{{"kind":"resolved","language":"pt_BR","values":{values}}}}}'
-    row = OutboxRow(world.ids.next(), customer_id, 1, "notice", payload, world.clock())
+    row = OutboxRow(world.ids.next(), customer_id, 1, Origin.NOTICE, payload, world.clock())
     if before:
         await desk.hear("PAUSED")
     await world.database.run(lambda tx: outbox.insert(tx, [row]))
@@ -306,7 +315,7 @@ async def test_what_is_a_template_itself_names_it(world: World, desk: Desk) -> N
     await desk.approve(NAME)
     (customer_id,) = (await world.customers()).values()
     payload = f'{{"type":"template","name":"{NAME}","language":"en","body":["12","News."]}}'
-    row = OutboxRow(world.ids.next(), customer_id, 1, "agent", payload, world.clock())
+    row = OutboxRow(world.ids.next(), customer_id, 1, Origin.AGENT, payload, world.clock())
     await world.database.run(lambda tx: outbox.insert(tx, [row]))
     async with world.working():
         await world.until(lambda: last_accepted(world, row.outbox_id))

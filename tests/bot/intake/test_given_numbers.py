@@ -7,7 +7,7 @@ import pytest
 
 from bot.lane_state import Place
 from storage import outbox
-from storage.outbox import OutboxRow
+from storage.outbox import Origin, OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Tx
 from tests.bot.graph import LOST
@@ -23,7 +23,7 @@ async def asked(world: World, bsuid: str = ANNES, *, status: str = "sent", wamid
     await world.write("Hi", phone="", bsuid=bsuid)
     customer_id = (await world.customers())[f"b:{bsuid}"]
     payload = '{"type":"contact_request","text":"Your number?"}'
-    row = OutboxRow(world.ids.next(), customer_id, 0, "agent", payload, world.clock())
+    row = OutboxRow(world.ids.next(), customer_id, 0, Origin.AGENT, payload, world.clock())
 
     async def send(tx: Tx) -> None:
         await outbox.insert(tx, [row])

@@ -18,6 +18,7 @@ from bot.whatsapp.messages.build import build
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts
 from storage import templates as rows
+from storage.outbox import Why
 from storage.sql.database import Database
 from storage.templates import NoticeRow
 from tests.bot.meta_answers import WABA, Meta, Told, answering, refusal
@@ -46,7 +47,7 @@ class Desk:
         notice = NoticeRow(kind, language, name, language, filling.to_json(), self.now)
         await self.database.run(lambda tx: rows.save_notice(tx, notice))
 
-    async def carried(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | str:
+    async def carried(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | Why:
         notice = {"kind": kind, "language": language, "values": values}
         return await self.templates.carried({"type": "text", "text": "News.", "notice": notice})
 
@@ -222,7 +223,7 @@ async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: 
     payload = await desk.carried(kind, language, TICKET)
     expected = {"type": "template", "name": "ticket_update", "language": "en"}
     assert payload == (NO_TEMPLATE if made is None else expected | made)
-    if not isinstance(payload, str):
+    if not isinstance(payload, Why):
         assert build(payload, to="15550001234", opaque="1")["type"] == "template"
     async with desk.database.reading() as tx:
         assert await rows.chosen(tx, kind, language) == ("ticket_update" if made else "")
@@ -236,7 +237,7 @@ async def test_template_that_is_off_carries_nothing(light_desk: Desk, status: st
     await light_desk.listing(entry())
     await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
     await light_desk.listing(entry(status=status))
-    assert isinstance(await light_desk.carried("closed", "en", TICKET), str)
+    assert isinstance(await light_desk.carried("closed", "en", TICKET), Why)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) ")
     assert alert.endswith("carries them: closed (en).")
@@ -258,7 +259,7 @@ async def test_template_that_was_changed_at_meta(light_desk: Desk, changed: dict
     await light_desk.listing(entry())
     await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
     await light_desk.listing(entry() | changed)
-    assert isinstance(await light_desk.carried("closed", "en", TICKET), str)
+    assert isinstance(await light_desk.carried("closed", "en", TICKET), Why)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) does not fit what it is filled with")
     await light_desk.listing(entry())

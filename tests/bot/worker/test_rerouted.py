@@ -142,7 +142,7 @@ async def test_what_may_pass_is_tried_again_after_its_wait(world: World, code: i
     async with world.working():
         await world.receive(failed)
         await world.until(lambda: last_is(world, "queued"))
-        ((reason,),) = await world.rows("SELECT reason FROM outbox WHERE status = 'queued'")
+        ((reason,),) = await world.rows("SELECT detail FROM outbox WHERE status = 'queued'")
         assert reason.startswith(f"{code}: ")
         assert await times_sent(world) == 1
         await world.later(ahead_seconds)

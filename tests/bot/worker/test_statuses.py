@@ -15,7 +15,7 @@ from bot.whatsapp.webhook.items import Status as Reported
 from bot.worker.rounds import MOST_ITEMS
 from bot.worker.statuses import NOBODY, match
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Sent
+from storage.outbox import MOVES, Origin, OutboxReason, OutboxStatus, Sent
 from storage.redis.lanes import ClaimedLane
 from tests.bot.graph import Reply
 from tests.bot.whatsapp.webhook.reading import items_of
@@ -23,34 +23,40 @@ from tests.bot.world import BEN, World
 from tests.support.places import PAYLOADS
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-RANKS = {"accepted": 0, "sent": 1, "failed": 1.5, "delivered": 2, "read": 3}
+RANKS = {
+    OutboxStatus.ACCEPTED: 0,
+    OutboxStatus.SENT: 1,
+    OutboxStatus.FAILED: 1.5,
+    OutboxStatus.DELIVERED: 2,
+    OutboxStatus.READ: 3,
+}
+REPORTED = (OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.READ, OutboxStatus.FAILED)
 
 
-def beats(new: str, old: str) -> bool:
+def beats(new: OutboxStatus, old: OutboxStatus) -> bool:
     """Whether a status changes a row, in one's own words: later beats earlier; a failure is overruled by what proves
     it wrong, and overrules nothing that does."""
     return RANKS[new] > RANKS[old]
 
 
 @pytest.mark.parametrize("old", RANKS)
-@pytest.mark.parametrize("new", ["sent", "delivered", "read", "failed"])
-def test_the_table_says_what_beats_what(old: str, new: str) -> None:
+@pytest.mark.parametrize("new", REPORTED)
+def test_the_table_says_what_beats_what(old: OutboxStatus, new: OutboxStatus) -> None:
     assert (old in MOVES[new]) is beats(new, old)
 
 
-def orders() -> list[tuple[str, ...]]:
-    names = ("sent", "delivered", "read", "failed")
-    whole = list(permutations(names))
-    repeated = [order for size in (2, 3) for order in product(names, repeat=size)]
+def orders() -> list[tuple[OutboxStatus, ...]]:
+    whole = list(permutations(REPORTED))
+    repeated = [order for size in (2, 3) for order in product(REPORTED, repeat=size)]
     return whole + repeated
 
 
 @pytest.mark.parametrize("order", orders(), ids="-".join)
-def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[str, ...]) -> None:
-    row = Sent(7, 1, "accepted", "wamid.A")
+def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[OutboxStatus, ...]) -> None:
+    row = Sent(7, 1, OutboxStatus.ACCEPTED, "wamid.A")
     told = [(_item(at), Reported("wamid.A", status, NOW)) for at, status in enumerate(order, 1)]
     matched = match(told, [row], NOW)
-    current, done, superseded = "accepted", [], []
+    current, done, superseded = OutboxStatus.ACCEPTED, [], []
     for at, status in enumerate(order, 1):
         if beats(status, current):
             current = status
@@ -77,7 +83,7 @@ ENDS = {
 def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     (item,) = items_of(path.read_bytes())
     status = read_status(item.payload)
-    matched = match([(_item(1), status)], [Sent(7, 1, "accepted", status.wamid, "agent")], NOW)
+    matched = match([(_item(1), status)], [Sent(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
     end, noted = ENDS[action_of(status.error_code).action]
     if str(status.error_code).startswith("132"):
         end = "held"  # a template's trouble is not the words'
@@ -87,7 +93,8 @@ def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     assert (other.way if other else "failed") == end
     assert (7 in matched.failures) is (end == "failed")
     said = other.why if other else matched.failures[7]
-    assert said.startswith(f"{status.error_code}: {action_of(status.error_code).reason}")
+    assert said.reason is OutboxReason.REFUSED
+    assert said.detail.startswith(f"{status.error_code}: {action_of(status.error_code).reason}")
     assert (matched.closed_windows != {}) is (noted == "window")
     assert (matched.unreachable != {}) is (noted == "customer")
     assert list(matched.stopping) == ([status.error_code] if noted == "channel" else [])
@@ -119,7 +126,7 @@ async def sent(world: World) -> tuple[int, str]:
 )
 async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]]) -> None:
     _, wamid = await sent(world)
-    expected, fates = "accepted", []
+    expected, fates = OutboxStatus.ACCEPTED, []
     seen: dict[tuple[str, int], dict[str, Any]] = {}
     for at, statuses in enumerate(rounds):
         for status in statuses:
@@ -127,9 +134,10 @@ async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]
             told = seen[status, at] = again or world.status(wamid, status, ago=60 - at)
             await world.receive(told)
             if not again:
-                won = beats(status, expected)
+                reported = OutboxStatus(status)
+                won = beats(reported, expected)
                 fates.append(("done", "") if won else ("ignored", "superseded"))
-                expected = status if won else expected
+                expected = reported if won else expected
         await world.play()
     assert [status for status, _ in await world.sends()] == [expected]
     assert (await world.fates())[1:] == fates

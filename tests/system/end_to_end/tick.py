@@ -160,7 +160,7 @@ class Tick:
 
     async def outbox(self) -> list[list[str]]:
         """[status, type, first line] of every message of ours, in the order of sending."""
-        rows = await self.tables.rows("SELECT status, reason, payload FROM outbox ORDER BY version, id")
+        rows = await self.tables.rows("SELECT status, reason, detail, payload FROM outbox ORDER BY version, id")
         return [_shown(*row) for row in rows]
 
     async def outcome(self) -> dict[str, Any]:
@@ -218,9 +218,10 @@ def _next(row: list[Any]) -> list[Any]:
     return [*row[:-1], f"{words} {int(number) + 1}"] if number.isdecimal() else row
 
 
-def _shown(status: str, reason: str, payload: str) -> list[str]:
+def _shown(status: str, reason: str, detail: str, payload: str) -> list[str]:
     message = json.loads(payload)
-    return [f"{status}({reason})" if reason else status, message["type"], message["text"].split("\n")[0]]
+    why = detail or reason
+    return [f"{status}({why})" if why else status, message["type"], message["text"].split("\n")[0]]
 
 
 def _long(text: str) -> list[Any]:
