@@ -1,25 +1,12 @@
 """What is said: the conversations as tables, and the pure step that plays them."""
 
 from flows.conversation import Conversation
+from flows.desk import About, Desk, IssueType, Ticket
 from flows.draft import Draft, Piece
-from flows.events import (
-    LIMITS,
-    About,
-    AddReply,
-    Desk,
-    Effect,
-    Event,
-    IssueType,
-    Media,
-    Note,
-    Offer,
-    OpenTicket,
-    Option,
-    Say,
-    Ticket,
-    Turn,
-)
-from flows.turn import take_turn
+from flows.effects import AddReply, Effect, Note, Offer, OpenTicket, Option, Say
+from flows.events import Event, Media
+from flows.limits import LIMITS
+from flows.turn import Turn, take_turn
 
 __all__ = [
     "LIMITS",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.conversation import Conversation
-from flows.events import Desk, Effect, Event
+from flows.desk import Desk
+from flows.effects import Effect
+from flows.events import Event
 
 if TYPE_CHECKING:
     from flows.engine.definition import Row

@@ -6,20 +6,30 @@ Pure and total: the same values give the same turn, and there is a turn for ever
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flows import human_takeover, silent_events
 from flows.conversation import Conversation
+from flows.desk import Desk
+from flows.effects import Effect, Offer, Option, Say
 from flows.engine.definition import Choice, Heard, Row
 from flows.engine.machine import Flow
-from flows.events import LIMITS, Desk, Event, Offer, Option, Say, Turn
+from flows.events import Event
 from flows.language import formatting
 from flows.language.matching import GREETINGS, LONGEST_WORD, THANKS, is_blank, is_number, number_of, plain
+from flows.limits import LIMITS
 from flows.scripts import unsupported
 from flows.scripts.open_ticket import FLOWS, OPEN_TICKET
 from flows.scripts.ticket_actions import quotes_open_ticket
 from flows.talk import Talk
 
 COMMANDS = {"menu": Heard.MENU, "cancel": Heard.CANCEL}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    conversation: Conversation
+    effects: tuple[Effect, ...]
 
 
 def take_turn(conversation: Conversation | None, event: Event, desk: Desk) -> Turn:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.engine.definition import FlowError, Heard, Row, State
-from flows.events import LIMITS
 from flows.language.formatting import units
+from flows.limits import LIMITS
 
 LEAD = 160  # the most a lead may take of a message, so that what follows it knows its room
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from flows.desk import IssueType
 from flows.engine.check import LEAD
 from flows.engine.definition import Choice
-from flows.events import LIMITS, IssueType
 from flows.language import formatting
+from flows.limits import LIMITS
 from flows.scripts.draft_actions import OTHER, has_content
 from flows.scripts.ticket_actions import has_open_ticket, ticket_meant
 from flows.talk import Talk

@@ -6,7 +6,7 @@ Both see one turn's talk and nothing else; doing means adding an effect.
 from __future__ import annotations
 
 from flows.draft import NO_DRAFT, Draft
-from flows.events import AddReply, Note, OpenTicket
+from flows.effects import AddReply, Note, OpenTicket
 from flows.language import formatting
 from flows.language.matching import is_blank
 from flows.scripts.draft_actions import OTHER, text_of

@@ -14,7 +14,8 @@ from bot.whatsapp.messages.media_kinds import MEDIA_RULES, media_kind, upload_ty
 from bot.whatsapp.messages.split_text import split_before, split_text
 from bot.whatsapp.messages.template import template
 from bot.whatsapp.webhook.contacts import phone_of
-from flows.events import LIMITS, Offer, Option, Say
+from flows.effects import Offer, Option, Say
+from flows.limits import LIMITS
 
 __all__ = ["CAPTION_CAP", "TooLong", "Unsendable", "build", "fit", "media_kind", "message_of", "split_text", "units"]
 __all__ += ["upload_type"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bot.whatsapp.messages.limits import Unsendable, filled, objects, plain_id_in, within
-from flows.events import LIMITS
+from flows.limits import LIMITS
 
 BUTTON_ID_CAP: Final = 256
 ROW_ID_CAP: Final = 200

@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 from bot.whatsapp.messages.limits import units
-from flows.events import LIMITS
+from flows.limits import LIMITS
 
 _JOINED = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 

@@ -9,8 +9,8 @@ import pytest
 from flows.engine.check import LEAD
 from flows.engine.definition import Choice, FlowError, Heard, Row, State
 from flows.engine.machine import Flow
-from flows.events import LIMITS
 from flows.language.formatting import units
+from flows.limits import LIMITS
 from flows.scripts.open_ticket import FLOWS
 from flows.talk import Talk
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.whatsapp.messages.build import TooLong, Unsendable, build, message_of
-from flows.events import Offer, Option, Say
+from flows.effects import Offer, Option, Say
 
 MESSAGES = json.loads((Path(__file__).parent / "messages.json").read_text("utf-8"))
 HEAD = {"messaging_product": "whatsapp", "recipient_type": "individual", "biz_opaque_callback_data": "42"}

@@ -9,9 +9,9 @@ import pytest
 from bot.whatsapp.webhook import events as marks
 from bot.whatsapp.webhook import handovers
 from bot.whatsapp.webhook.message_types import read_message
-from flows.events import LIMITS
 from flows.language.formatting import TITLE, title, units
 from flows.language.matching import GREETINGS, THANKS, is_number, plain, plain_label
+from flows.limits import LIMITS
 from flows.scripts.draft_actions import STAND_INS
 from flows.scripts.open_ticket import FLOWS
 from flows.turn import COMMANDS
