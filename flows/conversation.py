@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from flows.draft import NO_DRAFT, Draft
-from flows.kept import number_in, pieces_in, row_of, sorry_in, text_in
+from flows.draft import NO_DRAFT, Draft, Piece
+from flows.events import Media, MediaKind
 
 FIRST_FLOW = "open_ticket"
 FIRST_STATE = "new_issue"
+MEDIA_KINDS = frozenset(get_args(MediaKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Conversation:
         if draft.issue_type:
             kept["issue_type"] = draft.issue_type
         if draft.pieces:
-            kept["pieces"] = [row_of(piece) for piece in draft.pieces]
+            kept["pieces"] = [_piece_to_row(piece) for piece in draft.pieces]
         if draft.page:
             kept["page"] = draft.page
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
@@ -56,10 +57,56 @@ class Conversation:
         if not isinstance(kept, dict):
             return cls.new()
         draft = Draft(
-            number=number_in(kept, "draft"),
-            issue_type=text_in(kept, "issue_type"),
-            pieces=pieces_in(kept),
-            page=number_in(kept, "page"),
+            number=_read_number(kept, "draft"),
+            issue_type=_read_text(kept, "issue_type"),
+            pieces=_read_pieces(kept),
+            page=_read_number(kept, "page"),
         )
-        flow, state = text_in(kept, "flow") or FIRST_FLOW, text_in(kept, "state") or FIRST_STATE
-        return cls(flow, state, draft, number_in(kept, "ticket_id"), *sorry_in(kept))
+        flow, state = _read_text(kept, "flow") or FIRST_FLOW, _read_text(kept, "state") or FIRST_STATE
+        return cls(flow, state, draft, _read_number(kept, "ticket_id"), *_read_apology(kept))
+
+
+def _read_text(kept: dict[str, Any], name: str) -> str:
+    value = kept.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _read_number(kept: dict[str, Any], name: str) -> int:
+    value = kept.get(name)
+    return value if type(value) is int and 0 < value < 1 << 63 else 0
+
+
+def _read_apology(kept: dict[str, Any]) -> tuple[str, int]:
+    match kept.get("sorry"):
+        case [str(what), int(at)] if 0 < at < 1 << 63:
+            return what, at
+    return "", 0
+
+
+def _piece_to_row(piece: Piece) -> list[object]:
+    media = piece.media
+    file = [media.media_id, media.mime_type, media.filename, media.kind, media.sha256] if media else None
+    return [piece.text, file, piece.wamid, piece.shown]
+
+
+def _read_pieces(kept: dict[str, Any]) -> tuple[Piece, ...]:
+    """Earlier versions kept one text and the files beside it."""
+    pieces = [Piece(_read_text(kept, "description"))] if _read_text(kept, "description") else []
+    pieces += [Piece(media=media) for media in map(_read_media, _read_rows(kept, "attachments")) if media]
+    for row in _read_rows(kept, "pieces"):
+        if isinstance(row, list) and len(row) == 4:
+            text, media, wamid, shown = row[0], _read_media(row[1]), row[2], row[3]
+            if isinstance(text, str) and isinstance(wamid, str) and isinstance(shown, str):
+                pieces.append(Piece(text, media, wamid, shown))
+    return tuple(pieces)
+
+
+def _read_rows(kept: dict[str, Any], name: str) -> list[object]:
+    value = kept.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _read_media(row: object) -> Media | None:
+    if not isinstance(row, list) or len(row) not in (4, 5) or not all(isinstance(field, str) for field in row):
+        return None
+    return Media(*row) if row[3] in MEDIA_KINDS else None
