@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.engine.definition import Heard, Row
+from flows.engine.definition import Intent, Row
 from flows.engine.machine import Flow
 from flows.scripts.open_ticket import FLOWS
 
@@ -22,7 +22,7 @@ def chart(flow: Flow) -> str:
         for row in state.own_rows:
             lines.append(_arrow(state.name, row, taps))
     lines.append(f"    state {ANYWHERE} <<choice>>")
-    labels = {c.name: f"[{c.label}]" for state in flow.states for c in state.choices if c.name not in set(Heard)}
+    labels = {c.name: f"[{c.label}]" for state in flow.states for c in state.choices if c.name not in set(Intent)}
     lines += [_arrow(ANYWHERE, row, labels) for row in flow.everywhere if row.then]
     return "\n".join(lines) + "\n"
 
@@ -43,6 +43,6 @@ def write_charts(folder: Path = HERE) -> list[Path]:
 
 
 def _arrow(source: str, row: Row, taps: dict[str, str]) -> str:
-    heard = ", ".join(taps.get(name, name.replace("_", " ")) for name in row.each)
+    intent = ", ".join(taps.get(name, name.replace("_", " ")) for name in row.each)
     when = f" if {row.when.__name__.replace('_', ' ')}" if row.when else ""
-    return f"    {source} --> {row.then or source}: {heard}{when}"
+    return f"    {source} --> {row.then or source}: {intent}{when}"

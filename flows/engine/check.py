@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.engine.definition import FlowError, Heard, Row, State
+from flows.engine.definition import FlowError, Intent, Row, State
 from flows.language.formatting import units
 from flows.limits import LIMITS
 
@@ -32,18 +32,20 @@ def _names(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[s
 
 
 def _rows(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[str]:
-    known = {*map(str, Heard), *(name for state in states for name in state.names)}
+    known = {*map(str, Intent), *(name for state in states for name in state.names)}
     for row in (*everywhere, *(row for state in states for row in state.own_rows)):
-        yield from (f"nothing is ever heard as {heard}" for heard in row.each if heard not in known)
+        yield from (f"nothing is ever heard as {intent}" for intent in row.each if intent not in known)
         if isinstance(row.lead, str) and units(row.lead) > LEAD:
             yield f"a lead is longer than {LEAD}: {row.lead}"
     for state in states:
         settled: set[str] = set()
         for row in state.own_rows:
-            yield from (f"{state.name}: a row for {heard} is never reached" for heard in row.each if heard in settled)
+            yield from (
+                f"{state.name}: a row for {intent} is never reached" for intent in row.each if intent in settled
+            )
             settled.update(row.each if row.when is None else ())
-        settled.update(heard for row in everywhere if row.when is None for heard in row.each)
-        yield from (f"{state.name} has no answer to {heard}" for heard in sorted(known - settled))
+        settled.update(intent for row in everywhere if row.when is None for intent in row.each)
+        yield from (f"{state.name} has no answer to {intent}" for intent in sorted(known - settled))
 
 
 def _ways(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[str]:
@@ -51,7 +53,7 @@ def _ways(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[st
         for choice in state.choices:
             if not choice.then:
                 yield f"{state.name}: the option {choice.label} leads nowhere"
-        own = {heard for row in state.own_rows for heard in row.each}
+        own = {intent for row in state.own_rows for intent in row.each}
         yield from (f"{state.name}: the option {name} leads nowhere" for name in state.listed_names if name not in own)
         if all(row.then in ("", state.name) for row in state.own_rows):
             yield f"{state.name} has no way out"

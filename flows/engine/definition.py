@@ -10,19 +10,54 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flows.conversation import Conversation
+from flows.desk import Desk
+from flows.effects import Effect
+from flows.events import Event
 from flows.language.matching import plain_label
-from flows.talk import Talk
 
-Guard = Callable[[Talk], bool]
-Act = Callable[[Talk], None]
-Text = str | Callable[[Talk], str]
+
+class TurnContext:
+    """The conversation while a turn is under way: the model that the state machine moves.
+
+    It lives for one turn. Whatever it holds at the end becomes the next conversation and the turn's effects.
+    """
+
+    __slots__ = (
+        "argument", "desk", "draft", "effects", "event", "flow", "row", "sorry_at", "sorry_for", "state", "ticket_id",
+    )  # fmt: skip
+
+    def __init__(self, conversation: Conversation, event: Event, desk: Desk) -> None:
+        self.flow = conversation.flow
+        self.state = conversation.state
+        self.draft = conversation.draft
+        self.ticket_id = conversation.ticket_id
+        self.sorry_for, self.sorry_at = conversation.sorry_for, conversation.sorry_at
+        self.event = event
+        self.desk = desk
+        self.argument = ""  # what an option is about: the topic that was picked
+        self.effects: list[Effect] = []
+        self.row: Row | None = None  # the row of the table that was taken
+
+    def taken(self) -> Row:
+        if self.row is None:
+            raise LookupError(f"{self.flow}: no row was taken in {self.state}")
+        return self.row
+
+    def conversation(self) -> Conversation:
+        return Conversation(self.flow, self.state, self.draft, self.ticket_id, self.sorry_for, self.sorry_at)
+
+
+Guard = Callable[[TurnContext], bool]
+Act = Callable[[TurnContext], None]
+Text = str | Callable[[TurnContext], str]
 
 
 class FlowError(Exception):
     """The table is wrong. Raised when the flow is built, so never in front of a customer."""
 
 
-class Heard(StrEnum):
+class Intent(StrEnum):
     """What a message can be, besides one of the answers on offer."""
 
     MENU = "menu"
@@ -40,9 +75,9 @@ class Heard(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was heard, and what follows. The answer is `says`, or else `lead` before what the next state asks."""
+    """What was meant, and what follows. The answer is `says`, or else `lead` before what the next state asks."""
 
-    heard: str | tuple[str, ...]
+    intent: str | tuple[str, ...]
     then: str = ""  # empty: stays where it is
     when: Guard | None = None
     do: tuple[Act, ...] = ()
@@ -51,7 +86,7 @@ class Row:
 
     @property
     def each(self) -> tuple[str, ...]:
-        return (self.heard,) if isinstance(self.heard, str) else self.heard
+        return (self.intent,) if isinstance(self.intent, str) else self.intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +113,7 @@ class State:
     asks: Text
     rows: tuple[Row, ...] = ()
     choices: tuple[Choice, ...] = ()
-    listed: Callable[[Talk], Sequence[Choice]] | None = None  # choices that the desk decides on
+    listed: Callable[[TurnContext], Sequence[Choice]] | None = None  # choices that the desk decides on
     listed_names: tuple[str, ...] = ()  # the names that those can have
     button: str = ""  # opens the list, where there are more than three choices
     needs: Guard | None = None  # a stored conversation that is here without it is damaged, and starts again
@@ -92,5 +127,5 @@ class State:
         taps = (Row(c.name, then=c.then, do=c.do, says=c.says) for c in self.choices)
         return (*self.rows, *taps)
 
-    def offered(self, talk: Talk) -> Sequence[Choice]:
-        return self.listed(talk) if self.listed else self.choices
+    def offered(self, context: TurnContext) -> Sequence[Choice]:
+        return self.listed(context) if self.listed else self.choices

@@ -13,8 +13,7 @@ from typing import Any
 from transitions import Machine
 
 from flows.engine.check import check
-from flows.engine.definition import Act, Row, State
-from flows.talk import Talk
+from flows.engine.definition import Act, Row, State, TurnContext
 
 # At INFO the library writes several lines for each step, which would cost more than the step.
 logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -35,15 +34,15 @@ class Flow:
         object.__setattr__(self, "option_names", frozenset(name for state in self.states for name in state.names))
         object.__setattr__(self, "_machine", self._compile())
 
-    def hear(self, heard: str, talk: Talk) -> Row:
-        """One step: the talk is moved, what belongs to the step is done, and the row that was taken is told."""
-        self._machine.events[heard].trigger(talk, talk)
-        return talk.taken()
+    def hear(self, intent: str, context: TurnContext) -> Row:
+        """One step: the conversation is moved, what belongs to the step is done, and the row that was taken is told."""
+        self._machine.events[intent].trigger(context, context)
+        return context.taken()
 
     def _compile(self) -> Machine:
         steps: list[dict[str, Any]] = [
             {
-                "trigger": str(heard),
+                "trigger": str(intent),
                 "source": state.name,
                 "dest": row.then or None,  # None stays, without leaving and entering
                 "conditions": row.when,
@@ -51,7 +50,7 @@ class Flow:
             }
             for state in self.states
             for row in (*state.own_rows, *self.everywhere)
-            for heard in row.each
+            for intent in row.each
         ]
         names = [state.name for state in self.states]
         return Machine(model=None, states=names, initial=None, transitions=steps, auto_transitions=False)
@@ -60,9 +59,9 @@ class Flow:
 def _taking(row: Row) -> Act:
     """One callback for all that a row does, which also notes the row."""
 
-    def take(talk: Talk) -> None:
-        talk.row = row
+    def take(context: TurnContext) -> None:
+        context.row = row
         for act in row.do:
-            act(talk)
+            act(context)
 
     return take

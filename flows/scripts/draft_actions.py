@@ -1,6 +1,6 @@
 """What happens to a draft: conditions on it to look at, and what the rows of a table do with it.
 
-Both see one turn's talk and nothing else. A draft is bounded, so that a conversation always fits where it is kept.
+Both see one turn's context and nothing else. A draft is bounded, so that a conversation always fits where it is kept.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.draft import NO_DRAFT, Piece
+from flows.engine.definition import TurnContext
 from flows.language import formatting
 from flows.language.matching import is_blank
-from flows.talk import Talk
 
 OTHER = "other"
 DRAFT_CHARACTERS = 65_536
@@ -21,98 +21,98 @@ DRAFT_ASIDES = 50  # pieces that are nothing but something shown
 STAND_INS = frozenset(f"[{name}]" for name in (*formatting.COUNTED, *(one for one, _ in formatting.COUNTED.values())))
 
 
-def has_draft(talk: Talk) -> bool:
-    return talk.draft.number > 0
+def has_draft(context: TurnContext) -> bool:
+    return context.draft.number > 0
 
 
-def has_content(talk: Talk) -> bool:
-    return talk.draft.has_content
+def has_content(context: TurnContext) -> bool:
+    return context.draft.has_content
 
 
-def can_be_sent(talk: Talk) -> bool:
-    return has_draft(talk) and has_content(talk)
+def can_be_sent(context: TurnContext) -> bool:
+    return has_draft(context) and has_content(context)
 
 
-def draft_is_full(talk: Talk) -> bool:
-    draft, piece = talk.draft, piece_of(talk)
+def draft_is_full(context: TurnContext) -> bool:
+    draft, piece = context.draft, piece_of(context)
     too_long = draft.has_content and len(draft.description) + len(piece.text) + len(piece.shown) > DRAFT_CHARACTERS
-    return too_long or too_many_pieces(talk)
+    return too_long or too_many_pieces(context)
 
 
-def too_many_pieces(talk: Talk) -> bool:
-    files = len(talk.draft.attachments)
-    return len(talk.draft.pieces) >= DRAFT_PIECES or (talk.event.media is not None and files >= DRAFT_ATTACHMENTS)
+def too_many_pieces(context: TurnContext) -> bool:
+    files = len(context.draft.attachments)
+    return len(context.draft.pieces) >= DRAFT_PIECES or (context.event.media is not None and files >= DRAFT_ATTACHMENTS)
 
 
-def begin(talk: Talk) -> None:
-    if not has_draft(talk):
-        talk.draft = replace(talk.draft, number=talk.event.item_id)
-    talk.ticket_id = 0
+def begin(context: TurnContext) -> None:
+    if not has_draft(context):
+        context.draft = replace(context.draft, number=context.event.item_id)
+    context.ticket_id = 0
 
 
-def discard(talk: Talk) -> None:
-    talk.draft = NO_DRAFT
+def discard(context: TurnContext) -> None:
+    context.draft = NO_DRAFT
 
 
-def keep(talk: Talk) -> None:
+def keep(context: TurnContext) -> None:
     """Adds what they wrote or sent to the draft."""
-    talk.draft = replace(talk.draft, pieces=(*talk.draft.pieces, piece_of(talk)))
+    context.draft = replace(context.draft, pieces=(*context.draft.pieces, piece_of(context)))
 
 
-def keep_aside(talk: Talk) -> None:
+def keep_aside(context: TurnContext) -> None:
     """Adds what only an agent is to read: a placeholder for what can't be read, the ad that brought a greeting, an edit
     of what is not in the draft. What there is no room for is left out."""
-    event, pieces = talk.event, talk.draft.pieces
+    event, pieces = context.event, context.draft.pieces
     lines = [event.text if event.kind == "unreadable" else "", event.shown]
     shown = "\n".join(filter(None, lines))
-    room = DRAFT_CHARACTERS - len(talk.draft.description)
+    room = DRAFT_CHARACTERS - len(context.draft.description)
     if 0 < len(shown) <= room and sum(not piece.text and not piece.media for piece in pieces) < DRAFT_ASIDES:
-        talk.draft = replace(talk.draft, pieces=(*pieces, Piece(wamid=event.wamid, shown=shown)))
+        context.draft = replace(context.draft, pieces=(*pieces, Piece(wamid=event.wamid, shown=shown)))
 
 
-def describe(talk: Talk) -> None:
+def describe(context: TurnContext) -> None:
     """The description, in place of an older one; a picture without a word leaves that as it is."""
-    piece, pieces = piece_of(talk), talk.draft.pieces
+    piece, pieces = piece_of(context), context.draft.pieces
     if piece.text:
         pieces = tuple(replace(old, text="") for old in pieces if old.media or old.shown)
-    talk.draft = replace(talk.draft, pieces=(*pieces, piece))
+    context.draft = replace(context.draft, pieces=(*pieces, piece))
 
 
-def take_topic(talk: Talk) -> None:
-    talk.draft = replace(talk.draft, issue_type=talk.argument or OTHER, page=0)
+def take_topic(context: TurnContext) -> None:
+    context.draft = replace(context.draft, issue_type=context.argument or OTHER, page=0)
 
 
-def file_under_other(talk: Talk) -> None:
-    talk.draft = replace(talk.draft, issue_type=talk.draft.issue_type or OTHER, page=0)
+def file_under_other(context: TurnContext) -> None:
+    context.draft = replace(context.draft, issue_type=context.draft.issue_type or OTHER, page=0)
 
 
-def turn_page(talk: Talk) -> None:
-    page = int(talk.argument) if talk.argument.isdecimal() and len(talk.argument) < 4 else 0
-    talk.draft = replace(talk.draft, page=page)
+def turn_page(context: TurnContext) -> None:
+    page = int(context.argument) if context.argument.isdecimal() and len(context.argument) < 4 else 0
+    context.draft = replace(context.draft, page=page)
 
 
-def change_piece(talk: Talk) -> None:
+def change_piece(context: TurnContext) -> None:
     """What they edit or delete of a draft is changed in it. An edit for which there is no room leaves it as it was."""
-    event, pieces = talk.event, talk.draft.pieces
+    event, pieces = context.event, context.draft.pieces
     mine = [piece for piece in pieces if piece.wamid == event.quoted_wamid]
     if event.change == "revoked":
-        talk.draft = replace(talk.draft, pieces=tuple(piece for piece in pieces if piece not in mine))
+        context.draft = replace(context.draft, pieces=tuple(piece for piece in pieces if piece not in mine))
     elif event.change == "edited" and event.edited.strip():
         grown = len(event.edited) - sum(len(piece.text) for piece in mine)
-        if len(talk.draft.description) + grown <= DRAFT_CHARACTERS:
+        if len(context.draft.description) + grown <= DRAFT_CHARACTERS:
             edited = tuple(replace(piece, text=event.edited.strip()) if piece in mine else piece for piece in pieces)
-            talk.draft = replace(talk.draft, pieces=edited)
+            context.draft = replace(context.draft, pieces=edited)
 
 
-def piece_of(talk: Talk) -> Piece:
-    event, text = talk.event, text_of(talk).strip()
+def piece_of(context: TurnContext) -> Piece:
+    event, text = context.event, text_of(context).strip()
     words = "" if event.media and text in STAND_INS else text
     return Piece(words, event.media, event.wamid, event.shown)
 
 
-def text_of(talk: Talk) -> str:
+def text_of(context: TurnContext) -> str:
     """What they wrote or sent; never blank."""
-    event = talk.event
+    event = context.event
     if not is_blank(event.text):
         return event.text
     return f"[{formatting.COUNTED[event.media.kind][0] if event.media else event.kind}]"

@@ -5,7 +5,7 @@ Read it from the top as a script. Each state says what it asks, what it offers, 
 
 from __future__ import annotations
 
-from flows.engine.definition import Choice, Heard, Row, State
+from flows.engine.definition import Choice, Intent, Row, State
 from flows.engine.machine import Flow
 from flows.scripts.draft_actions import (
     begin,
@@ -36,7 +36,7 @@ from flows.scripts.ticket_actions import (
 )
 from flows.scripts.unsupported import say_unreadable
 
-MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION, QUOTE, HANDED_OVER = Heard
+MENU, CANCEL, GREETING, THANKS, CONTENT, NOISE, BLANK, UNREADABLE, OLD_OPTION, QUOTE, HANDED_OVER = Intent
 
 HELLO = "Hello!"
 WELCOME = "You are welcome."

@@ -8,26 +8,25 @@ from functools import lru_cache
 
 from flows.desk import IssueType
 from flows.engine.check import LEAD
-from flows.engine.definition import Choice
+from flows.engine.definition import Choice, TurnContext
 from flows.language import formatting
 from flows.limits import LIMITS
 from flows.scripts.draft_actions import OTHER, has_content
 from flows.scripts.ticket_actions import has_open_ticket, ticket_meant
-from flows.talk import Talk
 
 TOPICS_A_PAGE = LIMITS.rows - 2  # beside them: More topics, Back
 
 
-def ask_topic(talk: Talk) -> str:
-    if has_content(talk):
+def ask_topic(context: TurnContext) -> str:
+    if has_content(context):
         return "What is it about?"
     return "What do you need help with? Pick a topic, or just write what is wrong."
 
 
-def list_topics(talk: Talk) -> Sequence[Choice]:
+def list_topics(context: TurnContext) -> Sequence[Choice]:
     """The desk's topics; where they don't fit into one list, the page that the draft is at."""
-    pages = _pages(talk.desk.issue_types)
-    return pages[min(talk.draft.page, len(pages) - 1)]
+    pages = _pages(context.desk.issue_types)
+    return pages[min(context.draft.page, len(pages) - 1)]
 
 
 @lru_cache(maxsize=8)  # the desk's topics are the same turn after turn
@@ -57,11 +56,11 @@ def _fitted(page: list[Choice]) -> list[Choice]:
     ]
 
 
-def check_draft(talk: Talk) -> str:
+def check_draft(context: TurnContext) -> str:
     """The draft as it stands, shortened so that the whole question fits beside its buttons."""
-    draft = talk.draft
+    draft = context.draft
     issue_type = draft.issue_type or OTHER
-    label = next((t.label for t in talk.desk.issue_types if t.type_id == issue_type), issue_type.capitalize())
+    label = next((t.label for t in context.desk.issue_types if t.type_id == issue_type), issue_type.capitalize())
     head = f"Please check: *{formatting.harmless(formatting.one_line(label, LIMITS.row))}*"
     end = "Send it now, or keep writing to add more."
     count = formatting.counted(draft.attachments)
@@ -69,20 +68,20 @@ def check_draft(talk: Talk) -> str:
     return "\n\n".join(part for part in (head, formatting.echo(draft.said, room), count, end) if part)
 
 
-def say_opened(talk: Talk) -> str:
-    return f"Done: your ticket is *#{talk.ticket_id}*. Write here any time to add to it."
+def say_opened(context: TurnContext) -> str:
+    return f"Done: your ticket is *#{context.ticket_id}*. Write here any time to add to it."
 
 
-def say_taken_over(talk: Talk) -> str:
-    return f"Our team goes on from here: your ticket is *#{talk.ticket_id}*. Write here any time to add to it."
+def say_taken_over(context: TurnContext) -> str:
+    return f"Our team goes on from here: your ticket is *#{context.ticket_id}*. Write here any time to add to it."
 
 
-def say_added(talk: Talk) -> str:
-    return f"Thank you, that is added to your ticket *#{ticket_meant(talk)}*."
+def say_added(context: TurnContext) -> str:
+    return f"Thank you, that is added to your ticket *#{ticket_meant(context)}*."
 
 
-def ask_at_rest(talk: Talk) -> str:
-    if not has_open_ticket(talk):
+def ask_at_rest(context: TurnContext) -> str:
+    if not has_open_ticket(context):
         return "Tell us what is wrong, or write *menu* to see the topics."
-    ticket_id = talk.desk.tickets[0].ticket_id
+    ticket_id = context.desk.tickets[0].ticket_id
     return f"What you write here is added to your ticket *#{ticket_id}*. For something new, write *menu*."

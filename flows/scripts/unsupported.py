@@ -7,9 +7,8 @@ comes as many messages, and one answer does for all.
 from __future__ import annotations
 
 from flows.engine.check import LEAD
-from flows.engine.definition import Heard
+from flows.engine.definition import Intent, TurnContext
 from flows.language.formatting import units
-from flows.talk import Talk
 
 CANNOT_READ = {
     "": "Sorry, I cannot read this kind of message.",
@@ -19,25 +18,25 @@ CANNOT_READ = {
 AGAIN_SECONDS = 60
 
 
-def say_unreadable(talk: Talk) -> str:
-    return CANNOT_READ[talk.event.lost]
+def say_unreadable(context: TurnContext) -> str:
+    return CANNOT_READ[context.event.lost]
 
 
-def tell_loss(talk: Talk, lead: str) -> str:
+def tell_loss(context: TurnContext, lead: str) -> str:
     """The same in front of an answer to the words that came without their file, where there is room."""
-    if not talk.event.lost or talk.event.kind == "unreadable":
+    if not context.event.lost or context.event.kind == "unreadable":
         return lead
-    both = f"{CANNOT_READ[talk.event.lost]} {lead}".rstrip()
+    both = f"{CANNOT_READ[context.event.lost]} {lead}".rstrip()
     return both if units(both) <= LEAD else lead
 
 
-def said_lately(talk: Talk, heard: str) -> bool:
+def said_lately(context: TurnContext, intent: str) -> bool:
     """Whether the last that they were told is just this; what they are told now is noted."""
-    if heard != Heard.UNREADABLE:
-        talk.sorry_for, talk.sorry_at = "", 0
+    if intent != Intent.UNREADABLE:
+        context.sorry_for, context.sorry_at = "", 0
         return False
-    lost, at = talk.event.lost, int(talk.event.at.timestamp())
-    if talk.sorry_at and lost == talk.sorry_for and abs(at - talk.sorry_at) < AGAIN_SECONDS:
+    lost, at = context.event.lost, int(context.event.at.timestamp())
+    if context.sorry_at and lost == context.sorry_for and abs(at - context.sorry_at) < AGAIN_SECONDS:
         return True
-    talk.sorry_for, talk.sorry_at = lost, at
+    context.sorry_for, context.sorry_at = lost, at
     return False

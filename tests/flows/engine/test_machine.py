@@ -7,17 +7,16 @@ from dataclasses import replace
 import pytest
 
 from flows.engine.check import LEAD
-from flows.engine.definition import Choice, FlowError, Heard, Row, State
+from flows.engine.definition import Choice, FlowError, Intent, Row, State, TurnContext
 from flows.engine.machine import Flow
 from flows.language.formatting import units
 from flows.limits import LIMITS
 from flows.scripts.open_ticket import FLOWS
-from flows.talk import Talk
 
-STAYS = Row(tuple(Heard), lead="Sorry.")
+STAYS = Row(tuple(Intent), lead="Sorry.")
 
 
-def never(talk: Talk) -> bool:
+def never(context: TurnContext) -> bool:
     return False
 
 
@@ -25,8 +24,8 @@ def flow(*states: State, everywhere: tuple[Row, ...] = (STAYS,)) -> Flow:
     return Flow("wrong", states, everywhere)
 
 
-ASK = State("ask", "How are you?", rows=(Row(Heard.CONTENT, then="end"),))
-END = State("end", "Goodbye.", rows=(Row(Heard.GREETING, then="ask"),))
+ASK = State("ask", "How are you?", rows=(Row(Intent.CONTENT, then="end"),))
+END = State("end", "Goodbye.", rows=(Row(Intent.GREETING, then="ask"),))
 YES = Choice("yes", "Yes", then="end")
 WITH_YES = replace(ASK, choices=(YES,))
 LEFT = Row("yes", lead="Too late.")
@@ -49,24 +48,24 @@ def late(count: int) -> Row:
     [
         ("a flow needs a state", (), (STAYS,)),
         ("two states are called ask", (ASK, END, ASK), (STAYS,)),
-        ("ask: there is no state ned", (replace(ASK, rows=(Row(Heard.CONTENT, then="ned"),)), END), (STAYS,)),
-        ("everywhere: there is no state ned", (ASK, END), (STAYS, Row(Heard.MENU, then="ned"))),
+        ("ask: there is no state ned", (replace(ASK, rows=(Row(Intent.CONTENT, then="ned"),)), END), (STAYS,)),
+        ("everywhere: there is no state ned", (ASK, END), (STAYS, Row(Intent.MENU, then="ned"))),
         ("ask: there is no state ned", (replace(ASK, choices=(replace(YES, then="ned"),)), END), (STAYS, LEFT)),
         ("nothing is ever heard as contnet", (replace(ASK, rows=(Row("contnet", then="end"),)), END), (STAYS,)),
-        ("no way leads to lost", (ASK, END, State("lost", "?", rows=(Row(Heard.MENU, then="ask"),))), (STAYS,)),
-        ("end has no way out", (ASK, State("end", "Goodbye.", rows=(Row(Heard.MENU),))), (STAYS,)),
+        ("no way leads to lost", (ASK, END, State("lost", "?", rows=(Row(Intent.MENU, then="ask"),))), (STAYS,)),
+        ("end has no way out", (ASK, State("end", "Goodbye.", rows=(Row(Intent.MENU),))), (STAYS,)),
         ("ask: the option Yes leads nowhere", (replace(ASK, choices=(replace(YES, then=""),)), END), (STAYS, LEFT)),
         (
             "ask: the option topic leads nowhere",
-            (replace(ASK, listed=lambda talk: (), listed_names=("topic",), button="Choose"), END),
+            (replace(ASK, listed=lambda context: (), listed_names=("topic",), button="Choose"), END),
             (STAYS, Row("topic", lead="Too late.")),
         ),
         (
             "ask: a row for content is never reached",
-            (replace(ASK, rows=(Row(Heard.CONTENT, then="end"), Row(Heard.CONTENT, when=never))), END),
+            (replace(ASK, rows=(Row(Intent.CONTENT, then="end"), Row(Intent.CONTENT, when=never))), END),
             (STAYS,),
         ),
-        ("ask has no answer to blank", (ASK, END), (Row(tuple(h for h in Heard if h != "blank"), lead="Sorry."),)),
+        ("ask has no answer to blank", (ASK, END), (Row(tuple(h for h in Intent if h != "blank"), lead="Sorry."),)),
         ("ask has no answer to blank", (ASK, END), (replace(STAYS, when=never),)),
         ("end has no answer to yes", (WITH_YES, END), (STAYS,)),
         (
