@@ -1,4 +1,4 @@
-"""What is said: the conversations as tables, and the pure step that plays them."""
+"""What is said to customers: the conversations as tables, and `take_turn`, the pure function that plays them."""
 
 from flows.conversation import Conversation
 from flows.desk import About, Desk, IssueType, Ticket

@@ -1,6 +1,6 @@
-"""The state chart of a flow, drawn from its table as Mermaid: what is drawn is what runs.
+"""Draws a flow's table as a state chart in Mermaid (https://mermaid.js.org), so that what is drawn is what runs.
 
-The drawings are committed beside the flows, so that a change of the conversation shows in review as a changed picture.
+The drawings are committed beside the flows: a change of the conversation shows in review as a changed picture.
 """
 
 from __future__ import annotations
@@ -12,37 +12,38 @@ from flows.engine.machine import Flow
 from flows.scripts.open_ticket import FLOWS
 
 HERE = Path(__file__).parent
-ANYWHERE = "anywhere"
+ANYWHERE = "anywhere"  # the node from which the arrows lead that hold in every state
 
 
-def chart(flow: Flow) -> str:
+def draw_chart(flow: Flow) -> str:
+    """Returns the chart of a flow. Rows that hold everywhere and lead nowhere else are left out."""
     lines = ["stateDiagram-v2", f"    [*] --> {flow.states[0].name}"]
     for state in flow.states:
-        taps = {choice.name: f"[{choice.label}]" for choice in state.choices}
-        for row in state.own_rows:
-            lines.append(_arrow(state.name, row, taps))
+        labels = {choice.name: f"[{choice.label}]" for choice in state.choices}
+        lines += [_draw_arrow(state.name, row, labels) for row in state.own_rows]
     lines.append(f"    state {ANYWHERE} <<choice>>")
     labels = {c.name: f"[{c.label}]" for state in flow.states for c in state.choices if c.name not in set(Intent)}
-    lines += [_arrow(ANYWHERE, row, labels) for row in flow.everywhere if row.then]
+    lines += [_draw_arrow(ANYWHERE, row, labels) for row in flow.everywhere if row.then]
     return "\n".join(lines) + "\n"
 
 
-def chart_file(flow: Flow, folder: Path = HERE) -> Path:
+def find_chart_file(flow: Flow, folder: Path = HERE) -> Path:
+    """Returns where the chart of a flow is committed."""
     return folder / f"{flow.name}.mmd"
 
 
 def write_charts(folder: Path = HERE) -> list[Path]:
-    """Draws every flow anew and tells the files that changed."""
+    """Draws every flow anew and returns the files that changed."""
     changed = []
     for flow in FLOWS.values():
-        path, drawing = chart_file(flow, folder), chart(flow)
+        path, drawing = find_chart_file(flow, folder), draw_chart(flow)
         if not path.exists() or path.read_text(encoding="utf-8") != drawing:
             path.write_text(drawing, encoding="utf-8")
             changed.append(path)
     return changed
 
 
-def _arrow(source: str, row: Row, taps: dict[str, str]) -> str:
-    intent = ", ".join(taps.get(name, name.replace("_", " ")) for name in row.each)
-    when = f" if {row.when.__name__.replace('_', ' ')}" if row.when else ""
-    return f"    {source} --> {row.then or source}: {intent}{when}"
+def _draw_arrow(source: str, row: Row, labels: dict[str, str]) -> str:
+    intents = ", ".join(labels.get(name, name.replace("_", " ")) for name in row.all_intents)
+    condition = f" if {row.when.__name__.removeprefix('is_').replace('_', ' ')}" if row.when else ""
+    return f"    {source} --> {row.then or source}: {intents}{condition}"

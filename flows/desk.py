@@ -1,4 +1,7 @@
-"""What a flow may know besides the conversation: the desk's settings, the customer's tickets and the time."""
+"""What a flow may know besides the conversation: the desk's settings, the customer's tickets, and the time.
+
+Everything is a frozen value that the bot hands in; a flow reads no clock, no setting and no database.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket as far as a flow may know it."""
+    """A ticket of this customer's, as far as a flow may know it."""
 
     ticket_id: int
     status: str
@@ -26,14 +29,16 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class IssueType:
-    type_id: str
+    """What a ticket can be about, in the words that a customer picks from."""
+
+    type_id: str  # what tickets store
     label: str
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a flow may know besides the conversation."""
+    """The desk at the time of one turn."""
 
     now: datetime
     flow: str  # "guided", or "instant": the first message is a ticket at once
@@ -41,5 +46,5 @@ class Desk:
     issue_types: tuple[IssueType, ...]
     next_ticket_id: int  # the number that OpenTicket will get
     profile_name: str = ""  # the customer's own words: untrusted
-    about: About | None = None  # whom the event's `quoted_wamid` belongs to
-    quiet: bool = False  # a person is answering in the Business app: record, say nothing
+    about: About | None = None  # what the message that the event quotes belongs to
+    quiet: bool = False  # a person answers in the Business app: everything is recorded, nothing is said

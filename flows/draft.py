@@ -1,4 +1,4 @@
-"""What will become a ticket: the messages it is made of, each as a piece that can still be edited or deleted."""
+"""A draft: what will become a ticket, as the messages it is made of, each of which can still be edited or deleted."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Its number is the id of the item that began it, so no two drafts share one."""
+    """The draft of one customer. Its number is the id of the item that began it, so no two drafts share one."""
 
-    number: int = 0
+    number: int = 0  # 0: no draft has begun
     issue_type: str = ""
     pieces: tuple[Piece, ...] = ()
-    page: int = 0  # of the list of topics
+    page: int = 0  # of the list of topics, counted from 0
 
     @property
-    def said(self) -> str:
+    def customer_text(self) -> str:
         """What the customer wrote."""
         return "\n".join(piece.text for piece in self.pieces if piece.text)
 
@@ -39,14 +39,17 @@ class Draft:
 
     @property
     def attachments(self) -> tuple[Media, ...]:
+        """The files of all pieces, in their order."""
         return tuple(piece.media for piece in self.pieces if piece.media)
 
     @property
     def wamids(self) -> tuple[str, ...]:
+        """The messages that it is made of, each once."""
         return tuple(dict.fromkeys(piece.wamid for piece in self.pieces if piece.wamid))
 
     @property
     def has_content(self) -> bool:
+        """Whether there is a file, or a word that a person can see."""
         return any(piece.media or not is_blank(piece.text) for piece in self.pieces)
 
 

@@ -1,4 +1,4 @@
-"""What a turn asks for: effects, as frozen values, which the bot carries out."""
+"""What a turn asks for: effects, as frozen values. The bot carries them out (bot/worker/effects.py)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from flows.events import Author, Change, Media
 
 @dataclass(frozen=True, slots=True)
 class OpenTicket:
+    """Opens a ticket under the number that the desk had ready."""
+
     ticket_id: int
     issue_type: str
-    issue_type_other: str
+    issue_type_other: str  # what it is about, where the issue type is "other"
     title: str
     description: str
     name: str
@@ -21,6 +23,8 @@ class OpenTicket:
 
 @dataclass(frozen=True, slots=True)
 class AddReply:
+    """Adds the customer's message to a ticket."""
+
     ticket_id: int
     text: str
     media: Media | None = None
@@ -28,7 +32,7 @@ class AddReply:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that is shown on a ticket and is no message: nothing that was written before is changed by it."""
+    """Shows agents something on a ticket that is no message. Nothing that was written before is changed by it."""
 
     ticket_id: int
     text: str
@@ -39,19 +43,23 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Say:
+    """Sends a text."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    option_id: str
+    """One answer to tap."""
+
+    option_id: str  # what Meta sends back when it is tapped
     label: str
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A question with answers to tap: up to three are buttons, more are a list that `button` opens."""
+    """Sends a question with options to tap: up to three are buttons, more are a list that `button` opens."""
 
     text: str
     options: tuple[Option, ...]

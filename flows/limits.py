@@ -1,4 +1,7 @@
-"""WhatsApp's own limits on what is sent."""
+"""What WhatsApp takes of text, buttons and list rows.
+
+Source: Meta's Cloud API reference, interactive reply buttons and interactive lists.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """WhatsApp's own limits. Text is counted in UTF-16 units, in which an emoji is two."""
+    """The maxima. Lengths are counted in UTF-16 units, in which most emoji are two."""
 
-    button: int = 20
-    row: int = 24
-    row_description: int = 72
+    button: int = 20  # the label of a button, also of the one that opens a list
+    row: int = 24  # the label of a row in a list
+    row_description: int = 72  # the text under it
     body: int = 1024  # a text with options
     text: int = 4096  # a text alone
-    buttons: int = 3
-    rows: int = 10
+    buttons: int = 3  # options that are buttons; more are a list
+    rows: int = 10  # options in a list
 
 
 LIMITS: Final = Limits()

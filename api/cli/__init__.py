@@ -36,7 +36,7 @@ def flows(
     write: Annotated[bool, typer.Option("--write", help="Draw the committed charts anew.")] = False,
 ) -> None:
     """Print the conversations as state charts (Mermaid)."""
-    from flows.chart import chart, write_charts
+    from flows.chart import draw_chart, write_charts
     from flows.scripts.open_ticket import FLOWS
 
     if name and name not in FLOWS:
@@ -46,7 +46,7 @@ def flows(
             typer.echo(f"Wrote {path}")
         return
     for each in [FLOWS[name]] if name else FLOWS.values():
-        typer.echo(f"%% {each.name}\n{chart(each)}")
+        typer.echo(f"%% {each.name}\n{draw_chart(each)}")
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""How any table of a conversation runs; it knows no sentence of any."""
+"""Runs a flow's table: its parts, the check of it, and the state machine. It knows no sentence of any flow."""

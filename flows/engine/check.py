@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.engine.definition import FlowError, Intent, Row, State
-from flows.language.formatting import units
+from flows.engine.definition import MAX_LEAD_UNITS, FlowError, Intent, Row, State
+from flows.language.formatting import count_units
 from flows.limits import LIMITS
-
-LEAD = 160  # the most a lead may take of a message, so that what follows it knows its room
 
 
 def check(flow: str, states: tuple[State, ...], everywhere: tuple[Row, ...]) -> None:
@@ -32,19 +30,19 @@ def _names(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[s
 
 
 def _rows(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[str]:
-    known = {*map(str, Intent), *(name for state in states for name in state.names)}
+    known = {*map(str, Intent), *(name for state in states for name in state.choice_names)}
     for row in (*everywhere, *(row for state in states for row in state.own_rows)):
-        yield from (f"nothing is ever heard as {intent}" for intent in row.each if intent not in known)
-        if isinstance(row.lead, str) and units(row.lead) > LEAD:
-            yield f"a lead is longer than {LEAD}: {row.lead}"
+        yield from (f"nothing is ever heard as {intent}" for intent in row.all_intents if intent not in known)
+        if isinstance(row.lead, str) and count_units(row.lead) > MAX_LEAD_UNITS:
+            yield f"a lead is longer than {MAX_LEAD_UNITS}: {row.lead}"
     for state in states:
         settled: set[str] = set()
         for row in state.own_rows:
             yield from (
-                f"{state.name}: a row for {intent} is never reached" for intent in row.each if intent in settled
+                f"{state.name}: a row for {intent} is never reached" for intent in row.all_intents if intent in settled
             )
-            settled.update(row.each if row.when is None else ())
-        settled.update(intent for row in everywhere if row.when is None for intent in row.each)
+            settled.update(row.all_intents if row.when is None else ())
+        settled.update(intent for row in everywhere if row.when is None for intent in row.all_intents)
         yield from (f"{state.name} has no answer to {intent}" for intent in sorted(known - settled))
 
 
@@ -53,7 +51,7 @@ def _ways(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[st
         for choice in state.choices:
             if not choice.then:
                 yield f"{state.name}: the option {choice.label} leads nowhere"
-        own = {intent for row in state.own_rows for intent in row.each}
+        own = {intent for row in state.own_rows for intent in row.all_intents}
         yield from (f"{state.name}: the option {name} leads nowhere" for name in state.listed_names if name not in own)
         if all(row.then in ("", state.name) for row in state.own_rows):
             yield f"{state.name} has no way out"
@@ -73,14 +71,14 @@ def _labels(states: tuple[State, ...], everywhere: tuple[Row, ...]) -> Iterator[
             yield f"{state.name} offers {len(choices)} options, WhatsApp shows {LIMITS.rows}"
         yield from (f"{state.name} offers {label} twice" for label in labels if labels.count(label) > 1)
         for choice in choices:
-            if not 0 < units(choice.label) <= longest:
+            if not 0 < count_units(choice.label) <= longest:
                 yield f"{state.name}: the label {choice.label!r} must have 1 to {longest} characters"
-            if units(choice.description) > LIMITS.row_description:
+            if count_units(choice.description) > LIMITS.row_description:
                 yield f"{state.name}: the text under {choice.label} is longer than {LIMITS.row_description}"
-        is_list = state.listed or len(choices) > LIMITS.buttons
-        if is_list and not 0 < units(state.button) <= LIMITS.button:
+        is_list = state.list_choices or len(choices) > LIMITS.buttons
+        if is_list and not 0 < count_units(state.button) <= LIMITS.button:
             yield f"{state.name}: the list's button {state.button!r} must have 1 to {LIMITS.button} characters"
-        texts = [state.asks, *(row.says for row in (*everywhere, *state.own_rows))]
+        texts = [state.prompt, *(row.answer for row in (*everywhere, *state.own_rows))]
         for text in texts:
-            if isinstance(text, str) and units(text) > LIMITS.body - LEAD:
-                yield f"{state.name}: a text is longer than {LIMITS.body - LEAD}: {text[:40]}"
+            if isinstance(text, str) and count_units(text) > LIMITS.body - MAX_LEAD_UNITS:
+                yield f"{state.name}: a text is longer than {LIMITS.body - MAX_LEAD_UNITS}: {text[:40]}"

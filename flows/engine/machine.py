@@ -1,7 +1,9 @@
-"""How a table becomes a state machine: checked, then compiled once into one plain `Machine`.
+"""Compiles a flow's table, once it is checked, into one plain state machine (`transitions.Machine`).
 
-The machine is shared by all conversations and holds none of them. A conversation that was loaded is handed to it for
-one step; it is never added as a model, because that would set it back to the start.
+Invariants
+- One machine serves all conversations and holds none of them: a loaded conversation is passed in for one step. It is
+  never added as a model, because that would set it back to the first state.
+- No I/O in a callback: the plain `Machine` is used, not `AsyncMachine`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 from transitions import Machine
 
 from flows.engine.check import check
-from flows.engine.definition import Act, Row, State, TurnContext
+from flows.engine.definition import Action, Row, State, TurnContext
 
 # At INFO the library writes several lines for each step, which would cost more than the step.
 logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -21,47 +23,52 @@ logging.getLogger("transitions").setLevel(logging.WARNING)
 
 @dataclass(frozen=True)
 class Flow:
+    """One conversation as a table. Building it raises FlowError where the table is wrong."""
+
     name: str
     states: tuple[State, ...]  # the first is where a conversation begins
-    everywhere: tuple[Row, ...] = ()
-    by_name: dict[str, State] = field(init=False, repr=False)
+    everywhere: tuple[Row, ...] = ()  # rows that hold in every state, after its own
+    states_by_name: dict[str, State] = field(init=False, repr=False)
     option_names: frozenset[str] = field(init=False, repr=False)
     _machine: Machine = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check(self.name, self.states, self.everywhere)
-        object.__setattr__(self, "by_name", {state.name: state for state in self.states})
-        object.__setattr__(self, "option_names", frozenset(name for state in self.states for name in state.names))
+        names = frozenset(name for state in self.states for name in state.choice_names)
+        object.__setattr__(self, "states_by_name", {state.name: state for state in self.states})
+        object.__setattr__(self, "option_names", names)
         object.__setattr__(self, "_machine", self._compile())
 
-    def hear(self, intent: str, context: TurnContext) -> Row:
-        """One step: the conversation is moved, what belongs to the step is done, and the row that was taken is told."""
+    def step(self, intent: str, context: TurnContext) -> Row:
+        """Moves `context` to its next state, runs the actions of the row that fits, and returns that row."""
         self._machine.events[intent].trigger(context, context)
-        return context.taken()
+        if context.row is None:
+            raise LookupError(f"{self.name}: no row of {context.state} was taken for {intent}")
+        return context.row
 
     def _compile(self) -> Machine:
-        steps: list[dict[str, Any]] = [
+        transitions: list[dict[str, Any]] = [
             {
                 "trigger": str(intent),
                 "source": state.name,
                 "dest": row.then or None,  # None stays, without leaving and entering
                 "conditions": row.when,
-                "before": _taking(row),
+                "before": _make_callback(row),
             }
             for state in self.states
             for row in (*state.own_rows, *self.everywhere)
-            for intent in row.each
+            for intent in row.all_intents
         ]
         names = [state.name for state in self.states]
-        return Machine(model=None, states=names, initial=None, transitions=steps, auto_transitions=False)
+        return Machine(model=None, states=names, initial=None, transitions=transitions, auto_transitions=False)
 
 
-def _taking(row: Row) -> Act:
-    """One callback for all that a row does, which also notes the row."""
+def _make_callback(row: Row) -> Action:
+    """Returns one callback for all actions of a row; it also records which row was taken."""
 
-    def take(context: TurnContext) -> None:
+    def take_row(context: TurnContext) -> None:
         context.row = row
         for act in row.do:
             act(context)
 
-    return take
+    return take_row

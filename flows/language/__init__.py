@@ -1,1 +1,1 @@
-"""How words are compared and fitted into what WhatsApp takes."""
+"""Compares what customers write with known words, and fits text into what WhatsApp takes."""

@@ -1,4 +1,4 @@
-"""How what a person typed is compared with the words the bot knows.
+"""Compares what a person typed with the words that the bot knows.
 
 The whole message counts, never a part of it: "cancel" is a command, "please don't cancel my order" is what they have to
 say. Case, accents, width, tatweel, invisible characters and the punctuation around a word make no difference.
@@ -10,10 +10,11 @@ import string
 from functools import lru_cache
 from unicodedata import category, normalize
 
-LONGEST_WORD = 64  # a longer message is never a command, so it is not looked at
+MAX_WORD_CHARACTERS = 64  # a longer message is never a command, so it is not normalized
 TATWEEL = "\u0640"
 SKIN_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 LOOKS_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols by name that draw nothing
+# Categories of Unicode: controls, formats, surrogates, marks.
 DRAWS_NOTHING = frozenset(("Cc", "Cf", "Cs", "Mn", "Me"))
 DROPPED = frozenset(("Cc", "Cf", "Mn", "Me"))
 IGNORED = frozenset(TATWEEL + SKIN_TONES)
@@ -25,8 +26,8 @@ NUMBER_WORDS = {
 }  # fmt: skip
 
 
-def plain(text: str) -> str:
-    """The form in which words are compared. Empty for a message of punctuation alone."""
+def normalize_word(text: str) -> str:
+    """Returns the form in which words are compared; "" for a message of punctuation alone. Idempotent."""
     if text.isascii():
         return " ".join(text.casefold().split()).strip(BEFORE).rstrip(AFTER)
     folded = normalize("NFKD", normalize("NFKC", text).casefold())
@@ -38,24 +39,26 @@ def plain(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def plain_label(label: str) -> str:
-    """`plain` for our own labels, which are few and come again each turn; what customers write is not kept."""
-    return plain(label)
+def normalize_label(label: str) -> str:
+    """Normalizes one of our own labels, which are few and come again each turn, so they are cached; what customers
+    write is not."""
+    return normalize_word(label)
 
 
-def number_of(word: str) -> int:
-    """The number a whole message stands for (in any script's digits, or one to ten in words), or 0."""
+def read_number(word: str) -> int:
+    """Returns the number that a normalized word stands for (in any script's digits, or one to ten in words), or 0."""
     if len(word) <= 2 and word.isdecimal():
         return int(word)
     return NUMBER_WORDS.get(word, 0)
 
 
 def is_number(word: str) -> bool:
+    """Whether a normalized word is a number of at most two digits, 0 included."""
     return (len(word) <= 2 and word.isdecimal()) or word in NUMBER_WORDS
 
 
 def is_blank(text: str) -> bool:
-    """Whether a person sees nothing at all in it."""
+    """Whether a person sees nothing at all in the text."""
     if text.isascii():
         return not text.strip()
     return all(c.isspace() or category(c) in DRAWS_NOTHING or c in LOOKS_EMPTY for c in text)
@@ -72,5 +75,5 @@ thanks, thank you, thanks a lot, thank you very much, thank you so much, many th
 gracias, muchas gracias, merci, merci beaucoup, danke, vielen dank, danke schön, grazie, grazie mille, obrigado,
 obrigada, teşekkürler, teşekkür ederim, shukran, شكرا, شكرا لك, धन्यवाद, תודה, спасибо, 谢谢, ありがとう, 감사합니다, 🙏
 """
-GREETINGS = frozenset(plain(word) for word in _GREETINGS.split(","))
-THANKS = frozenset(plain(word) for word in _THANKS.split(","))
+GREETINGS = frozenset(normalize_word(word) for word in _GREETINGS.split(","))
+THANKS = frozenset(normalize_word(word) for word in _THANKS.split(","))

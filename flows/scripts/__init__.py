@@ -1,1 +1,1 @@
-"""The conversations themselves, each a table in a file of its own, and their sentences."""
+"""The conversations as tables, with their guards, actions and sentences."""

@@ -1,6 +1,8 @@
-"""What happens to a draft: conditions on it to look at, and what the rows of a table do with it.
+"""Guards on the draft, and the actions with which a flow's rows change it.
 
-Both see one turn's context and nothing else. A draft is bounded, so that a conversation always fits where it is kept.
+Invariants
+- Guards and actions see the turn's context and nothing else.
+- A draft is bounded (the MAX_DRAFT_ constants), so that a conversation always fits where it is stored.
 """
 
 from __future__ import annotations
@@ -9,110 +11,127 @@ from dataclasses import replace
 
 from flows.draft import NO_DRAFT, Piece
 from flows.engine.definition import TurnContext
-from flows.language import formatting
+from flows.language.formatting import MEDIA_NOUNS
 from flows.language.matching import is_blank
 
-OTHER = "other"
-DRAFT_CHARACTERS = 65_536
-DRAFT_ATTACHMENTS = 100
-DRAFT_PIECES = 1000
-DRAFT_ASIDES = 50  # pieces that are nothing but something shown
-# A picture without a word is shown by its count; the reader's stand-in for it says nothing more.
-STAND_INS = frozenset(f"[{name}]" for name in (*formatting.COUNTED, *(one for one, _ in formatting.COUNTED.values())))
+OTHER = "other"  # the issue type of what was written without picking one
+MAX_DRAFT_CHARACTERS = 65_536  # sixteen of the longest messages that WhatsApp takes
+MAX_DRAFT_ATTACHMENTS = 100
+MAX_DRAFT_PIECES = 1000
+MAX_DRAFT_NOTES = 50  # pieces that are only shown to agents
+MAX_PAGE_DIGITS = 3  # an option id comes from outside, and int() takes long for a long number
+# A picture without a word is shown by its count; the reader's placeholder for it says nothing more.
+PLACEHOLDERS = frozenset(f"[{name}]" for name in (*MEDIA_NOUNS, *(noun.one for noun in MEDIA_NOUNS.values())))
 
 
 def has_draft(context: TurnContext) -> bool:
+    """Whether a draft has begun, also one in which nothing is yet."""
     return context.draft.number > 0
 
 
 def has_content(context: TurnContext) -> bool:
+    """Whether the draft holds words or files of the customer's."""
     return context.draft.has_content
 
 
-def can_be_sent(context: TurnContext) -> bool:
+def can_send(context: TurnContext) -> bool:
+    """Whether the draft can become a ticket."""
     return has_draft(context) and has_content(context)
 
 
-def draft_is_full(context: TurnContext) -> bool:
-    draft, piece = context.draft, piece_of(context)
-    too_long = draft.has_content and len(draft.description) + len(piece.text) + len(piece.shown) > DRAFT_CHARACTERS
-    return too_long or too_many_pieces(context)
+def is_draft_full(context: TurnContext) -> bool:
+    """Whether the draft has no room for this message. A first message always has."""
+    draft, piece = context.draft, make_piece(context)
+    characters = len(draft.description) + len(piece.text) + len(piece.shown)
+    return (draft.has_content and characters > MAX_DRAFT_CHARACTERS) or has_too_many_pieces(context)
 
 
-def too_many_pieces(context: TurnContext) -> bool:
-    files = len(context.draft.attachments)
-    return len(context.draft.pieces) >= DRAFT_PIECES or (context.event.media is not None and files >= DRAFT_ATTACHMENTS)
+def has_too_many_pieces(context: TurnContext) -> bool:
+    """Whether the draft has no room for one more message, or one more file, whatever its length."""
+    draft, files = context.draft, len(context.draft.attachments)
+    is_file = context.event.media is not None
+    return len(draft.pieces) >= MAX_DRAFT_PIECES or (is_file and files >= MAX_DRAFT_ATTACHMENTS)
 
 
-def begin(context: TurnContext) -> None:
+def begin_draft(context: TurnContext) -> None:
+    """Begins a draft where there is none. What the customer writes now belongs to no ticket."""
     if not has_draft(context):
         context.draft = replace(context.draft, number=context.event.item_id)
     context.ticket_id = 0
 
 
-def discard(context: TurnContext) -> None:
+def discard_draft(context: TurnContext) -> None:
+    """Forgets the draft."""
     context.draft = NO_DRAFT
 
 
-def keep(context: TurnContext) -> None:
-    """Adds what they wrote or sent to the draft."""
-    context.draft = replace(context.draft, pieces=(*context.draft.pieces, piece_of(context)))
+def keep_message(context: TurnContext) -> None:
+    """Adds what the customer wrote or sent to the draft."""
+    context.draft = replace(context.draft, pieces=(*context.draft.pieces, make_piece(context)))
 
 
-def keep_aside(context: TurnContext) -> None:
+def keep_for_agent(context: TurnContext) -> None:
     """Adds what only an agent is to read: a placeholder for what can't be read, the ad that brought a greeting, an edit
-    of what is not in the draft. What there is no room for is left out."""
+    of something that is not in the draft. What there is no room for is left out."""
     event, pieces = context.event, context.draft.pieces
     lines = [event.text if event.kind == "unreadable" else "", event.shown]
     shown = "\n".join(filter(None, lines))
-    room = DRAFT_CHARACTERS - len(context.draft.description)
-    if 0 < len(shown) <= room and sum(not piece.text and not piece.media for piece in pieces) < DRAFT_ASIDES:
+    room = MAX_DRAFT_CHARACTERS - len(context.draft.description)
+    notes = sum(not piece.text and not piece.media for piece in pieces)
+    if 0 < len(shown) <= room and notes < MAX_DRAFT_NOTES:
         context.draft = replace(context.draft, pieces=(*pieces, Piece(wamid=event.wamid, shown=shown)))
 
 
-def describe(context: TurnContext) -> None:
-    """The description, in place of an older one; a picture without a word leaves that as it is."""
-    piece, pieces = piece_of(context), context.draft.pieces
+def replace_description(context: TurnContext) -> None:
+    """Takes this message for the description, in place of an older one; a picture without words leaves that alone."""
+    piece, pieces = make_piece(context), context.draft.pieces
     if piece.text:
         pieces = tuple(replace(old, text="") for old in pieces if old.media or old.shown)
     context.draft = replace(context.draft, pieces=(*pieces, piece))
 
 
 def take_topic(context: TurnContext) -> None:
+    """Files the draft under the topic that was picked."""
     context.draft = replace(context.draft, issue_type=context.argument or OTHER, page=0)
 
 
 def file_under_other(context: TurnContext) -> None:
+    """Files the draft under "other", unless a topic was picked before."""
     context.draft = replace(context.draft, issue_type=context.draft.issue_type or OTHER, page=0)
 
 
 def turn_page(context: TurnContext) -> None:
-    page = int(context.argument) if context.argument.isdecimal() and len(context.argument) < 4 else 0
+    """Turns the list of topics to the page that was picked."""
+    digits = context.argument
+    page = int(digits) if digits.isdecimal() and len(digits) <= MAX_PAGE_DIGITS else 0
     context.draft = replace(context.draft, page=page)
 
 
-def change_piece(context: TurnContext) -> None:
-    """What they edit or delete of a draft is changed in it. An edit for which there is no room leaves it as it was."""
+def apply_change(context: TurnContext) -> None:
+    """Edits or deletes in the draft what the customer edited or deleted in WhatsApp. An edit without a word, or one for
+    which there is no room, changes nothing."""
     event, pieces = context.event, context.draft.pieces
-    mine = [piece for piece in pieces if piece.wamid == event.quoted_wamid]
+    changed = [piece for piece in pieces if piece.wamid == event.quoted_wamid]
     if event.change == "revoked":
-        context.draft = replace(context.draft, pieces=tuple(piece for piece in pieces if piece not in mine))
+        context.draft = replace(context.draft, pieces=tuple(piece for piece in pieces if piece not in changed))
     elif event.change == "edited" and event.edited.strip():
-        grown = len(event.edited) - sum(len(piece.text) for piece in mine)
-        if len(context.draft.description) + grown <= DRAFT_CHARACTERS:
-            edited = tuple(replace(piece, text=event.edited.strip()) if piece in mine else piece for piece in pieces)
+        text = event.edited.strip()
+        growth = len(event.edited) - sum(len(piece.text) for piece in changed)
+        if len(context.draft.description) + growth <= MAX_DRAFT_CHARACTERS:
+            edited = tuple(replace(piece, text=text) if piece in changed else piece for piece in pieces)
             context.draft = replace(context.draft, pieces=edited)
 
 
-def piece_of(context: TurnContext) -> Piece:
-    event, text = context.event, text_of(context).strip()
-    words = "" if event.media and text in STAND_INS else text
+def make_piece(context: TurnContext) -> Piece:
+    """Returns this message as a piece of a draft."""
+    event, text = context.event, read_text(context).strip()
+    words = "" if event.media and text in PLACEHOLDERS else text
     return Piece(words, event.media, event.wamid, event.shown)
 
 
-def text_of(context: TurnContext) -> str:
-    """What they wrote or sent; never blank."""
+def read_text(context: TurnContext) -> str:
+    """Returns what the customer wrote, or a placeholder for what they sent; never blank."""
     event = context.event
     if not is_blank(event.text):
         return event.text
-    return f"[{formatting.COUNTED[event.media.kind][0] if event.media else event.kind}]"
+    return f"[{MEDIA_NOUNS[event.media.kind].one if event.media else event.kind}]"

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from flows.chart import chart, chart_file, write_charts
+from flows.chart import draw_chart, find_chart_file, write_charts
 from flows.engine.machine import Flow
 from flows.scripts.open_ticket import FLOWS
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 def test_is_fresh(flow: Flow) -> None:
-    path = chart_file(flow)
+    path = find_chart_file(flow)
     drawn = path.read_text(encoding="utf-8") if path.exists() else ""
-    assert drawn == chart(flow), f"{path.name} is stale: run `tick flows --write`"
+    assert drawn == draw_chart(flow), f"{path.name} is stale: run `tick flows --write`"
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 def test_shows_every_state_and_every_button(flow: Flow) -> None:
-    drawing = chart(flow)
+    drawing = draw_chart(flow)
     for state in flow.states:
         assert f"{state.name} -->" in drawing
         assert f"--> {state.name}" in drawing

@@ -30,7 +30,7 @@ from flows import (
     take_turn,
 )
 from flows.events import Author, Change, EventKind, Lost, MediaKind
-from flows.language.formatting import ECHO, TITLE, units
+from flows.language.formatting import MAX_EXCERPT_CHARACTERS, MAX_TITLE_UNITS, count_units
 from flows.language.matching import is_blank
 from flows.scripts.open_ticket import OPEN_TICKET
 from tests.flows.transcript import NOW, OPENING
@@ -104,8 +104,8 @@ CONVERSATIONS = st.builds(
 CONVERSATIONS |= st.builds(
     replace,
     CONVERSATIONS,
-    sorry_for=st.sampled_from(get_args(Lost)),
-    sorry_at=st.sampled_from([int(NOW.timestamp()) + away for away in (-60, -59, 0, 59, 60)]),
+    apology_for=st.sampled_from(get_args(Lost)),
+    apology_epoch=st.sampled_from([int(NOW.timestamp()) + away for away in (-60, -59, 0, 59, 60)]),
 )
 TYPES = st.integers(0, 25).map(lambda count: tuple(IssueType(f"t{n}", f"Topic {n}" * n) for n in range(count)))
 DESKS = st.builds(
@@ -133,8 +133,8 @@ def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk)
     others = [effect for effect in turn.effects if not isinstance(effect, Say | Offer)]
     taken_over = event.kind == "handover" and not desk.tickets
     answered = not desk.quiet and (taken_over or event.kind not in ASIDES)
-    if event.kind == "unreadable" and conversation and conversation.sorry_at and conversation.sorry_for == event.lost:
-        answered = answered and abs(conversation.sorry_at - NOW.timestamp()) >= 60
+    if event.kind == "unreadable" and conversation and (epoch := conversation.apology_epoch):
+        answered = answered and (conversation.apology_for != event.lost or abs(epoch - NOW.timestamp()) >= 60)
     assert len(said) == answered, "what they say to us is answered with one message, everything else with none"
     assert [*others, *said] == list(turn.effects), "which says what has happened"
     assert len(others) <= 1
@@ -151,16 +151,16 @@ def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk)
 def _fits(message: Say | Offer | OpenTicket | AddReply) -> None:
     assert isinstance(message, Say | Offer)
     if isinstance(message, Say):
-        assert 0 < units(message.text) <= LIMITS.text
+        assert 0 < count_units(message.text) <= LIMITS.text
         return
-    assert 0 < units(message.text) <= LIMITS.body
+    assert 0 < count_units(message.text) <= LIMITS.body
     assert 0 < len(message.options) <= LIMITS.rows
     is_list = len(message.options) > LIMITS.buttons
-    assert not is_list or 0 < units(message.button) <= LIMITS.button
+    assert not is_list or 0 < count_units(message.button) <= LIMITS.button
     assert len({option.option_id for option in message.options}) == len(message.options)
     for option in message.options:
-        assert units(option.label) <= (LIMITS.row if is_list else LIMITS.button)
-        assert units(option.description) <= LIMITS.row_description
+        assert count_units(option.label) <= (LIMITS.row if is_list else LIMITS.button)
+        assert count_units(option.description) <= LIMITS.row_description
         assert len(option.option_id) <= 200
 
 
@@ -171,7 +171,7 @@ def _is_right(effect: object, event: Event, desk: Desk) -> None:
             assert not is_blank(effect.description) or effect.attachments
             assert effect.description
             assert effect.title
-            assert units(effect.title) <= TITLE
+            assert count_units(effect.title) <= MAX_TITLE_UNITS
             assert "\n" not in effect.name
             assert len(set(effect.wamids)) == len(effect.wamids)
         case AddReply():
@@ -234,15 +234,15 @@ def _asked_to_confirm(description: str, **changes: object) -> Offer:
 
 def test_the_echo_ends_after_600_characters() -> None:
     text = _asked_to_confirm("x" * 65_536).text
-    assert "x" * ECHO + "…" in text
-    assert "x" * (ECHO + 1) not in text
+    assert "x" * MAX_EXCERPT_CHARACTERS + "…" in text
+    assert "x" * (MAX_EXCERPT_CHARACTERS + 1) not in text
     assert text.endswith("Send it now, or keep writing to add more.")
 
 
 @pytest.mark.parametrize("letter", ["👍", "*", "_", "~", "`", "👨‍👩‍👧", "\n>", "z̵"])
 def test_the_question_stays_whole_beside_any_echo(letter: str) -> None:
     text = _asked_to_confirm(letter * 4096).text
-    assert units(text) <= LIMITS.body
+    assert count_units(text) <= LIMITS.body
     assert text.startswith("Please check: *Hardware*")
     assert text.endswith("Send it now, or keep writing to add more.")
 
@@ -286,7 +286,7 @@ def test_any_profile_name_will_do(name: str) -> None:
     event = Event("option", NOW, 8, option_id="7.send")
     opened, said = take_turn(conversation, event, replace(OPENING, profile_name=name)).effects
     assert isinstance(opened, OpenTicket)
-    assert units(opened.name) <= 100
+    assert count_units(opened.name) <= 100
     assert "\n" not in opened.name
     assert said == Say("Done: your ticket is *#1*. Write here any time to add to it.")
 
@@ -304,7 +304,7 @@ def test_a_long_title_is_shortened() -> None:
     desk = replace(OPENING, flow="instant")
     opened = take_turn(None, Event("text", NOW, 8, text="word " * 100), desk).effects[0]
     assert isinstance(opened, OpenTicket)
-    assert units(opened.title) <= TITLE
+    assert count_units(opened.title) <= MAX_TITLE_UNITS
     assert opened.title.endswith("word…")
     assert opened.issue_type == "other"
     assert opened.issue_type_other == opened.title
@@ -394,7 +394,7 @@ def test_what_an_edit_leaves_of_a_piece(change: Change, edited: str, left: str) 
     event = Event("silent", NOW, 8, quoted_wamid="w2", about=True, shown="[edited]", change=change, edited=edited)
     turn = take_turn(Conversation("open_ticket", "confirm", draft), event, OPENING)
     assert turn.effects == ()
-    assert turn.conversation.draft.said == f"The door is stuck.\n{left}".strip()
+    assert turn.conversation.draft.customer_text == f"The door is stuck.\n{left}".strip()
 
 
 def test_what_is_said_to_metas_agent_is_shown_whatever_it_quotes() -> None:

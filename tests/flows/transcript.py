@@ -54,7 +54,7 @@ from flows import (
     Ticket,
     take_turn,
 )
-from flows.language.formatting import counted
+from flows.language.formatting import count_attachments
 from tests.support.places import ROOT
 
 TRANSCRIPTS = ROOT / "tests" / "transcripts"
@@ -160,7 +160,8 @@ class Stage:
                 self._touch(ticket)
                 self.abouts |= {wamid: About(effect.ticket_id, 0, effect.description) for wamid in effect.wamids}
                 words = [json.dumps(text, ensure_ascii=False) for text in (effect.title, effect.description)]
-                parts = ["= ticket", f"#{effect.ticket_id}", effect.issue_type, *words, counted(effect.attachments)]
+                files = count_attachments(effect.attachments)
+                parts = ["= ticket", f"#{effect.ticket_id}", effect.issue_type, *words, files]
                 return " ".join(filter(None, parts))
             case AddReply():
                 self._touch(next(t for t in self.desk.tickets if t.ticket_id == effect.ticket_id))

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from flows.engine.check import LEAD
-from flows.engine.definition import Choice, FlowError, Intent, Row, State, TurnContext
+from flows.engine.definition import MAX_LEAD_UNITS, Choice, FlowError, Intent, Row, State, TurnContext
 from flows.engine.machine import Flow
-from flows.language.formatting import units
+from flows.language.formatting import count_units
 from flows.limits import LIMITS
 from flows.scripts.open_ticket import FLOWS
 
@@ -57,7 +56,7 @@ def late(count: int) -> Row:
         ("ask: the option Yes leads nowhere", (replace(ASK, choices=(replace(YES, then=""),)), END), (STAYS, LEFT)),
         (
             "ask: the option topic leads nowhere",
-            (replace(ASK, listed=lambda context: (), listed_names=("topic",), button="Choose"), END),
+            (replace(ASK, list_choices=lambda context: (), listed_names=("topic",), button="Choose"), END),
             (STAYS, Row("topic", lead="Too late.")),
         ),
         (
@@ -101,8 +100,8 @@ def late(count: int) -> Row:
             (replace(ASK, choices=(replace(YES, description="." * 73),)), END),
             (STAYS, LEFT),
         ),
-        ("ask: a text is longer than", (replace(ASK, asks="." * LIMITS.body), END), (STAYS,)),
-        ("a lead is longer than", (ASK, END), (replace(STAYS, lead="." * (LEAD + 1)),)),
+        ("ask: a text is longer than", (replace(ASK, prompt="." * LIMITS.body), END), (STAYS,)),
+        ("a lead is longer than", (ASK, END), (replace(STAYS, lead="." * (MAX_LEAD_UNITS + 1)),)),
     ],
 )
 def test_a_wrong_table_is_refused(fault: str, states: tuple[State, ...], everywhere: tuple[Row, ...]) -> None:
@@ -116,7 +115,7 @@ def test_every_label_fits_whatsapp(flow: Flow) -> None:
     for state in flow.states:
         longest = LIMITS.button if len(state.choices) <= LIMITS.buttons else LIMITS.row
         assert len(state.choices) <= LIMITS.rows
-        assert units(state.button) <= LIMITS.button
+        assert count_units(state.button) <= LIMITS.button
         for choice in state.choices:
-            assert 0 < units(choice.label) <= longest
-            assert units(choice.description) <= LIMITS.row_description
+            assert 0 < count_units(choice.label) <= longest
+            assert count_units(choice.description) <= LIMITS.row_description

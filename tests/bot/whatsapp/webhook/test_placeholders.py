@@ -9,12 +9,12 @@ import pytest
 from bot.whatsapp.webhook import events as marks
 from bot.whatsapp.webhook import handovers
 from bot.whatsapp.webhook.message_types import read_message
-from flows.language.formatting import TITLE, title, units
-from flows.language.matching import GREETINGS, THANKS, is_number, plain, plain_label
+from flows.language.formatting import MAX_TITLE_UNITS, count_units, make_title
+from flows.language.matching import GREETINGS, THANKS, is_number, normalize_label, normalize_word
 from flows.limits import LIMITS
-from flows.scripts.draft_actions import STAND_INS
+from flows.recognize import COMMANDS
+from flows.scripts.draft_actions import PLACEHOLDERS
 from flows.scripts.open_ticket import FLOWS
-from flows.turn import COMMANDS
 
 KNOWN = json.loads((Path(__file__).parents[1] / "expected" / "messages.json").read_text("utf-8"))
 MARKS = (
@@ -42,28 +42,28 @@ def hugely(value: object) -> object:
 
 @pytest.mark.parametrize("text", placeholders())
 def test_a_placeholder_fits_and_says_something(text: str) -> None:
-    assert 3 < units(text) <= LIMITS.body
+    assert 3 < count_units(text) <= LIMITS.body
     assert "None" not in text
-    assert units(title(text)) <= TITLE
+    assert count_units(make_title(text)) <= MAX_TITLE_UNITS
 
 
 @pytest.mark.parametrize("text", placeholders())
 def test_a_placeholder_is_no_answer(text: str) -> None:
-    word = plain(text)
+    word = normalize_word(text)
     assert (word in GREETINGS) == (text == OPENED)
     assert word not in THANKS
     assert word not in COMMANDS
     assert not is_number(word)
     for flow in FLOWS.values():
         choices = [choice for state in flow.states for choice in state.choices]
-        assert not any(choice.means(word) for choice in choices)
-        assert word not in {plain_label(name) for name in flow.option_names}
+        assert not any(choice.matches(word) for choice in choices)
+        assert word not in {normalize_label(name) for name in flow.option_names}
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "audio", "voice", "sticker", "document"])
 def test_a_file_without_words_is_counted_and_not_described(kind: str) -> None:
     read = read_message({"type": kind, kind: {"id": "1003"}})
-    assert read.text in STAND_INS
+    assert read.text in PLACEHOLDERS
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -73,4 +73,4 @@ def test_a_message_that_is_nothing_but_long_is_shown_at_a_bearable_length(name: 
     read = read_message(message)
     own_words = ("body", "caption", "title", "payload", "text")  # these are the message
     kept = sum(json.dumps(message).count(f'"{key}": "{HUGE}"') for key in own_words)
-    assert units(read.text) + units(read.shown) <= 20_000 + kept * len(HUGE) * 2
+    assert count_units(read.text) + count_units(read.shown) <= 20_000 + kept * len(HUGE) * 2
