@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from api.desk_file import list_issue_types
 from api.settings import Settings, read_access_token
 from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
 from bot.clock import Clock, utc_now
@@ -106,7 +107,11 @@ def worker_of(parts: Parts) -> Worker:
     """The worker of this process; it begins to work when it is run."""
     settings = parts.settings
     bot = BotSettings(
-        settings.whatsapp_phone_number_id, settings.tick_flow, settings.doubt_seconds, settings.quiet_seconds
+        phone_number_id=settings.whatsapp_phone_number_id,
+        flow=settings.tick_flow,
+        doubt_seconds=settings.doubt_seconds,
+        quiet_seconds=settings.quiet_seconds,
+        issue_types=list_issue_types(settings.desk_file),
     )
     given = Given(
         parts.database, parts.lanes, parts.limits, parts.graph, parts.ids, parts.numbers, parts.metrics, parts.clock

@@ -2,7 +2,7 @@
 
 Values come from the environment, or from config.env in the working directory; the environment wins. Invariant: nothing
 starts on a setting that is missing, malformed or still a placeholder. Every problem is one line that names the variable
-and where its value is found, and no line, repr or traceback ever holds a value.
+and where its value is found, and no line, repr or traceback ever holds a value but the path of DESK_FILE.
 """
 
 import os
@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import settings_checks as checks
 from api.demo.secrets import demo_secrets
+from api.desk_file import NO_DESK_FILE, DeskFile, DeskFileError, read_desk_file
 from api.logs import HELD
 from api.settings_checks import Network, checked
 from storage.blobs.store import S3Access
@@ -52,6 +53,7 @@ WHERE = {
     "PUBLIC_URL": "the address at which Meta and agents reach Tick, such as https://desk.example.com",
     "TRUSTED_PROXIES": "addresses or networks of your reverse proxies, separated by commas, such as 10.0.0.0/8",
     "TICK_FLOW": "guided or instant",
+    "DESK_FILE": "a TOML file with your issue types (.env.example shows one), or leave it out for Tick's own",
     "BURST_SECONDS": "seconds of quiet before a burst is answered, 0 to 3600",
     "RECEIPT_SECONDS": "least seconds between two receipts on one ticket, 0 to 86400",
     "DOUBT_SECONDS": "seconds to wait for news of a send in doubt, 1 to 3600",
@@ -143,6 +145,7 @@ class Settings(StorageSettings):
     public_url: Annotated[str, checked(checks.web_url)] = ""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, checked(checks.networks)] = ()
     tick_flow: Annotated[Literal["guided", "instant"], checked(checks.one_of("guided", "instant"))] = "guided"
+    desk_file: Annotated[DeskFile, NoDecode, checked(read_desk_file)] = NO_DESK_FILE
     burst_seconds: Annotated[float, checked(checks.number(0, 3600))] = 3.0
     receipt_seconds: Annotated[float, checked(checks.number(0, 86400))] = 600.0
     doubt_seconds: Annotated[float, checked(checks.number(1, 3600))] = 15.0
@@ -152,17 +155,17 @@ class Settings(StorageSettings):
 Kind = TypeVar("Kind", bound=StorageSettings)
 
 
-def load_settings(config: Path = CONFIG_FILE) -> Settings:
-    """The settings of `serve` and `worker`, or SettingsError."""
+def load_settings(config: Path = CONFIG_FILE, **given: Any) -> Settings:
+    """The settings of `serve` and `worker`, or SettingsError. `given` goes before what is set."""
     problems = [*_nothing_set(config), *_exposed(config), *_misspelt(config)]
-    return _load(Settings, config, problems, _from_files(Settings, config))
+    return _load(Settings, config, problems, _from_files(Settings, config) | given)
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
     """The access token as it is set now, which may be another than at the start; "" while the settings don't load. What
     was read is hidden in the logs before anybody uses it."""
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, desk_file=NO_DESK_FILE)  # somebody may be editing it
     except SettingsError:
         return ""
     HELD.hide(settings.secrets())
@@ -198,7 +201,8 @@ def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, 
             raise IsADirectoryError
         loaded = kind(_env_file=config, **given)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        problems += [_line(problem) for problem in error.errors(include_input=False, include_url=False)]
+        found = error.errors(include_input=False, include_url=False)
+        problems += [line for problem in found for line in _lines(problem)]
     except (OSError, UnicodeDecodeError):
         problems.append(f"{config} can't be read: it must be a text file in UTF-8 that Tick's user may read")
     if loaded is None or problems:
@@ -206,10 +210,12 @@ def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, 
     return loaded
 
 
-def _line(problem: Any) -> str:
+def _lines(problem: Any) -> list[str]:
     name = str(problem["loc"][0]).upper()
     reason = problem.get("ctx", {}).get("error", "is missing" if problem["type"] == "missing" else "can't be used")
-    return f"{name} {reason}: {WHERE[name]}"
+    if isinstance(reason, DeskFileError):
+        return [f"{name} {line}" for line in reason.lines]
+    return [f"{name} {reason}: {WHERE[name]}"]
 
 
 def _secret_names(kind: type[StorageSettings]) -> list[str]:
@@ -248,7 +254,7 @@ def _misspelt(config: Path) -> list[str]:
     problems = []
     for name in kept:
         if name.upper() not in ours and (meant := get_close_matches(name.upper(), ours, 1, ALIKE)):
-            where = WHERE[meant[0].removesuffix("_FILE")]
+            where = WHERE.get(meant[0]) or WHERE[meant[0].removesuffix("_FILE")]
             problems.append(f"{name} is no setting, perhaps {meant[0]} was meant: {where}")
     return problems
 

@@ -1,17 +1,8 @@
 """What the bot is told by the operator; api/ fills it in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows import IssueType
-
-ISSUE_TYPES = (
-    IssueType("hardware", "Hardware", "Computers, printers, phones"),
-    IssueType("software", "Software", "Programs, updates, errors"),
-    IssueType("network", "Network", "Wi-Fi, VPN, internet"),
-    IssueType("account", "Account and access", "Passwords, permissions"),
-    IssueType("billing", "Billing", "Invoices and payments"),
-    IssueType("other", "Something else"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +18,4 @@ class BotSettings:
     quiet_seconds: float = 1800.0
     sweep_seconds: float = 1.0
     slow_seconds: float = 2.0
-    issue_types: tuple[IssueType, ...] = ISSUE_TYPES
+    issue_types: tuple[IssueType, ...] = field(kw_only=True)  # what customers pick from

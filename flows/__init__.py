@@ -5,10 +5,12 @@ from flows.desk import About, Desk, IssueType, Ticket
 from flows.draft import Draft, Piece
 from flows.effects import AddReply, Effect, Note, Offer, OpenTicket, Option, Say
 from flows.events import Event, Media
+from flows.issue_types import DEFAULT_ISSUE_TYPES, IssueTypeFault, find_issue_type_faults
 from flows.limits import LIMITS
 from flows.turn import Turn, take_turn
 
 __all__ = [
+    "DEFAULT_ISSUE_TYPES",
     "LIMITS",
     "About",
     "AddReply",
@@ -18,6 +20,7 @@ __all__ = [
     "Effect",
     "Event",
     "IssueType",
+    "IssueTypeFault",
     "Media",
     "Note",
     "Offer",
@@ -27,5 +30,6 @@ __all__ = [
     "Say",
     "Ticket",
     "Turn",
+    "find_issue_type_faults",
     "take_turn",
 ]

@@ -74,7 +74,8 @@ def _settings(exam: Exam) -> Iterator[Check]:
     """A check for each setting that is wrong, or one for all of them."""
     for line in exam.problems:
         reason, _, fix = line.partition(": ")
-        name = reason.partition(" ")[0].removesuffix("_FILE")
+        name = reason.partition(" ")[0]
+        name = name if name in WHERE else name.removesuffix("_FILE")
         yield Check(f"{SETTINGS} {name}" if name in WHERE else SETTINGS, False, f"{reason}.", _sentence(fix))
     if not exam.problems:
         yield Check(SETTINGS, True, "Everything that is needed is set, and looks as it should.", "")

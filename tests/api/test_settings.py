@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import DEMO_PHONE_NUMBER_ID, SettingsError, demo_settings, load_settings, load_storage_settings
+from api.desk_file import list_issue_types
+from api.settings import (
+    DEMO_PHONE_NUMBER_ID,
+    SettingsError,
+    demo_settings,
+    load_settings,
+    load_storage_settings,
+    read_access_token,
+)
+from flows import DEFAULT_ISSUE_TYPES, IssueType
 
 GOOD = {
     "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
@@ -27,7 +36,7 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's own settings, if it has any, stay out of these tests."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith(("WHATSAPP_", "DATABASE_", "REDIS_", "TICK_", "DATA_DIR", "HOST", "PORT", "LOG_")):
+        if name.startswith(("WHATSAPP_", "DATABASE_", "REDIS_", "TICK_", "DATA_DIR", "DESK_", "HOST", "PORT", "LOG_")):
             monkeypatch.delenv(name)
 
 
@@ -204,6 +213,43 @@ def test_config_env_may_name_the_file_of_a_secret(monkeypatch: pytest.MonkeyPatc
     assert load_settings().whatsapp_app_secret.get_secret_value() == GOOD["WHATSAPP_APP_SECRET"]
     monkeypatch.delenv("WHATSAPP_APP_SECRET")
     assert load_settings().whatsapp_app_secret.get_secret_value() == "from-a-file"
+
+
+ROOMS = '[[issue_types]]\nid = "rooms"\nlabel = "Rooms and keys"\n'
+
+
+def test_the_desks_own_file_is_read_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch)
+    assert list_issue_types(load_settings().desk_file) == DEFAULT_ISSUE_TYPES
+    Path("config.env").write_text("DESK_FILE=desk.toml\n")  # where Tick starts, as config.env itself
+    Path("desk.toml").write_text(ROOMS)
+    assert list_issue_types(load_settings().desk_file) == (IssueType("rooms", "Rooms and keys"),)
+    assert list_issue_types(demo_settings().desk_file) == (IssueType("rooms", "Rooms and keys"),)
+    Path("desk.toml").write_text("[[issue_types]]\nid = 1\n")
+    form = "use at most 50 of a to z, 0 to 9 and _, in quotes, a letter first"
+    named = f"DESK_FILE names {Path.cwd() / 'desk.toml'}, where issue type 1"
+    expected = [
+        "PORT is out of range: a whole number from 1 to 65535, 5000 unless you say otherwise",
+        f"{named} has an id of the wrong form: {form}",
+        f'{named} has no label: give it one, such as label = "Hardware"',
+    ]
+    assert sorted(lines_of(monkeypatch, PORT="0")) == sorted(expected)
+    with pytest.raises(SettingsError):
+        demo_settings()
+    assert load_storage_settings().on_sqlite, "commands on the database do not read it"
+
+
+def test_a_name_like_desk_file_is_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("config.env").write_text("DESK_FIEL=desk.toml\n")
+    (line,) = lines_of(monkeypatch)
+    assert line.startswith("DESK_FIEL is no setting, perhaps DESK_FILE was meant: a TOML file with your issue types")
+
+
+def test_a_desk_file_that_is_being_edited_keeps_no_new_token_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, DESK_FILE="desk.toml")
+    assert read_access_token() == GOOD["WHATSAPP_ACCESS_TOKEN"]
+    with pytest.raises(SettingsError):
+        load_settings()
 
 
 def test_no_repr_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from bot.worker.rounds import Rounds
 from bot.worker.statuses import NOBODY
 from bot.worker.turns import Turns
 from bot.worker.worker import Worker
+from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
 from storage.blobs.store import FileStore, open_store
 from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
@@ -147,7 +148,7 @@ class World:
     def rounds(self, settings: BotSettings | None = None) -> Rounds:
         """The rounds of one more process."""
         numbers = TicketNumbers(self.database)
-        turns = Turns(settings or BotSettings(NUMBER), IdMaker(self.clock), numbers)
+        turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), IdMaker(self.clock), numbers)
         templates = Templates(self.database, self.client(), self.clock, WABA)
         return Rounds(self.database, turns, numbers, templates, self.clock, Metrics())
 
@@ -166,7 +167,7 @@ class World:
         ids, numbers = IdMaker(self.clock), TicketNumbers(self.database)
         given = Given(self.database, lanes, limits, graph, ids, numbers, Metrics(), self.clock)
         bot = replace(
-            settings or BotSettings(NUMBER),
+            settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES),
             doubt_seconds=self.doubt_seconds,
             sweep_seconds=self.sweep_seconds,
             slow_seconds=self.slow_seconds,

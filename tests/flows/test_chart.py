@@ -15,9 +15,7 @@ from flows.scripts.open_ticket import FLOWS
 def test_is_fresh(flow: Flow) -> None:
     path = find_chart_file(flow)
     drawn = path.read_text(encoding="utf-8") if path.exists() else ""
-    assert drawn == draw_chart(flow), (
-        f"{path.name} is stale: run `make transcripts`, and look at `git diff`"
-    )
+    assert drawn == draw_chart(flow), f"{path.name} is stale: run `make transcripts`, and look at `git diff`"
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)

@@ -50,6 +50,13 @@ SETTINGS = [
     variable("WHATSAPP_PHONE_NUMBER_ID", "placeholder", "your_phone_number_id", "still has a placeholder"),
     Broken("settings open to all", "settings", "is open to every user of this machine", "Chmod 600", mode=0o644),
     Broken("a name misspelt", "settings", "perhaps PUBLIC_URL was meant", "Meta and agents reach", {"PUBLIC_ULR": "x"}),
+    Broken(
+        "a desk file that is not there",
+        "settings DESK_FILE",
+        "/nowhere/desk.toml, which is not there.",
+        "Create it",
+        {"DESK_FILE": "/nowhere/desk.toml"},
+    ),
     Broken("a port that is none", "settings PORT", "PORT is not a port", "from 1 to 65535", {"PORT": "canary"}),
 ]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.settings import ISSUE_TYPES, BotSettings
-from flows import IssueType
+from bot.settings import BotSettings
+from flows import DEFAULT_ISSUE_TYPES, IssueType
 from storage import journal
 from storage.journal import MOST_ATTEMPTS
 from storage.redis.lanes import Lanes
@@ -15,7 +15,7 @@ from storage.sql.database import Tx
 from tests.bot.world import ANNE, BEN, NUMBER, World
 
 # A topic without a label, as a faulty release might have: every turn that lists the topics raises.
-FAULTY = BotSettings(NUMBER, issue_types=(*ISSUE_TYPES[:2], IssueType("odd", None)))  # type: ignore[arg-type]
+FAULTY = BotSettings(NUMBER, issue_types=(*DEFAULT_ISSUE_TYPES[:2], IssueType("odd", None)))  # type: ignore[arg-type]
 OPENED = ("My printer is on fire", "hardware", "yes")
 
 
@@ -197,7 +197,7 @@ async def test_a_number_is_given_once_to_many_workers(world: World) -> None:
     phones = [f"1555000{number}" for number in range(1000, 1012)]
     for phone in phones:
         await world.write(*OPENED, phone=phone)
-    instant = replace(BotSettings(NUMBER), flow="guided")
+    instant = replace(BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), flow="guided")
     async with world.working(*(world.worker(instant) for _ in range(3))):
         await world.at_rest()
     numbers = [row[0] for row in await world.rows("SELECT id FROM ticket")]

@@ -15,6 +15,7 @@ import pytest
 from bot.settings import BotSettings
 from bot.worker.rounds import MOST_IN_ROUND
 from bot.worker.statuses import NOBODY
+from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseDown
@@ -64,7 +65,7 @@ async def test_redis_may_forget_everything_in_mid_conversation(world: World) -> 
 
 
 async def test_what_nobody_rang_for_is_found_by_the_sweep(world: World) -> None:
-    world.sweep_seconds = BotSettings(NUMBER).sweep_seconds
+    world.sweep_seconds = BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES).sweep_seconds
     await world.write("Hi")
     await world.redis.flushall()
     async with world.working():
@@ -72,7 +73,7 @@ async def test_what_nobody_rang_for_is_found_by_the_sweep(world: World) -> None:
 
 
 async def test_a_redis_that_is_absent_at_the_start_and_comes_later(lonely: World, own_redis: RedisServer) -> None:
-    lonely.sweep_seconds = BotSettings(NUMBER).sweep_seconds
+    lonely.sweep_seconds = BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES).sweep_seconds
     own_redis.stop(signal.SIGKILL)
     await lonely.write("Hi")
     async with lonely.working():
