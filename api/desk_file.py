@@ -108,7 +108,7 @@ def _parse(path: Path) -> dict[str, Any]:
         reason = f"names {path}, which can't be read ({error.strerror})"
         raise DeskFileError([f"{reason}: it must be a file that Tick's user may read"]) from None
     if len(content) > MAX_FILE_BYTES:
-        raise DeskFileError([f"names {path}, which is larger than {MAX_FILE_BYTES} bytes: is it the right file?"])
+        raise DeskFileError([f"names {path}, which is larger than {MAX_FILE_BYTES} bytes: name the right file"])
     try:
         return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError:
@@ -144,7 +144,7 @@ class _Reading:
             if key not in known:
                 shown = key if BARE_KEY.fullmatch(key) else "that can't be shown"
                 meant = get_close_matches(key, known, 1)
-                mend = f"did you mean {meant[0]}?" if meant else f"remove it; valid is {', '.join(known)}"
+                mend = f"write {meant[0]}" if meant else f"remove it; valid is {', '.join(known)}"
                 self.faults.append(f"{where} has the unknown key {shown}: {mend}")
 
     def read_issue_types(self, value: object) -> tuple[DeskIssueType, ...]:

@@ -32,7 +32,7 @@ def paged(count: int, last: str) -> str:
 FAULTS = {
     "a mistyped section": (
         '[[issue_type]]\nid = "a"\n',
-        ["the file has the unknown key issue_type: did you mean issue_types?"],
+        ["the file has the unknown key issue_type: write issue_types"],
     ),
     "an unknown section": (
         one(HARDWARE) + "[hours]\nmonday = 9\n",
@@ -44,7 +44,7 @@ FAULTS = {
     ),
     "a mistyped key": (
         one(f'{HARDWARE}descripton = "x"'),
-        ["issue type 1 has the unknown key descripton: did you mean description?"],
+        ["issue type 1 has the unknown key descripton: write description"],
     ),
     "an unknown key": (
         one(f'{HARDWARE}colour = "red"'),
@@ -207,7 +207,7 @@ FAULTS = {
     "several at once": (
         one('id = "a"\nlable = "A"') + one('label = "B"'),
         [
-            "issue type 1 has the unknown key lable: did you mean label?",
+            "issue type 1 has the unknown key lable: write label",
             'a has no label: give it one, such as label = "Hardware"',
             'issue type 2 has no id: give it one, such as id = "hardware"',
         ],
@@ -252,7 +252,7 @@ def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path, content: bytes, 
     ("content", "sentence"),
     [
         (b'label = "\xff"', "which is not UTF-8: save it as text in UTF-8"),
-        (b"#" * 1_000_001, "which is larger than 1000000 bytes: is it the right file?"),
+        (b"#" * 1_000_001, "which is larger than 1000000 bytes: name the right file"),
     ],
 )
 def test_what_is_no_text_of_a_bearable_size(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -33,6 +33,7 @@ from flows.events import Author, Change, EventKind, Lost, MediaKind
 from flows.language.formatting import MAX_EXCERPT_CHARACTERS, MAX_TITLE_UNITS, count_units
 from flows.language.matching import is_blank
 from flows.scripts.open_ticket import OPEN_TICKET
+from flows.silent_events import SILENT_KINDS
 from tests.flows.transcript import NOW, OPENING
 
 # A busy machine is no fault of the flow.
@@ -119,7 +120,6 @@ DESKS = st.builds(
     st.none() | st.builds(About, NUMBERS, NUMBERS, st.text()),
     st.booleans(),
 )
-ASIDES = ("silent", "echo", "handover")
 
 
 @calm
@@ -129,26 +129,26 @@ def test_every_turn(conversation: Conversation | None, event: Event, desk: Desk)
 
     assert take_turn(conversation, event, desk) == turn, "the same turn twice is the same"
     assert Conversation.from_json(turn.conversation.to_json()) == turn.conversation
-    said = [effect for effect in turn.effects if isinstance(effect, Say | Offer)]
+    messages = [effect for effect in turn.effects if isinstance(effect, Say | Offer)]
     others = [effect for effect in turn.effects if not isinstance(effect, Say | Offer)]
     taken_over = event.kind == "handover" and not desk.tickets
-    answered = not desk.quiet and (taken_over or event.kind not in ASIDES)
+    answered = not desk.quiet and (taken_over or event.kind not in SILENT_KINDS)
     if event.kind == "unreadable" and conversation and (epoch := conversation.apology_epoch):
         answered = answered and (conversation.apology_for != event.lost or abs(epoch - NOW.timestamp()) >= 60)
-    assert len(said) == answered, "what they say to us is answered with one message, everything else with none"
-    assert [*others, *said] == list(turn.effects), "which says what has happened"
+    assert len(messages) == answered, "what they say to us is answered with one message, everything else with none"
+    assert [*others, *messages] == list(turn.effects), "which says what has happened"
     assert len(others) <= 1
-    if event.kind in ASIDES and not taken_over:
+    if event.kind in SILENT_KINDS and not taken_over:
         before = conversation or Conversation.new()
         assert replace(turn.conversation, draft=before.draft) == before
         assert all(isinstance(effect, Note) for effect in others)
-    for message in said:
-        _fits(message)
+    for message in messages:
+        _assert_fits(message)
     for effect in others:
-        _is_right(effect, event, desk)
+        _assert_right(effect, event, desk)
 
 
-def _fits(message: Say | Offer | OpenTicket | AddReply) -> None:
+def _assert_fits(message: Say | Offer | OpenTicket | AddReply) -> None:
     assert isinstance(message, Say | Offer)
     if isinstance(message, Say):
         assert 0 < count_units(message.text) <= LIMITS.text
@@ -164,7 +164,7 @@ def _fits(message: Say | Offer | OpenTicket | AddReply) -> None:
         assert len(option.option_id) <= 200
 
 
-def _is_right(effect: object, event: Event, desk: Desk) -> None:
+def _assert_right(effect: object, event: Event, desk: Desk) -> None:
     match effect:
         case OpenTicket():
             assert effect.ticket_id == desk.next_ticket_id
