@@ -101,7 +101,7 @@ def _find_word_faults(
     issue_types: Sequence[IssueType], pages: Sequence[Sequence[Choice]], suffix: str
 ) -> Iterator[IssueTypeFault]:
     """A customer who types a label or an id must be understood: as this issue type, and as nothing else."""
-    paging = {word for page in pages for choice in page if choice.name == "page" for word in choice.typed_words()}
+    paging = {word for page in pages for choice in page if choice.name == "page" for word in choice.list_words()}
     owners: dict[str, str] = {}
     for issue_type in issue_types:
         type_id, label = issue_type.type_id, normalize_word(issue_type.label)

@@ -62,7 +62,7 @@ def _recognize_text(flow: Flow, context: TurnContext) -> str:
         return Intent.QUOTE
     if len(text) > MAX_WORD_CHARACTERS:
         return Intent.CONTENT
-    choice = _find_choice(flow.states_by_name[context.state].choices_for(context), word)
+    choice = _find_choice(flow.states_by_name[context.state].get_choices(context), word)
     if choice is not None:
         context.argument = choice.argument
         return choice.name
@@ -78,4 +78,4 @@ def _find_choice(choices: Sequence[Choice], word: str) -> Choice | None:
     number = read_number(word)
     if 0 < number <= len(choices):
         return choices[number - 1]
-    return next((choice for choice in choices if choice.matches(word)), None)
+    return next((choice for choice in choices if choice.is_named_by(word)), None)

@@ -68,7 +68,7 @@ def _make_answer(flow: Flow, context: TurnContext, row: Row) -> Say | Offer:
     answer = text if isinstance(text, str) else text(context)
     lead = row.lead if isinstance(row.lead, str) else row.lead(context)
     answer = " ".join(filter(None, (unsupported.add_loss(context, lead), answer)))
-    choices = state.choices_for(context)
+    choices = state.get_choices(context)
     if not choices:
         return Say(clip(answer, LIMITS.text))
     options = [Option(_make_option_id(context.draft.number, c), c.label, c.description) for c in choices]

@@ -121,7 +121,7 @@ def _find_wrong_choices(table: Table) -> Iterator[str]:
 def _find_shared_words(where: str, choices: tuple[Choice, ...]) -> Iterator[str]:
     first_with: dict[str, str] = {}
     for choice in choices:
-        for word in dict.fromkeys(choice.typed_words()):
+        for word in dict.fromkeys(choice.list_words()):
             if word in first_with:
                 yield f"{where}: {word!r} names both {first_with[word]} and {choice.name}: take it from one of them"
             first_with[word] = choice.name

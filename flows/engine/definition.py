@@ -109,13 +109,13 @@ class Choice:
     description: str = ""
     argument: str = ""  # tells choices apart that share a name: the id of a topic, the number of a page
 
-    def typed_words(self) -> tuple[str, ...]:
+    def list_words(self) -> tuple[str, ...]:
         """Returns what a customer may type for it, normalized."""
         return tuple(normalize_label(word) for word in (self.label, self.argument or self.name, *self.words))
 
-    def matches(self, word: str) -> bool:
+    def is_named_by(self, word: str) -> bool:
         """Whether the normalized `word` names this choice."""
-        return word in self.typed_words()
+        return word in self.list_words()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,6 @@ class State:
         taps = (Row(c.name, then=c.then, do=c.do, answer=c.answer) for c in self.choices)
         return (*self.rows, *taps)
 
-    def choices_for(self, context: TurnContext) -> Sequence[Choice]:
+    def get_choices(self, context: TurnContext) -> Sequence[Choice]:
         """Returns the choices to offer in this turn."""
         return self.list_choices(context) if self.list_choices else self.choices

@@ -56,7 +56,7 @@ def test_a_placeholder_is_no_answer(text: str) -> None:
     assert not is_number(word)
     for flow in FLOWS.values():
         choices = [choice for state in flow.states for choice in state.choices]
-        assert not any(choice.matches(word) for choice in choices)
+        assert not any(choice.is_named_by(word) for choice in choices)
         assert word not in {normalize_label(name) for name in flow.option_names}
 
 
