@@ -13,7 +13,7 @@ from api.web.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_
 from bot.ids import IdMaker
 from storage import journal
 from storage.desk_models import Agent, ApiKey
-from storage.errors import Trouble
+from storage.errors import OperatorError
 from storage.models import Item
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseSettings, Tx
@@ -22,7 +22,7 @@ from storage.sql.migrate import apply, make_folder, missing
 ACTOR = "command line"
 
 
-class Refused(Trouble):
+class Refused(OperatorError):
     """The command can't do what it was asked to. The text is one sentence."""
 
 

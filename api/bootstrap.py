@@ -24,7 +24,7 @@ from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.store import FileStore, open_store
-from storage.errors import Trouble
+from storage.errors import OperatorError
 from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis
 from storage.redis.lanes import Lanes
@@ -38,7 +38,7 @@ UNLIMITED = 1_000_000
 log = structlog.get_logger(__name__)
 
 
-class WrongRedis(Trouble):
+class WrongRedis(OperatorError):
     """The Redis that the settings name can't be used. The text is one sentence."""
 
 

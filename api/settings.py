@@ -20,7 +20,7 @@ from api.desk_file import NO_DESK_FILE, DeskFile, DeskFileError, read_desk_file
 from api.logs import HELD
 from api.settings_checks import Network, checked
 from storage.blobs.store import S3Access
-from storage.errors import Trouble
+from storage.errors import OperatorError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]
@@ -66,7 +66,7 @@ DEMO_PHONE_NUMBER_ID = "100000000000001"
 DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
 
 
-class SettingsError(Trouble):
+class SettingsError(OperatorError):
     """The settings can't be used. `lines` has one sentence for each problem."""
 
     exit_code = 2

@@ -1,11 +1,12 @@
-"""What keeps Tick from working and an operator can mend.
+"""The base class of errors that the operator mends: a wrong setting, a full disk, a server that can't be used.
 
-Invariant: the text is one sentence, or a line for each thing, that says what to mend and holds no secret. This module
-needs no other, so a command can tell such an error from a fault of ours without loading all that might raise one.
+Invariants
+- The text is one sentence, or a line for each thing, that says what to mend. It holds no secret.
+- This module imports no other, so that a command can tell such an error from a bug without loading all that raise one.
 """
 
 
-class Trouble(Exception):
-    """Tick can't go on like this. `exit_code`: 2 for what was asked or set wrongly, 1 for the rest."""
+class OperatorError(Exception):
+    """An error that the operator mends. `exit_code`: 2 for what was asked or set wrongly, 1 for the rest."""
 
     exit_code = 1

@@ -13,7 +13,7 @@ import typer
 from api.cli import doctor, records, running
 from api.cli.terminal import fail
 from api.server.process import begin
-from storage.errors import Trouble
+from storage.errors import OperatorError
 
 tick = typer.Typer(
     name="tick",
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def explain(error: Exception) -> NoReturn:
-    if isinstance(error, Trouble):
+    if isinstance(error, OperatorError):
         fail(str(error), error.exit_code)
     if isinstance(error, OSError) and error.filename:
         fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")

@@ -23,7 +23,7 @@ from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request
 
 from api.server.process import LISTENER_FD
-from storage.errors import Trouble
+from storage.errors import OperatorError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
@@ -38,7 +38,7 @@ TAKES_FILES = re.compile(
 BACKLOG = 1024
 
 
-class CannotListen(Trouble):
+class CannotListen(OperatorError):
     """HOST and PORT can't be listened on. The text is one sentence."""
 
 

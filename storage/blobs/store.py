@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from storage.errors import Trouble
+from storage.errors import OperatorError
 
 PIECE_BYTES = 256 * 1024
 PROBE = "check"  # no name of a file: those are in folders of their own
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{16}")
 
 
-class StoreDown(Trouble):
+class StoreDown(OperatorError):
     """The store can't do this now: nobody's fault who called, try again later. The text is one sentence."""
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from redis.asyncio import Redis
 
-from storage.errors import Trouble
+from storage.errors import OperatorError
 from storage.redis.client import OLDEST, RedisSettings, open_redis
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SOCKET_PATH_LIMIT = 100
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
-class RedisInUse(Trouble):
+class RedisInUse(OperatorError):
     """Another process keeps its Redis in this folder. The text is one sentence."""
 
 

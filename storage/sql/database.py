@@ -19,7 +19,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 
-from storage.errors import Trouble
+from storage.errors import OperatorError
 from storage.sql.driver_errors import is_transient
 
 DEADLINE_SECONDS = 5.0
@@ -36,7 +36,7 @@ class DatabaseDown(Exception):
     """SQL can't do this now: nobody's fault who called, try again later."""
 
 
-class WrongDatabase(Trouble):
+class WrongDatabase(OperatorError):
     """The database that the settings name can't be used: the operator's to mend. The text is one sentence."""
 
 
