@@ -6,9 +6,9 @@ Invariant: each is found by the end of an index, however much is stored.
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.outbox import OutboxReason, OutboxStatus, Why
 from storage.sql.columns import from_millis
 from storage.sql.database import Tx, marks
+from storage.statuses import OutboxReason, OutboxStatus, Why
 
 # Reasons that say nothing about the connection.
 OURS = (

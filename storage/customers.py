@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from storage.outbox import OutboxStatus
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
+from storage.statuses import OutboxStatus
 
 
 def phone_alias(phone: str) -> str:

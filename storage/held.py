@@ -8,9 +8,9 @@ sending.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from storage.outbox import Origin, OutboxReason, OutboxStatus
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
+from storage.statuses import Origin, OutboxReason, OutboxStatus
 
 MOST_AT_ONCE = 1000  # rows or customers that one statement names
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from storage.outbox import FOR_A_PERSON, Origin, OutboxReason, OutboxStatus, Why
+from storage.outbox import FOR_A_PERSON
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 # What is told of a message that went out in several rows: the first of these that one of them has.
 PROGRESS = (

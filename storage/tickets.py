@@ -10,22 +10,11 @@ Invariants
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx, marks
-
-
-class TicketStatus(StrEnum):
-    """Where the work on a ticket stands."""
-
-    NEW = "new"  # nobody works on it yet
-    IN_PROGRESS = "in_progress"  # an agent does
-    WAITING = "waiting"  # for the customer, who was asked something
-    RESOLVED = "resolved"  # solved as far as the agent knows: the customer may say that it is not
-    CLOSED = "closed"  # over: what the customer writes goes elsewhere
-
+from storage.statuses import TicketStatus
 
 # From each status to where: an open ticket goes anywhere, a closed one only comes back as work.
 MOVES: Mapping[TicketStatus, frozenset[TicketStatus]] = {

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 
 TICKET_COLUMNS = (
     "id", "customer_id", "name", "mobile", "description", "issue_type", "issue_type_other", "issue_title",

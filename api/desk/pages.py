@@ -19,7 +19,7 @@ from api.views.file_text import told
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.sql.database import Database
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 
 HERE = Path(__file__).parent
 POLICY = (

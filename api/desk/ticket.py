@@ -19,7 +19,8 @@ from bot.agents.transaction import NoTicket
 from storage import files, templates, tickets
 from storage.replies import StoredReply
 from storage.sql.database import Database
-from storage.tickets import MOVES, StoredTicket, TicketStatus
+from storage.statuses import TicketStatus
+from storage.tickets import MOVES, StoredTicket
 
 EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
 

@@ -14,7 +14,7 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from bot.agents.tickets import AgentDesk, IllegalMove
 from storage import tickets
 from storage.sql.database import Database
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 
 A_PAGE = 25
 DEEPEST_PAGE = 100_000

@@ -21,7 +21,8 @@ from bot.agents.tickets import AgentDesk, Changed, Wish
 from bot.phones import lookup_forms
 from storage import files, tickets
 from storage.sql.database import Database
-from storage.tickets import StoredTicket, TicketStatus
+from storage.statuses import TicketStatus
+from storage.tickets import StoredTicket
 
 MOST_A_PAGE = 100
 DEEPEST_PAGE = 1_000_000

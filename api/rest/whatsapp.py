@@ -25,8 +25,8 @@ from storage import connection_health as pulses
 from storage import meta_snapshots as accounts
 from storage.alerts import Alert
 from storage.connection_health import Pulse
-from storage.outbox import OutboxStatus
 from storage.sql.database import Database, Tx
+from storage.statuses import OutboxStatus
 
 
 class NewMessage(Body):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from storage.alerts import Alert
-from storage.outbox import OutboxReason, OutboxStatus, Why
 from storage.replies import Carriers
+from storage.statuses import OutboxReason, OutboxStatus, Why
 
 CHANNEL = "channel"  # the subject of the alert that says why nothing goes out
 DELIVERY: Mapping[OutboxStatus, str] = {

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from bot.templates.choice import carried
 from storage import outbox
-from storage.outbox import NOTHING, Origin, OutboxRow, OutboxStatus, Why
+from storage.outbox import OutboxRow
 from storage.replies import least
 from storage.sql.database import Tx
+from storage.statuses import NOTHING, Origin, OutboxStatus, Why
 
 Message = Mapping[str, object]
 

@@ -6,7 +6,8 @@ What people typed is handed on beside it, for the templates that Meta has approv
 
 from collections.abc import Mapping
 
-from storage.tickets import StoredTicket, TicketStatus
+from storage.statuses import TicketStatus
+from storage.tickets import StoredTicket
 
 OPENED = "opened"
 REPLY = "reply"  # an agent's own words: they need no table, and outside of the window a template to be put into

@@ -15,9 +15,9 @@ from bot.agents.transaction import Changes, NoTicket, WindowClosed
 from bot.whatsapp.messages.build import fit
 from storage import audit, files, outbox, replies
 from storage.files import FileRow
-from storage.outbox import Origin, OutboxStatus
 from storage.replies import StoredReply
 from storage.sql.database import Tx
+from storage.statuses import Origin, OutboxStatus
 from storage.tickets import StoredTicket
 
 Request = Literal["location", "contact"]

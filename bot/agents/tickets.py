@@ -21,11 +21,11 @@ from bot.lane_state import Place
 from bot.phones import lookup_forms
 from storage import alerts, audit, customers, tickets
 from storage.customers import phone_alias
-from storage.outbox import Origin, OutboxStatus
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
+from storage.statuses import Origin, OutboxStatus, TicketStatus
 from storage.ticket_numbers import TicketNumbers
-from storage.tickets import MOVES, StoredTicket, TicketStatus
+from storage.tickets import MOVES, StoredTicket
 
 __all__ = ["AgentDesk", "Changed", "IllegalMove", "NoTicket", "WindowClosed", "Wish"]
 T = TypeVar("T")

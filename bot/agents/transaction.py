@@ -22,10 +22,10 @@ from bot.whatsapp.messages.build import fit
 from storage import customers, fence, tickets
 from storage.audit import Line
 from storage.customers import phone_alias
-from storage.outbox import Origin
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, Tx
+from storage.statuses import Origin
 from storage.tickets import StoredTicket
 
 RING_SECONDS = 0.2

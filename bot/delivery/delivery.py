@@ -18,9 +18,10 @@ from bot.clock import Clock
 from bot.delivery.outbox_writer import Marks
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, Rest, Sender, move
 from bot.lane_state import Place
-from storage.outbox import FOR_A_PERSON, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
+from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 MOST_RESENDS_AFTER_DEATHS = 3
 MOST_AT_ONCE = 2

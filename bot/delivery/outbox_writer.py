@@ -20,10 +20,11 @@ from bot.phases import phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import carried
 from storage import customers, fence, journal, outbox
-from storage.outbox import Move, OutboxStatus, Why
+from storage.outbox import Move
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown, Tx
+from storage.statuses import OutboxStatus, Why
 
 LEARNED_LATE = timedelta(seconds=10)
 MOST_MARKS = 500

@@ -29,8 +29,9 @@ from bot.templates.sync import Templates
 from bot.whatsapp.errors import Action, Scope, wait_of
 from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.messages.build import Unsendable, build
-from storage.outbox import Move, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
+from storage.outbox import Move, OutboxRow
 from storage.sql.database import DatabaseDown
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
 MOMENTARY = ("reaction", "location_request", "contact_request")

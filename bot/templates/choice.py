@@ -11,8 +11,8 @@ from datetime import datetime
 from bot.account import updates
 from bot.templates.parameters import Filling, fill, mismatches, read_form
 from storage import templates
-from storage.outbox import OutboxReason, Why
 from storage.sql.database import Tx
+from storage.statuses import OutboxReason, Why
 from storage.templates import APPROVED, NoticeRow, StoredTemplate
 
 NO_TEMPLATE = Why(OutboxReason.NO_TEMPLATE)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bot.whatsapp.messages.limits import units
 from bot.whatsapp.sanitize import clean
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 
 KINDS = ("opened", *TicketStatus, "reply")
 VALUES = ("ticket_id", "title", "name", "text")

@@ -21,9 +21,9 @@ from bot.templates.refusals import ABOUT_TEMPLATES
 from bot.whatsapp.graph.client import GraphClient
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
-from storage.outbox import Why
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
+from storage.statuses import Why
 
 HOURLY = timedelta(hours=1)
 AT_START = timedelta(minutes=1)  # processes that start together, or again and again

@@ -16,9 +16,9 @@ from bot.whatsapp.webhook.events import read_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
 from storage.files import FileRow
 from storage.journal import PendingItem
-from storage.outbox import Origin, OutboxRow
+from storage.outbox import OutboxRow
+from storage.statuses import Origin, TicketStatus
 from storage.ticket_numbers import TicketNumbers
-from storage.tickets import TicketStatus
 from storage.turn_writes import WAMID_CAP, NewReply, NewTicket
 
 MEDIA_LASTS = timedelta(days=7)  # an id that came by a webhook

@@ -17,9 +17,10 @@ from storage import alerts, customers, fence, files, held, journal, outbox, turn
 from storage.alerts import Alert
 from storage.fence import Move
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow, OutboxStatus, Way
+from storage.outbox import OutboxRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
+from storage.statuses import OutboxStatus
 
 
 class Dropped(Exception):

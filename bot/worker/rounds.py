@@ -24,9 +24,10 @@ from bot.worker.turns import Read, Turns
 from flows import Ticket
 from storage import fence, journal, outbox, turn_writes
 from storage.journal import PendingItem
-from storage.outbox import OutboxRow, OutboxStatus
+from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database
+from storage.statuses import OutboxStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import Known
 

@@ -16,7 +16,8 @@ from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import Reason
 from bot.whatsapp.webhook.items import Status as Reported
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Origin, OutboxReason, OutboxStatus, Sent, Way, Why
+from storage.outbox import MOVES, Sent, Way
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 WAITS = timedelta(seconds=15)
 NOBODY = 0

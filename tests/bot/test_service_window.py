@@ -7,7 +7,7 @@ import pytest
 
 from bot.lane_state import Place
 from bot.service_window import window_open, without_window
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 from tests.bot.graph import Reply, refuse
 from tests.bot.world import World
 

@@ -6,8 +6,9 @@ import pytest
 
 from storage import held, outbox
 from storage.held import MOST_AT_ONCE
-from storage.outbox import Origin, OutboxRow, OutboxStatus
+from storage.outbox import OutboxRow
 from storage.sql.database import Database
+from storage.statuses import Origin, OutboxStatus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(days=30)

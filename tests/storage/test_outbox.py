@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import outbox
-from storage.outbox import MOVES, Move, Origin, OutboxRow, OutboxStatus
+from storage.outbox import MOVES, Move, OutboxRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database
+from storage.statuses import Origin, OutboxStatus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANNE, BEN = 2**62 + 1, 2**62 + 2

@@ -20,8 +20,9 @@ from storage.alerts import Alert
 from storage.files import FileRow, State
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
+from storage.statuses import TicketStatus
 from storage.templates import NoticeRow, StoredTemplate
-from storage.tickets import MOVES, TicketStatus
+from storage.tickets import MOVES
 from tests.api.desk.visitor import PASSWORD, Visitor, hire, visitor
 from tests.api.rest_service import PHONE, TICKET, Service
 from tests.support.phones import tiny_png

@@ -10,9 +10,9 @@ from api.web.credentials import Role
 from bot.lane_state import Place
 from storage import alerts, templates, turn_writes
 from storage.alerts import Alert
-from storage.outbox import OutboxReason, Why
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
+from storage.statuses import OutboxReason, Why
 from storage.templates import NoticeRow, StoredTemplate
 from storage.turn_writes import NewReply
 from tests.api.rest_service import PHONE, TICKET, Service

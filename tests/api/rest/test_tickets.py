@@ -11,7 +11,8 @@ from storage import files
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Tx
-from storage.tickets import MOVES, TicketStatus
+from storage.statuses import TicketStatus
+from storage.tickets import MOVES
 from tests.api.rest_service import PHONE, TICKET, Service
 
 FIELDS = {

@@ -7,7 +7,7 @@ import pytest
 from bot.delivery.delivery import MOST_AT_ONCE
 from bot.worker.rounds import MOST_ROWS
 from storage import outbox
-from storage.tickets import TicketStatus
+from storage.statuses import TicketStatus
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
 from tests.bot.world import ANNE, BEN, World
 from tests.support.databases import Rival, until_blocked

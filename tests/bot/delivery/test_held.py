@@ -14,9 +14,9 @@ from bot.templates.parameters import Filling
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from bot.worker.rounds import MOST_ROWS
 from storage import alerts, outbox, templates
-from storage.outbox import Move, Origin, OutboxReason, OutboxRow, OutboxStatus, Why
+from storage.outbox import Move, OutboxRow
+from storage.statuses import Origin, OutboxReason, OutboxStatus, TicketStatus, Why
 from storage.templates import StoredTemplate
-from storage.tickets import TicketStatus
 from tests.bot.graph import Request, refuse
 from tests.bot.test_service_window import last_is, nothing_pending, ticket
 from tests.bot.world import NUMBER, World

@@ -7,9 +7,10 @@ import pytest
 
 from bot.lane_state import Place
 from storage import outbox
-from storage.outbox import Origin, OutboxRow
+from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Tx
+from storage.statuses import Origin
 from tests.bot.graph import LOST
 from tests.bot.world import ANNE, BEN, World
 

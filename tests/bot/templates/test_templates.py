@@ -18,8 +18,8 @@ from bot.whatsapp.messages.build import build
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts
 from storage import templates as rows
-from storage.outbox import Why
 from storage.sql.database import Database
+from storage.statuses import Why
 from storage.templates import NoticeRow
 from tests.bot.meta_answers import WABA, Meta, Told, answering, refusal
 

@@ -15,8 +15,9 @@ from bot.whatsapp.webhook.items import Status as Reported
 from bot.worker.rounds import MOST_ITEMS
 from bot.worker.statuses import NOBODY, match
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Origin, OutboxReason, OutboxStatus, Sent
+from storage.outbox import MOVES, Sent
 from storage.redis.lanes import ClaimedLane
+from storage.statuses import Origin, OutboxReason, OutboxStatus
 from tests.bot.graph import Reply
 from tests.bot.whatsapp.webhook.reading import items_of
 from tests.bot.world import BEN, World
