@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx, marks
-from storage.statuses import NOTHING, Origin, OutboxReason, OutboxStatus, Why
+from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
 
 _S = OutboxStatus
 # What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
@@ -58,7 +58,7 @@ class OutboxRow:
     item_id: int | None = None
     ticket_id: int | None = None
     status: OutboxStatus = OutboxStatus.QUEUED
-    why: Why = NOTHING
+    why: Why = NO_REASON
     owner: str = ""
     attempts: int = 0  # requests, whatever became of them
     refusals: int = 0  # how often Meta refused it for a reason that may pass
@@ -165,7 +165,7 @@ class Move:
     source: OutboxStatus
     attempts: int
     status: OutboxStatus
-    why: Why = NOTHING
+    why: Why = NO_REASON
     due_at: datetime | None = None
     resent: int = 0
     refusals: int = 0
@@ -230,7 +230,7 @@ def _sent(
     return Sent(outbox_id, customer_id, OutboxStatus(status), wamid, Origin(origin), refusals, marked)
 
 
-async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why = NOTHING) -> None:
+async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why = NO_REASON) -> None:
     """Moves rows to what Meta answered or reported, and notes the wamid where it was still unknown."""
     sources = sorted(MOVES[status])
     await tx.execute(

@@ -58,7 +58,7 @@ class Why(NamedTuple):
     detail: str = ""
 
 
-NOTHING = Why()
+NO_REASON = Why()
 
 
 class TicketStatus(StrEnum):

@@ -14,7 +14,7 @@ from storage import outbox
 from storage.outbox import OutboxRow
 from storage.replies import least
 from storage.sql.database import Tx
-from storage.statuses import NOTHING, Origin, OutboxStatus, Why
+from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
 
 Message = Mapping[str, object]
 
@@ -60,7 +60,7 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
             now,
             ticket_id=letter.ticket_id,
             status=OutboxStatus.HELD if why_held else OutboxStatus.QUEUED,
-            why=why_held or NOTHING,
+            why=why_held or NO_REASON,
         )
         rows.append(row)
     await outbox.insert(tx, rows)
