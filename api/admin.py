@@ -18,6 +18,7 @@ from storage.models import Item
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseSettings, Tx
 from storage.sql.migrate import apply, make_folder, missing
+from storage.statuses import Fate
 
 ACTOR = "command line"
 
@@ -131,7 +132,7 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
 
 async def dead_item_ids() -> list[int]:
     """Every dead item, in the order in which they arrived."""
-    return [item.id for item in await Item.filter(fate="dead").order_by("id").only("id")]
+    return [item.id for item in await Item.filter(fate=Fate.DEAD).order_by("id").only("id")]
 
 
 def _named(name: str, most: int) -> str:

@@ -6,6 +6,8 @@ phone number, text or id of a customer can become one. How much waits is in SQL,
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
+from storage.statuses import Fate
+
 
 class Metrics:
     """The counters, in a registry of their own."""
@@ -23,7 +25,7 @@ class Metrics:
         """A webhook was answered."""
         self._webhooks.labels(str(status)).inc()
 
-    def items(self, fate: str, count: int = 1) -> None:
+    def items(self, fate: Fate, count: int = 1) -> None:
         """So many items got their fate here."""
         self._items.labels(fate).inc(count)
 

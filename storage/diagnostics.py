@@ -13,6 +13,7 @@ from itertools import pairwise
 from storage.redis.client import Redis, RedisDown, RedisServer, RedisSettings, inspect_redis, open_redis
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import DEADLINE_SECONDS, Database, Tx
+from storage.statuses import Fate
 
 LOOK_BACK = timedelta(days=28)
 STEP = timedelta(hours=1)
@@ -83,7 +84,7 @@ async def traffic(tx: Tx, now: datetime) -> Traffic:
 async def _first_after(tx: Tx, at: datetime) -> datetime | None:
     found = [
         row[0]
-        for fate in ("done", "ignored", "pending", "dead")
+        for fate in Fate
         for row in await tx.fetch(
             "SELECT MIN(received_at) FROM item WHERE fate = ? AND received_at >= ?", (fate, to_millis(at))
         )

@@ -13,10 +13,10 @@ from typing import Any
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import DatabaseDown, Tx, marks
+from storage.statuses import Fate
 
 UNKNOWN_MESSAGE = "unknown_message"
 MOST_ATTEMPTS = 5
-FATES = ("done", "ignored", "dead", "pending")
 COLUMNS = (
     "id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts",
     "late", "duplicates", "closed_at",
@@ -97,8 +97,8 @@ async def store(tx: Tx, items: Sequence[NewItem], held: Mapping[str, tuple[int, 
 
 def _row(item: NewItem) -> tuple[object, ...]:
     received = to_millis(item.received_at)
-    fate = "ignored" if item.reason else "done" if item.done else "pending"
-    closed = None if fate == "pending" else received
+    fate = Fate.IGNORED if item.reason else Fate.DONE if item.done else Fate.PENDING
+    closed = None if fate is Fate.PENDING else received
     return (item.item_id, item.key, item.kind, item.customer_id, item.address, to_millis(item.meta_at), received,
             item.payload, fate, item.reason, 0, False, 0, closed)  # fmt: skip
 
@@ -112,9 +112,9 @@ async def pending(tx: Tx, customer_ids: Sequence[int], most_per_lane: int) -> li
     rows = await tx.fetch(
         f"SELECT {PENDING} FROM (SELECT {PENDING}, ROW_NUMBER() OVER "
         "(PARTITION BY customer_id, kind = 'status' ORDER BY meta_at, id) AS place FROM item "
-        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending') AS waiting "
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = ?) AS waiting "
         "WHERE place <= ? ORDER BY customer_id, meta_at, id",
-        [*customer_ids, most_per_lane],
+        [*customer_ids, Fate.PENDING, most_per_lane],
     )
     return [_pending_item(*row) for row in rows]
 
@@ -131,8 +131,8 @@ async def waiting(tx: Tx, customer_ids: Sequence[int]) -> Sequence[tuple[int, in
     """(customer, meta_at in milliseconds, item) of all that waits for a turn in these lanes, as it is now."""
     rows = await tx.fetch(
         "SELECT customer_id, meta_at, id FROM item "
-        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = 'pending' AND kind <> 'status'",
-        customer_ids,
+        f"WHERE customer_id IN ({marks(len(customer_ids))}) AND fate = ? AND kind <> 'status'",
+        [*customer_ids, Fate.PENDING],
     )
     return [(row[0], row[1], row[2]) for row in rows]
 
@@ -140,7 +140,7 @@ async def waiting(tx: Tx, customer_ids: Sequence[int]) -> Sequence[tuple[int, in
 async def close(
     tx: Tx,
     item_ids: Sequence[int],
-    fate: str,
+    fate: Fate,
     at: datetime,
     *,
     reason: str = "",
@@ -155,9 +155,8 @@ async def close(
     written = {item_id: effects[item_id] for item_id in item_ids} if effects else {}
     when = f"effects = CASE id{' WHEN ? THEN ?' * len(written)} END, " if written else ""
     return await tx.execute(
-        f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? "
-        f"WHERE id IN ({marks(len(item_ids))}) AND fate = 'pending'",
-        [*(value for pair in written.items() for value in pair), fate, reason, to_millis(at), *item_ids],
+        f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? WHERE id IN ({marks(len(item_ids))}) AND fate = ?",
+        [*(value for pair in written.items() for value in pair), fate, reason, to_millis(at), *item_ids, Fate.PENDING],
     )
 
 
@@ -171,8 +170,8 @@ async def count_attempts(tx: Tx, item_ids: Sequence[int], error: str) -> dict[in
     """One more failed attempt of each pending item; returns how many each has had."""
     chosen = marks(len(item_ids))
     await tx.execute(
-        f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({chosen}) AND fate = 'pending'",
-        [error[:4000], *item_ids],
+        f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({chosen}) AND fate = ?",
+        [error[:4000], *item_ids, Fate.PENDING],
     )
     return await attempts_of(tx, item_ids)
 
@@ -186,9 +185,9 @@ async def replay(tx: Tx, item_id: int) -> bool:
     """Sets a dead item pending again, without attempts, to run marked late; False when it is not dead."""
     return bool(
         await tx.execute(
-            "UPDATE item SET fate = 'pending', reason = '', attempts = 0, late = ?, error = NULL, closed_at = NULL "
-            "WHERE id = ? AND fate = 'dead'",
-            [True, item_id],
+            "UPDATE item SET fate = ?, reason = '', attempts = 0, late = ?, error = NULL, closed_at = NULL "
+            "WHERE id = ? AND fate = ?",
+            [Fate.PENDING, True, item_id, Fate.DEAD],
         )
     )
 
@@ -197,9 +196,9 @@ async def revive_statuses(tx: Tx, phone_number_id: str, wamid: str) -> int:
     """Statuses that nobody knew in time are applied after all, now that `wamid` is known."""
     prefix = f"s:{phone_number_id}:{wamid}"
     return await tx.execute(
-        "UPDATE item SET fate = 'pending', reason = '', closed_at = NULL "
-        "WHERE `key` >= ? AND `key` < ? AND fate = 'ignored' AND reason = ?",
-        [f"{prefix}:", f"{prefix};", UNKNOWN_MESSAGE],
+        "UPDATE item SET fate = ?, reason = '', closed_at = NULL "
+        "WHERE `key` >= ? AND `key` < ? AND fate = ? AND reason = ?",
+        [Fate.PENDING, f"{prefix}:", f"{prefix};", Fate.IGNORED, UNKNOWN_MESSAGE],
     )
 
 
@@ -209,7 +208,7 @@ async def handled_messages(tx: Tx, phone_number_id: str, wamids: Sequence[str]) 
     if not keys:
         return set()
     rows = await tx.fetch(
-        f"SELECT `key` FROM item WHERE `key` IN ({marks(len(keys))}) AND fate <> 'pending'", list(keys)
+        f"SELECT `key` FROM item WHERE `key` IN ({marks(len(keys))}) AND fate <> ?", [*keys, Fate.PENDING]
     )
     return {keys[row[0]] for row in rows}
 
@@ -217,22 +216,22 @@ async def handled_messages(tx: Tx, phone_number_id: str, wamids: Sequence[str]) 
 async def overdue(tx: Tx, before: datetime, most: int) -> Sequence[int]:
     """Customers with something that has waited since `before`, the longest waiting first."""
     rows = await tx.fetch(
-        "SELECT customer_id, MIN(received_at) AS oldest FROM item WHERE fate = 'pending' AND received_at < ? "
+        "SELECT customer_id, MIN(received_at) AS oldest FROM item WHERE fate = ? AND received_at < ? "
         "AND customer_id IS NOT NULL GROUP BY customer_id ORDER BY oldest LIMIT ?",
-        [to_millis(before), most],
+        [Fate.PENDING, to_millis(before), most],
     )
     return [row[0] for row in rows]
 
 
 async def counts(tx: Tx) -> dict[str, int]:
     """received, done, ignored, dead, pending and duplicates, with what retention has deleted."""
-    totals = dict.fromkeys((*FATES, "duplicates"), 0)
+    totals: dict[str, int] = dict.fromkeys((*Fate, "duplicates"), 0)
     for fate, count, duplicates in await tx.fetch("SELECT fate, COUNT(*), SUM(duplicates) FROM item GROUP BY fate"):
         totals[fate] += int(count)
         totals["duplicates"] += int(duplicates)
     for fate, total in await tx.fetch("SELECT fate, SUM(total) FROM daily_total GROUP BY fate"):
         totals[fate] += int(total)
-    return {"received": sum(totals[fate] for fate in FATES), **totals}
+    return {"received": sum(totals[fate] for fate in Fate), **totals}
 
 
 async def retain(tx: Tx, now: datetime, most: int) -> int:
@@ -241,9 +240,8 @@ async def retain(tx: Tx, now: datetime, most: int) -> int:
     Pending and dead items stay for ever. Deleted ones are added to the totals of their day in the same transaction.
     """
     old = await tx.fetch(
-        "SELECT id, fate, received_at, duplicates FROM item "
-        "WHERE fate IN ('done', 'ignored') AND received_at < ? LIMIT ?",
-        [to_millis(now - DELETED_AFTER), most],
+        "SELECT id, fate, received_at, duplicates FROM item WHERE fate IN (?, ?) AND received_at < ? LIMIT ?",
+        [Fate.DONE, Fate.IGNORED, to_millis(now - DELETED_AFTER), most],
     )
     totals: Tally[tuple[str, str]] = Tally()
     for _, fate, received_at, duplicates in old:
@@ -259,8 +257,8 @@ async def retain(tx: Tx, now: datetime, most: int) -> int:
         if not await tx.execute("UPDATE daily_total SET total = total + ? WHERE id = ?", [total, key]):
             await tx.insert("daily_total", ("id", "fate", "total"), [(key, fate, total)])
     full = await tx.fetch(
-        "SELECT id FROM item WHERE fate IN ('done', 'ignored') AND received_at < ? AND payload <> '' LIMIT ?",
-        [to_millis(now - EMPTIED_AFTER), most],
+        "SELECT id FROM item WHERE fate IN (?, ?) AND received_at < ? AND payload <> '' LIMIT ?",
+        [Fate.DONE, Fate.IGNORED, to_millis(now - EMPTIED_AFTER), most],
     )
     if full:
         await tx.execute(

@@ -8,6 +8,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
+class Fate(StrEnum):
+    """What became of an item of the journal: exactly one of these at any time."""
+
+    DONE = "done"  # its turn was played, or its status applied: what it caused is in the same transaction
+    IGNORED = "ignored"  # has no effect, for the reason beside it
+    DEAD = "dead"  # its turn failed too often: an operator may have it replayed, which makes it pending again
+    PENDING = "pending"  # waits for its turn
+
+
 class OutboxStatus(StrEnum):
     """How far a row has come on its way to the customer's screen."""
 

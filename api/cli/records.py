@@ -73,10 +73,10 @@ def journal_list(
 ) -> None:
     """List what arrived, by what became of it; the totals come first."""
     from api import admin
-    from storage.journal import FATES
+    from storage.statuses import Fate
 
-    if fate not in FATES:
-        fail(f"--fate is one of {', '.join(FATES)}.", 2)
+    if fate not in set(Fate):
+        fail(f"--fate is one of {', '.join(Fate)}.", 2)
     settings = storage_settings()
 
     async def read() -> "tuple[dict[str, int], list[Item]]":

@@ -28,6 +28,7 @@ from storage.journal import NewItem
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
+from storage.statuses import Fate
 
 RING_SECONDS = 0.2
 MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
@@ -101,7 +102,7 @@ class Intake:
             log.warning("came_again_changed", item_id=item_id, kept="what came first")
         for reason, count in Counter(item.ignored for _, _, item in made if item.ignored).items():
             log.info("ignored", reason=reason, count=count)
-            self._metrics.items("ignored", count)
+            self._metrics.items(Fate.IGNORED, count)
         self._ring(rung)
         return [None] * len(arrivals)
 

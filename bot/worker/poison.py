@@ -16,6 +16,7 @@ from bot.worker.turns import Turns
 from storage import fence, journal, outbox
 from storage.journal import MOST_ATTEMPTS
 from storage.sql.database import Database, Tx
+from storage.statuses import Fate
 
 DIED = "the process died while it had this item in a round"
 log = structlog.get_logger(__name__)
@@ -69,10 +70,10 @@ class Poison:
 
         async def work(tx: Tx) -> bool:
             version, _ = await fence.raise_version(tx, customer_id)
-            died = await journal.close(tx, [item_id], "dead", now)
+            died = await journal.close(tx, [item_id], Fate.DEAD, now)
             if died:
                 await outbox.insert(tx, [self._turns.sorry(customer_id, version, item_id, now)])
             return bool(died)
 
         if await self._database.run(work):
-            self._metrics.items("dead")
+            self._metrics.items(Fate.DEAD)

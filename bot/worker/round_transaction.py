@@ -20,7 +20,7 @@ from storage.journal import PendingItem
 from storage.outbox import OutboxRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import OutboxStatus
+from storage.statuses import Fate, OutboxStatus
 
 
 class Dropped(Exception):
@@ -82,7 +82,7 @@ class Plan:
 
     async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
         effects = {item_id: text for lane in lanes for item_id, text in lane.done.items()}
-        if await journal.close(tx, list(effects), "done", self.now, effects=effects) != len(effects):
+        if await journal.close(tx, list(effects), Fate.DONE, self.now, effects=effects) != len(effects):
             raise Dropped({lane.customer_id for lane in lanes})
         await journal.mark_late(tx, [item_id for lane in lanes for item_id in lane.late])
         await turn_writes.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
@@ -120,9 +120,9 @@ class Plan:
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)
-        await journal.close(tx, matched.done, "done", self.now)
+        await journal.close(tx, matched.done, Fate.DONE, self.now)
         for reason, item_ids in matched.ignored.items():
-            await journal.close(tx, item_ids, "ignored", self.now, reason=reason)
+            await journal.close(tx, item_ids, Fate.IGNORED, self.now, reason=reason)
         if matched.template_refusals:
             await refusals.note_reported(tx, matched.template_refusals)
         for code, why in sorted(matched.stopping.items()):

@@ -27,7 +27,7 @@ from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database
-from storage.statuses import OutboxStatus
+from storage.statuses import Fate, OutboxStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import Known
 
@@ -187,8 +187,8 @@ class Rounds:
         return dropped
 
     def _count(self, plan: Plan) -> None:
-        self._metrics.items("done", sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done))
-        self._metrics.items("ignored", sum(map(len, plan.matched.ignored.values())))
+        self._metrics.items(Fate.DONE, sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done))
+        self._metrics.items(Fate.IGNORED, sum(map(len, plan.matched.ignored.values())))
 
     async def _moved(self, plan: Plan) -> set[int]:
         async with self._database.reading() as tx:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
+from storage.statuses import Fate
 from tests.api.rest_service import TICKET, Service, served
 from tests.support.servers import MariaDBServer, RedisServer
 
@@ -12,7 +13,7 @@ from tests.support.servers import MariaDBServer, RedisServer
 async def test_alive_and_counting(light_service: Service) -> None:
     assert await light_service.data("GET", "/healthz", role=None) == {"status": "alive"}
     light_service.parts.metrics.webhook(200)
-    light_service.parts.metrics.items("done", 3)
+    light_service.parts.metrics.items(Fate.DONE, 3)
     light_service.parts.metrics.send("accepted")
     page = await light_service.call("GET", "/metrics", role=None)
     assert page.headers["Content-Type"].startswith("text/plain; version=")

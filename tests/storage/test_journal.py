@@ -11,6 +11,7 @@ from tortoise.exceptions import IntegrityError
 from storage import journal
 from storage.journal import NewItem, PendingItem
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
+from storage.statuses import Fate
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
@@ -42,7 +43,7 @@ async def pending(database: Database, *customer_ids: int, most: int = 100) -> li
         return await journal.pending(tx, customer_ids, most)
 
 
-async def close(database: Database, item_ids: Sequence[int], fate: str, reason: str = "") -> int:
+async def close(database: Database, item_ids: Sequence[int], fate: Fate, reason: str = "") -> int:
     return await database.run(lambda tx: journal.close(tx, item_ids, fate, NOW, reason=reason))
 
 
@@ -174,9 +175,9 @@ async def test_a_lane_is_in_the_order_of_meta_then_of_arrival(database: Database
 async def test_only_a_pending_item_is_closed_and_once(database: Database) -> None:
     await store(database, item(1), item(2), item(3))
     effects = {1: '[["say","1"]]', 2: "[]"}
-    assert await database.run(lambda tx: journal.close(tx, [1, 2], "done", NOW, effects=effects)) == 2
-    assert await close(database, [1, 2, 3], "ignored", "superseded") == 1
-    assert await close(database, [], "done") == 0
+    assert await database.run(lambda tx: journal.close(tx, [1, 2], Fate.DONE, NOW, effects=effects)) == 2
+    assert await close(database, [1, 2, 3], Fate.IGNORED, "superseded") == 1
+    assert await close(database, [], Fate.DONE) == 0
     async with database.reading() as tx:
         rows = await tx.fetch("SELECT id, fate, reason, effects FROM item ORDER BY id")
     assert [tuple(row) for row in rows] == [
@@ -191,7 +192,7 @@ async def test_attempts_are_counted_and_a_dead_item_is_replayed_late(database: D
     for expected in (1, 2):
         assert await database.run(lambda tx: journal.count_attempts(tx, [1], "ValueError: no")) == {1: expected}
     assert not await database.run(lambda tx: journal.replay(tx, 1)), "it is not dead"
-    await close(database, [1], "dead")
+    await close(database, [1], Fate.DEAD)
     assert await database.run(lambda tx: journal.replay(tx, 1))
     (found,) = await pending(database, ANNE)
     assert (found.attempts, found.late) == (0, True)
@@ -206,8 +207,8 @@ async def test_statuses_that_nobody_knew_come_back_with_their_wamid(database: Da
         item(5, "s:107:wamid.A:sent:1", kind="status"),
     ]
     await store(database, *known, *others, item(6, "s:106:wamid.A:sent:9", kind="status"))
-    await close(database, [1, 2, 3, 4, 5], "ignored", "unknown_message")
-    await close(database, [6], "ignored", "superseded")
+    await close(database, [1, 2, 3, 4, 5], Fate.IGNORED, "unknown_message")
+    await close(database, [6], Fate.IGNORED, "superseded")
     assert await database.run(lambda tx: journal.revive_statuses(tx, "106", "wamid.A")) == 2
     assert [one.item_id for one in await pending(database, ANNE)] == [1, 2]
 
@@ -234,9 +235,9 @@ async def retain(database: Database, now: datetime, most: int) -> int:
 async def test_retention_deletes_what_is_old_and_the_counts_stay(database: Database, most: int) -> None:
     await store(database, *(item(at) for at in range(1, 10)))
     await store(database, item(10, "m:1:1"), item(11, "m:1:9"))
-    await close(database, [1, 2, 3, 4, 5], "done")
-    await close(database, [6, 7], "ignored", "superseded")
-    await close(database, [8], "dead")
+    await close(database, [1, 2, 3, 4, 5], Fate.DONE)
+    await close(database, [6, 7], Fate.IGNORED, "superseded")
+    await close(database, [8], Fate.DEAD)
     before = await counts(database)
 
     await retain(database, NOW + timedelta(days=31), most)
@@ -254,7 +255,7 @@ async def test_retention_deletes_what_is_old_and_the_counts_stay(database: Datab
 
 async def test_two_processes_retain_at_once_and_count_once(database: Database) -> None:
     await store(database, *(item(at) for at in range(1, 101)))
-    await close(database, range(1, 101), "done")
+    await close(database, range(1, 101), Fate.DONE)
     before = await counts(database)
     later = NOW + timedelta(days=91)
     await database.run(lambda tx: journal.retain(tx, later, 10))  # the day has its totals

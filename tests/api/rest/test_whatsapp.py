@@ -10,6 +10,7 @@ from storage import alerts, journal, meta_snapshots
 from storage.alerts import Alert
 from storage.journal import NewItem
 from storage.sql.database import Tx
+from storage.statuses import Fate
 from tests.api.rest_service import PHONE, Service
 
 GUIDE = {"phoneNumber": "+1234567890", "message": "Test message from Tick System"}
@@ -91,7 +92,7 @@ async def test_status(service: Service) -> None:
     async def store(tx: Tx) -> None:
         await journal.store(tx, items)
         await journal.store(tx, [NewItem(1, "k0", "message", 1, "", now, now, "{}", "")])
-        await journal.close(tx, [items[0].item_id], "done", now)
+        await journal.close(tx, [items[0].item_id], Fate.DONE, now)
 
     await service.parts.database.run(store)
     await service.customer()
