@@ -14,20 +14,18 @@ from typing import Any, Literal
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx, marks
+from storage.statuses import FileState
 
-State = Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
-
-# What a file may become, and from where. An agent's file is born `loose`: nobody knows whether its bytes are there yet,
-# or any more, once it was not sent in time and they are being deleted. A `failed` one is tried again by itself when it
-# is due, or at once when an agent says so; `refused` and `expired` are ends.
-MOVES: Mapping[State, frozenset[State]] = {
-    "waiting": frozenset({"fetching", "failed"}),
-    "fetching": frozenset({"waiting", "failed", "fetching"}),  # the last: taken over from a process that is gone
-    "stored": frozenset({"fetching", "loose"}),
-    "failed": frozenset({"fetching"}),
-    "refused": frozenset({"fetching"}),
-    "expired": frozenset({"waiting", "failed", "fetching"}),
-    "loose": frozenset({"stored"}),
+_S = FileState
+# What a file may become, and from where. A customer's file is born `waiting`, an agent's `loose`.
+MOVES: Mapping[FileState, frozenset[FileState]] = {
+    _S.WAITING: frozenset({_S.FETCHING, _S.FAILED}),
+    _S.FETCHING: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),  # the last: taken over from a process that is gone
+    _S.STORED: frozenset({_S.FETCHING, _S.LOOSE}),
+    _S.FAILED: frozenset({_S.FETCHING}),
+    _S.REFUSED: frozenset({_S.FETCHING}),
+    _S.EXPIRED: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),
+    _S.LOOSE: frozenset({_S.STORED}),  # it was not sent in time, and goes
 }
 COLUMNS = (
     "id", "direction", "customer_id", "ticket_id", "reply_id", "wamid", "kind", "media_id", "media_until", "mime_type",
@@ -44,7 +42,7 @@ class FileRow:
     file_id: int
     direction: Literal["in", "out"]
     kind: str
-    state: State
+    state: FileState
     due_at: datetime
     created_at: datetime
     customer_id: int | None = None
@@ -69,7 +67,7 @@ class Fetched:
     attempt of this file."""
 
     row: FileRow
-    state: State
+    state: FileState
     reason: str = ""
     due_at: datetime | None = None
     size: int | None = None
@@ -109,9 +107,8 @@ async def attach_uploads(
         return []
     ours = f"id IN ({marks(len(file_ids))}) AND direction = 'out'"
     await tx.execute(
-        f"UPDATE file SET customer_id = ?, ticket_id = ?, reply_id = ? WHERE {ours} AND reply_id IS NULL "
-        "AND state = 'stored'",
-        [customer_id, ticket_id, reply_id, *file_ids],
+        f"UPDATE file SET customer_id = ?, ticket_id = ?, reply_id = ? WHERE {ours} AND reply_id IS NULL AND state = ?",
+        [customer_id, ticket_id, reply_id, *file_ids, FileState.STORED],
     )
     rows = await tx.fetch(f"SELECT {LOADED} FROM file WHERE {ours} AND reply_id = ? ORDER BY id", [*file_ids, reply_id])
     return [_file_row(*row) for row in rows]
@@ -120,9 +117,8 @@ async def attach_uploads(
 async def uploaded(tx: Tx, row: FileRow) -> None:
     """All of a loose file is in the store."""
     await tx.execute(
-        "UPDATE file SET state = 'stored', kind = ?, size = ?, sha256 = ?, stored_at = ? "
-        "WHERE id = ? AND state = 'loose'",
-        [row.kind, row.size, row.sha256, _millis(row.stored_at), row.file_id],
+        "UPDATE file SET state = ?, kind = ?, size = ?, sha256 = ?, stored_at = ? WHERE id = ? AND state = ?",
+        [FileState.STORED, row.kind, row.size, row.sha256, _millis(row.stored_at), row.file_id, FileState.LOOSE],
     )
 
 
@@ -135,15 +131,20 @@ async def loosen(tx: Tx, before: datetime, most: int) -> list[int]:
     if not rows:
         return []
     these, file_ids = f"id IN ({marks(len(rows))})", [row[0] for row in rows]
-    await tx.execute(f"UPDATE file SET state = 'loose' WHERE {these} AND {unsent} AND state = 'stored'", file_ids)
-    found = await tx.fetch(f"SELECT id FROM file WHERE {these} AND state = 'loose' ORDER BY id", file_ids)
+    await tx.execute(
+        f"UPDATE file SET state = ? WHERE {these} AND {unsent} AND state = ?",
+        [FileState.LOOSE, *file_ids, FileState.STORED],
+    )
+    found = await tx.fetch(f"SELECT id FROM file WHERE {these} AND state = ? ORDER BY id", [*file_ids, FileState.LOOSE])
     return [row[0] for row in found]
 
 
 async def forget(tx: Tx, file_ids: Collection[int]) -> None:
     """The bytes of these loose files are gone, and so are the files."""
     if file_ids:
-        await tx.execute(f"DELETE FROM file WHERE id IN ({marks(len(file_ids))}) AND state = 'loose'", list(file_ids))
+        await tx.execute(
+            f"DELETE FROM file WHERE id IN ({marks(len(file_ids))}) AND state = ?", [*file_ids, FileState.LOOSE]
+        )
 
 
 async def find(tx: Tx, file_id: int) -> FileRow | None:
@@ -163,9 +164,8 @@ async def due(tx: Tx, now: datetime, most: int, *, fresh: bool) -> list[int]:
     run out is due as well."""
     tried = "attempts = 0" if fresh else "attempts > 0"
     rows = await tx.fetch(
-        f"SELECT id FROM file WHERE state IN ('waiting', 'failed', 'fetching') AND due_at <= ? AND {tried} "
-        "ORDER BY due_at, id LIMIT ?",
-        [to_millis(now), most],
+        f"SELECT id FROM file WHERE state IN (?, ?, ?) AND due_at <= ? AND {tried} ORDER BY due_at, id LIMIT ?",
+        [FileState.WAITING, FileState.FAILED, FileState.FETCHING, to_millis(now), most],
     )
     return [row[0] for row in rows]
 
@@ -175,15 +175,15 @@ async def claim(tx: Tx, file_ids: Collection[int], owner: str, now: datetime, un
     if not file_ids:
         return []
     ours = f"id IN ({marks(len(file_ids))})"
-    sources = sorted(MOVES["fetching"])
+    sources = sorted(MOVES[FileState.FETCHING])
     await tx.execute(
-        f"UPDATE file SET state = 'fetching', owner = ?, due_at = ?, attempts = attempts + 1 WHERE {ours} "
+        f"UPDATE file SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE {ours} "
         f"AND state IN ({marks(len(sources))}) AND due_at <= ?",
-        [owner, to_millis(until), *file_ids, *sources, to_millis(now)],
+        [FileState.FETCHING, owner, to_millis(until), *file_ids, *sources, to_millis(now)],
     )
     rows = await tx.fetch(
-        f"SELECT {LOADED} FROM file WHERE {ours} AND state = 'fetching' AND owner = ? AND due_at = ? ORDER BY id",
-        [*file_ids, owner, to_millis(until)],
+        f"SELECT {LOADED} FROM file WHERE {ours} AND state = ? AND owner = ? AND due_at = ? ORDER BY id",
+        [*file_ids, FileState.FETCHING, owner, to_millis(until)],
     )
     return [_file_row(*row) for row in rows]
 
@@ -192,27 +192,27 @@ async def keep(tx: Tx, file_ids: Collection[int], owner: str, until: datetime) -
     """The process is alive and still at it."""
     if file_ids:
         await tx.execute(
-            f"UPDATE file SET due_at = ? WHERE id IN ({marks(len(file_ids))}) AND state = 'fetching' AND owner = ?",
-            [to_millis(until), *file_ids, owner],
+            f"UPDATE file SET due_at = ? WHERE id IN ({marks(len(file_ids))}) AND state = ? AND owner = ?",
+            [to_millis(until), *file_ids, FileState.FETCHING, owner],
         )
 
 
 async def finish(tx: Tx, fetched: Fetched, at: datetime) -> bool:
     """Notes what became of a fetch; False when the file was taken over, and somebody else's word counts."""
     row, state = fetched.row, fetched.state
-    if "fetching" not in MOVES[state]:
+    if FileState.FETCHING not in MOVES[state]:
         raise ValueError(f"a file never goes from fetching to {state}")
-    stored_at = to_millis(at) if state == "stored" else None
+    stored_at = to_millis(at) if state is FileState.STORED else None
     return bool(
         await tx.execute(
             "UPDATE file SET state = ?, reason = ?, due_at = ?, stored_at = ?, attempts = attempts - ?, "
             "size = COALESCE(?, size), sha256 = CASE WHEN ? = '' THEN sha256 ELSE ? END, "
             "mime_type = CASE WHEN mime_type = '' THEN ? ELSE mime_type END, owner = '' "
-            "WHERE id = ? AND state = 'fetching' AND owner = ? AND attempts = ?",
+            "WHERE id = ? AND state = ? AND owner = ? AND attempts = ?",
             [
                 state, fetched.reason[:300], to_millis(fetched.due_at or at), stored_at, 0 if fetched.burnt else 1,
                 fetched.size, fetched.sha256, fetched.sha256, fetched.mime_type[:100],
-                row.file_id, row.owner, row.attempts,
+                row.file_id, FileState.FETCHING, row.owner, row.attempts,
             ],
         )
     )  # fmt: skip
@@ -222,18 +222,19 @@ async def retry(tx: Tx, file_id: int, at: datetime) -> bool:
     """An agent wants it fetched now; False when it isn't one that failed."""
     return bool(
         await tx.execute(
-            "UPDATE file SET state = 'waiting', due_at = ? WHERE id = ? AND state = 'failed'", [to_millis(at), file_id]
+            "UPDATE file SET state = ?, due_at = ? WHERE id = ? AND state = ?",
+            [FileState.WAITING, to_millis(at), file_id, FileState.FAILED],
         )
     )
 
 
 async def expire(tx: Tx, now: datetime) -> int:
     """Gives up on what Meta no longer has, and what nobody is fetching."""
-    sources = sorted(MOVES["expired"])
+    sources = sorted(MOVES[FileState.EXPIRED])
     return await tx.execute(
-        "UPDATE file SET state = 'expired', owner = '' "
-        f"WHERE state IN ({marks(len(sources))}) AND media_until <= ? AND (state <> 'fetching' OR due_at <= ?)",
-        [*sources, to_millis(now), to_millis(now)],
+        "UPDATE file SET state = ?, owner = '' "
+        f"WHERE state IN ({marks(len(sources))}) AND media_until <= ? AND (state <> ? OR due_at <= ?)",
+        [FileState.EXPIRED, *sources, to_millis(now), FileState.FETCHING, to_millis(now)],
     )
 
 
@@ -257,7 +258,7 @@ def _file_row(*row: Any) -> FileRow:
     (file_id, direction, customer_id, ticket_id, reply_id, wamid, kind, media_id, media_until, mime_type, filename,
      size, sha256, state, reason, attempts, owner, due_at, created_at, stored_at) = row  # fmt: skip
     return FileRow(
-        file_id, direction, kind, state, from_millis(due_at), from_millis(created_at), customer_id, ticket_id, reply_id,
-        wamid, media_id, _instant(media_until), mime_type, filename, size, sha256, reason, attempts, owner,
-        _instant(stored_at),
+        file_id, direction, kind, FileState(state), from_millis(due_at), from_millis(created_at), customer_id,
+        ticket_id, reply_id, wamid, media_id, _instant(media_until), mime_type, filename, size, sha256, reason,
+        attempts, owner, _instant(stored_at),
     )  # fmt: skip

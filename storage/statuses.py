@@ -70,6 +70,18 @@ class Why(NamedTuple):
 NO_REASON = Why()
 
 
+class FileState(StrEnum):
+    """How far a file has come, whose bytes are in the store of FILES_URL."""
+
+    WAITING = "waiting"  # a customer's: to be fetched from Meta once it is due
+    FETCHING = "fetching"  # a process has it until its lease ends
+    STORED = "stored"  # all of its bytes are in the store
+    FAILED = "failed"  # could not be fetched: tried again once it is due, or at once when an agent says so
+    REFUSED = "refused"  # not fetched, and never will be: too large, or not from Meta's servers
+    EXPIRED = "expired"  # Meta has it no more
+    LOOSE = "loose"  # an agent's: nobody knows whether its bytes are there yet, or any more, as they are being deleted
+
+
 class TicketStatus(StrEnum):
     """Where the work on a ticket stands."""
 

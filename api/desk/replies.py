@@ -23,6 +23,7 @@ from bot.whatsapp.sanitize import TEXT_CAP
 from storage import audit, files
 from storage.audit import Line
 from storage.sql.database import Tx
+from storage.statuses import FileState
 
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
 EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
@@ -129,7 +130,7 @@ def add_writing(
         """Has a file fetched again that could not be."""
         async with parts.database.reading() as tx:
             found = await files.find(tx, row_id(file_id) or 0)
-        if found is None or found.ticket_id != ticket_id or found.state != "failed":
+        if found is None or found.ticket_id != ticket_id or found.state is not FileState.FAILED:
             return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
         line = Line(desk.once(), desk.now(), caller().actor, "file.retry", found.file_id)
 

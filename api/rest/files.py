@@ -25,6 +25,7 @@ from storage.audit import Line
 from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database, Tx
+from storage.statuses import FileState
 
 SLOWEST_BYTES_PER_SECOND = 20_000
 LEAST_SECONDS = 60.0
@@ -47,7 +48,7 @@ class StoredFile(BaseModel):
     mime_type: str
     filename: str
     size: int | None
-    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
+    state: FileState
     told: str
     created_at: datetime
 
@@ -75,7 +76,7 @@ def make_files(
         row = await find(file_id)
         if row is None:
             return refusal(404)
-        if row.state != "stored" or row.size is None:
+        if row.state is not FileState.STORED or row.size is None:
             return refusal(409, told(row))
         try:
             return await _bytes(store, row, row.size, inline=request.args.get("inline") == "1")
@@ -103,7 +104,7 @@ def make_files(
         row = await find(file_id)
         if row is None:
             return refusal(404)
-        if row.state not in ("failed", "waiting", "fetching"):
+        if row.state not in (FileState.FAILED, FileState.WAITING, FileState.FETCHING):
             return refusal(409, f"Only a file that could not be fetched can be fetched again. {told(row)}".strip())
         now = clock()
         line = Line(ids.next(), now, caller().actor, "file.retry", row.file_id)
@@ -114,7 +115,7 @@ def make_files(
 
         await database.run(again)
         ring()
-        tried = replace(row, state="waiting") if row.state == "failed" else row
+        tried = replace(row, state=FileState.WAITING) if row.state is FileState.FAILED else row
         return answer(Answer[StoredFile](data=shown(tried)))
 
     @blueprint.post("")

@@ -23,6 +23,7 @@ from storage import replies, tickets
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Database
+from storage.statuses import FileState
 
 NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
 NO_DOUBT = "nothing of this message waits for somebody to send it again"
@@ -63,7 +64,7 @@ class FileShown(BaseModel):
     name: str
     mime_type: str
     size: int | None
-    state: Literal["waiting", "fetching", "stored", "failed", "refused", "expired", "loose"]
+    state: FileState
     reason: str | None
 
 

@@ -31,6 +31,7 @@ from storage.audit import Line
 from storage.blobs.store import FileStore, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown, Tx
+from storage.statuses import FileState
 
 PATHS = re.compile(r"/api/files|/desk/tickets/[0-9]+/replies")
 BODY = "tick.upload"
@@ -124,7 +125,7 @@ class Uploads:
         try:
             kind = media_kind(kind_of_file, 1)  # before a hundred megabytes of it are read
             now = self._clock()
-            row = FileRow(file_id, "out", kind, "loose", now, now, mime_type=kind_of_file, filename=name)
+            row = FileRow(file_id, "out", kind, FileState.LOOSE, now, now, mime_type=kind_of_file, filename=name)
             kept.append(row)
             await self._database.run(lambda tx: files.insert(tx, [row]))
             await self._store.put(key_of(file_id), pieces())
@@ -132,7 +133,7 @@ class Uploads:
         except Unsendable as error:
             raise UploadRefused(422, str(error)) from None
         kept[-1] = replace(
-            row, kind=kind, state="stored", size=size, sha256=digest.hexdigest(), stored_at=self._clock()
+            row, kind=kind, state=FileState.STORED, size=size, sha256=digest.hexdigest(), stored_at=self._clock()
         )
 
     async def _drop(self, rows: list[FileRow]) -> None:

@@ -17,7 +17,7 @@ from storage import audit, files, outbox, replies
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Tx
-from storage.statuses import Origin, OutboxStatus
+from storage.statuses import FileState, Origin, OutboxStatus
 from storage.tickets import StoredTicket
 
 Request = Literal["location", "contact"]
@@ -203,7 +203,7 @@ class Answers(Changes):
     async def _files(self, file_ids: Sequence[int]) -> list[FileRow]:
         async with self._database.reading() as tx:
             found = [await files.find(tx, file_id) for file_id in file_ids]
-        rows = [row for row in found if row is not None and row.direction == "out" and row.state == "stored"]
+        rows = [row for row in found if row is not None and row.direction == "out" and row.state is FileState.STORED]
         if len(rows) != len(set(file_ids)):
             raise NotTheirs("file_ids", "one of the files is not there: upload it first")
         return rows

@@ -25,6 +25,7 @@ from storage import files
 from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
 from storage.files import Fetched, FileRow
 from storage.sql.database import Database, DatabaseDown
+from storage.statuses import FileState
 
 FRESH_AT_ONCE = 6
 TRIED_AT_ONCE = 3
@@ -159,7 +160,7 @@ class Vault:
         try:
             fetched = await self._outcome(row)
         except asyncio.CancelledError:
-            await self._finish(Fetched(row, "waiting", row.reason, burnt=False))
+            await self._finish(Fetched(row, FileState.WAITING, row.reason, burnt=False))
             raise
         await self._finish(fetched)
 
@@ -184,7 +185,7 @@ class Vault:
         except StoreDown as error:
             return self._paused(row, str(error), STORE_DOWN_SECONDS)
         except MediaRefused as error:
-            fetched = Fetched(row, "refused", str(error))
+            fetched = Fetched(row, FileState.REFUSED, str(error))
         except MediaFailed as error:
             fetched = self._failed(row, str(error), error.wait_seconds)
         except Exception:
@@ -197,22 +198,22 @@ class Vault:
         download = self._downloads.of(located, self._graph.settings.access_token, row.sha256)
         async with aclosing(download.pieces()) as pieces:
             await self._store.put(key_of(row.file_id), pieces)
-        return Fetched(row, "stored", size=download.size, sha256=download.sha256, mime_type=located.mime_type)
+        return Fetched(row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type)
 
     def _failed(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
         now = self._clock()
         if row.media_until is not None and row.media_until <= now:  # or it would be due again at once
-            return Fetched(row, "expired", reason)
+            return Fetched(row, FileState.EXPIRED, reason)
         wait = max(wait_seconds, WAITS_SECONDS[min(row.attempts, len(WAITS_SECONDS)) - 1])
         due_at = now + timedelta(seconds=wait)
-        return Fetched(row, "failed", reason, due_at=min(due_at, row.media_until or due_at))
+        return Fetched(row, FileState.FAILED, reason, due_at=min(due_at, row.media_until or due_at))
 
     def _paused(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
         """No file's fault: all of them wait, and then one is tried."""
         now = self._clock()
         self._pause, self._probing = (now, wait_seconds), True
         due_at = now + timedelta(seconds=wait_seconds)
-        return Fetched(row, "waiting", reason, due_at=due_at, burnt=False)
+        return Fetched(row, FileState.WAITING, reason, due_at=due_at, burnt=False)
 
     async def media_id_of(self, file_id: int) -> str:
         """Meta's id of an agent's file, uploaded when Meta has it no more, or not yet; raises UploadFailed."""

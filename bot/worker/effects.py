@@ -17,7 +17,7 @@ from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, T
 from storage.files import FileRow
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
-from storage.statuses import Origin, TicketStatus
+from storage.statuses import FileState, Origin, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import WAMID_CAP, NewReply, NewTicket
 
@@ -157,7 +157,7 @@ class Effects:
                 self._ids.next(),
                 "in",
                 media.kind,
-                "waiting",
+                FileState.WAITING,
                 at.now,
                 at.now,
                 customer_id=at.lane.customer_id,

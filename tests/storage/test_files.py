@@ -1,7 +1,6 @@
 """Files on both databases: one fetcher for a file, a table of moves, and what belongs to whom."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,16 +8,16 @@ from typing import Any
 import pytest
 
 from storage import files
-from storage.files import MOVES, Fetched, FileRow, State
+from storage.files import MOVES, Fetched, FileRow
 from storage.sql.database import Database
+from storage.statuses import FileState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
 ANNE, BEN = 2**62 + 1, 2**62 + 2
-STATES: Sequence[State] = ("waiting", "fetching", "stored", "failed", "refused", "expired", "loose")
 
 
-def row(file_id: int, *, customer_id: int = ANNE, state: State = "waiting", **more: Any) -> FileRow:
+def row(file_id: int, *, customer_id: int = ANNE, state: FileState = FileState.WAITING, **more: Any) -> FileRow:
     given: dict[str, Any] = {
         "media_id": f"media{file_id}",
         "media_until": NOW + timedelta(days=7),
@@ -73,8 +72,8 @@ async def test_a_dead_process_is_followed_and_has_no_say_any_more(database: Data
     assert await claim(database, "b", LATER - timedelta(milliseconds=1)) == []
     [second] = await claim(database, "b", LATER)
     assert (second.owner, second.attempts) == ("b", 2)
-    assert not await finish(database, Fetched(first, "failed", "too late"))
-    assert await finish(database, Fetched(second, "stored", size=5, sha256="cd" * 32, mime_type="image/png"))
+    assert not await finish(database, Fetched(first, FileState.FAILED, "too late"))
+    assert await finish(database, Fetched(second, FileState.STORED, size=5, sha256="cd" * 32, mime_type="image/png"))
     stored = await found(database)
     assert (stored.state, stored.size, stored.sha256, stored.mime_type) == ("stored", 5, "cd" * 32, "image/png")
     assert (stored.owner, stored.stored_at, stored.reason) == ("", LATER, "")
@@ -89,24 +88,24 @@ async def test_who_is_at_it_keeps_it(database: Database) -> None:
         assert await files.due(tx, LATER, 10, fresh=False) == [2]
 
 
-@pytest.mark.parametrize("to", STATES)
-async def test_only_what_is_being_fetched_is_finished(sqlite_database: Database, to: State) -> None:
+@pytest.mark.parametrize("to", FileState)
+async def test_only_what_is_being_fetched_is_finished(sqlite_database: Database, to: FileState) -> None:
     """Every state, and what a fetch that believes to be under way may make of it."""
-    await insert(sqlite_database, *(row(at, state=state, owner="a") for at, state in enumerate(STATES, 1)))
-    for at, state in enumerate(STATES, 1):
+    await insert(sqlite_database, *(row(at, state=state, owner="a") for at, state in enumerate(FileState, 1)))
+    for at, state in enumerate(FileState, 1):
         fetched = Fetched(replace(await found(sqlite_database, at), owner="a"), to)
-        if "fetching" not in MOVES[to]:
+        if FileState.FETCHING not in MOVES[to]:
             with pytest.raises(ValueError, match="never goes"):
                 await finish(sqlite_database, fetched)
         else:
-            assert await finish(sqlite_database, fetched) == (state == "fetching")
+            assert await finish(sqlite_database, fetched) == (state is FileState.FETCHING)
 
 
 async def test_what_may_be_claimed_retried_and_expired(database: Database) -> None:
     over = NOW - timedelta(days=1)
-    await insert(database, *(row(at, state=state, media_until=over) for at, state in enumerate(STATES, 1)))
+    await insert(database, *(row(at, state=state, media_until=over) for at, state in enumerate(FileState, 1)))
     assert {one.file_id for one in await claim(database, "a", NOW, 1, 2, 3, 4, 5, 6)} == {
-        at for at, state in enumerate(STATES, 1) if state in MOVES["fetching"]
+        at for at, state in enumerate(FileState, 1) if state in MOVES[FileState.FETCHING]
     }
     await database.run(lambda tx: tx.execute("UPDATE file SET state = 'failed', due_at = 9999999999999 WHERE id = 4"))
     tried = [at for at in range(1, 7) if await database.run(lambda tx, at=at: files.retry(tx, at, NOW))]  # type: ignore[misc]
@@ -122,14 +121,16 @@ async def test_what_may_be_claimed_retried_and_expired(database: Database) -> No
 async def test_an_attempt_that_was_nobodys_fault_is_not_counted(database: Database) -> None:
     await insert(database, row(1))
     [claimed] = await claim(database)
-    assert await finish(database, Fetched(claimed, "waiting", "the token", LATER, burnt=False))
+    assert await finish(database, Fetched(claimed, FileState.WAITING, "the token", LATER, burnt=False))
     after = await found(database)
     assert (after.attempts, after.due_at, after.reason, after.state) == (0, LATER, "the token", "waiting")
 
 
 async def test_fresh_files_and_tried_ones_the_longest_waiting_first(database: Database) -> None:
     early = NOW - timedelta(seconds=5)
-    await insert(database, row(1), row(2, due_at=early), row(3, attempts=2, state="failed"), row(4, due_at=LATER))
+    await insert(
+        database, row(1), row(2, due_at=early), row(3, attempts=2, state=FileState.FAILED), row(4, due_at=LATER)
+    )
     async with database.reading() as tx:
         assert await files.due(tx, NOW, 10, fresh=True) == [2, 1]
         assert await files.due(tx, NOW, 1, fresh=True) == [2]
@@ -151,7 +152,7 @@ async def test_files_of_a_draft_get_their_ticket(database: Database) -> None:
 
 
 async def test_an_upload_goes_out_with_one_reply(database: Database) -> None:
-    await insert(database, *(row(at, customer_id=0, direction="out", state="stored") for at in (1, 2)), row(3))
+    await insert(database, *(row(at, customer_id=0, direction="out", state=FileState.STORED) for at in (1, 2)), row(3))
     for reply_id, wanted, expected in ((7, [1, 3], [1]), (7, [1, 3], [1]), (8, [1, 2], [2]), (9, [], [])):
         got = await database.run(lambda tx, r=reply_id, w=wanted: files.attach_uploads(tx, w, ANNE, 5, r))  # type: ignore[misc]
         assert [one.file_id for one in got] == expected

@@ -17,10 +17,10 @@ from api.web.credentials import Role
 from bot.whatsapp.sanitize import TEXT_CAP
 from storage import alerts, files, templates
 from storage.alerts import Alert
-from storage.files import FileRow, State
+from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import TicketStatus
+from storage.statuses import FileState, TicketStatus
 from storage.templates import NoticeRow, StoredTemplate
 from storage.tickets import MOVES
 from tests.api.desk.visitor import PASSWORD, Visitor, hire, visitor
@@ -216,7 +216,7 @@ async def raise_alert(service: Service, alert: Alert) -> None:
     await service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
 
 
-async def customers_file(service: Service, ticket_id: int, state: State, **more: Any) -> int:
+async def customers_file(service: Service, ticket_id: int, state: FileState, **more: Any) -> int:
     """A file of the customer is on the ticket; returns its id."""
     file_id, now = service.parts.ids.next(), service.clock.now
     row = FileRow(file_id, "in", "document", state, now, now, ticket_id=ticket_id, **more)
@@ -367,11 +367,13 @@ async def test_files_and_where_they_stand(light_service: Service) -> None:
     now = light_service.clock.now
     reply_id = await customers_message(light_service, ticket_id)
     broken = await customers_file(
-        light_service, ticket_id, "failed", filename="a.pdf", reason="It broke off.", size=2_345_678
+        light_service, ticket_id, FileState.FAILED, filename="a.pdf", reason="It broke off.", size=2_345_678
     )
-    refused = await customers_file(light_service, ticket_id, "refused", reason="It is too large.", reply_id=reply_id)
-    await customers_file(light_service, ticket_id, "expired", filename="old.pdf")
-    foreign = await customers_file(light_service, await open_ticket(light_service), "failed")
+    refused = await customers_file(
+        light_service, ticket_id, FileState.REFUSED, reason="It is too large.", reply_id=reply_id
+    )
+    await customers_file(light_service, ticket_id, FileState.EXPIRED, filename="old.pdf")
+    foreign = await customers_file(light_service, await open_ticket(light_service), FileState.FAILED)
     path = f"/desk/tickets/{ticket_id}"
     async with visitor(light_service, Role.AGENT) as alex, visitor(light_service, Role.VIEWER) as vic:
         page = (await alex.get(path)).text
@@ -494,7 +496,7 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
             await light_service.execute("UPDATE reply SET author_name = ? WHERE ticket_id = ?", [text, ticket_id])
             await light_service.execute("UPDATE ticket SET attachment_name = ? WHERE id = ?", [text, ticket_id])
             said = await customers_message(light_service, ticket_id, text, kind="note", author="meta", changed="edited")
-            for file_state in ("stored", "failed"):
+            for file_state in (FileState.STORED, FileState.FAILED):
                 held = {"filename": text, "mime_type": text[:50], "reason": text, "reply_id": said}
                 await customers_file(light_service, ticket_id, file_state, **held)
             alert = Alert("template:x", "red", text, light_service.clock.now)

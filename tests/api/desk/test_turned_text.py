@@ -9,6 +9,7 @@ from storage.alerts import Alert
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
+from storage.statuses import FileState
 from tests.api.desk.visitor import PASSWORD, hire
 from tests.api.rest_service import NUMBER, PHONE, TICKET, Service
 
@@ -55,7 +56,7 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         await light_service.execute(sql, values)
 
     lost = FileRow(
-        7, "in", "document", "failed", now, now, ticket_id=ticket_id, reply_id=5, filename=TURNED, reason=TURNED
+        7, "in", "document", FileState.FAILED, now, now, ticket_id=ticket_id, reply_id=5, filename=TURNED, reason=TURNED
     )
 
     async def told(tx: Tx) -> None:

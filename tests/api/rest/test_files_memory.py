@@ -19,6 +19,7 @@ from storage import files
 from storage.blobs.store import S3Access, open_store
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseSettings
+from storage.statuses import FileState
 from tests.api.rest_service import NOW
 from tests.bot.file_host import Connection, FileHost, listening
 from tests.storage.blobs.object_store import BUCKET, OWNER, ObjectStore
@@ -135,7 +136,9 @@ async def test_a_hundred_megabytes(migrated_sqlite_url: str, tmp_path: Path, pla
         for file_id, (name, size) in enumerate(SIZES.items(), 1):
             before = memory.now()  # the small file has warmed everything up
             memory.forget_peak()
-            row = FileRow(file_id, "in", "document", "waiting", NOW, NOW, media_id=name, media_until=NOW + timedelta(7))
+            row = FileRow(
+                file_id, "in", "document", FileState.WAITING, NOW, NOW, media_id=name, media_until=NOW + timedelta(7)
+            )
             await database.run(lambda tx, row=row: files.insert(tx, [row]))  # type: ignore[misc]
             bell.write(b"\n")
             async with asyncio.timeout(60):

@@ -11,7 +11,7 @@ from storage import files
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Tx
-from storage.statuses import TicketStatus
+from storage.statuses import FileState, TicketStatus
 from storage.tickets import MOVES
 from tests.api.rest_service import PHONE, TICKET, Service
 
@@ -366,8 +366,8 @@ async def test_whom_a_ticket_is_with(service: Service) -> None:
     ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": PHONE}, status=201)
     now = service.clock.now
     since = to_millis(now)
-    row = FileRow(7, "in", "image", "failed", now, now, ticket_id=ticket["id"], mime_type="image/png", filename="a.png",
-                  reason="The download broke off.")  # fmt: skip
+    row = FileRow(7, "in", "image", FileState.FAILED, now, now, ticket_id=ticket["id"],
+                  mime_type="image/png", filename="a.png", reason="The download broke off.")  # fmt: skip
     await service.parts.database.run(lambda tx: files.insert(tx, [row, replace(row, file_id=8, reply_id=9)]))
     await service.execute("UPDATE customer SET unreachable_at = ?, unreachable_reason = 'No WhatsApp there.'", [since])
     whole = await service.data("GET", f"/api/tickets/{ticket['id']}")

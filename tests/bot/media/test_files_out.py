@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from storage import files
 from storage.blobs.store import key_of
 from storage.files import FileRow
+from storage.statuses import FileState
 from tests.bot.graph import Reply, refuse
 from tests.bot.test_service_window import last_is, ticket
 from tests.bot.world import World
@@ -22,7 +23,15 @@ async def uploaded(world: World) -> int:
     now, file_id = world.clock(), world.ids.next()
     await world.store.put(key_of(file_id), pieces())
     row = FileRow(
-        file_id, "out", "document", "stored", now, now, size=len(BYTES), mime_type="application/pdf", filename="a.pdf"
+        file_id,
+        "out",
+        "document",
+        FileState.STORED,
+        now,
+        now,
+        size=len(BYTES),
+        mime_type="application/pdf",
+        filename="a.pdf",
     )
     await world.database.run(lambda tx: files.insert(tx, [row]))
     return file_id

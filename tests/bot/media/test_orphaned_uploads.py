@@ -12,18 +12,19 @@ from storage import files
 from storage.blobs.store import FileStore, FolderStore, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database
+from storage.statuses import FileState
 
 NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)
 OLD = NOW - timedelta(hours=24)
 YOUNG = OLD + timedelta(milliseconds=1)
 ROWS = {
-    "unsent": FileRow(1, "out", "image", "stored", OLD, OLD, size=4),
-    "young": FileRow(2, "out", "image", "stored", YOUNG, YOUNG, size=4),
-    "sent": FileRow(3, "out", "image", "stored", OLD, OLD, size=4, ticket_id=5, reply_id=6),
-    "a customer's": FileRow(4, "in", "image", "stored", OLD, OLD, size=4),
-    "cut off": FileRow(5, "out", "image", "loose", OLD, OLD),
-    "on its way": FileRow(6, "out", "image", "loose", YOUNG, YOUNG),
-    "a customer's that failed": FileRow(7, "in", "image", "failed", OLD, OLD),
+    "unsent": FileRow(1, "out", "image", FileState.STORED, OLD, OLD, size=4),
+    "young": FileRow(2, "out", "image", FileState.STORED, YOUNG, YOUNG, size=4),
+    "sent": FileRow(3, "out", "image", FileState.STORED, OLD, OLD, size=4, ticket_id=5, reply_id=6),
+    "a customer's": FileRow(4, "in", "image", FileState.STORED, OLD, OLD, size=4),
+    "cut off": FileRow(5, "out", "image", FileState.LOOSE, OLD, OLD),
+    "on its way": FileRow(6, "out", "image", FileState.LOOSE, YOUNG, YOUNG),
+    "a customer's that failed": FileRow(7, "in", "image", FileState.FAILED, OLD, OLD),
 }
 STAY = ["young", "sent", "a customer's", "on its way", "a customer's that failed"]
 
@@ -81,7 +82,10 @@ async def test_what_is_going_can_not_be_sent(database: Database, store: FileStor
 
 
 async def test_more_than_are_taken_at_a_time(sqlite_database: Database, tmp_path: Path) -> None:
-    rows = [FileRow(at, "out", "image", "stored", OLD, OLD) for at in range(1, 2 * orphaned_uploads.MOST_AT_ONCE + 3)]
+    rows = [
+        FileRow(at, "out", "image", FileState.STORED, OLD, OLD)
+        for at in range(1, 2 * orphaned_uploads.MOST_AT_ONCE + 3)
+    ]
     await sqlite_database.run(lambda tx: files.insert(tx, rows))
     await clear_unsent(sqlite_database, FolderStore(tmp_path), NOW)
     async with sqlite_database.reading() as tx:

@@ -19,6 +19,7 @@ from storage import files
 from storage.blobs.store import FolderStore, key_of
 from storage.files import FileRow
 from storage.sql.database import Database
+from storage.statuses import FileState
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA = "15550100001"
@@ -43,8 +44,9 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
         vault = Vault(sqlite_database, store, graph, downloads, lambda: now + timedelta(seconds=next(seconds)), "a")
-        row = FileRow(1, "in", "image", "waiting", now, now, media_id=image["id"], media_until=now + timedelta(days=7),
-                      sha256=sha256_hex(image["sha256"]), mime_type=image["mime_type"])  # fmt: skip
+        row = FileRow(1, "in", "image", FileState.WAITING, now, now, media_id=image["id"],
+                      media_until=now + timedelta(days=7), sha256=sha256_hex(image["sha256"]),
+                      mime_type=image["mime_type"])  # fmt: skip
         await sqlite_database.run(lambda tx: files.insert(tx, [row]))
         stop = asyncio.Event()
         working = asyncio.create_task(vault.run(stop))
@@ -67,7 +69,7 @@ async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path:
         store = FolderStore(tmp_path / "files")
         vault = Vault(sqlite_database, store, graph, downloads, lambda: now, "a")
         rows = [
-            FileRow(at, "out", "image", "stored", now, now, mime_type=kind, filename="a.png", size=len(BYTES))
+            FileRow(at, "out", "image", FileState.STORED, now, now, mime_type=kind, filename="a.png", size=len(BYTES))
             for at, kind in ((1, "image/png"), (2, "image/gif"))
         ]
         await sqlite_database.run(lambda tx: files.insert(tx, rows))
