@@ -12,8 +12,8 @@ from quart import Response
 
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
-from bot.account.updates import why_not
 from bot.templates.assignments import Choice, Misfit, NoticeTemplates
+from bot.templates.health import why_not
 from bot.templates.parameters import KINDS, VALUES, Filling, read_form
 from bot.templates.sync import Synced, Templates
 from storage.templates import NoticeRow, StoredTemplate

@@ -7,10 +7,9 @@ each choice leaves a line in the audit, in its own transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.account import updates
 from bot.clock import Clock
 from bot.ids import IdMaker
-from bot.templates import refusals
+from bot.templates import health, refusals
 from bot.templates.parameters import Filling, mismatches, read_form
 from storage import audit, templates
 from storage.audit import Line
@@ -67,7 +66,7 @@ class NoticeTemplates:
             template = await templates.find(tx, name, template_language)
             if template is None:
                 raise Misfit([("template", "Meta has no such template in this language: sync the templates.")])
-            if why := updates.why_not(template):
+            if why := health.why_not(template):
                 raise Misfit([("template", f"This template {why}: only an approved one can be sent.")])
             if found := mismatches(kind, read_form(template.components, template.category), filling):
                 raise Misfit(found)
@@ -76,7 +75,7 @@ class NoticeTemplates:
             await templates.save_notice(tx, row)
             for each in (*before, row):
                 await self._looked_at(tx, each)
-            await updates.release(tx, [row], now)
+            await health.release(tx, [row], now)
             return Choice(row, "")
 
         return await self._database.run(work, clash=Clash.RUN_AGAIN)
@@ -100,12 +99,12 @@ class NoticeTemplates:
 
     async def _looked_at(self, tx: Tx, row: NoticeRow) -> None:
         """A template that carries less, or is carried otherwise, may have nothing wrong any more."""
-        await updates.judge(tx, row.template_name, row.template_language, self._clock())
+        await health.judge(tx, row.template_name, row.template_language, self._clock())
         await refusals.forget(tx, row.template_name, row.template_language, self._clock())
 
     async def _judged(self, tx: Tx, row: NoticeRow) -> Choice:
         template = await templates.find(tx, row.template_name, row.template_language)
-        if why := updates.why_not(template):
+        if why := health.why_not(template):
             return Choice(row, f"The template {why}.")
         assert template is not None
-        return Choice(row, " ".join(updates.misfits(row, template)))
+        return Choice(row, " ".join(health.misfits(row, template)))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.account import updates
+from bot.templates import health
 from bot.templates.parameters import Filling, fill, mismatches, read_form
 from storage import templates
 from storage.sql.database import Tx
@@ -30,7 +30,7 @@ async def carried(tx: Tx, message: Mapping[str, object]) -> dict[str, object] | 
     reasons = []
     for row in await templates.notices_of(tx, kind, str(notice["language"])):
         template = await templates.find(tx, row.template_name, row.template_language)
-        why_not = updates.why_not(template)
+        why_not = health.why_not(template)
         if template is not None and not why_not:
             made = put(row, template, notice["values"])
             if not isinstance(made, str):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from bot.account import updates
+from bot.templates import health
 from bot.templates.choice import went_out_as
 from bot.worker.statuses import TemplateRefused
 from storage import alerts, outbox, templates
@@ -29,7 +29,7 @@ async def note(tx: Tx, name: str, language: str, code: int, reason: str, at: dat
     template = await templates.find(tx, name, language)
     if template is not None:
         off = replace(template, status=SWITCHED_OFF[code], reason="", status_at=at)
-        await updates.template_changed(tx, off, over=False)
+        await health.template_changed(tx, off, over=False)
 
 
 async def note_reported(tx: Tx, reported: Mapping[int, TemplateRefused]) -> None:

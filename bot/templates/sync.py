@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.account import updates
 from bot.clock import Clock
-from bot.templates import refusals
+from bot.templates import health, refusals
 from bot.templates.choice import carried
 from bot.templates.listing import Listing, list_templates
 from bot.templates.refusals import ABOUT_TEMPLATES
@@ -125,11 +124,11 @@ class Templates:
         before = {pair: await templates.find(tx, *pair) for pair in sorted(used)}
         await templates.take_list(tx, listing.templates, at, complete=listing.complete)
         for pair, old in before.items():
-            await updates.judge(tx, *pair, at)
+            await health.judge(tx, *pair, at)
             new = await templates.find(tx, *pair)
             changed = old is not None and new is not None and old.components != new.components
             if changed and await refusals.forget(tx, *pair, at):
-                await updates.release(tx, await templates.using(tx, *pair), at)
+                await health.release(tx, await templates.using(tx, *pair), at)
         known = json.loads(await meta_snapshots.read(tx, self._key))
         if listing.complete:
             known = {"listed_at": to_millis(at), "count": len(listing.templates)}
