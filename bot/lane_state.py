@@ -11,7 +11,7 @@ from storage.sql.columns import from_millis, to_millis
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LaneState:
     """`address`: what we answer to; `last_inbound_at`: what the window counts from; `last_item_at`: what a straggler is
     late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn;
     `quiet_until`: until then a person answers them in the Business app, and the bot says nothing."""
@@ -28,16 +28,16 @@ class Place:
         return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str) -> "Place":
-        """The place that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
+    def from_json(cls, text: str) -> "LaneState":
+        """The state that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
         again."""
         try:
             address, flow, *instants = json.loads(text)
             last_inbound_at, last_item_at, quiet_until = map(_instant, instants)
-            place = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
+            state = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
         except (ValueError, TypeError, OverflowError, OSError, RecursionError):
             return cls()
-        return place if isinstance(address, str) and isinstance(flow, str) else cls()
+        return state if isinstance(address, str) and isinstance(flow, str) else cls()
 
 
 def _millis(at: datetime | None) -> int | None:

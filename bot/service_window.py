@@ -7,7 +7,7 @@ Invariant: it counts from Meta's timestamp of the customer's last message; our o
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 
 WINDOW = timedelta(hours=24)
 
@@ -17,9 +17,9 @@ def window_open(last_inbound_at: datetime | None, now: datetime) -> bool:
     return last_inbound_at is not None and now - last_inbound_at < WINDOW
 
 
-def without_window(place: Place, sent_at: datetime) -> Place:
+def without_window(state: LaneState, sent_at: datetime) -> LaneState:
     """Meta refused what was sent at `sent_at` because the window was closed: what we counted from was wrong, unless the
     customer has written since."""
-    if place.last_inbound_at is None or place.last_inbound_at > sent_at:
-        return place
-    return replace(place, last_inbound_at=None)
+    if state.last_inbound_at is None or state.last_inbound_at > sent_at:
+        return state
+    return replace(state, last_inbound_at=None)

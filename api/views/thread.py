@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.views import delivery_text
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.service_window import WINDOW, window_open
 from storage import alerts, files, replies
 from storage.files import FileRow
@@ -62,7 +62,7 @@ async def read_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> Customer
     found = None if ticket.customer_id is None else await replies.correspondent(tx, ticket.customer_id)
     if found is None:
         return None
-    heard_at = Place.from_json(found.place).last_inbound_at
+    heard_at = LaneState.from_json(found.place).last_inbound_at
     until = heard_at + WINDOW if heard_at is not None and window_open(heard_at, now) else None
     return Customer(found.name, found.unreachable_at, found.unreachable_reason, until)
 

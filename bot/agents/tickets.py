@@ -17,7 +17,7 @@ from bot.agents.transaction import NoTicket, WindowClosed
 from bot.clock import Clock
 from bot.delivery import circuit_breaker
 from bot.ids import IdMaker
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.phones import lookup_forms
 from storage import alerts, audit, customers, tickets
 from storage.customers import phone_alias
@@ -147,7 +147,7 @@ class AgentDesk(Answers):
         self, customer_id: int, wish: Wish, now: datetime, write: Callable[[Tx, Behind | None], Awaitable[T]]
     ) -> T:
         aliases = [phone_alias(form) for form in lookup_forms(wish.phone)]
-        body = Place(address=wish.phone).to_json()
+        body = LaneState(address=wish.phone).to_json()
 
         async def work(tx: Tx) -> T:
             directory = await customers.read_directory(tx, aliases, now, body)

@@ -15,7 +15,7 @@ import structlog
 from bot.agents.enqueue import Behind, Letter, Message
 from bot.clock import Clock
 from bot.ids import IdMaker
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.phones import lookup_forms
 from bot.service_window import window_open
 from bot.whatsapp.messages.build import fit
@@ -97,7 +97,7 @@ class Changes:
     async def fence(self, tx: Tx, customer_id: int) -> Behind:
         """The first statement of a change."""
         version, body = await fence.raise_version(tx, customer_id)
-        return Behind(customer_id, version, window_open(Place.from_json(body).last_inbound_at, self._clock()))
+        return Behind(customer_id, version, window_open(LaneState.from_json(body).last_inbound_at, self._clock()))
 
     async def ring(self, customer_id: int) -> None:
         """Their lane has something to do, and its copy of the conversation is behind. Lost, it costs a second."""

@@ -17,7 +17,7 @@ import structlog
 from bot.clock import Clock
 from bot.delivery.outbox_writer import Marks
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, Rest, Sender, move
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
@@ -44,15 +44,15 @@ class Delivery:
         self._left_behind = asyncio.Semaphore(MOST_AT_ONCE)
         self._in_line: set[int] = set()  # rows that wait for that
 
-    async def deliver(self, place: Place, rows: Sequence[OutboxRow]) -> Rest:
+    async def deliver(self, state: LaneState, rows: Sequence[OutboxRow]) -> Rest:
         """Sends what may go out now, in order; says when to come back for the rest."""
         for row in rows:
-            rest = await self._attend(place, row)
+            rest = await self._attend(state, row)
             if rest is not None:
                 return rest
         return Rest(None)
 
-    async def _attend(self, place: Place, row: OutboxRow) -> Rest | None:
+    async def _attend(self, state: LaneState, row: OutboxRow) -> Rest | None:
         """Does what one row needs; a Rest means that the rows behind it have to wait."""
         now = self._clock()
         if row.status is OutboxStatus.SENDING:
@@ -65,10 +65,10 @@ class Delivery:
                 return Rest(self._doubt.total_seconds())
             if row.due_at > now:
                 return Rest((row.due_at - now).total_seconds())
-            return await self._resolve(place, row)
+            return await self._resolve(state, row)
         if row.due_at > now and not _clock_went_back(row, now):
             return Rest((row.due_at - now).total_seconds())
-        return await self._sender.send(place, row)
+        return await self._sender.send(state, row)
 
     async def _abandoned(self, row: OutboxRow) -> bool:
         """Whether nobody is sending this row any more."""
@@ -85,7 +85,7 @@ class Delivery:
         await self._marks.settle(move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
         return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
 
-    async def _resolve(self, place: Place, row: OutboxRow) -> Rest | None:
+    async def _resolve(self, state: LaneState, row: OutboxRow) -> Rest | None:
         """The doubt has lasted long enough."""
         if row.origin is Origin.AGENT:
             asked = Why(OutboxReason.ASK_A_PERSON)
@@ -96,13 +96,13 @@ class Delivery:
             await self._marks.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
             return None
         if not died:
-            return await self._resend(place, row)
+            return await self._resend(state, row)
         if row.outbox_id in self._in_line:
             return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
         self._in_line.add(row.outbox_id)
         try:
             async with self._a_place():
-                return await self._resend(place, row)
+                return await self._resend(state, row)
         finally:
             self._in_line.discard(row.outbox_id)
 
@@ -120,11 +120,11 @@ class Delivery:
         finally:
             self._left_behind.release()
 
-    async def _resend(self, place: Place, row: OutboxRow) -> Rest | None:
+    async def _resend(self, state: LaneState, row: OutboxRow) -> Rest | None:
         if not await self._marks.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
             return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
         log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-        return await self._sender.send(place, replace(row, status=OutboxStatus.QUEUED, resent=1))
+        return await self._sender.send(state, replace(row, status=OutboxStatus.QUEUED, resent=1))
 
 
 def _clock_went_back(row: OutboxRow, now: datetime) -> bool:

@@ -15,7 +15,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.group_commit import GroupCommit
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.phases import phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import carried
@@ -79,8 +79,8 @@ class Marks:
 
         async def work(tx: Tx) -> None:
             _, body = await fence.raise_version(tx, customer_id)
-            place = Place.from_json(body)
-            await fence.write_body(tx, customer_id, without_window(place, sent_at).to_json())
+            state = LaneState.from_json(body)
+            await fence.write_body(tx, customer_id, without_window(state, sent_at).to_json())
 
         await self._insist(work)
         await self._forget(customer_id)
@@ -96,7 +96,7 @@ class Marks:
             nonlocal opened
             _, body = await fence.raise_version(tx, customer_id)
             now = self._clock()
-            opened = window_open(Place.from_json(body).last_inbound_at, now)
+            opened = window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
                 opened = not isinstance(await carried(tx, waits_for), Why)
             await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)

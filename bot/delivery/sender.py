@@ -20,7 +20,7 @@ from bot.delivery.circuit_breaker import Channel
 from bot.delivery.outbox_writer import Marks, Taken
 from bot.delivery.rate_limits import Throttle
 from bot.delivery.read_receipts import Receipts
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.media.transfer import UploadFailed, Vault
 from bot.metrics import Metrics
 from bot.phases import phase
@@ -77,23 +77,23 @@ class Sender:
         self._preparing: set[int] = set()
         self.under_way: set[int] = set()
 
-    async def send(self, place: Place, row: OutboxRow) -> Rest | None:
+    async def send(self, state: LaneState, row: OutboxRow) -> Rest | None:
         """Sends a queued row if it may go out now; a Rest means that the rows behind it have to wait."""
         if row.outbox_id in self._preparing:
             return Rest(SHORT_SECONDS)  # an earlier look at this lane, given back meanwhile, is uploading its file
         self._preparing.add(row.outbox_id)
         try:
-            return await self._prepared(place, row)
+            return await self._prepared(state, row)
         finally:
             self._preparing.discard(row.outbox_id)
 
-    async def _prepared(self, place: Place, row: OutboxRow) -> Rest | None:
+    async def _prepared(self, state: LaneState, row: OutboxRow) -> Rest | None:
         try:
-            message = await self._form(place, row)
+            message = await self._form(state, row)
             if isinstance(message, Why):
                 return await self._closed(row, message)
             message = await self._with_file(message)
-            body = build(message, to=place.address, opaque=str(row.outbox_id))
+            body = build(message, to=state.address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Rest(1.0)
         except Unsendable as error:
@@ -116,10 +116,10 @@ class Sender:
             row, Why(OutboxReason.RATE_LIMITED), wait_seconds
         )  # or the sweep would look at it each second
 
-    async def _form(self, place: Place, row: OutboxRow) -> Mapping[str, Any] | Why:
+    async def _form(self, state: LaneState, row: OutboxRow) -> Mapping[str, Any] | Why:
         """The message as it may go out now: as it is, or outside of the window as its template; or why it may not."""
         message: Mapping[str, Any] = json.loads(row.payload)
-        if message.get("type") == "template" or window_open(place.last_inbound_at, self._clock()):
+        if message.get("type") == "template" or window_open(state.last_inbound_at, self._clock()):
             return message
         return await self._means.templates.carried(message)
 

@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
 from bot.intake.identity import WRITES, Identity, aliases_of
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.whatsapp.webhook.account_updates import read_news
 from bot.whatsapp.webhook.items import Item, Kind, Reason
@@ -61,7 +61,7 @@ class Intake:
 
     async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
         made = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]
-        empty = Place().to_json()
+        empty = LaneState().to_json()
         rung: set[int] = set()
         differing: set[int] = set()
 

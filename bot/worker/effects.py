@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.ids import IdMaker
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.whatsapp.messages.build import message_of
 from bot.whatsapp.webhook.contacts import phone_of
 from bot.whatsapp.webhook.events import read_name
@@ -38,7 +38,7 @@ class LaneTurns:
 
     customer_id: int
     version: int
-    place: Place
+    state: LaneState
     done: dict[int, str] = field(default_factory=dict)  # item -> what came of it, as JSON
     last: tuple[datetime, int] | None = None
     late: list[int] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Effects:
     def _open_ticket(self, at: Writing, effect: OpenTicket) -> None:
         self._numbers.take()
         lane = at.lane
-        address = at.item.address or lane.place.address
+        address = at.item.address or lane.state.address
         media = effect.attachments[0] if effect.attachments else None
         lane.tickets.append(
             NewTicket(

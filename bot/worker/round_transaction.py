@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.service_window import window_open, without_window
 from bot.templates import refusals
 from bot.worker import statuses
@@ -67,7 +67,7 @@ class Plan:
         await self._write_statuses(tx)
 
     async def _fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
-        moves = [Move(lane.customer_id, lane.version, lane.place.to_json()) for lane in lanes]
+        moves = [Move(lane.customer_id, lane.version, lane.state.to_json()) for lane in lanes]
         if not await fence.raise_versions(tx, moves):
             raise Dropped
         overtaken = set()
@@ -106,7 +106,7 @@ class Plan:
 
     async def _write_statuses(self, tx: Tx) -> None:
         matched = self.matched
-        places = await self._places(tx)
+        states = await self._states(tx)
         for status, wamids in matched.advances.items():
             if status is OutboxStatus.FAILED:
                 for row_id, wamid in wamids.items():
@@ -114,7 +114,7 @@ class Plan:
             elif wamids:
                 await outbox.advance(tx, status, wamids, self.now)
         for row_id, other in sorted(matched.other_ways.items()):
-            free = window_open(places[other.customer_id].last_inbound_at, self.now)
+            free = window_open(states[other.customer_id].last_inbound_at, self.now)
             way: Way = OutboxStatus.QUEUED if free else other.way
             await outbox.take_another_way(tx, row_id, way, other.wamid, self.now, other.why, other.wait)
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
@@ -129,22 +129,22 @@ class Plan:
             message = f"Meta took a message, and refused it afterwards for what others would meet too. {why}"
             await alerts.raise_alert(tx, Alert(f"sending:{code}", "red", message, self.now))
 
-    async def _places(self, tx: Tx) -> dict[int, Place]:
+    async def _states(self, tx: Tx) -> dict[int, LaneState]:
         """Of those whose window was closed or whose rows go another way, behind their fences: who writes meanwhile is
-        heard after this. Where a turn is written too, its place says so already."""
+        heard after this. Where a turn is written too, its state says so already."""
         closed = self.matched.closed_windows
-        places = {}
+        states = {}
         for customer_id in sorted({*closed, *(other.customer_id for other in self.matched.other_ways.values())}):
             lane = self.lanes.get(customer_id)
             if lane is not None and lane.done:
-                places[customer_id] = lane.place
+                states[customer_id] = lane.state
                 continue
             _, body = await fence.raise_version(tx, customer_id)
-            places[customer_id] = Place.from_json(body)
+            states[customer_id] = LaneState.from_json(body)
             if customer_id in closed:
-                places[customer_id] = without_window(places[customer_id], closed[customer_id])
-                await fence.write_body(tx, customer_id, places[customer_id].to_json())
-        return places
+                states[customer_id] = without_window(states[customer_id], closed[customer_id])
+                await fence.write_body(tx, customer_id, states[customer_id].to_json())
+        return states
 
     def releases(self, customer_id: int) -> bool:
         """Whether they wrote, and something was held for them until they would."""

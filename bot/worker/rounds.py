@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bot.clock import Clock
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.service_window import without_window
@@ -43,7 +43,7 @@ class Played:
     """A lane after its round: what it has to deliver, and when to look at it again (None: only when rung)."""
 
     customer_id: int
-    place: Place
+    state: LaneState
     version: int
     rows: list[OutboxRow] = field(default_factory=list)
     again_seconds: float | None = None
@@ -92,7 +92,7 @@ class Rounds:
                 waiting = sorted(dropped)
                 if not waiting:
                     break
-            return played + [Played(customer_id, Place(), 0, again_seconds=0.1) for customer_id in waiting]
+            return played + [Played(customer_id, LaneState(), 0, again_seconds=0.1) for customer_id in waiting]
 
     async def _plan(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
@@ -107,11 +107,11 @@ class Rounds:
             version, body = loaded.versions[customer_id]
             tickets = [Ticket(*row) for row in loaded.tickets.get(customer_id, ())]
             about = abouts.get(customer_id, {})
-            place = Place.from_json(body)
+            state = LaneState.from_json(body)
             parked = parking.park(items, events, come | about.keys(), now, most_items)
             plays = [item for item in items if item.item_id not in parked]
             name = loaded.names.get(customer_id, "")
-            lane = self._turns.play(customer_id, version, place, plays, events, tickets, about, now, name)
+            lane = self._turns.play(customer_id, version, state, plays, events, tickets, about, now, name)
             lane.parked = parked
             lanes[customer_id] = lane
         # no fence will check these copies from Redis, and they say where to send and until when
@@ -126,7 +126,7 @@ class Rounds:
         matched = statuses.match(reported, rows, now)
         for customer_id, sent_at in matched.closed_windows.items():
             if customer_id in lanes:
-                lanes[customer_id].place = without_window(lanes[customer_id].place, sent_at)
+                lanes[customer_id].state = without_window(lanes[customer_id].state, sent_at)
         return Plan(now, loaded, lanes, matched)
 
     async def _known(
@@ -206,19 +206,19 @@ class Rounds:
         rows = loaded.rows.get(customer_id, [])
         more = sum(row.status is not OutboxStatus.HELD for row in rows) >= MOST_ROWS
         if lane is None or not lane.done:
-            place = Place.from_json(body) if body else Place()
+            state = LaneState.from_json(body) if body else LaneState()
             if customer_id in plan.matched.closed_windows:
-                place = without_window(place, plan.matched.closed_windows[customer_id])
+                state = without_window(state, plan.matched.closed_windows[customer_id])
             rows = [row for row in rows if row.status is not OutboxStatus.HELD]
             failure = lane.failure if lane else None
-            return Played(customer_id, place, version, rows, again, failure=failure, more=more)
+            return Played(customer_id, state, version, rows, again, failure=failure, more=more)
         if plan.releases(customer_id):
             rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
         else:
             rows = [row for row in rows if row.status is not OutboxStatus.HELD] + ([] if more else lane.rows)
         return Played(
             customer_id,
-            lane.place,
+            lane.state,
             version + 1,
             rows,
             again,

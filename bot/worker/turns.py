@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.ids import IdMaker
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.settings import BotSettings
 from bot.whatsapp.webhook.events import read_event
 from bot.whatsapp.webhook.items import Kind
@@ -57,7 +57,7 @@ class Turns:
         self,
         customer_id: int,
         version: int,
-        place: Place,
+        state: LaneState,
         items: Sequence[PendingItem],
         events: Mapping[int, Read],
         tickets: Iterable[Ticket],
@@ -67,18 +67,18 @@ class Turns:
     ) -> LaneTurns:
         """The turns of `items`, in their order, for a customer with these tickets (the last touched first) and with
         these messages on them, who may have a name."""
-        lane = LaneTurns(customer_id, version, place)
-        conversation = Conversation.from_json(place.flow) if place.flow else None
+        lane = LaneTurns(customer_id, version, state)
+        conversation = Conversation.from_json(state.flow) if state.flow else None
         open_tickets = list(tickets)
         abouts = {wamid: About(one.ticket_id, one.reply_id, one.text) for wamid, one in known.items()}
         for item in items:
-            late = item.late or (lane.place.last_item_at is not None and item.meta_at < lane.place.last_item_at)
+            late = item.late or (lane.state.last_item_at is not None and item.meta_at < lane.state.last_item_at)
             try:
                 read = events[item.item_id]
                 if isinstance(read, Exception):
                     raise read
                 event = replace(read, late=late)
-                turn = take_turn(conversation, event, self._desk(lane.place, open_tickets, abouts, event, now))
+                turn = take_turn(conversation, event, self._desk(lane.state, open_tickets, abouts, event, now))
                 written = Writing(lane, item, event, open_tickets, abouts, now, name)
                 did = [self._effects.apply(written, effect) for effect in turn.effects]
             except Exception as error:
@@ -92,7 +92,7 @@ class Turns:
             lane.last = (item.meta_at, item.item_id)
             self._move(lane, item, event, late)
         if conversation is not None:
-            lane.place = replace(lane.place, flow=conversation.to_json())
+            lane.state = replace(lane.state, flow=conversation.to_json())
         return lane
 
     def sorry(self, customer_id: int, version: int, item_id: int, now: datetime) -> OutboxRow:
@@ -101,7 +101,7 @@ class Turns:
 
     def _desk(
         self,
-        place: Place,
+        state: LaneState,
         tickets: Sequence[Ticket],
         abouts: Mapping[str, About],
         event: Event,
@@ -114,24 +114,24 @@ class Turns:
             issue_types=self._settings.issue_types,
             next_ticket_id=self._numbers.peek(),
             about=abouts.get(event.quoted_wamid) if event.quoted_wamid else None,
-            quiet=place.quiet_until is not None and now < place.quiet_until,
+            quiet=state.quiet_until is not None and now < state.quiet_until,
         )
 
     def _move(self, lane: LaneTurns, item: PendingItem, event: Event, late: bool) -> None:
-        place = lane.place
+        state = lane.state
         if late:
             lane.late.append(item.item_id)
-        elif item.address and (item.kind == Kind.MESSAGE or not place.address):  # told by others, it is a beginning
-            place = replace(place, address=item.address)
+        elif item.address and (item.kind == Kind.MESSAGE or not state.address):  # told by others, it is a beginning
+            state = replace(state, address=item.address)
         if event.kind == "echo":
             until = item.meta_at + timedelta(seconds=self._settings.quiet_seconds)
-            place = replace(place, quiet_until=max(place.quiet_until or until, until))
+            state = replace(state, quiet_until=max(state.quiet_until or until, until))
         if event.opens_window:
-            place = replace(place, last_inbound_at=max(place.last_inbound_at or item.meta_at, item.meta_at))
+            state = replace(state, last_inbound_at=max(state.last_inbound_at or item.meta_at, item.meta_at))
             lane.heard = True
             if event.kind != "silent":  # what they tell Meta's agent is not ours to answer
                 lane.heard_wamid = event.wamid
-        lane.place = replace(place, last_item_at=max(place.last_item_at or item.meta_at, item.meta_at))
+        lane.state = replace(state, last_item_at=max(state.last_item_at or item.meta_at, item.meta_at))
 
 
 def _event(item: PendingItem) -> Event:

@@ -145,7 +145,7 @@ class Worker:
             log.warning("redis_down", error=str(error))
 
     async def _after(self, played: Sequence[Played]) -> None:
-        copies = [(lane.customer_id, lane.version, lane.place.to_json()) for lane in played if lane.moved]
+        copies = [(lane.customer_id, lane.version, lane.state.to_json()) for lane in played if lane.moved]
         sending = [lane for lane in played if lane.rows]
         try:
             await self._lanes.put(
@@ -174,7 +174,7 @@ class Worker:
     async def _deliver(self, lane: Played) -> None:
         """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
         go on, and its later sends wait for the row that is still marked as being sent."""
-        sending = asyncio.create_task(self._crew.delivery.deliver(lane.place, lane.rows))
+        sending = asyncio.create_task(self._crew.delivery.deliver(lane.state, lane.rows))
         again: float | None = AGAIN_SECONDS
         held = True
         try:

@@ -26,7 +26,7 @@ from api.settings_checks import Network
 from api.web.credentials import Role
 from bot.bootstrap import Names, make_supplies
 from bot.ids import IdMaker
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.phones import read_phone
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
@@ -116,7 +116,7 @@ class Service:
         assert digits
         customer_id = self.parts.ids.next()
         wrote_at = None if wrote_ago is None else self.clock.now - wrote_ago
-        body = Place(address=digits, last_inbound_at=wrote_at, last_item_at=wrote_at).to_json()
+        body = LaneState(address=digits, last_inbound_at=wrote_at, last_item_at=wrote_at).to_json()
 
         async def write(tx: Tx) -> None:
             directory = await customers.read_directory(tx, [], self.clock.now, body)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from bot.service_window import window_open, without_window
 from storage.statuses import TicketStatus
 from tests.bot.graph import Reply, refuse
@@ -35,10 +35,10 @@ def test_who_never_wrote_has_none() -> None:
 
 @pytest.mark.parametrize(("sent_after", "kept"), [(-1, True), (0, False), (1, False)])
 def test_metas_word_closes_it_unless_they_wrote_since(sent_after: int, kept: bool) -> None:
-    place = Place("15550001111", NOW, NOW, "{}")
-    after = without_window(place, NOW + timedelta(seconds=sent_after))
+    state = LaneState("15550001111", NOW, NOW, "{}")
+    after = without_window(state, NOW + timedelta(seconds=sent_after))
     assert (after.last_inbound_at == NOW) is kept
-    assert (after.address, after.flow) == (place.address, place.flow)
+    assert (after.address, after.flow) == (state.address, state.flow)
 
 
 async def ticket(world: World) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.web.credentials import Role
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from storage import alerts, templates, turn_writes
 from storage.alerts import Alert
 from storage.sql.columns import to_millis
@@ -52,7 +52,7 @@ async def uploaded(service: Service, name: str = "lamps.png", kind: str = "image
 
 
 async def close_window(service: Service) -> None:
-    body = Place(address=PHONE[1:], last_inbound_at=service.clock.now - timedelta(hours=24)).to_json()
+    body = LaneState(address=PHONE[1:], last_inbound_at=service.clock.now - timedelta(hours=24)).to_json()
     await service.execute("UPDATE conversation SET body = ?", [body])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from storage import outbox
 from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
@@ -53,7 +53,7 @@ async def address(world: World, customer_id: int) -> str:
     """Where they are answered, once what they wrote is handled."""
     await world.play([ClaimedLane(customer_id, None, None, "")])
     ((body,),) = await world.rows("SELECT body FROM conversation WHERE customer_id = ?", customer_id)
-    return Place.from_json(body).address
+    return LaneState.from_json(body).address
 
 
 async def alerts(world: World) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.lane_state import Place
+from bot.lane_state import LaneState
 from tests.bot.world import ANNE, NUMBER, World
 
 BSUID = "US.13491208655302741918"
@@ -78,7 +78,7 @@ async def test_a_number_that_is_longer_than_any_keeps_no_ticket_from_being_opene
 
 async def address(world: World) -> str:
     ((body,),) = await world.rows("SELECT body FROM conversation")
-    return Place.from_json(body).address
+    return LaneState.from_json(body).address
 
 
 async def nothing_pending(world: World) -> bool:
