@@ -14,6 +14,8 @@ from storage.sql.columns import to_millis
 from storage.sql.database import Tx, marks
 from storage.statuses import OutboxStatus
 
+NOBODY = 0  # the customer of an item whose sender we don't know: no row has this id
+
 
 def phone_alias(phone: str) -> str:
     """The alias of a phone: digits, without `+`."""

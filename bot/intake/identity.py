@@ -34,9 +34,8 @@ import structlog
 from bot.ids import IdMaker
 from bot.phones import lookup_forms
 from bot.whatsapp.webhook.items import Item, Kind, Renamed, Sender
-from bot.worker.statuses import NOBODY
 from storage.alerts import Alert
-from storage.customers import Directory, bsuid_alias, given_alias, phone_alias
+from storage.customers import NOBODY, Directory, bsuid_alias, given_alias, phone_alias
 
 WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
 log = structlog.get_logger(__name__)

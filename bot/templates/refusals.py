@@ -5,12 +5,11 @@ switches it off, unless Meta has said something newer of it; any other fault of 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.templates import health
 from bot.templates.choice import went_out_as
-from bot.worker.statuses import TemplateRefused
 from storage import alerts, outbox, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
@@ -18,6 +17,16 @@ from storage.templates import REMOVED
 
 SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
 ABOUT_TEMPLATES = {*range(132000, 133000), 100, 131008, 131009, 135000}  # the others are about the customer
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRefused:
+    """Meta says at `at`, of a message that was sent at `sent_at`, that its template was the trouble."""
+
+    code: int
+    reason: str
+    at: datetime
+    sent_at: datetime
 
 
 async def note(tx: Tx, name: str, language: str, code: int, reason: str, at: datetime) -> None:

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bot.templates.refusals import TemplateRefused
 from bot.whatsapp.errors import Action, Scope, Verdict, action_of, wait_of
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import Reason
 from bot.whatsapp.webhook.items import Status as Reported
+from storage.customers import NOBODY
 from storage.journal import PendingItem
 from storage.outbox import MOVES, Sent, Way
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 WAITS = timedelta(seconds=15)
-NOBODY = 0
 ARRIVED = frozenset({OutboxStatus.DELIVERED, OutboxStatus.READ})
 TEMPLATE_CODES = range(132000, 132100)
 # A row with one of these that has Meta's id was refused under it, and goes out anew.
@@ -38,16 +39,6 @@ class OtherWay:
     wamid: str
     why: Why
     wait: timedelta = timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateRefused:
-    """Meta says at `at`, of a message that was sent at `sent_at`, that its template was the trouble."""
-
-    code: int
-    reason: str
-    at: datetime
-    sent_at: datetime
 
 
 @dataclass(slots=True)

@@ -28,12 +28,12 @@ from bot.templates.sync import Templates
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import Downloads, open_downloads
 from bot.worker.rounds import Rounds
-from bot.worker.statuses import NOBODY
 from bot.worker.turns import Turns
 from bot.worker.worker import Worker
 from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
 from storage.blobs.store import FileStore, open_store
+from storage.customers import NOBODY
 from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
 from storage.redis.lanes import ClaimedLane, Lanes
 from storage.redis.limits import Limits

@@ -13,7 +13,8 @@ from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import Reason
 from bot.whatsapp.webhook.items import Status as Reported
 from bot.worker.rounds import MOST_ITEMS
-from bot.worker.statuses import NOBODY, match
+from bot.worker.statuses import match
+from storage.customers import NOBODY
 from storage.journal import PendingItem
 from storage.outbox import MOVES, Sent
 from storage.redis.lanes import ClaimedLane

@@ -17,6 +17,7 @@ from bot.worker.rounds import MOST_IN_ROUND
 from bot.worker.statuses import NOBODY
 from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
+from storage.customers import NOBODY
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseDown
 from tests.bot.graph import Reply
