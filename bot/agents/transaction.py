@@ -5,16 +5,14 @@ before, and the audit's says whether an earlier try has landed, so nothing happe
 heard. Redis is told afterwards, and may be down.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-import structlog
-
 from bot.agents.enqueue import Behind, Letter, Message
 from bot.clock import Clock
 from bot.ids import IdMaker
+from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.phones import lookup_forms
 from bot.service_window import window_open
@@ -22,15 +20,12 @@ from bot.whatsapp.messages.build import fit
 from storage import customers, fence, tickets
 from storage.audit import Line
 from storage.customers import phone_alias
-from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, Tx
 from storage.statuses import Origin
 from storage.tickets import StoredTicket
 
-RING_SECONDS = 0.2
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 
 class NoTicket(Exception):
@@ -101,11 +96,7 @@ class Changes:
 
     async def ring(self, customer_id: int) -> None:
         """Their lane has something to do, and its copy of the conversation is behind. Lost, it costs a second."""
-        try:
-            async with asyncio.timeout(RING_SECONDS):
-                await self._lanes.ring({customer_id: 0}, forget=[customer_id])
-        except (RedisDown, TimeoutError) as error:
-            log.warning("ring_failed", error=str(error))
+        await ring_soon(self._lanes, {customer_id: 0.0}, forget=[customer_id])
 
     def _letter(self, origin: Origin, messages: Sequence[Message], ticket_id: int | None) -> Letter:
         pieces = [piece for message in messages for piece in fit(message)]

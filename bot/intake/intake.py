@@ -7,7 +7,7 @@ that arrive while a commit is under way share the next one. A lost ring costs a 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -17,6 +17,7 @@ from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
 from bot.intake.identity import WRITES, Identity, aliases_of
+from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.whatsapp.webhook.account_updates import read_news
@@ -25,12 +26,10 @@ from bot.whatsapp.webhook.parse import read_webhook
 from storage import alerts, customers, journal
 from storage.customers import Directory, bsuid_alias
 from storage.journal import NewItem
-from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import Fate
 
-RING_SECONDS = 0.2
 MOST_ITEMS = 1000  # in one commit, which has a deadline; a longer webhook goes alone
 log = structlog.get_logger(__name__)
 
@@ -132,13 +131,6 @@ class Intake:
     def _ring(self, customer_ids: set[int]) -> None:
         """Tells the workers, without making anybody wait for it."""
         if customer_ids:
-            task = asyncio.create_task(self._ring_now(customer_ids))
+            task = asyncio.create_task(ring_soon(self._lanes, dict.fromkeys(customer_ids, 0.0)))
             self._rings.add(task)
             task.add_done_callback(self._rings.discard)
-
-    async def _ring_now(self, customer_ids: Iterable[int]) -> None:
-        try:
-            async with asyncio.timeout(RING_SECONDS):
-                await self._lanes.ring(dict.fromkeys(customer_ids, 0.0))
-        except (RedisDown, TimeoutError) as error:
-            log.warning("ring_failed", error=str(error))
