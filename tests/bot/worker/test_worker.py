@@ -14,7 +14,6 @@ import pytest
 
 from bot.settings import BotSettings
 from bot.worker.rounds import MOST_IN_ROUND
-from bot.worker.statuses import NOBODY
 from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
 from storage.customers import NOBODY

@@ -1,0 +1,191 @@
+"""What an answer or a status of Meta's means for a row: every code, for every kind of row, as it is written down.
+
+decisions.json was recorded before the sender and the matching of statuses shared one decision. It is data: after a
+change that is meant, `python -m tests.bot.delivery.test_decisions` writes it anew, and git shows what changed.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from bot.delivery.sender import MOST_REFUSALS
+from bot.media.transfer import UploadFailed
+from bot.whatsapp.errors import Action, Scope, action_of
+from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.webhook.events import read_status
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+from tests.bot.delivery.decided import MEDIA, NOTICE, TEMPLATE, TEXT, answered, joined, reported
+from tests.bot.whatsapp.test_errors import CODES as DOCUMENTED
+from tests.bot.whatsapp.webhook.reading import items_of
+from tests.support.places import PAYLOADS
+
+RECORDED = Path(__file__).with_name("decisions.json")
+EXPECTED = Path(__file__).parents[1] / "whatsapp" / "expected"
+UNKNOWN_CODES = {987654, 132099, 132100}
+CODES: list[int | None] = [None, *sorted({end for row in DOCUMENTED for end in row[:2]} | UNKNOWN_CODES)]
+REFUSALS = range(MOST_REFUSALS + 2)
+MESSAGES = {"words": TEXT, "template": TEMPLATE}
+Known = dict[str, Any]
+
+
+async def answers_of(outcome: Outcome) -> dict[str, list[str]]:
+    """By who caused the row and what it is."""
+    return joined(
+        {
+            (origin.value, name): [
+                await answered(outcome, message, origin=origin, refusals=refusals) for refusals in REFUSALS
+            ]
+            for origin in Origin
+            for name, message in MESSAGES.items()
+        }
+    )
+
+
+def refused(code: int | None, http_status: int = 400, *, is_transient: bool = False) -> Refused:
+    verdict = action_of(code, http_status, is_transient)
+    return Refused(code, verdict.action, verdict.wait_seconds, verdict.reason, "no", scope=verdict.scope)
+
+
+def statuses_of(code: int | None) -> dict[str, list[str]]:
+    """By who caused the row and where it is."""
+    return joined(
+        {
+            (origin.value, current.value): [
+                reported(OutboxStatus.FAILED, code, origin=origin, refusals=refusals, current=current)
+                for refusals in REFUSALS
+            ]
+            for origin in Origin
+            for current in OutboxStatus
+        }
+    )
+
+
+def by_code(code: int | None) -> Known:
+    return {"answer": asyncio.run(answers_of(refused(code))), "status": statuses_of(code)}
+
+
+def recorded_answers() -> dict[str, Outcome]:
+    """Those of tests/payloads, as the client reads them."""
+    odd = json.loads((EXPECTED / "responses-odd.json").read_text("utf-8"))
+    said = json.loads((EXPECTED / "responses.json").read_text("utf-8"))
+    sends: dict[str, dict[str, Any]] = {name: {"is": "Refused"} | one for name, one in said.items()}
+    sends |= {name: each["send"] for name, each in odd.items()}
+    return {name: _outcome(send) for name, send in sends.items()}
+
+
+def _outcome(send: dict[str, Any]) -> Outcome:
+    kinds = {kind.__name__: kind for kind in (Accepted, Refused, NotSent, Unknown)}
+    values = {name: value for name, value in send.items() if name != "is"}
+    if send["is"] == "Refused":
+        values |= {"action": Action(values["action"]), "scope": Scope(values["scope"])}
+    made: Outcome = kinds[send["is"]](**values)
+    return made
+
+
+async def others() -> dict[str, Any]:
+    """What has no code, or one that HTTP says more of, and what is settled before a request."""
+    known: dict[str, Any] = {}
+    known["accepted"] = await answers_of(Accepted("wamid.new"))
+    known["unknown"] = await answers_of(Unknown("The connection broke."))
+    known["not sent, by attempts"] = [await answered(NotSent("No way."), attempts=tries) for tries in range(13)]
+    for status in (0, 400, 429, 500, 503):
+        for code in (None, 987654):
+            known[f"HTTP {status}, code {code}"] = await answers_of(refused(code, status))
+    known["transient"] = await answers_of(refused(987654, is_transient=True))
+    slow = Refused(131056, Action.RETRY_AFTER, 200.0, "Too many.", scope=Scope.PAIR)
+    known["more patience than the table asks for"] = await answers_of(slow)
+    for failed in (UploadFailed("Gone.", None), UploadFailed("Full.", 30.0), UploadFailed("No.", 5.0, refused=True)):
+        name = f"not uploaded, again in {failed.retry_seconds}, refused {failed.refused}"
+        known[name] = joined(
+            {
+                (origin.value, "file"): [
+                    await answered(failed, MEDIA, origin=origin, refusals=refusals) for refusals in REFUSALS
+                ]
+                for origin in Origin
+            }
+        )
+    known["window closed"] = joined({name: [await case] for name, case in _closed().items()})
+    known["statuses"] = joined(
+        {
+            (status.value, current.value): [reported(status, current=current)]
+            for status in (OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.READ)
+            for current in OutboxStatus
+        }
+    )
+    known["refused as the template that carried it"] = {
+        str(code): await answered(refused(code), NOTICE, window_open=False) for code in (100, 131047, 132015)
+    }
+    known["refused without a mark"] = {
+        str(code): reported(OutboxStatus.FAILED, code, marked=False) for code in (131047, 132001)
+    }
+    return known
+
+
+def _closed() -> dict[tuple[str, str], Any]:
+    kinds: dict[str, Mapping[str, object]] = {
+        "words": TEXT,
+        "template": TEMPLATE,
+        "notice": NOTICE,
+        "file": MEDIA,
+        "reaction": {"type": "reaction", "wamid": "wamid.x", "emoji": "\N{THUMBS UP SIGN}"},
+        "location request": {"type": "location_request", "text": "Where?"},
+        "contact request": {"type": "contact_request", "text": "Who?"},
+    }
+    why = Why(OutboxReason.TEMPLATE_UNFIT, "It is paused.")
+    return {
+        (origin.value, f"{kind}{' open by now' if by_now else ''}{' carried' if carries else ''}"): answered(
+            refused(131047) if kind == "template" else Accepted("wamid.new"),
+            message,
+            origin=origin,
+            window_open=False,
+            open_by_now=by_now,
+            carried=TEMPLATE if carries else why,
+        )
+        for origin in Origin
+        for kind, message in kinds.items()
+        for by_now in (False, True)
+        for carries in (False, True)
+    }
+
+
+def read_recorded() -> Known:
+    known: Known = json.loads(RECORDED.read_text("utf-8"))
+    return known
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_means_what_is_written_down(code: int | None) -> None:
+    assert by_code(code) == read_recorded()["codes"][str(code)]
+
+
+async def test_what_has_no_code_means_what_is_written_down() -> None:
+    assert await others() == read_recorded()["others"]
+
+
+async def test_recorded_answers_mean_what_is_written_down() -> None:
+    known = read_recorded()["responses"]
+    assert {name: await answers_of(outcome) for name, outcome in recorded_answers().items()} == known
+
+
+def test_no_code_is_forgotten() -> None:
+    assert list(read_recorded()["codes"]) == [str(code) for code in CODES]
+    for path in (PAYLOADS / "statuses-failed").iterdir():
+        (item,) = items_of(path.read_bytes())
+        assert read_status(item.payload).error_code in CODES
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+    async def all_responses() -> Known:
+        return {name: await answers_of(outcome) for name, outcome in recorded_answers().items()}
+
+    codes = {str(code): by_code(code) for code in CODES}
+    known = {"codes": codes, "others": asyncio.run(others()), "responses": asyncio.run(all_responses())}
+    RECORDED.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", "utf-8")
