@@ -14,7 +14,7 @@ from api.rest.whatsapp import read_status
 from api.services import ApiParts
 from api.web.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
 from bot.account.phone_number import read_number
-from bot.agents.tickets import AgentDesk
+from bot.agents.connection import ConnectionCommands
 from bot.templates.assignments import NoticeTemplates
 from bot.templates.parameters import KINDS
 from storage import meta_snapshots
@@ -23,7 +23,9 @@ HERE = "/desk/whatsapp"
 TRIED = "tried"
 
 
-def add_connection(blueprint: GuardedBlueprint, pages: Pages, desk: AgentDesk, doctor: Doctor, parts: ApiParts) -> None:
+def add_connection(
+    blueprint: GuardedBlueprint, pages: Pages, commands: ConnectionCommands, doctor: Doctor, parts: ApiParts
+) -> None:
     """The routes for who looks after the connection."""
     notices = NoticeTemplates(parts.database, parts.ids, parts.clock)
 
@@ -48,7 +50,7 @@ def add_connection(blueprint: GuardedBlueprint, pages: Pages, desk: AgentDesk, d
     @needs(Permission.MANAGE)
     async def try_now() -> AnyResponse:
         """Tries at once whether Meta takes messages again."""
-        await desk.try_channel(caller().actor)
+        await commands.retry_stopped_channel(caller().actor)
         return go_to(f"{HERE}?{TRIED}=1")
 
     @blueprint.get(f"{HERE}/doctor")

@@ -19,7 +19,11 @@ from api.services import ApiParts
 from api.settings_checks import Network
 from api.web.auth import GuardedBlueprint, open_to_all
 from api.web.uploads import Uploads
-from bot.agents.tickets import AgentDesk
+from bot.agents.connection import ConnectionCommands
+from bot.agents.files import FileCommands
+from bot.agents.replies import ReplyCommands
+from bot.agents.tickets import TicketCommands
+from bot.agents.transaction import AgentTransaction
 
 
 def add_desk(
@@ -31,11 +35,12 @@ def add_desk(
     pages = Pages(sessions, parts.database)
     keep_door(blueprint, sessions, pages, Uploads(parts.database, parts.store, parts.ids, parts.clock))
     add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
-    desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
-    ticket_page = TicketPage(pages, desk, parts.database)
-    add_tickets(blueprint, pages, ticket_page, desk, parts.database)
-    add_writing(blueprint, sessions, ticket_page, desk, parts)
-    add_connection(blueprint, pages, desk, doctor, parts)
+    transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
+    ticket_page = TicketPage(pages, transaction, parts.database)
+    add_tickets(blueprint, pages, ticket_page, TicketCommands(transaction, parts.numbers), parts.database)
+    replies, files = ReplyCommands(transaction), FileCommands(transaction, parts.supplies.vault.ring)
+    add_writing(blueprint, sessions, ticket_page, replies, files, parts.database)
+    add_connection(blueprint, pages, ConnectionCommands(transaction), doctor, parts)
 
     @blueprint.get("/")
     @open_to_all

@@ -13,16 +13,14 @@ from api.desk.guard import form_field, upload_refused, uploaded
 from api.desk.pages import go_to
 from api.desk.sessions import Sessions
 from api.desk.ticket import Draft, TicketPage
-from api.services import ApiParts
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import MOST_IDS, Emoji, Text, row_id
-from bot.agents.replies import NotInDoubt, NotOnWhatsApp, NotTheirs, Request
-from bot.agents.tickets import AgentDesk
-from bot.agents.transaction import NoTicket, WindowClosed
+from bot.agents.errors import MessageNotFound, NotInDoubt, NotOnWhatsApp, UnusableValue, WindowClosed
+from bot.agents.files import FileCommands
+from bot.agents.replies import ReplyCommands, Request
 from bot.whatsapp.sanitize import TEXT_CAP
-from storage import audit, files
-from storage.audit import Line
-from storage.sql.database import Tx
+from storage import files
+from storage.sql.database import Database
 from storage.statuses import FileState
 
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
@@ -39,7 +37,12 @@ ASKED: dict[Request, str] = {
 
 
 def add_writing(
-    blueprint: GuardedBlueprint, sessions: Sessions, ticket_page: TicketPage, desk: AgentDesk, parts: ApiParts
+    blueprint: GuardedBlueprint,
+    sessions: Sessions,
+    ticket_page: TicketPage,
+    commands: ReplyCommands,
+    file_commands: FileCommands,
+    database: Database,
 ) -> None:
     """The routes for what agents write."""
 
@@ -63,19 +66,19 @@ def add_writing(
             return await ticket_page.show(ticket_id, 422, f"The answer was not sent. {says}", draft)
         try:
             message = TEXT.validate_python(draft.text) if draft.text.strip() or not draft.file_ids else ""
-            await desk.reply(
+            await commands.write(
                 caller().actor,
                 await author(),
                 ticket_id,
                 message,
-                _once("once"),
                 file_ids=draft.file_ids,
                 quoted_id=draft.quoted_id,
+                idempotency_id=row_id(form_field("idempotency_id")),
             )
         except ValidationError:
             says = TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING
             return await ticket_page.show(ticket_id, 422, says, draft)
-        except NotTheirs as error:
+        except UnusableValue as error:
             says = f"The answer was not sent: {error}."
             return await ticket_page.show(ticket_id, 422, says, Draft(draft.text))
         return go_to(f"/desk/tickets/{ticket_id}#end")
@@ -90,7 +93,14 @@ def add_writing(
             return await ticket_page.show(ticket_id, 422, "Choose what to ask for.", draft)
         try:
             text = TEXT.validate_python(draft.text if draft.text.strip() else ASKED[wanted])
-            await desk.ask(caller().actor, await author(), ticket_id, wanted, text, _once("once_ask"))
+            await commands.ask(
+                caller().actor,
+                await author(),
+                ticket_id,
+                wanted,
+                text,
+                idempotency_id=row_id(form_field("ask_idempotency_id")),
+            )
         except ValidationError:
             return await ticket_page.show(ticket_id, 422, TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING, draft)
         except WindowClosed:
@@ -105,8 +115,9 @@ def add_writing(
         """Reacts to a message of the customer."""
         try:
             emoji = EMOJI.validate_python(form_field("emoji"))
-            await desk.react(caller().actor, row_id(reply_id) or 0, emoji, _once("once"))
-        except (ValidationError, NotTheirs):
+            idempotency_id = row_id(form_field("idempotency_id"))
+            await commands.react(caller().actor, row_id(reply_id) or 0, emoji, idempotency_id=idempotency_id)
+        except (ValidationError, UnusableValue):
             return await ticket_page.show(ticket_id, 422, "Choose an emoji, and a message of the customer.")
         except WindowClosed:
             return await ticket_page.show(ticket_id, 409, CLOSED)
@@ -119,8 +130,9 @@ def add_writing(
     async def send_again(ticket_id: int, reply_id: str) -> Response | AnyResponse:
         """Sends an answer again of which it is not known whether the customer has it."""
         try:
-            await desk.send_again(caller().actor, row_id(reply_id) or 0, _once("once"))
-        except (NotInDoubt, NoTicket):
+            idempotency_id = row_id(form_field("idempotency_id"))
+            await commands.send_again(caller().actor, row_id(reply_id) or 0, idempotency_id=idempotency_id)
+        except (NotInDoubt, MessageNotFound):
             return await ticket_page.show(ticket_id, 409, NO_DOUBT)
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
 
@@ -128,18 +140,11 @@ def add_writing(
     @needs(Permission.CHANGE_TICKETS)
     async def fetch_again(ticket_id: int, file_id: str) -> Response | AnyResponse:
         """Has a file fetched again that could not be."""
-        async with parts.database.reading() as tx:
+        async with database.reading() as tx:
             found = await files.find(tx, row_id(file_id) or 0)
         if found is None or found.ticket_id != ticket_id or found.state is not FileState.FAILED:
             return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
-        line = Line(desk.once(), desk.now(), caller().actor, "file.retry", found.file_id)
-
-        async def again(tx: Tx) -> None:
-            if await files.retry(tx, found.file_id, line.at):
-                await audit.write(tx, line)
-
-        await parts.database.run(again)
-        parts.supplies.vault.ring()
+        await file_commands.retry(caller().actor, found.file_id)
         return go_to(f"/desk/tickets/{ticket_id}")
 
 
@@ -148,7 +153,3 @@ def _draft() -> Draft:
     earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
     file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
     return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])
-
-
-def _once(name: str) -> int | None:
-    return row_id(form_field(name))

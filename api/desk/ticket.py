@@ -14,8 +14,8 @@ from api.views import thread
 from api.views.thread import Customer, Said
 from api.web.auth import PERMISSIONS, Permission, caller
 from bot.agents import notices
-from bot.agents.tickets import AgentDesk
-from bot.agents.transaction import NoTicket
+from bot.agents.errors import TicketNotFound
+from bot.agents.transaction import AgentTransaction
 from storage import files, templates, tickets
 from storage.replies import StoredReply
 from storage.sql.database import Database
@@ -37,20 +37,20 @@ class Draft:
 class TicketPage:
     """Makes the page."""
 
-    def __init__(self, pages: Pages, desk: AgentDesk, database: Database) -> None:
+    def __init__(self, pages: Pages, transaction: AgentTransaction, database: Database) -> None:
         self._pages = pages
-        self._desk = desk
+        self._transaction = transaction
         self._database = database
 
     async def show(self, ticket_id: int, status: int = 200, says: str = "", draft: Draft | None = None) -> Response:
-        """The page; `says`: why what was tried did not work. Raises NoTicket."""
+        """The page; `says`: why what was tried did not work. Raises TicketNotFound."""
         draft = draft or Draft()
         async with self._database.reading() as tx:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
-                raise NoTicket
+                raise TicketNotFound
             said, described_by = await thread.read(tx, ticket)
-            customer = await thread.read_customer(tx, ticket, self._desk.now())
+            customer = await thread.read_customer(tx, ticket, self._transaction.now())
             attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
             template = await templates.chosen(tx, notices.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]
@@ -73,7 +73,7 @@ class TicketPage:
             says=says,
             draft=draft.text,
             emoji=EMOJI,
-            once=self._desk.once,
+            new_idempotency_id=self._transaction.new_id,
         )
 
 

@@ -11,7 +11,8 @@ from api.desk.guard import form_field
 from api.desk.pages import STATUS_WORDS, Pages, go_to
 from api.desk.ticket import TicketPage
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from bot.agents.tickets import AgentDesk, IllegalMove
+from bot.agents.errors import IllegalStatusChange
+from bot.agents.tickets import TicketCommands
 from storage import tickets
 from storage.sql.database import Database
 from storage.statuses import TicketStatus
@@ -21,7 +22,7 @@ DEEPEST_PAGE = 100_000
 
 
 def add_tickets(
-    blueprint: GuardedBlueprint, pages: Pages, ticket_page: TicketPage, desk: AgentDesk, database: Database
+    blueprint: GuardedBlueprint, pages: Pages, ticket_page: TicketPage, commands: TicketCommands, database: Database
 ) -> None:
     """The routes for tickets."""
 
@@ -54,8 +55,8 @@ def add_tickets(
         if status is None:
             return await ticket_page.show(ticket_id, 422, "Choose a status first.")
         try:
-            await desk.set_status(caller().actor, ticket_id, status)
-        except IllegalMove as error:
+            await commands.set_status(caller().actor, ticket_id, status)
+        except IllegalStatusChange as error:
             says = (
                 f"A ticket that is {STATUS_WORDS[error.current].lower()} can't become {STATUS_WORDS[status].lower()}."
             )

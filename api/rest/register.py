@@ -24,7 +24,12 @@ from api.web.auth import GuardedBlueprint, KeyRing, Permission, Sessions, guard,
 from api.web.responses import Problem, answer_errors, refusal
 from api.web.uploads import Uploads
 from bot.account.qr_codes import QrCodes
-from bot.agents.tickets import AgentDesk, IllegalMove, NoTicket, WindowClosed
+from bot.agents.connection import ConnectionCommands
+from bot.agents.errors import IllegalStatusChange, MessageNotFound, TicketNotFound, WindowClosed
+from bot.agents.messages import MessageCommands
+from bot.agents.replies import ReplyCommands
+from bot.agents.tickets import TicketCommands
+from bot.agents.transaction import AgentTransaction
 from bot.templates.assignments import NoticeTemplates
 
 OWN_DOORS = frozenset({"webhook", "simulator", "desk"})
@@ -61,15 +66,19 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
     schema.init_app(app)
     answer_errors(app)
     guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS, sessions)
-    app.register_error_handler(NoTicket, _no_ticket)
-    app.register_error_handler(IllegalMove, _illegal_move)
+    app.register_error_handler(TicketNotFound, _not_found)
+    app.register_error_handler(MessageNotFound, _not_found)
+    app.register_error_handler(IllegalStatusChange, _illegal_move)
     app.register_error_handler(WindowClosed, _window_closed)
     uploads = Uploads(parts.database, parts.store, parts.ids, parts.clock)
-    desk = AgentDesk(parts.database, parts.lanes, parts.ids, parts.numbers, parts.clock)
+    transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
+    replies = ReplyCommands(transaction)
     blueprints: list[Blueprint] = [
-        make_tickets(desk, parts.database),
-        make_replies(desk, parts.database),
-        make_whatsapp(desk, parts.database, parts.phone_number_id),
+        make_tickets(TicketCommands(transaction, parts.numbers), replies, parts.database, parts.clock),
+        make_replies(replies, parts.database),
+        make_whatsapp(
+            MessageCommands(transaction), ConnectionCommands(transaction), parts.database, parts.phone_number_id
+        ),
         make_templates(parts.supplies.templates, NoticeTemplates(parts.database, parts.ids, parts.clock)),
         make_qr(parts.supplies.account, QrCodes(parts.graph)),
         make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.vault.ring),
@@ -93,11 +102,11 @@ def _make_description(schema: QuartSchema) -> GuardedBlueprint:
     return blueprint
 
 
-async def _no_ticket(_error: NoTicket) -> Response:
+async def _not_found(_error: TicketNotFound | MessageNotFound) -> Response:
     return refusal(404)
 
 
-async def _illegal_move(error: IllegalMove) -> Response:
+async def _illegal_move(error: IllegalStatusChange) -> Response:
     told = Problem(field="status", message=f"a ticket that is {error.current} can't go there")
     return refusal(409, "illegal_status_change", [told])
 

@@ -16,8 +16,8 @@ from api.views.thread import Said
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
 from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
-from bot.agents.replies import NotInDoubt, NotOnWhatsApp, NotTheirs
-from bot.agents.tickets import AgentDesk
+from bot.agents.errors import NotInDoubt, NotOnWhatsApp, UnusableValue
+from bot.agents.replies import ReplyCommands
 from bot.whatsapp.sanitize import TEXT_CAP, clean
 from storage import replies, tickets
 from storage.files import FileRow
@@ -94,10 +94,10 @@ class Reaction(BaseModel):
     delivery: str | None
 
 
-def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
+def make_replies(commands: ReplyCommands, database: Database) -> GuardedBlueprint:
     """The routes under /api/replies."""
     blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
-    blueprint.register_error_handler(NotTheirs, not_theirs)
+    blueprint.register_error_handler(UnusableValue, unusable_value)
     blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
     blueprint.register_error_handler(NotInDoubt, not_in_doubt)
 
@@ -109,7 +109,7 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     @gives(Refusal, 422)
     async def add_reply(data: NewReply) -> Response:
         """Answer the customer on a ticket."""
-        answered = await desk.reply(
+        answered = await commands.write(
             caller().actor,
             data.author or "",
             data.ticket_id,
@@ -144,7 +144,7 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
         known = row_id(reply_id)
         if known is None:
             return refusal(404)
-        sent = await desk.react(caller().actor, known, data.emoji)
+        sent = await commands.react(caller().actor, known, data.emoji)
         return answer(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
 
     @blueprint.post("/<reply_id>/send-again")
@@ -157,7 +157,7 @@ def make_replies(desk: AgentDesk, database: Database) -> GuardedBlueprint:
         known = row_id(reply_id)
         if known is None:
             return refusal(404)
-        reply = await desk.send_again(caller().actor, known)
+        reply = await commands.send_again(caller().actor, known)
         return answer(Answer[Reply](data=await read_reply(database, reply)))
 
     return blueprint
@@ -204,7 +204,7 @@ def _shown(said: Said) -> Reply:
     )
 
 
-async def not_theirs(error: NotTheirs) -> Response:
+async def unusable_value(error: UnusableValue) -> Response:
     """A message or a file that can't be used here."""
     return refusal(
         422, "Something in the request is not as it should be", [Problem(field=error.field, message=str(error))]

@@ -16,8 +16,11 @@ from api.views.thread import Customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
 from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, answer, asks, gives, refusal, takes
-from bot.agents.replies import NotOnWhatsApp
-from bot.agents.tickets import AgentDesk, Changed, Wish
+from bot.agents import tickets as commands
+from bot.agents.errors import NotOnWhatsApp
+from bot.agents.replies import ReplyCommands
+from bot.agents.tickets import TicketChange, TicketCommands
+from bot.clock import Clock
 from bot.phones import lookup_forms
 from storage import files, tickets
 from storage.sql.database import Database
@@ -112,7 +115,9 @@ class ChangedTicket(Ticket):
     delivery: str | None
 
 
-def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
+def make_tickets(
+    ticket_commands: TicketCommands, reply_commands: ReplyCommands, database: Database, clock: Clock
+) -> GuardedBlueprint:
     """The routes under /api/tickets."""
     blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
     blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
@@ -124,7 +129,7 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     @gives(Refusal, 422)
     async def open_ticket(data: NewTicket) -> Response:
         """Open a ticket."""
-        wish = Wish(
+        new = commands.NewTicket(
             name=data.name,
             phone=data.mobile or "",
             email=data.email,
@@ -132,9 +137,9 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
             issue_type_other=data.issue_type_other,
             issue_title=data.issue_title,
             description=data.description,
-            notifications=data.whatsapp_notifications,
+            whatsapp_notifications=data.whatsapp_notifications,
         )
-        return _changed(await desk.open_ticket(caller().actor, wish), 201)
+        return _changed(await ticket_commands.open(caller().actor, new), 201)
 
     @blueprint.get("")
     @needs(Permission.READ)
@@ -167,7 +172,7 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
             if found is None:
                 return refusal(404)
             rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
-            customer = await thread.read_customer(tx, found, desk.now())
+            customer = await thread.read_customer(tx, found, clock())
         whole = WholeTicket(
             id=ticket_id,
             **_columns(found),
@@ -185,7 +190,7 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     @gives(Refusal, 422)
     async def set_status(ticket_id: int, data: NewStatus) -> Response:
         """Move a ticket to another status."""
-        return _changed(await desk.set_status(caller().actor, ticket_id, data.status))
+        return _changed(await ticket_commands.set_status(caller().actor, ticket_id, data.status))
 
     @blueprint.post("/<ticket:ticket_id>/ask")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -196,7 +201,7 @@ def make_tickets(desk: AgentDesk, database: Database) -> GuardedBlueprint:
     @gives(Refusal, 422)
     async def ask(ticket_id: int, data: Request) -> Response:
         """Ask the customer for their location or for a contact."""
-        answered = await desk.ask(caller().actor, "", ticket_id, data.for_, data.message)
+        answered = await reply_commands.ask(caller().actor, "", ticket_id, data.for_, data.message)
         return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
 
     return blueprint
@@ -206,7 +211,7 @@ def _shown(ticket: StoredTicket) -> Ticket:
     return Ticket(id=ticket.ticket_id, **_columns(ticket))
 
 
-def _changed(changed: Changed, status: int = 200) -> Response:
+def _changed(changed: TicketChange, status: int = 200) -> Response:
     ticket = changed.ticket
     shown = ChangedTicket(id=ticket.ticket_id, **_columns(ticket), delivery=changed.delivery)
     return answer(Answer[ChangedTicket](data=shown), status)

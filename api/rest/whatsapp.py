@@ -18,8 +18,9 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Phone, Text, row_id
 from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
 from bot.account.phone_number import Number, read_number
-from bot.agents.replies import NoMessage, NotInDoubt
-from bot.agents.tickets import AgentDesk
+from bot.agents.connection import ConnectionCommands
+from bot.agents.errors import NotInDoubt
+from bot.agents.messages import MessageCommands
 from storage import alerts, journal, outbox, replies
 from storage import connection_health as pulses
 from storage import meta_snapshots as accounts
@@ -94,11 +95,12 @@ class Status(BaseModel):
     outbox: dict[str, int]
 
 
-def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> GuardedBlueprint:
+def make_whatsapp(
+    messages: MessageCommands, connection: ConnectionCommands, database: Database, phone_number_id: str
+) -> GuardedBlueprint:
     """The agents' routes under /api/whatsapp."""
     blueprint = GuardedBlueprint("whatsapp", __name__, url_prefix="/api/whatsapp")
     blueprint.register_error_handler(NotInDoubt, not_in_doubt)
-    blueprint.register_error_handler(NoMessage, _no_message)
 
     async def standing(outbox_id: int | None) -> Response:
         async with database.reading() as tx:
@@ -117,7 +119,7 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     @gives(Refusal, 422)
     async def send(data: NewMessage) -> Response:
         """Write to a customer outside of any ticket."""
-        sent = await desk.send(caller().actor, data.phoneNumber, data.message)
+        sent = await messages.send(caller().actor, data.phoneNumber, data.message)
         return await standing(sent.outbox_id)
 
     @blueprint.get("/messages/<message_id>")
@@ -138,7 +140,7 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
         known = row_id(message_id)
         if known is None:
             return refusal(404)
-        await desk.send_message_again(caller().actor, known)
+        await messages.send_again(caller().actor, known)
         return await standing(known)
 
     @blueprint.post("/channel/try-now")
@@ -146,7 +148,7 @@ def make_whatsapp(desk: AgentDesk, database: Database, phone_number_id: str) -> 
     @gives(Answer[Tried])
     async def try_now() -> Response:
         """Try at once whether Meta takes messages again, after you mended what stopped the channel."""
-        return answer(Answer[Tried](data=Tried(tried=await desk.try_channel(caller().actor))))
+        return answer(Answer[Tried](data=Tried(tried=await connection.retry_stopped_channel(caller().actor))))
 
     @blueprint.get("/status")
     @needs(Permission.READ)
@@ -167,10 +169,6 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
     told = await alerts.open_alerts(tx)
     number = read_number(await accounts.read(tx, phone_number_id))
     return _status(phone_number_id, number, told, pulse, items, rows)
-
-
-async def _no_message(_error: NoMessage) -> Response:
-    return refusal(404)
 
 
 def _status(

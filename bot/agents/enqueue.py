@@ -1,64 +1,81 @@
-"""What an agent's change sends to its customer: one message, in as many rows of the outbox as its length needs.
+"""Enqueues what an agent's change sends to its customer: one message, in as many outbox rows as its length needs.
 
-Invariant: the rows are written in the change's own transaction, in the order of their ids, which is the order in which
-they go out; with the window closed, what no template could carry is held.
+Invariants
+- The rows are written in the change's own transaction, in the order of their ids, which is the order of sending.
+- With the window closed, what no template could carry is held.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from bot.agents.errors import NotInDoubt
+from bot.agents.transaction import LockedCustomer
 from bot.templates.choice import carried
-from storage import outbox
+from bot.whatsapp.messages.build import fit
+from storage import audit, outbox
+from storage.audit import Line
 from storage.outbox import OutboxRow
 from storage.replies import least
 from storage.sql.database import Tx
 from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
 
-Message = Mapping[str, object]
+Content = Mapping[str, object]  # a message as the outbox keeps it
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """A customer behind their fence."""
+class Part(NamedTuple):
+    """One row to be: its id, and content that is within WhatsApp's limits."""
 
-    customer_id: int
-    version: int
-    window_open: bool
+    outbox_id: int
+    content: Content
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """`origin` as in the outbox; `pieces`: the ids of the rows, and messages that fit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundMessage:
+    """A message to a customer, in parts that each become a row of the outbox. `ticket_id`: the ticket that it is about,
+    if any."""
 
     origin: Origin
-    pieces: Sequence[tuple[int, Message]]
+    parts: Sequence[Part]
     ticket_id: int | None
 
     @property
     def outbox_ids(self) -> list[int]:
-        """The rows, in the order of sending."""
-        return [outbox_id for outbox_id, _ in self.pieces]
+        """The ids of the rows, in the order of sending."""
+        return [part.outbox_id for part in self.parts]
 
 
-async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> OutboxStatus | None:
-    """Writes the letter's rows and returns the status of the least advanced; None when there is nobody to send them
-    to. What the window is by then, and what a template carries, is looked at again when they are sent."""
-    if behind is None:
+def compose(
+    origin: Origin, contents: Sequence[Content], *, ticket_id: int | None, new_id: Callable[[], int]
+) -> OutboundMessage:
+    """Makes a message of contents of any length, with its ids, before the transaction."""
+    parts = [Part(new_id(), piece) for content in contents for piece in fit(content)]
+    return OutboundMessage(origin=origin, parts=parts, ticket_id=ticket_id)
+
+
+async def enqueue(
+    tx: Tx, customer: LockedCustomer | None, message: OutboundMessage, now: datetime
+) -> OutboxStatus | None:
+    """Writes the rows of a message and returns the status of the least advanced; None when there is nobody to send to.
+
+    What the window is by then, and what a template carries, is looked at again when they are sent.
+    """
+    if customer is None:
         return None
     rows = []
-    for outbox_id, message in letter.pieces:
-        goes = None if behind.window_open else await carried(tx, message)
-        why_held = goes if isinstance(goes, Why) else None
+    for outbox_id, content in message.parts:
+        template = None if customer.window_open else await carried(tx, content)
+        why_held = template if isinstance(template, Why) else None
         row = OutboxRow(
-            outbox_id,
-            behind.customer_id,
-            behind.version,
-            letter.origin,
-            json.dumps(message, ensure_ascii=False, separators=(",", ":")),
-            now,
-            ticket_id=letter.ticket_id,
+            outbox_id=outbox_id,
+            customer_id=customer.customer_id,
+            version=customer.version,
+            origin=message.origin,
+            payload=json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+            due_at=now,
+            ticket_id=message.ticket_id,
             status=OutboxStatus.HELD if why_held else OutboxStatus.QUEUED,
             why=why_held or NO_REASON,
         )
@@ -67,6 +84,16 @@ async def post(tx: Tx, behind: Behind | None, letter: Letter, now: datetime) -> 
     return least([row.status for row in rows])
 
 
-async def delivery(tx: Tx, letter: Letter) -> OutboxStatus | None:
-    """Where a letter stands that an earlier try has written."""
-    return least([row.status for row in await outbox.find(tx, "id", letter.outbox_ids)])
+async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None:
+    """Finds where a message stands that an earlier try of the same change has enqueued."""
+    return least([row.status for row in await outbox.find(tx, "id", message.outbox_ids)])
+
+
+async def requeue(tx: Tx, outbox_id: int, line: Line) -> None:
+    """Queues a message again, given by its first row, of which it is not known whether the customer has it; raises
+    NotInDoubt."""
+    if await audit.landed(tx, line.audit_id):
+        return
+    if not await outbox.send_again(tx, outbox_id, line.at):
+        raise NotInDoubt
+    await audit.write(tx, line)

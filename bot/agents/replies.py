@@ -1,8 +1,9 @@
-"""What an agent says to a customer: answers with files and quotes, requests, reactions, a message of its own.
+"""Writes to customers on their tickets: answers with files and quotes, requests, reactions.
 
-Invariants: what is said and what carries it to the customer are written in one transaction; an answer that can't go out
-now is held, and what is only worth something at once is refused; whose message is quoted and whose file is sent is
-looked at where it happens.
+Invariants
+- What is said, and what carries it to the customer, is written in one transaction.
+- An answer that can't go out now is held; what is only worth something at once is refused.
+- Whose message is quoted, and whose file is sent, is looked at here.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.agents import notices
-from bot.agents.enqueue import Behind, Letter, Message, delivery, post
-from bot.agents.transaction import Changes, NoTicket, WindowClosed
+from bot.agents.enqueue import Content, OutboundMessage, compose, enqueue, find_delivery, requeue
+from bot.agents.errors import MessageNotFound, NotOnWhatsApp, UnusableValue, WindowClosed
+from bot.agents.messages import SentMessage
+from bot.agents.transaction import AgentTransaction, LockedCustomer
 from bot.whatsapp.messages.build import fit
-from storage import audit, files, outbox, replies
+from storage import audit, files, replies
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Tx
@@ -23,218 +26,178 @@ from storage.tickets import StoredTicket
 Request = Literal["location", "contact"]
 
 
-class NotTheirs(Exception):
-    """`field` names a message or a file that can't be used here. The text says why."""
-
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.field = field
-
-
-class NotOnWhatsApp(Exception):
-    """The ticket has no customer who could get a message."""
-
-
-class NotInDoubt(Exception):
-    """Nothing of this message waits for a person to send it again."""
-
-
-class NoMessage(Exception):
-    """No agent has sent a message with this id outside of a ticket."""
-
-
 @dataclass(frozen=True, slots=True)
-class Answered:
+class SentReply:
     """A reply, and where its delivery stands."""
 
     reply: StoredReply
     delivery: OutboxStatus | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message that is no reply."""
+class ReplyCommands:
+    """What agents say on tickets, for one process."""
 
-    outbox_id: int
-    delivery: OutboxStatus | None
+    def __init__(self, transaction: AgentTransaction) -> None:
+        self._transaction = transaction
 
-
-class Answers(Changes):
-    """What agents say, for one process."""
-
-    async def reply(
+    async def write(
         self,
         actor: str,
         author_name: str,
         ticket_id: int,
         text: str,
-        once: int | None = None,
         *,
         file_ids: Sequence[int] = (),
         quoted_id: int | None = None,
-    ) -> Answered:
-        """Answers the customer on a ticket, or one message of theirs; raises NoTicket, NotTheirs. What is too long for
-        one message goes out in several."""
-        ticket = await self.ticket(ticket_id)
-        sends = ticket.customer_id is not None and ticket.whatsapp_enabled
-        quoted_wamid = await self._quoted(ticket, quoted_id)
-        rows = await self._files(file_ids)
-        letter = self._letter(Origin.AGENT, _messages(ticket, text, rows, quoted_wamid), ticket_id)
-        line = self._line(actor, "ticket.reply", ticket_id, once)
-        reply = self._reply(ticket, text, author_name, letter if sends else None)
+        idempotency_id: int | None = None,
+    ) -> SentReply:
+        """Answers the customer on a ticket, or one message of theirs; raises TicketNotFound, UnusableValue.
 
-        async def write(tx: Tx, behind: Behind | None) -> Answered:
+        What is too long for one message goes out in several.
+        """
+        ticket = await self._transaction.read_ticket(ticket_id)
+        is_sent = ticket.customer_id is not None and ticket.whatsapp_enabled
+        quoted_wamid = await self._read_quoted_wamid(ticket, quoted_id)
+        rows = await self._read_files(file_ids)
+        message = self._compose(_contents(ticket, text, rows, quoted_wamid), ticket)
+        line = self._transaction.audit_line(actor, "ticket.reply", ticket_id, idempotency_id=idempotency_id)
+        reply = self._make_reply(ticket, text, author_name, message if is_sent else None)
+
+        async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
             if await audit.landed(tx, line.audit_id):
-                return Answered(reply, await delivery(tx, letter))
+                return SentReply(reply, await find_delivery(tx, message))
             attached = await files.attach_uploads(tx, file_ids, ticket.customer_id, ticket_id, reply.reply_id)
             if len(attached) != len(file_ids):
-                raise NotTheirs("file_ids", "one of the files was already sent with another answer")
+                raise UnusableValue("file_ids", "one of the files was already sent with another answer")
             await replies.insert(tx, reply)
             await audit.write(tx, line)
-            return Answered(reply, await post(tx, behind, letter, line.at) if sends else None)
+            return SentReply(reply, await enqueue(tx, customer, message, line.at) if is_sent else None)
 
-        return await self.change(ticket, write)
+        return await self._transaction.run_for_ticket(ticket, write)
 
     async def ask(
-        self, actor: str, author_name: str, ticket_id: int, wanted: Request, text: str, once: int | None = None
-    ) -> Answered:
-        """Asks the customer for their location or a contact; raises NoTicket, NotOnWhatsApp, WindowClosed."""
-        ticket = await self.ticket(ticket_id)
-        letter = self._letter(Origin.AGENT, [{"type": f"{wanted}_request", "text": text}], ticket_id)
-        line = self._line(actor, f"ticket.ask_{wanted}", ticket_id, once)
-        reply = self._reply(ticket, text, author_name, letter)
+        self,
+        actor: str,
+        author_name: str,
+        ticket_id: int,
+        wanted: Request,
+        text: str,
+        *,
+        idempotency_id: int | None = None,
+    ) -> SentReply:
+        """Asks the customer for their location or a contact; raises TicketNotFound, NotOnWhatsApp, WindowClosed."""
+        ticket = await self._transaction.read_ticket(ticket_id)
+        message = self._compose([{"type": f"{wanted}_request", "text": text}], ticket)
+        line = self._transaction.audit_line(actor, f"ticket.ask_{wanted}", ticket_id, idempotency_id=idempotency_id)
+        reply = self._make_reply(ticket, text, author_name, message)
 
-        async def write(tx: Tx, behind: Behind | None) -> Answered:
+        async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
             if await audit.landed(tx, line.audit_id):
-                return Answered(reply, await delivery(tx, letter))
-            await self._at_once(ticket, behind)
+                return SentReply(reply, await find_delivery(tx, message))
+            _require_open_window(ticket, customer)
             await replies.insert(tx, reply)
             await audit.write(tx, line)
-            return Answered(reply, await post(tx, behind, letter, line.at))
+            return SentReply(reply, await enqueue(tx, customer, message, line.at))
 
-        return await self.change(ticket, write)
+        return await self._transaction.run_for_ticket(ticket, write)
 
-    async def react(self, actor: str, reply_id: int, emoji: str, once: int | None = None) -> Sent:
-        """Reacts to what a customer said, "" takes it back; raises NoTicket, NotTheirs, NotOnWhatsApp, WindowClosed."""
-        found, ticket = await self._said(reply_id)
-        wamid = _wamid(found, ticket, "id")
-        letter = self._letter(Origin.AGENT, [{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket.ticket_id)
-        line = self._line(actor, "ticket.reaction", ticket.ticket_id, once)
+    async def react(self, actor: str, reply_id: int, emoji: str, *, idempotency_id: int | None = None) -> SentMessage:
+        """Reacts to what a customer said, "" takes it back; raises MessageNotFound, UnusableValue, NotOnWhatsApp,
+        WindowClosed."""
+        found = await self._read_reply(reply_id)
+        ticket = await self._transaction.read_ticket(found.ticket_id)
+        wamid = _wamid_of_customer(found, ticket, "id")
+        message = self._compose([{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket)
+        line = self._transaction.audit_line(actor, "ticket.reaction", ticket.ticket_id, idempotency_id=idempotency_id)
 
-        async def write(tx: Tx, behind: Behind | None) -> Sent:
+        async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
             if await audit.landed(tx, line.audit_id):
-                return Sent(letter.outbox_ids[0], await delivery(tx, letter))
-            await self._at_once(ticket, behind)
+                return SentMessage(message.outbox_ids[0], await find_delivery(tx, message))
+            _require_open_window(ticket, customer)
             await audit.write(tx, line)
-            return Sent(letter.outbox_ids[0], await post(tx, behind, letter, line.at))
+            return SentMessage(message.outbox_ids[0], await enqueue(tx, customer, message, line.at))
 
-        return await self.change(ticket, write)
+        return await self._transaction.run_for_ticket(ticket, write)
 
-    async def send_again(self, actor: str, reply_id: int, once: int | None = None) -> StoredReply:
-        """Sends what it is not known of whether the customer has it, at the risk that they get it twice; raises
-        NoTicket, NotInDoubt."""
-        reply, ticket = await self._said(reply_id)
-        line = self._line(actor, "ticket.send_again", ticket.ticket_id, once)
+    async def send_again(self, actor: str, reply_id: int, *, idempotency_id: int | None = None) -> StoredReply:
+        """Sends a reply again of which it is not known whether the customer has it, at the risk that they get it twice;
+        raises MessageNotFound, NotInDoubt."""
+        reply = await self._read_reply(reply_id)
+        ticket = await self._transaction.read_ticket(reply.ticket_id)
+        line = self._transaction.audit_line(actor, "ticket.send_again", ticket.ticket_id, idempotency_id=idempotency_id)
 
-        async def write(tx: Tx, _behind: Behind | None) -> StoredReply:
-            if await audit.landed(tx, line.audit_id):
-                return reply
-            if reply.outbox_id is None or not await outbox.send_again(tx, reply.outbox_id, line.at):
-                raise NotInDoubt
-            await audit.write(tx, line)
+        async def write(tx: Tx, _customer: LockedCustomer | None) -> StoredReply:
+            await requeue(tx, reply.outbox_id or 0, line)
             return reply
 
-        return await self.change(ticket, write)
+        return await self._transaction.run_for_ticket(ticket, write)
 
-    async def send(self, actor: str, phone: str, text: str) -> Sent:
-        """Writes to a customer outside of any ticket; raises WindowClosed, and then nothing is queued."""
-        customer_id = await self.customer_of(phone)
-        if customer_id is None:
-            raise WindowClosed  # who never wrote has no window
-        letter = self._letter(Origin.AGENT, [{"type": "text", "text": text}], None)
-        line = self._line(actor, "message.send", customer_id)
+    def _compose(self, contents: Sequence[Content], ticket: StoredTicket) -> OutboundMessage:
+        return compose(Origin.AGENT, contents, ticket_id=ticket.ticket_id, new_id=self._transaction.new_id)
 
-        async def write(tx: Tx, behind: Behind | None) -> Sent:
-            if await audit.landed(tx, line.audit_id):
-                return Sent(letter.outbox_ids[0], await delivery(tx, letter))
-            if behind is None or not behind.window_open:
-                raise WindowClosed
-            await audit.write(tx, line)
-            return Sent(letter.outbox_ids[0], await post(tx, behind, letter, line.at))
-
-        return await self.behind_fence(customer_id, write)
-
-    async def send_message_again(self, actor: str, outbox_id: int) -> None:
-        """The same as `send_again`, for a message outside of any ticket; raises NoMessage, NotInDoubt."""
-        async with self._database.reading() as tx:
-            found = await replies.loose(tx, outbox_id)
-        if found is None:
-            raise NoMessage
-        line = self._line(actor, "message.send_again", found.customer_id)
-
-        async def write(tx: Tx, _behind: Behind | None) -> None:
-            if await audit.landed(tx, line.audit_id):
-                return
-            if not await outbox.send_again(tx, outbox_id, line.at):
-                raise NotInDoubt
-            await audit.write(tx, line)
-
-        await self.behind_fence(found.customer_id, write)
-
-    def _reply(self, ticket: StoredTicket, text: str, author_name: str, letter: Letter | None) -> StoredReply:
-        outbox_id = letter.outbox_ids[0] if letter else None
+    def _make_reply(
+        self, ticket: StoredTicket, text: str, author_name: str, message: OutboundMessage | None
+    ) -> StoredReply:
         return StoredReply(
-            self._ids.next(), ticket.ticket_id, "agent", text, None, outbox_id, self._clock(), author_name=author_name
+            reply_id=self._transaction.new_id(),
+            ticket_id=ticket.ticket_id,
+            author="agent",
+            author_name=author_name,
+            message=text,
+            wamid=None,
+            outbox_id=message.outbox_ids[0] if message else None,
+            written_at=self._transaction.now(),
         )
 
-    async def _said(self, reply_id: int) -> tuple[StoredReply, StoredTicket]:
-        async with self._database.reading() as tx:
+    async def _read_reply(self, reply_id: int) -> StoredReply:
+        async with self._transaction.database.reading() as tx:
             found = await replies.find(tx, reply_id)
         if found is None:
-            raise NoTicket
-        return found, await self.ticket(found.ticket_id)
+            raise MessageNotFound
+        return found
 
-    async def _quoted(self, ticket: StoredTicket, quoted_id: int | None) -> str:
+    async def _read_quoted_wamid(self, ticket: StoredTicket, quoted_id: int | None) -> str:
         if quoted_id is None:
             return ""
-        async with self._database.reading() as tx:
-            return _wamid(await replies.find(tx, quoted_id), ticket, "quote")
+        async with self._transaction.database.reading() as tx:
+            return _wamid_of_customer(await replies.find(tx, quoted_id), ticket, "quote")
 
-    async def _files(self, file_ids: Sequence[int]) -> list[FileRow]:
-        async with self._database.reading() as tx:
+    async def _read_files(self, file_ids: Sequence[int]) -> list[FileRow]:
+        async with self._transaction.database.reading() as tx:
             found = [await files.find(tx, file_id) for file_id in file_ids]
         rows = [row for row in found if row is not None and row.direction == "out" and row.state is FileState.STORED]
         if len(rows) != len(set(file_ids)):
-            raise NotTheirs("file_ids", "one of the files is not there: upload it first")
+            raise UnusableValue("file_ids", "one of the files is not there: upload it first")
         return rows
 
-    @staticmethod
-    async def _at_once(ticket: StoredTicket, behind: Behind | None) -> None:
-        if behind is None or not ticket.whatsapp_enabled:
-            raise NotOnWhatsApp
-        if not behind.window_open:
-            raise WindowClosed
+
+def _require_open_window(ticket: StoredTicket, customer: LockedCustomer | None) -> None:
+    """Raises NotOnWhatsApp or WindowClosed where a message would not go out at once."""
+    if customer is None or not ticket.whatsapp_enabled:
+        raise NotOnWhatsApp
+    if not customer.window_open:
+        raise WindowClosed
 
 
-def _messages(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_wamid: str) -> list[Message]:
+def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_wamid: str) -> list[Content]:
     """The text is the caption of the first file, as far as that can have it. Outside of the window a template may carry
     a text, and never a file."""
-    messages: list[dict[str, object]] = [
+    contents: list[dict[str, object]] = [
         {"type": "media", "kind": row.kind, "file_id": str(row.file_id), "filename": row.filename} for row in rows
     ] or [{"type": "text", "text": text}]
     if rows and text:
-        messages[0]["caption"] = text
+        contents[0]["caption"] = text
     if quoted_wamid:
-        messages[0]["quoted"] = quoted_wamid
-    fitting = [piece for message in messages for piece in fit(message)]
+        contents[0]["quoted"] = quoted_wamid
+    fitting = [piece for content in contents for piece in fit(content)]
     for piece in fitting:
         if piece["type"] == "text":
             piece["notice"] = notices.for_template(notices.REPLY, ticket, str(piece["text"]))
     return list(fitting)
 
 
-def _wamid(reply: StoredReply | None, ticket: StoredTicket, field: str) -> str:
-    """Meta's id of a message of this ticket's customer."""
+def _wamid_of_customer(reply: StoredReply | None, ticket: StoredTicket, field: str) -> str:
+    """Meta's id of a message of this ticket's customer; raises UnusableValue, with the field that named it."""
     if reply is None or reply.ticket_id != ticket.ticket_id or reply.author != "customer" or not reply.wamid:
-        raise NotTheirs(field, "must be a message that the customer of this ticket sent on WhatsApp")
+        raise UnusableValue(field, "must be a message that the customer of this ticket sent on WhatsApp")
     return reply.wamid

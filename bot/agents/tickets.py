@@ -1,51 +1,27 @@
-"""What an agent does with tickets: each change with its line in the audit and its notice to the customer, as one. And
-what an admin does about a channel that stands still.
+"""Opens tickets for agents and moves them: each change with its audit line and its notice to the customer, as one.
 
-Invariants: only moves that MOVES has are made, from the status that is read behind the fence; a number that nobody has
-written from becomes a customer once, whoever is first; a notice that can't go out now is held.
+Invariants
+- Only moves that MOVES has are made, from the status that is read while the customer is locked.
+- A number that nobody has written from becomes a customer once, whoever is first.
+- A notice that can't go out now is held.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeVar
 
 from bot.agents import notices
-from bot.agents.enqueue import Behind, delivery, post
-from bot.agents.replies import Answers
-from bot.agents.transaction import NoTicket, WindowClosed
-from bot.clock import Clock
-from bot.delivery import circuit_breaker
-from bot.ids import IdMaker
-from bot.lane_state import LaneState
-from bot.phones import lookup_forms
-from storage import alerts, audit, customers, tickets
-from storage.customers import phone_alias
-from storage.redis.lanes import Lanes
-from storage.sql.database import Clash, Database, Tx
+from bot.agents.enqueue import compose, enqueue, find_delivery
+from bot.agents.errors import IllegalStatusChange, TicketNotFound
+from bot.agents.transaction import AgentTransaction, LockedCustomer
+from storage import audit, tickets
+from storage.sql.database import Tx
 from storage.statuses import Origin, OutboxStatus, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.tickets import MOVES, StoredTicket
 
-__all__ = ["AgentDesk", "Changed", "IllegalMove", "NoTicket", "WindowClosed", "Wish"]
-T = TypeVar("T")
 
-
-class IllegalMove(Exception):
-    """The ticket can't go from the status it has to this one."""
-
-    def __init__(self, current: TicketStatus) -> None:
-        super().__init__(current)
-        self.current = current
-
-
-class _Appeared(Exception):
-    """The customer, who was not there before the transaction, is there now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """The ticket that an agent wants. `phone`: digits, or "" when the customer has none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTicket:
+    """The ticket that an agent wants to open. `phone`: digits, or "" when the customer has none."""
 
     name: str
     phone: str
@@ -54,109 +30,85 @@ class Wish:
     issue_type_other: str | None
     issue_title: str | None
     description: str
-    notifications: bool
+    whatsapp_notifications: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """A ticket after the change; `delivery`: where its notice stands, None when there is none."""
+class TicketChange:
+    """A ticket after a change. `delivery`: where the notice about it stands, None when there is none."""
 
     ticket: StoredTicket
     delivery: OutboxStatus | None
 
 
-class AgentDesk(Answers):
-    """The agents' side of the bot: what they say, and what they do with tickets."""
+class TicketCommands:
+    """What agents do with tickets, for one process."""
 
-    def __init__(self, database: Database, lanes: Lanes, ids: IdMaker, numbers: TicketNumbers, clock: Clock) -> None:
-        super().__init__(database, lanes, ids, clock)
+    def __init__(self, transaction: AgentTransaction, numbers: TicketNumbers) -> None:
+        self._transaction = transaction
         self._numbers = numbers
 
-    async def open_ticket(self, actor: str, wish: Wish) -> Changed:
+    async def open(self, actor: str, new: NewTicket) -> TicketChange:
         """Opens a ticket for a customer, who may be new, or for nobody on WhatsApp."""
         await self._numbers.top_up(1)
-        now, ticket_id, new_customer_id = self._clock(), self._numbers.take(), self._ids.next()
-        line = self._line(actor, "ticket.open", ticket_id)
+        now, ticket_id = self._transaction.now(), self._numbers.take()
+        line = self._transaction.audit_line(actor, "ticket.open", ticket_id)
         ticket = StoredTicket(
-            ticket_id, None, wish.name, wish.email, f"+{wish.phone}" if wish.phone else None, wish.description,
-            wish.issue_type, wish.issue_type_other, wish.issue_title, None, None, TicketStatus.NEW, bool(wish.phone),
-            wish.notifications, now, now,
-        )  # fmt: skip
-        notice = self._letter(Origin.NOTICE, [notices.notice(notices.OPENED, ticket)], ticket_id)
+            ticket_id=ticket_id,
+            customer_id=None,
+            name=new.name,
+            email=new.email,
+            mobile=f"+{new.phone}" if new.phone else None,
+            description=new.description,
+            issue_type=new.issue_type,
+            issue_type_other=new.issue_type_other,
+            issue_title=new.issue_title,
+            attachment_name=None,
+            attachment_type=None,
+            status=TicketStatus.NEW,
+            whatsapp_enabled=bool(new.phone),
+            whatsapp_notifications=new.whatsapp_notifications,
+            created_at=now,
+            updated_at=now,
+        )
+        content = notices.notice(notices.OPENED, ticket)
+        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
-        async def write(tx: Tx, behind: Behind | None) -> Changed:
-            filed = replace(ticket, customer_id=behind.customer_id if behind else None)
+        async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
+            filed = replace(ticket, customer_id=customer.customer_id if customer else None)
             if await audit.landed(tx, line.audit_id):
-                return Changed(filed, await delivery(tx, notice))
+                return TicketChange(filed, await find_delivery(tx, notice))
             await tickets.insert(tx, filed)
             await audit.write(tx, line)
-            return Changed(filed, await post(tx, behind, notice, now) if wish.notifications else None)
+            return TicketChange(filed, await enqueue(tx, customer, notice, now) if new.whatsapp_notifications else None)
 
-        if not wish.phone:
-            return await self._database.run(lambda tx: write(tx, None))
-        while True:
-            customer_id = await self.customer_of(wish.phone)
-            try:
-                if customer_id is not None:
-                    return await self.behind_fence(customer_id, write)
-                return await self._with_new_customer(new_customer_id, wish, now, write)
-            except _Appeared:
-                continue
+        if not new.phone:
+            return await self._transaction.run_for_nobody(write)
+        return await self._transaction.run_for_phone(new.phone, new.name, write)
 
-    async def set_status(self, actor: str, ticket_id: int, status: TicketStatus) -> Changed:
-        """Gives a ticket another status; raises NoTicket, IllegalMove. The one it has changes nothing."""
-        found = await self.ticket(ticket_id)
-        now = self._clock()
-        line = self._line(actor, "ticket.status", ticket_id)
-        notice = self._letter(Origin.NOTICE, [notices.notice(status, found)], ticket_id)
+    async def set_status(self, actor: str, ticket_id: int, status: TicketStatus) -> TicketChange:
+        """Moves a ticket to another status; raises TicketNotFound, IllegalStatusChange. To the one that it has, nothing
+        changes."""
+        found = await self._transaction.read_ticket(ticket_id)
+        now = self._transaction.now()
+        line = self._transaction.audit_line(actor, "ticket.status", ticket_id)
+        content = notices.notice(status, found)
+        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
-        async def write(tx: Tx, behind: Behind | None) -> Changed:
+        async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
-                raise NoTicket
+                raise TicketNotFound
             if await audit.landed(tx, line.audit_id):
-                return Changed(ticket, await delivery(tx, notice))
+                return TicketChange(ticket, await find_delivery(tx, notice))
             if ticket.status == status:
-                return Changed(ticket, None)
+                return TicketChange(ticket, None)
             if status not in MOVES[ticket.status]:
-                raise IllegalMove(ticket.status)
+                raise IllegalStatusChange(ticket.status, status)
             await tickets.set_status(tx, ticket_id, status, now)
             await audit.write(tx, replace(line, detail=f"{ticket.status} -> {status}"))
-            wanted = ticket.whatsapp_enabled and ticket.whatsapp_notifications
-            told = await post(tx, behind, notice, now) if wanted else None
-            return Changed(replace(ticket, status=status, updated_at=now), told)
+            is_wanted = ticket.whatsapp_enabled and ticket.whatsapp_notifications
+            delivery = await enqueue(tx, customer, notice, now) if is_wanted else None
+            return TicketChange(replace(ticket, status=status, updated_at=now), delivery)
 
-        return await self.change(found, write)
-
-    async def try_channel(self, actor: str) -> bool:
-        """What stopped the channel was mended at Meta, says an admin: every process tries within a second, and stops
-        again if it was not. False when nothing stands still."""
-        line = self._line(actor, "channel.try", circuit_breaker.SUBJECT)
-
-        async def work(tx: Tx) -> bool:
-            if await audit.landed(tx, line.audit_id):
-                return True
-            if not await alerts.clear(tx, circuit_breaker.SUBJECT, line.at):
-                return False
-            await audit.write(tx, line)
-            return True
-
-        return await self._database.run(work)
-
-    async def _with_new_customer(
-        self, customer_id: int, wish: Wish, now: datetime, write: Callable[[Tx, Behind | None], Awaitable[T]]
-    ) -> T:
-        aliases = [phone_alias(form) for form in lookup_forms(wish.phone)]
-        body = LaneState(address=wish.phone).to_json()
-
-        async def work(tx: Tx) -> T:
-            directory = await customers.read_directory(tx, aliases, now, body)
-            if directory.find(aliases) is not None:
-                raise _Appeared
-            directory.add(customer_id, wish.name, aliases[:1])
-            await customers.write_directory(tx, directory)
-            return await write(tx, await self.fence(tx, customer_id))
-
-        result = await self._database.run(work, clash=Clash.RUN_AGAIN)
-        await self.ring(customer_id)
-        return result
+        return await self._transaction.run_for_ticket(found, write)

@@ -1,106 +1,163 @@
-"""What every change by an agent has in common: one transaction behind the fence of its customer.
+"""Runs each change by an agent in one transaction, which holds the lock of the customer whom it concerns.
 
-Invariants: a change to a customer's ticket begins with their fence, so no turn of theirs overlooks it; all ids are made
-before, and the audit's says whether an earlier try has landed, so nothing happens twice when a commit's outcome was not
-heard. Redis is told afterwards, and may be down.
+Invariants
+- A change to a customer's ticket first raises the version of their conversation (the fence), so no turn overlooks it.
+- All ids are made before the transaction. That of the audit line is the change's idempotency id: where the line is
+  there, an earlier try has landed, so nothing happens twice when the outcome of a commit was not heard.
+- Redis is told after the commit, and may be down.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from bot.agents.enqueue import Behind, Letter, Message
+from bot.agents.errors import TicketNotFound
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.phones import lookup_forms
 from bot.service_window import window_open
-from bot.whatsapp.messages.build import fit
 from storage import customers, fence, tickets
 from storage.audit import Line
 from storage.customers import phone_alias
 from storage.redis.lanes import Lanes
-from storage.sql.database import Database, Tx
-from storage.statuses import Origin
+from storage.sql.database import Clash, Database, Tx
 from storage.tickets import StoredTicket
 
 T = TypeVar("T")
 
 
-class NoTicket(Exception):
-    """There is no ticket with this number."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCustomer:
+    """A customer whose conversation row this transaction has locked, at the version that it gave the row."""
+
+    customer_id: int
+    version: int
+    window_open: bool
 
 
-class WindowClosed(Exception):
-    """The customer has not written within 24 hours: only a template may go out."""
+Write = Callable[[Tx, LockedCustomer | None], Awaitable[T]]
 
 
-class Changes:
-    """Makes changes for one process."""
+class _CustomerAppeared(Exception):
+    """The customer, who was not there before the transaction, is there now."""
+
+
+class AgentTransaction:
+    """Runs the changes of one process's agents.
+
+    What is run gets the customer, locked, or None where the change concerns nobody on WhatsApp. It may be run again
+    after a commit whose outcome was not heard, so it asks the audit first.
+    """
 
     def __init__(self, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock) -> None:
-        self._database = database
+        self.database = database
         self._lanes = lanes
         self._ids = ids
         self._clock = clock
 
     def now(self) -> datetime:
-        """The time by which windows are judged."""
+        """Reads the clock by which windows are judged."""
         return self._clock()
 
-    def once(self) -> int:
-        """The id of a change that is yet to be made: what is asked for twice with one happens once."""
+    def new_id(self) -> int:
+        """Makes the id of a row, or of a change that is yet to be made: what is asked for twice with one happens
+        once."""
         return self._ids.next()
 
-    async def ticket(self, ticket_id: int) -> StoredTicket:
-        """The ticket; raises NoTicket."""
-        async with self._database.reading() as tx:
+    def audit_line(
+        self, actor: str, action: str, object_id: int | str, *, idempotency_id: int | None = None, detail: str = ""
+    ) -> Line:
+        """Makes the audit's line of a change; without an idempotency id the change gets one of its own."""
+        return Line(
+            audit_id=self.new_id() if idempotency_id is None else idempotency_id,
+            at=self._clock(),
+            actor=actor,
+            action=action,
+            object_id=object_id,
+            detail=detail,
+        )
+
+    async def read_ticket(self, ticket_id: int) -> StoredTicket:
+        """Reads a ticket; raises TicketNotFound."""
+        async with self.database.reading() as tx:
             found = await tickets.find(tx, ticket_id)
         if found is None:
-            raise NoTicket
+            raise TicketNotFound
         return found
 
-    async def customer_of(self, phone: str) -> int | None:
-        """Whose phone this is, in any of its national forms."""
+    async def find_customer(self, phone: str) -> int | None:
+        """Finds whose phone this is, in any of its national forms."""
         aliases = [phone_alias(form) for form in lookup_forms(phone)]
-        async with self._database.reading() as tx:
+        async with self.database.reading() as tx:
             directory = await customers.read_directory(tx, aliases, self._clock(), "")
         return directory.find(aliases)
 
-    async def change(self, ticket: StoredTicket, write: Callable[[Tx, Behind | None], Awaitable[T]]) -> T:
-        """`write` behind the fence of the ticket's customer, or holding the ticket where it is nobody's."""
+    async def run_for_ticket(self, ticket: StoredTicket, write: Write[T]) -> T:
+        """Runs `write` with the ticket's customer locked, or with the ticket's own row where it is nobody's."""
         if ticket.customer_id is not None:
-            return await self.behind_fence(ticket.customer_id, write)
+            return await self.run_for_customer(ticket.customer_id, write)
 
         async def work(tx: Tx) -> T:
             await tickets.hold(tx, ticket.ticket_id)
             return await write(tx, None)
 
-        return await self._database.run(work)
+        return await self.database.run(work)
 
-    async def behind_fence(self, customer_id: int, write: Callable[[Tx, Behind | None], Awaitable[T]]) -> T:
-        """`write` behind the fence of this customer."""
+    async def run_for_customer(self, customer_id: int, write: Write[T]) -> T:
+        """Runs `write` with this customer locked, then rings their lane."""
 
         async def work(tx: Tx) -> T:
-            return await write(tx, await self.fence(tx, customer_id))
+            return await write(tx, await self._lock(tx, customer_id))
 
-        result = await self._database.run(work)
-        await self.ring(customer_id)
+        result = await self.database.run(work)
+        await self._ring(customer_id)
         return result
 
-    async def fence(self, tx: Tx, customer_id: int) -> Behind:
-        """The first statement of a change."""
+    async def run_for_phone(self, phone: str, name: str, write: Write[T]) -> T:
+        """Runs `write` with the customer locked whose phone this is. A number that nobody has written from becomes a
+        customer of this name, once, whoever is first."""
+        new_customer_id = self.new_id()
+        while True:
+            customer_id = await self.find_customer(phone)
+            try:
+                if customer_id is not None:
+                    return await self.run_for_customer(customer_id, write)
+                return await self._run_for_new_customer(new_customer_id, phone, name, write)
+            except _CustomerAppeared:
+                continue
+
+    async def run_for_nobody(self, write: Write[T]) -> T:
+        """Runs `write` without a customer."""
+        return await self.database.run(lambda tx: write(tx, None))
+
+    async def _run_for_new_customer(self, customer_id: int, phone: str, name: str, write: Write[T]) -> T:
+        now = self._clock()
+        aliases = [phone_alias(form) for form in lookup_forms(phone)]
+        body = LaneState(address=phone).to_json()
+
+        async def work(tx: Tx) -> T:
+            directory = await customers.read_directory(tx, aliases, now, body)
+            if directory.find(aliases) is not None:
+                raise _CustomerAppeared
+            directory.add(customer_id, name, aliases[:1])
+            await customers.write_directory(tx, directory)
+            return await write(tx, await self._lock(tx, customer_id))
+
+        result = await self.database.run(work, clash=Clash.RUN_AGAIN)
+        await self._ring(customer_id)
+        return result
+
+    async def _lock(self, tx: Tx, customer_id: int) -> LockedCustomer:
+        """Raises the customer's version, which locks their row: the first statement of a change."""
         version, body = await fence.raise_version(tx, customer_id)
-        return Behind(customer_id, version, window_open(LaneState.from_json(body).last_inbound_at, self._clock()))
+        last_inbound_at = LaneState.from_json(body).last_inbound_at
+        return LockedCustomer(
+            customer_id=customer_id, version=version, window_open=window_open(last_inbound_at, self._clock())
+        )
 
-    async def ring(self, customer_id: int) -> None:
-        """Their lane has something to do, and its copy of the conversation is behind. Lost, it costs a second."""
+    async def _ring(self, customer_id: int) -> None:
+        """Their lane has something to do, and its copy of the conversation is behind."""
         await ring_soon(self._lanes, {customer_id: 0.0}, forget=[customer_id])
-
-    def _letter(self, origin: Origin, messages: Sequence[Message], ticket_id: int | None) -> Letter:
-        pieces = [piece for message in messages for piece in fit(message)]
-        return Letter(origin, [(self._ids.next(), piece) for piece in pieces], ticket_id)
-
-    def _line(self, actor: str, action: str, object_id: int | str, once: int | None = None) -> Line:
-        return Line(self.once() if once is None else once, self._clock(), actor, action, object_id)

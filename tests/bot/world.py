@@ -18,7 +18,10 @@ from typing import Any
 
 import httpx
 
-from bot.agents.tickets import AgentDesk
+from bot.agents.connection import ConnectionCommands
+from bot.agents.replies import ReplyCommands
+from bot.agents.tickets import TicketCommands
+from bot.agents.transaction import AgentTransaction
 from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
@@ -82,7 +85,10 @@ class World:
         self.numbers = TicketNumbers(database)
         self.lanes = Lanes(redis, "intake")
         self.intake = Intake(database, self.lanes, self.ids, self.clock, NUMBER, Metrics())
-        self.desk = AgentDesk(database, self.lanes, self.ids, self.numbers, self.clock)
+        self.agents = AgentTransaction(database, self.lanes, self.ids, self.clock)
+        self.tickets = TicketCommands(self.agents, self.numbers)
+        self.replies = ReplyCommands(self.agents)
+        self.connection = ConnectionCommands(self.agents)
         self.doubt_seconds = 2.0
         self.sweep_seconds = 0.2  # a fifth of what it is in earnest
         self.slow_seconds = 0.4  # likewise

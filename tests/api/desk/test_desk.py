@@ -333,13 +333,13 @@ async def test_asking_and_reacting(light_service: Service) -> None:
     asked = await customers_message(service, ticket_id)
     async with visitor(service, Role.AGENT) as alex:
         for form in ({"for": "location", "message": " "}, {"for": "contact", "message": "Whom?"}):
-            assert (await alex.send(f"{path}/ask", **form, once_ask="70")).status_code == 303
+            assert (await alex.send(f"{path}/ask", **form, ask_idempotency_id="70")).status_code == 303
         assert (await alex.send(f"{path}/ask", message="Whom?", **{"for": "money"})).status_code == 422
         assert (await alex.send(f"{path}/replies/{asked}/reaction", emoji="👍")).status_code == 303
         page = (await alex.get(path)).text
         assert "Asks for the location" in page
         assert re.search(r'<p class="reaction"><bdi>👍</bdi> ', page)
-        for wrong in ({"emoji": "ok"}, {"emoji": "👍", "once": "x" * 50}):
+        for wrong in ({"emoji": "ok"}, {"emoji": "👍", "idempotency_id": "x" * 50}):
             answer = await alex.send(f"{path}/replies/{asked}/reaction", **wrong)
             assert answer.status_code == (422 if wrong["emoji"] == "ok" else 303)
         assert (await alex.send(f"{path}/replies/7/reaction", emoji="👍")).status_code == 404
@@ -465,12 +465,12 @@ async def test_a_double_click_answers_once(service: Service) -> None:
     ticket_id = await open_ticket(service)
     async with visitor(service, Role.AGENT) as alex:
         page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
-        (once,) = re.findall(r'name="once" value="(\d+)"', page)
+        (once,) = re.findall(r'name="idempotency_id" value="(\d+)"', page)
         path = f"/desk/tickets/{ticket_id}/replies"
-        both = await asyncio.gather(*(alex.send(path, message="We are on it.", once=once) for _ in range(2)))
+        both = await asyncio.gather(*(alex.send(path, message="We are on it.", idempotency_id=once) for _ in range(2)))
         assert [answer.status_code for answer in both] == [303, 303]
-        assert (await alex.send(path, message="We are on it.", once=once)).status_code == 303
-        assert (await alex.send(path, message="And again.", once="no number")).status_code == 303
+        assert (await alex.send(path, message="We are on it.", idempotency_id=once)).status_code == 303
+        assert (await alex.send(path, message="And again.", idempotency_id="no number")).status_code == 303
     said = await service.rows("SELECT message FROM reply ORDER BY id")
     assert [row[0] for row in said] == ["We are on it.", "And again."]
 

@@ -112,12 +112,12 @@ async def test_the_button_at_the_desk(service: Service) -> None:
         assert BUTTON not in (await vic.get(path)).text
         page = (await alex.get(path)).text
         assert page.count(BUTTON) == 1
-        once = page.partition("/send-again")[2].partition('name="once" value="')[2].partition('"')[0]
+        once = page.partition("/send-again")[2].partition('name="idempotency_id" value="')[2].partition('"')[0]
         again = f"{path}/replies/{reply_id}/send-again"
-        assert (await alex.post(again, {"once": once})).status_code == 403
+        assert (await alex.post(again, {"idempotency_id": once})).status_code == 403
         assert (await standing(service))[2][0] == "unknown"
         for _ in range(2):  # a double click
-            done = await alex.send(again, once=once)
+            done = await alex.send(again, idempotency_id=once)
             assert (done.status_code, done.headers["location"]) == (303, f"{path}#said-{reply_id}")
         assert BUTTON not in (await alex.get(path)).text
     assert [row[:3] for row in await standing(service)] == [

@@ -93,20 +93,20 @@ async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(wo
         await world.until(lambda: stopped(world))
         await world.until(lambda: queued(world, MANY))
         asked = len(world.graph.requests)
-        assert await world.desk.try_channel("admin")  # in vain: each process tries, and stops again
+        assert await world.connection.retry_stopped_channel("admin")  # in vain: each process tries, and stops again
         await world.graph.until(asked + 1)
         await world.until(lambda: stopped(world))
         world.graph.always = None
 
         async def went() -> bool:
             # once more where the other process was just being refused: what it is told then closes both again
-            await world.desk.try_channel("admin")
+            await world.connection.retry_stopped_channel("admin")
             return {status for status, _ in await world.sends()} == {"accepted"}
 
         await world.until(went)
         await world.until(lambda: nothing_stopped(world))
     assert len(await world.sends()) == MANY
-    assert not await world.desk.try_channel("admin")
+    assert not await world.connection.retry_stopped_channel("admin")
 
 
 async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) -> None:
@@ -118,7 +118,7 @@ async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) 
         await world.until(lambda: stopped(world))
         await world.write("Hi", phone=BEN)
         await world.until(lambda: queued(world, 2))
-        assert await world.desk.try_channel("admin")
+        assert await world.connection.retry_stopped_channel("admin")
         await world.graph.until(2)
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
         await world.later(UNTOLD_SECONDS + 1)
@@ -133,7 +133,7 @@ async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(
         await world.until(lambda: stopped(world))
         await world.rows("UPDATE outbox SET status = 'failed'")
         world.graph.questions.clear()
-        assert await world.desk.try_channel("admin")
+        assert await world.connection.retry_stopped_channel("admin")
         await world.until(lambda: stopped(world))
         assert await asked_about_us(world)
 

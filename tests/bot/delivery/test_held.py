@@ -50,11 +50,11 @@ class Desk:
         await self.world.database.run(lambda tx: updates.record(tx, [(self.world.clock(), told)]))
 
     async def move(self, *statuses: TicketStatus) -> str:
-        changed = [await self.world.desk.set_status("agent", self.ticket_id, status) for status in statuses]
+        changed = [await self.world.tickets.set_status("agent", self.ticket_id, status) for status in statuses]
         return str(changed[-1].delivery)
 
     async def say(self, text: str) -> str:
-        return str((await self.world.desk.reply("agent", "Sam", self.ticket_id, text)).delivery)
+        return str((await self.world.replies.write("agent", "Sam", self.ticket_id, text)).delivery)
 
     async def fails(self, request: Request, code: int, ago: float = 0) -> None:
         """A status of this send comes in."""

@@ -123,7 +123,7 @@ async def test_who_owns_the_number_is_somebody_else_once_they_write(world: World
 async def test_what_an_agent_sends_to_the_number_is_not_for_who_gave_it(world: World) -> None:
     forger = await asked(world)
     await world.receive(card(world))
-    assert await world.desk.customer_of(ANNE) is None
+    assert await world.agents.find_customer(ANNE) is None
     assert forger in set(await writers(world))
 
 

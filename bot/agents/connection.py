@@ -1,0 +1,31 @@
+"""Changes what people decide about the connection to Meta.
+
+Invariant: a decision is an alert that is cleared, which every process looks at, so it needs no message between them.
+"""
+
+from bot.agents.transaction import AgentTransaction
+from bot.delivery import circuit_breaker
+from storage import alerts, audit
+from storage.sql.database import Tx
+
+
+class ConnectionCommands:
+    """What admins do about the connection, for one process."""
+
+    def __init__(self, transaction: AgentTransaction) -> None:
+        self._transaction = transaction
+
+    async def retry_stopped_channel(self, actor: str) -> bool:
+        """Has sending tried again, because what stopped it was mended at Meta: every process tries within a second, and
+        stops again if it was not. Returns False where nothing was stopped."""
+        line = self._transaction.audit_line(actor, "channel.try", circuit_breaker.SUBJECT)
+
+        async def write(tx: Tx) -> bool:
+            if await audit.landed(tx, line.audit_id):
+                return True
+            if not await alerts.clear(tx, circuit_breaker.SUBJECT, line.at):
+                return False
+            await audit.write(tx, line)
+            return True
+
+        return await self._transaction.database.run(write)

@@ -1,0 +1,27 @@
+"""Has customers' files fetched again that could not be fetched."""
+
+from collections.abc import Callable
+
+from bot.agents.transaction import AgentTransaction
+from storage import audit, files
+from storage.sql.database import Tx
+
+
+class FileCommands:
+    """What agents do about files, for one process."""
+
+    def __init__(self, transaction: AgentTransaction, ring: Callable[[], None]) -> None:
+        """`ring`: tells what fetches files in this process, if anything does, that there is work."""
+        self._transaction = transaction
+        self._ring = ring
+
+    async def retry(self, actor: str, file_id: int) -> None:
+        """Has a file fetched now whose last try failed; another is left as it is."""
+        line = self._transaction.audit_line(actor, "file.retry", file_id)
+
+        async def write(tx: Tx) -> None:
+            if await files.retry(tx, file_id, line.at):
+                await audit.write(tx, line)
+
+        await self._transaction.database.run(write)
+        self._ring()
