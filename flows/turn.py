@@ -67,7 +67,8 @@ def _make_answer(flow: Flow, context: TurnContext, row: Row) -> Say | Offer:
     text = row.answer or state.prompt
     answer = text if isinstance(text, str) else text(context)
     lead = row.lead if isinstance(row.lead, str) else row.lead(context)
-    answer = " ".join(filter(None, (unsupported.add_loss(context, lead), answer)))
+    if lead := unsupported.add_loss(context, lead):
+        answer = f"{lead} {answer}"
     choices = state.get_choices(context)
     if not choices:
         return Say(clip(answer, LIMITS.text))
@@ -77,4 +78,4 @@ def _make_answer(flow: Flow, context: TurnContext, row: Row) -> Say | Offer:
 
 def _make_option_id(draft_number: int, choice: Choice) -> str:
     """Option ids name the draft, so that a button of an old draft is known as such (see recognize.py)."""
-    return ".".join(filter(None, (str(draft_number), choice.name, choice.argument)))
+    return f"{draft_number}.{choice.name}.{choice.argument}" if choice.argument else f"{draft_number}.{choice.name}"

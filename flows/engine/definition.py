@@ -111,7 +111,7 @@ class Choice:
 
     def list_words(self) -> tuple[str, ...]:
         """Returns what a customer may type for it, normalized."""
-        return tuple(normalize_label(word) for word in (self.label, self.argument or self.name, *self.words))
+        return tuple(map(normalize_label, (self.label, self.argument or self.name, *self.words)))
 
     def is_named_by(self, word: str) -> bool:
         """Whether the normalized `word` names this choice."""
