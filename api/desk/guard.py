@@ -16,7 +16,6 @@ from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
 from api.web.auth import PERMISSIONS, SAFE_METHODS, GuardedBlueprint, Principal, declaration
 from api.web.uploads import UploadRefused, Uploads
-from bot.agents.errors import MessageNotFound, TicketNotFound
 from storage.blobs.store import StoreDown
 from storage.files import FileRow
 from storage.sql.database import DatabaseDown
@@ -78,17 +77,12 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages, upl
         g.principal = principal
         return None
 
-    async def not_found(_error: TicketNotFound | MessageNotFound) -> Response:
-        return pages.refuse(404)
-
     async def refused(error: HTTPException) -> Response:
         return pages.refuse(error.code or 500)
 
     async def database_down(_error: DatabaseDown) -> Response:
         return pages.refuse(503)
 
-    blueprint.register_error_handler(TicketNotFound, not_found)
-    blueprint.register_error_handler(MessageNotFound, not_found)
     blueprint.register_error_handler(HTTPException, refused)
     blueprint.register_error_handler(DatabaseDown, database_down)
 

@@ -6,6 +6,7 @@ from quart import Quart, Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.connection import add_connection
+from api.desk.errors import add_agent_errors
 from api.desk.guard import keep_door
 from api.desk.pages import Pages, go_to
 from api.desk.replies import add_writing
@@ -37,6 +38,7 @@ def add_desk(
     add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
     transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
     ticket_page = TicketPage(pages, transaction, parts.database)
+    add_agent_errors(blueprint, pages, ticket_page)
     add_tickets(blueprint, pages, ticket_page, TicketCommands(transaction, parts.numbers), parts.database)
     replies, files = ReplyCommands(transaction), FileCommands(transaction, parts.supplies.vault.ring)
     add_writing(blueprint, sessions, ticket_page, replies, files, parts.database)

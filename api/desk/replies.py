@@ -9,13 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 from quart import Response
 from werkzeug.wrappers import Response as AnyResponse
 
-from api.desk.guard import form_field, upload_refused, uploaded
+from api.desk.errors import CHOOSE_AN_EMOJI, SENTENCES
+from api.desk.guard import form_field, upload_refused
 from api.desk.pages import go_to
 from api.desk.sessions import Sessions
-from api.desk.ticket import Draft, TicketPage
+from api.desk.ticket import TicketPage, read_draft
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import MOST_IDS, Emoji, Text, row_id
-from bot.agents.errors import MessageNotFound, NotInDoubt, NotOnWhatsApp, UnusableValue, WindowClosed
+from api.web.fields import Emoji, Text, row_id
+from bot.agents.errors import ErrorCode, MessageNotFound
 from bot.agents.files import FileCommands
 from bot.agents.replies import ReplyCommands, Request
 from bot.whatsapp.sanitize import TEXT_CAP
@@ -27,9 +28,6 @@ TEXT: TypeAdapter[str] = TypeAdapter(Text)
 EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
 TOO_LONG = "The answer is too long."
 NOTHING = "There is nothing to read in the answer yet."
-CLOSED = "The customer has not written for 24 hours: WhatsApp takes this only after they have."
-NO_DOUBT = "Nothing of this answer waits to be sent again."
-NOBODY = "This ticket has no customer on WhatsApp."
 ASKED: dict[Request, str] = {
     "location": "Where are you? Please share your location.",
     "contact": "May we have your phone number?",
@@ -54,14 +52,14 @@ def add_writing(
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def compose(ticket_id: int) -> Response:
         """The page again, with a message to be quoted, and all that was written so far."""
-        draft = replace(_draft(), quoted_id=row_id(form_field("quote_this")))
+        draft = replace(read_draft(), quoted_id=row_id(form_field("quote_this")))
         return await ticket_page.show(ticket_id, draft=draft)
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies")
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def answer(ticket_id: int) -> Response | AnyResponse:
         """Answers the customer."""
-        draft = _draft()
+        draft = read_draft()
         if says := upload_refused():
             return await ticket_page.show(ticket_id, 422, f"The answer was not sent. {says}", draft)
         try:
@@ -78,16 +76,13 @@ def add_writing(
         except ValidationError:
             says = TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING
             return await ticket_page.show(ticket_id, 422, says, draft)
-        except UnusableValue as error:
-            says = f"The answer was not sent: {error}."
-            return await ticket_page.show(ticket_id, 422, says, Draft(draft.text))
         return go_to(f"/desk/tickets/{ticket_id}#end")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/ask")
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def request_it(ticket_id: int) -> Response | AnyResponse:
         """Asks for a location or a contact, in the agent's words or in ours."""
-        draft = _draft()
+        draft = read_draft()
         wanted = next((each for each in ASKED if each == form_field("for")), None)
         if wanted is None:
             return await ticket_page.show(ticket_id, 422, "Choose what to ask for.", draft)
@@ -103,10 +98,6 @@ def add_writing(
             )
         except ValidationError:
             return await ticket_page.show(ticket_id, 422, TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING, draft)
-        except WindowClosed:
-            return await ticket_page.show(ticket_id, 409, CLOSED, draft)
-        except NotOnWhatsApp:
-            return await ticket_page.show(ticket_id, 409, NOBODY, draft)
         return go_to(f"/desk/tickets/{ticket_id}#end")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/reaction")
@@ -117,12 +108,8 @@ def add_writing(
             emoji = EMOJI.validate_python(form_field("emoji"))
             idempotency_id = row_id(form_field("idempotency_id"))
             await commands.react(caller().actor, row_id(reply_id) or 0, emoji, idempotency_id=idempotency_id)
-        except (ValidationError, UnusableValue):
-            return await ticket_page.show(ticket_id, 422, "Choose an emoji, and a message of the customer.")
-        except WindowClosed:
-            return await ticket_page.show(ticket_id, 409, CLOSED)
-        except NotOnWhatsApp:
-            return await ticket_page.show(ticket_id, 409, NOBODY)
+        except ValidationError:
+            return await ticket_page.show(ticket_id, 422, CHOOSE_AN_EMOJI)
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/send-again")
@@ -132,8 +119,8 @@ def add_writing(
         try:
             idempotency_id = row_id(form_field("idempotency_id"))
             await commands.send_again(caller().actor, row_id(reply_id) or 0, idempotency_id=idempotency_id)
-        except (NotInDoubt, MessageNotFound):
-            return await ticket_page.show(ticket_id, 409, NO_DOUBT)
+        except MessageNotFound:
+            return await ticket_page.show(ticket_id, 409, SENTENCES[ErrorCode.NOT_IN_DOUBT])
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/files/<file_id>/retry")
@@ -146,10 +133,3 @@ def add_writing(
             return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
         await file_commands.retry(caller().actor, found.file_id)
         return go_to(f"/desk/tickets/{ticket_id}")
-
-
-def _draft() -> Draft:
-    """The form as it came: files that an earlier try has stored are named in it, and new ones are in it."""
-    earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
-    file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
-    return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])

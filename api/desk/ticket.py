@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from quart import Response
 
+from api.desk.guard import form_field, uploaded
 from api.desk.pages import Pages
 from api.views import thread
 from api.views.thread import Customer, Said
 from api.web.auth import PERMISSIONS, Permission, caller
+from api.web.fields import MOST_IDS, row_id
 from bot.agents import notices
 from bot.agents.errors import TicketNotFound
 from bot.agents.transaction import AgentTransaction
@@ -32,6 +34,13 @@ class Draft:
     text: str = ""
     quoted_id: int | None = None
     file_ids: Sequence[int] = ()
+
+
+def read_draft() -> Draft:
+    """Reads the form as it came: files that an earlier try has stored are named in it, and new ones are in it."""
+    earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
+    file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
+    return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])
 
 
 class TicketPage:

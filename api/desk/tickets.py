@@ -8,10 +8,9 @@ from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.guard import form_field
-from api.desk.pages import STATUS_WORDS, Pages, go_to
+from api.desk.pages import Pages, go_to
 from api.desk.ticket import TicketPage
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from bot.agents.errors import IllegalStatusChange
 from bot.agents.tickets import TicketCommands
 from storage import tickets
 from storage.sql.database import Database
@@ -54,13 +53,7 @@ def add_tickets(
         status = _status(form_field("status"))
         if status is None:
             return await ticket_page.show(ticket_id, 422, "Choose a status first.")
-        try:
-            await commands.set_status(caller().actor, ticket_id, status)
-        except IllegalStatusChange as error:
-            says = (
-                f"A ticket that is {STATUS_WORDS[error.current].lower()} can't become {STATUS_WORDS[status].lower()}."
-            )
-            return await ticket_page.show(ticket_id, 409, says)
+        await commands.set_status(caller().actor, ticket_id, status)
         return go_to(f"/desk/tickets/{ticket_id}")
 
 

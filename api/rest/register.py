@@ -13,6 +13,7 @@ from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import IntegerConverter, Rule
 
 from api.health import make_health
+from api.rest.errors import refuse_agent_error
 from api.rest.files import make_files
 from api.rest.qr import make_qr
 from api.rest.replies import make_replies
@@ -21,11 +22,11 @@ from api.rest.tickets import make_tickets
 from api.rest.whatsapp import make_whatsapp
 from api.services import ApiParts
 from api.web.auth import GuardedBlueprint, KeyRing, Permission, Sessions, guard, needs
-from api.web.responses import Problem, answer_errors, refusal
+from api.web.responses import answer_errors
 from api.web.uploads import Uploads
 from bot.account.qr_codes import QrCodes
 from bot.agents.connection import ConnectionCommands
-from bot.agents.errors import IllegalStatusChange, MessageNotFound, TicketNotFound, WindowClosed
+from bot.agents.errors import AgentError
 from bot.agents.messages import MessageCommands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
@@ -66,10 +67,7 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
     schema.init_app(app)
     answer_errors(app)
     guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS, sessions)
-    app.register_error_handler(TicketNotFound, _not_found)
-    app.register_error_handler(MessageNotFound, _not_found)
-    app.register_error_handler(IllegalStatusChange, _illegal_move)
-    app.register_error_handler(WindowClosed, _window_closed)
+    app.register_error_handler(AgentError, refuse_agent_error)
     uploads = Uploads(parts.database, parts.store, parts.ids, parts.clock)
     transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
     replies = ReplyCommands(transaction)
@@ -100,20 +98,3 @@ def _make_description(schema: QuartSchema) -> GuardedBlueprint:
         return Response(json.dumps(schema.openapi_provider.schema()), content_type="application/json")
 
     return blueprint
-
-
-async def _not_found(_error: TicketNotFound | MessageNotFound) -> Response:
-    return refusal(404)
-
-
-async def _illegal_move(error: IllegalStatusChange) -> Response:
-    told = Problem(field="status", message=f"a ticket that is {error.current} can't go there")
-    return refusal(409, "illegal_status_change", [told])
-
-
-async def _window_closed(_error: WindowClosed) -> Response:
-    told = Problem(
-        field="customer",
-        message="this customer has not written within 24 hours; until they do, only a template may go out",
-    )
-    return refusal(409, "window_closed", [told])

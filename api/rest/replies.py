@@ -15,8 +15,7 @@ from api.views.file_text import told
 from api.views.thread import Said
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
-from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
-from bot.agents.errors import NotInDoubt, NotOnWhatsApp, UnusableValue
+from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
 from bot.agents.replies import ReplyCommands
 from bot.whatsapp.sanitize import TEXT_CAP, clean
 from storage import replies, tickets
@@ -24,9 +23,6 @@ from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Database
 from storage.statuses import FileState
-
-NO_WHATSAPP = "this ticket's customer gets nothing on WhatsApp"
-NO_DOUBT = "nothing of this message waits for somebody to send it again"
 
 
 class NewReply(Body):
@@ -97,9 +93,6 @@ class Reaction(BaseModel):
 def make_replies(commands: ReplyCommands, database: Database) -> GuardedBlueprint:
     """The routes under /api/replies."""
     blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
-    blueprint.register_error_handler(UnusableValue, unusable_value)
-    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
-    blueprint.register_error_handler(NotInDoubt, not_in_doubt)
 
     @blueprint.post("")
     @needs(Permission.WRITE_TO_CUSTOMERS)
@@ -202,20 +195,3 @@ def _shown(said: Said) -> Reply:
             "created_at": reply.written_at,
         }
     )
-
-
-async def unusable_value(error: UnusableValue) -> Response:
-    """A message or a file that can't be used here."""
-    return refusal(
-        422, "Something in the request is not as it should be", [Problem(field=error.field, message=str(error))]
-    )
-
-
-async def not_in_doubt(_error: NotInDoubt) -> Response:
-    """It has gone out, or failed, or is still on its way."""
-    return refusal(409, "not_in_doubt", [Problem(field="id", message=NO_DOUBT)])
-
-
-async def not_on_whatsapp(_error: NotOnWhatsApp) -> Response:
-    """A ticket whose customer gets nothing on WhatsApp."""
-    return refusal(409, "not_on_whatsapp", [Problem(field="ticket_id", message=NO_WHATSAPP)])

@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 from quart import Response
 
-from api.rest.replies import FileShown, Reply, file_shown, not_on_whatsapp, read_reply
+from api.rest.replies import FileShown, Reply, file_shown, read_reply
 from api.views import thread
 from api.views.thread import Customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
 from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, answer, asks, gives, refusal, takes
 from bot.agents import tickets as commands
-from bot.agents.errors import NotOnWhatsApp
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketChange, TicketCommands
 from bot.clock import Clock
@@ -120,7 +119,6 @@ def make_tickets(
 ) -> GuardedBlueprint:
     """The routes under /api/tickets."""
     blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
-    blueprint.register_error_handler(NotOnWhatsApp, not_on_whatsapp)
 
     @blueprint.post("")
     @needs(Permission.CHANGE_TICKETS)

@@ -12,14 +12,12 @@ from typing import Literal
 from pydantic import BaseModel
 from quart import Response
 
-from api.rest.replies import not_in_doubt
 from api.views import delivery_text
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Phone, Text, row_id
 from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
 from bot.account.phone_number import Number, read_number
 from bot.agents.connection import ConnectionCommands
-from bot.agents.errors import NotInDoubt
 from bot.agents.messages import MessageCommands
 from storage import alerts, journal, outbox, replies
 from storage import connection_health as pulses
@@ -100,7 +98,6 @@ def make_whatsapp(
 ) -> GuardedBlueprint:
     """The agents' routes under /api/whatsapp."""
     blueprint = GuardedBlueprint("whatsapp", __name__, url_prefix="/api/whatsapp")
-    blueprint.register_error_handler(NotInDoubt, not_in_doubt)
 
     async def standing(outbox_id: int | None) -> Response:
         async with database.reading() as tx:

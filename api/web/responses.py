@@ -33,6 +33,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+NOT_VALID = "Something in the request is not as it should be"
 log = structlog.get_logger(__name__)
 
 
@@ -143,7 +144,7 @@ async def _not_valid(error: RequestSchemaValidationError) -> Response:
         for each in found.errors(include_input=False, include_url=False, include_context=False):
             field = ".".join(map(str, each["loc"]))[:100].encode("ascii", "replace").decode()
             problems.append(Problem(field=field, message=each["msg"].removeprefix("Value error, ")))
-    return refusal(422, "Something in the request is not as it should be", problems[:50])
+    return refusal(422, NOT_VALID, problems[:50])
 
 
 async def _refused(error: HTTPException) -> Response:

@@ -1,0 +1,26 @@
+"""Answers over REST for a change by an agent that can't be made."""
+
+from collections.abc import Mapping
+
+from quart import Response
+
+from api.web.responses import NOT_VALID, Problem, refusal
+from bot.agents.errors import AgentError, ErrorCode
+
+STATUSES: Mapping[ErrorCode, int] = {
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.UNUSABLE_VALUE: 422,
+    ErrorCode.ILLEGAL_STATUS_CHANGE: 409,
+    ErrorCode.WINDOW_CLOSED: 409,
+    ErrorCode.NOT_ON_WHATSAPP: 409,
+    ErrorCode.NOT_IN_DOUBT: 409,
+}
+
+
+async def refuse_agent_error(error: AgentError) -> Response:
+    """Says in the shape of all refusals what was in the way; with a conflict the message is the error's code."""
+    status = STATUSES[error.code]
+    if status == 404:
+        return refusal(404)
+    message = NOT_VALID if status == 422 else error.code
+    return refusal(status, message, [Problem(field=error.field, message=error.sentence)])
