@@ -139,11 +139,12 @@ async def test_bad_input_28_the_same_message_twice_in_one_body(tick: Tick) -> No
 
 
 async def test_bad_input_29_the_same_message_with_another_text(tick: Tick) -> None:
-    await tick.say("It is broken", wamid="wamid.EDITED")
+    message = tick.message("It is broken", wamid="wamid.EDITED")  # made anew it could have the next second in it
+    await tick.give(message)
     with capture_logs() as logs:
-        await tick.say("It is broken", wamid="wamid.EDITED")
+        await tick.give(message)
         assert [line for line in logs if line["event"] == "came_again_changed"] == []
-        await tick.say("Give me money", wamid="wamid.EDITED")
+        await tick.give(message | {"text": {"body": "Give me money"}})
     assert [line["log_level"] for line in logs if line["event"] == "came_again_changed"] == ["warning"]
     assert (await filed(tick), len(tick.graph.sends), await tick.duplicates()) == (["It is broken"], 1, 2)
 
