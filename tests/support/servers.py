@@ -75,8 +75,17 @@ class Server:
         wait_until_ready(self._process, self.answers, self.folder / "log")
 
     def send(self, number: signal.Signals) -> None:
-        """Sends it a signal: SIGSTOP makes it hang, SIGCONT go on."""
+        """Sends it a signal: SIGSTOP makes it hang, from when this returns, SIGCONT go on."""
         os.kill(self.pid, number)
+        if number == signal.SIGSTOP:
+            self._until_stopped()
+
+    def _until_stopped(self) -> None:
+        """The kernel tells of it once every thread stands still. Before that one may go on answering: a signal is
+        given to one thread, and the others hear of it when that one gets to run."""
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            raise RuntimeError("it ended instead")
 
     @property
     def pid(self) -> int:

@@ -3,6 +3,7 @@
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -46,6 +47,14 @@ def test_a_redis_may_be_killed_and_started_again() -> None:
 
 
 if sys.platform == "linux":
+
+    def test_a_server_that_is_made_to_hang_does_so_from_then_on(mariadb_server: MariaDBServer) -> None:
+        """While one of its threads still ran, what was asked afterwards got through now and then."""
+        for _ in range(20):
+            mariadb_server.send(signal.SIGSTOP)
+            threads = [path.read_text() for path in Path(f"/proc/{mariadb_server.pid}/task").glob("*/stat")]
+            mariadb_server.send(signal.SIGCONT)
+            assert {thread.rpartition(") ")[2][0] for thread in threads} == {"T"}
 
     def test_a_server_dies_with_whoever_started_it() -> None:
         """The run is killed, nothing of it is left to clean up, and still no server stays."""

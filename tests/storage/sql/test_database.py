@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from tortoise.exceptions import IntegrityError
@@ -299,6 +300,53 @@ async def test_a_server_that_hangs_is_given_up_in_time(
 async def _within(database: Database, seconds: float) -> None:
     async with database.transaction(seconds) as tx:
         await add(tx)
+
+
+async def test_what_is_given_up_before_its_commit_never_happens(
+    mariadb_database: Database, mariadb_server: MariaDBServer
+) -> None:
+    """Once awake, the server does what it was sent, and finds that the connection is closed."""
+    await mariadb_database.run(put)
+
+    async def hang() -> None:
+        async with mariadb_database.transaction(1.0) as tx:
+            await add(tx)
+            mariadb_server.send(signal.SIGSTOP)
+            await add(tx)
+
+    await _given_up(hang(), mariadb_server)
+    await mariadb_database.run(add)  # waits for the lock that was left
+    assert await value(mariadb_database) == 1
+
+
+async def test_a_commit_that_is_given_up_is_no_success_and_happens_once_behind_the_fence(
+    mariadb_database: Database, mariadb_server: MariaDBServer
+) -> None:
+    """The server has it, and may do it once awake: whether it will, nobody knows who gave it up."""
+    await mariadb_database.run(lambda tx: tx.insert("conversation", ("customer_id", "version", "body"), [(1, 0, "")]))
+    await mariadb_database.run(put)
+
+    async def work(tx: Tx) -> None:
+        if await conversations.raise_versions(tx, [Move(1, 0, "after")]):
+            await add(tx)
+
+    async def hang() -> None:
+        async with mariadb_database.transaction(1.0) as tx:
+            await work(tx)
+            mariadb_server.send(signal.SIGSTOP)
+
+    await _given_up(hang(), mariadb_server)
+    await mariadb_database.run(work)
+    assert await value(mariadb_database) == 1
+
+
+async def _given_up(hanging: Coroutine[Any, Any, None], server: MariaDBServer) -> None:
+    """What makes the server hang ends in time, as what the database can't do now; then the server goes on."""
+    try:
+        with pytest.raises(DatabaseDown):
+            await asyncio.wait_for(hanging, 2.5)
+    finally:
+        server.send(signal.SIGCONT)
 
 
 async def test_no_server_at_all_is_said(mariadb_server: MariaDBServer) -> None:
