@@ -35,6 +35,8 @@ async def test_a_lane_is_played_by_metas_time_and_then_by_arrival(world: World) 
 async def test_messages_of_the_same_second_go_by_arrival(world: World) -> None:
     words = ["My printer is on fire", "hardware", "yes", "one", "two", "three"]
     values = [world.message(word, ago=5) for word in words]
+    for value in values:
+        value["messages"][0]["timestamp"] = values[0]["messages"][0]["timestamp"]
     await world.receive(*values)
     await world.play()
     replies = await world.rows("SELECT message, late FROM reply ORDER BY id")
