@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.support.places import ROOT
 from tests.support.servers import MariaDBServer, RedisServer

@@ -327,7 +327,7 @@ async def test_a_commit_that_is_given_up_is_no_success_and_happens_once_behind_t
     await mariadb_database.run(put)
 
     async def work(tx: Tx) -> None:
-        if await conversations.raise_versions(tx, [Move(1, 0, "after")]):
+        if await fence.raise_versions(tx, [Move(1, 0, "after")]):
             await add(tx)
 
     async def hang() -> None:
