@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.account.phone_number import AccountWatch
 from bot.clock import Clock
-from bot.delivery.circuit_breaker import Channel
+from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.delivery import Delivery
 from bot.delivery.outbox_writer import Marks
 from bot.delivery.rate_limits import Throttle
@@ -79,9 +79,9 @@ def make_supplies(
 def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_token: Callable[[], str]) -> Worker:
     """`read_token`: the access token as the settings have it now, "" when they can't be read."""
     database, lanes, clock = given.database, given.lanes, given.clock
-    channel = Channel(database, given.graph, clock, read_token)
-    receipts = Receipts(given.graph, may_ask=lambda: not channel.stopped)
-    means = Means(channel, Throttle(given.limits), supplies.templates, supplies.vault, receipts)
+    breaker = CircuitBreaker(database, given.graph, clock, read_token)
+    receipts = Receipts(given.graph, may_ask=lambda: not breaker.is_tripped)
+    means = Means(breaker, Throttle(given.limits), supplies.templates, supplies.vault, receipts)
     marks = Marks(database, lanes, clock, settings.phone_number_id)
     sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
     turns = Turns(settings, given.ids, given.numbers)
@@ -89,7 +89,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
         poison=Poison(database, turns, clock, given.metrics),
         delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
-        upkeep=Upkeep(database, lanes, clock, channel, settings.sweep_seconds),
+        upkeep=Upkeep(database, lanes, clock, breaker, settings.sweep_seconds),
         receipts=receipts,
         vault=supplies.vault,
         beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.circuit_breaker import Channel
+from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.outbox_writer import Marks, Taken
 from bot.delivery.rate_limits import Throttle
 from bot.delivery.read_receipts import Receipts
@@ -55,7 +55,7 @@ class Rest:
 class Means:
     """What sending needs besides the request itself."""
 
-    channel: Channel
+    breaker: CircuitBreaker
     throttle: Throttle
     templates: Templates
     vault: Vault
@@ -105,10 +105,10 @@ class Sender:
 
     async def _wait(self, row: OutboxRow) -> Rest | None:
         """While the channel is stopped, and at Meta's limits: whoever is the channel's probe takes no part in those."""
-        channel = self._means.channel
-        if wait_seconds := channel.wait_seconds():
+        breaker = self._means.breaker
+        if wait_seconds := breaker.admit():
             return Rest(wait_seconds)
-        if channel.stopped or not (wait_seconds := await self._means.throttle.take(row.customer_id)):
+        if breaker.is_tripped or not (wait_seconds := await self._means.throttle.take(row.customer_id)):
             return None
         if wait_seconds < SHORT_SECONDS:
             return Rest(wait_seconds)
@@ -165,7 +165,7 @@ class Sender:
             case Accepted(wamid=wamid):
                 await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
                 self._means.receipts.answered(row.customer_id)
-                await self._means.channel.works()
+                await self._means.breaker.reset()
                 return None
             case Unknown(reason=reason):
                 due_at = self._clock() + self._doubt
@@ -184,11 +184,11 @@ class Sender:
     ) -> Rest | None:
         log.warning("send_refused", outbox_id=row.outbox_id, code=refused.code, action=refused.action)
         if refused.action is Action.STOP:
-            wait_seconds = await self._means.channel.stop(refused)
+            wait_seconds = await self._means.breaker.trip(refused)
             await self._marks.settle(move(row, OutboxStatus.QUEUED, why_refused(refused)))
             return Rest(wait_seconds)
         if refused.action is not Action.RETRY:  # which may be a server on the way that knows nothing of us
-            await self._means.channel.works()
+            await self._means.breaker.reset()
         match refused.action:
             case Action.RETRY if row.refusals < MOST_REFUSALS:
                 return await self._later(row, why_refused(refused), wait_of(refused, row.refusals), refusals=1)

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.circuit_breaker import Channel
+from bot.delivery.circuit_breaker import CircuitBreaker
 from storage import journal, outbox
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
@@ -28,11 +28,13 @@ log = structlog.get_logger(__name__)
 class Upkeep:
     """The background of one process."""
 
-    def __init__(self, database: Database, lanes: Lanes, clock: Clock, channel: Channel, sweep_seconds: float) -> None:
+    def __init__(
+        self, database: Database, lanes: Lanes, clock: Clock, breaker: CircuitBreaker, sweep_seconds: float
+    ) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock
-        self._channel = channel
+        self._breaker = breaker
         self._sweep_seconds = sweep_seconds
         self._idle = False  # there is nothing to send
 
@@ -51,14 +53,14 @@ class Upkeep:
         await self._every(self._sweep_seconds, self._sweep_once)
 
     async def _sweep_once(self) -> None:
-        await self._channel.look()
+        await self._breaker.follow_alert()
         alive = await self._lanes.alive_owners()
         now = self._clock()
         owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
         # just after Redis came back nobody can be called dead
         dead_before = now - timedelta(seconds=1.5 if alive is not None else 60)
         # while nothing may go out, one lane is enough to find out whether that is over
-        most_unsent = 1 if self._channel.stopped else MOST_SWEPT
+        most_unsent = 1 if self._breaker.is_tripped else MOST_SWEPT
         async with self._database.reading() as tx:
             overdue = await journal.overdue(tx, now - timedelta(seconds=self._sweep_seconds), MOST_SWEPT)
             unsent = await outbox.due(tx, now, dead_before, owners, most_unsent)
@@ -71,7 +73,7 @@ class Upkeep:
 
         async def ask() -> None:
             if self._idle:
-                await self._channel.ask()
+                await self._breaker.probe_number()
 
         await self._every(self._sweep_seconds, ask)
 

@@ -43,9 +43,9 @@ class Parts:
         self._outcome = outcome
         self._open_by_now = open_by_now
         self._carried = carried
-        self.stopped = False
+        self.is_tripped = False
 
-    def wait_seconds(self) -> float:
+    def admit(self) -> float:
         return 0.0
 
     async def take(self, customer_id: int) -> float:
@@ -99,11 +99,11 @@ class Parts:
         assert customer_id == CUSTOMER
         self.asked.append(f"mark unreachable {_short(reason)}")
 
-    async def stop(self, refused: Refused) -> float:
+    async def trip(self, refused: Refused) -> float:
         self.asked.append(f"trip breaker {refused.wait_seconds:g}")
         return refused.wait_seconds
 
-    async def works(self) -> None:
+    async def reset(self) -> None:
         self.asked.append("restore breaker")
 
     async def slow(self, scope: str, customer_id: int, seconds: float) -> None:
@@ -132,7 +132,7 @@ async def answered(
 ) -> str:
     """What the sender does with this row and this outcome."""
     parts: Any = Parts(outcome, open_by_now=open_by_now, carried=carried)
-    means = Means(channel=parts, throttle=parts, templates=parts, vault=parts, receipts=parts)
+    means = Means(breaker=parts, throttle=parts, templates=parts, vault=parts, receipts=parts)
     sender = Sender(parts, parts, means, lambda: NOW, 15.0, Metrics())
     state = LaneState("15550001111", NOW if window_open else None)
     payload = json.dumps(message)

@@ -1,11 +1,11 @@
-"""A channel that Meta has stopped: everything stays queued, nothing loses a try, and it opens again by itself."""
+"""The circuit breaker: while it is tripped everything stays queued and loses no try, and it resets by itself."""
 
 import asyncio
 from collections import deque
 
 import pytest
 
-from bot.delivery.circuit_breaker import UNTOLD_SECONDS, Channel
+from bot.delivery.circuit_breaker import CLEARED_PROBE_SECONDS, CircuitBreaker
 from bot.intake.intake import Intake
 from bot.metrics import Metrics
 from bot.whatsapp.errors import ACTIONS
@@ -121,7 +121,7 @@ async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) 
         assert await world.connection.retry_stopped_channel("admin")
         await world.graph.until(2)
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
-        await world.later(UNTOLD_SECONDS + 1)
+        await world.later(CLEARED_PROBE_SECONDS + 1)
         await world.at_rest()
     assert [status for status, _ in await world.sends()] == ["accepted"] * 2
 
@@ -154,15 +154,15 @@ async def test_a_blocked_number_answers_questions_all_the_same(world: World) -> 
 
 
 async def test_what_was_refused_meanwhile_outweighs_a_good_answer(world: World) -> None:
-    ours = channel(world)
-    await channel(world).stop(EXPIRED)
+    ours = breaker(world)
+    await breaker(world).trip(EXPIRED)
     world.graph.questions_held = asyncio.Event()
-    asking = asyncio.create_task(ours.ask())
+    asking = asyncio.create_task(ours.probe_number())
     await world.until(lambda: asked_about_us(world))
-    await ours.stop(EXPIRED)
+    await ours.trip(EXPIRED)
     world.graph.questions_held.set()
     await asking
-    assert ours.stopped
+    assert ours.is_tripped
     assert await stopped(world)
 
 
@@ -204,7 +204,7 @@ async def test_what_is_one_messages_own_trouble_stops_nobody_else(world: World, 
         assert not await stopped(world)
 
 
-async def test_a_broken_answer_to_a_probe_opens_nothing(world: World) -> None:
+async def test_a_broken_answer_to_a_probe_resets_nothing(world: World) -> None:
     world.graph.always = TOKEN_EXPIRED
     async with world.working():
         await world.write("Hi")
@@ -233,40 +233,40 @@ async def test_the_numbers_limit_uses_up_nobodys_tries(world: World) -> None:
 EXPIRED = Refused(190, ACTIONS[190].action, ACTIONS[190].wait_seconds, ACTIONS[190].reason)
 
 
-def channel(world: World) -> Channel:
+def breaker(world: World) -> CircuitBreaker:
     """Of one more process."""
-    return Channel(world.database, world.client(), world.clock, lambda: world.token)
+    return CircuitBreaker(world.database, world.client(), world.clock, lambda: world.token)
 
 
 async def test_what_a_process_that_died_left_is_cleared_by_one_that_was_there_before(world: World) -> None:
-    one, other = channel(world), channel(world)
-    await other.ask()
-    await one.stop(EXPIRED)
+    one, other = breaker(world), breaker(world)
+    await other.probe_number()
+    await one.trip(EXPIRED)
     world.clock.forward(61)
-    await other.works()
-    await other.ask()
+    await other.reset()
+    await other.probe_number()
     assert not await stopped(world)
 
 
-async def test_a_question_at_once_does_not_open_what_a_message_has_closed(world: World) -> None:
+async def test_a_question_at_once_does_not_reset_what_a_message_tripped(world: World) -> None:
     """To a question about the number Meta has a good answer, whatever became of the message."""
-    ours = channel(world)
-    await ours.stop(EXPIRED)
-    await ours.ask()
-    assert ours.stopped
+    ours = breaker(world)
+    await ours.trip(EXPIRED)
+    await ours.probe_number()
+    assert ours.is_tripped
     assert await stopped(world)
     world.clock.forward(61)
-    await ours.ask()
+    await ours.probe_number()
     assert not await stopped(world), "a minute later there was nothing that could be the probe"
 
 
 async def test_a_clock_that_is_put_back_keeps_nobody_waiting(world: World) -> None:
-    ours = channel(world)
-    await ours.stop(EXPIRED)
-    assert ours.wait_seconds() > 0
+    ours = breaker(world)
+    await ours.trip(EXPIRED)
+    assert ours.admit() > 0
     world.clock.forward(-7200)
-    assert ours.wait_seconds() == 0
-    assert ours.wait_seconds() > 0, "one is enough"
+    assert ours.admit() == 0
+    assert ours.admit() > 0, "one is enough"
 
 
 async def test_an_answer_that_does_not_come_keeps_no_sweep_waiting(world: World) -> None:
