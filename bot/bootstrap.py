@@ -10,10 +10,10 @@ from bot.account.phone_number import AccountWatch
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.delivery import Delivery
-from bot.delivery.outbox_writer import Marks
-from bot.delivery.rate_limits import Throttle
-from bot.delivery.read_receipts import Receipts
-from bot.delivery.sender import Means, Sender
+from bot.delivery.outbox_writer import OutboxWriter
+from bot.delivery.rate_limits import RateLimits
+from bot.delivery.read_receipts import ReadReceipts
+from bot.delivery.sender import Sender
 from bot.ids import IdMaker
 from bot.media.transfer import Vault
 from bot.metrics import Metrics
@@ -21,11 +21,11 @@ from bot.settings import BotSettings
 from bot.templates.sync import Templates
 from bot.whatsapp.graph.client import GraphClient
 from bot.whatsapp.graph.media_download import Downloads
-from bot.worker.maintenance import Upkeep
+from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import Rounds
 from bot.worker.turns import Turns
-from bot.worker.worker import Crew, Worker
+from bot.worker.worker import Worker
 from storage.blobs.store import FileStore
 from storage.redis.lanes import Lanes
 from storage.redis.limits import Limits
@@ -80,18 +80,29 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
     """`read_token`: the access token as the settings have it now, "" when they can't be read."""
     database, lanes, clock = given.database, given.lanes, given.clock
     breaker = CircuitBreaker(database, given.graph, clock, read_token)
-    receipts = Receipts(given.graph, may_ask=lambda: not breaker.is_tripped)
-    means = Means(breaker, Throttle(given.limits), supplies.templates, supplies.vault, receipts)
-    marks = Marks(database, lanes, clock, settings.phone_number_id)
-    sender = Sender(marks, given.graph, means, clock, settings.doubt_seconds, given.metrics)
+    read_receipts = ReadReceipts(given.graph, may_send=lambda: not breaker.is_tripped)
+    writer = OutboxWriter(database, lanes, clock, settings.phone_number_id)
+    sender = Sender(
+        writer=writer,
+        graph=given.graph,
+        breaker=breaker,
+        rate_limits=RateLimits(given.limits),
+        templates=supplies.templates,
+        vault=supplies.vault,
+        read_receipts=read_receipts,
+        clock=clock,
+        metrics=given.metrics,
+        doubt_seconds=settings.doubt_seconds,
+    )
     turns = Turns(settings, given.ids, given.numbers)
-    crew = Crew(
+    return Worker(
+        lanes=lanes,
         rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
         poison=Poison(database, turns, clock, given.metrics),
-        delivery=Delivery(marks, sender, lanes, clock, settings.doubt_seconds),
-        upkeep=Upkeep(database, lanes, clock, breaker, settings.sweep_seconds),
-        receipts=receipts,
+        delivery=Delivery(writer, sender, lanes, clock, settings.doubt_seconds),
+        maintenance=Maintenance(database, lanes, clock, breaker, settings.sweep_seconds),
+        read_receipts=read_receipts,
         vault=supplies.vault,
-        beside=(supplies.vault.run, supplies.templates.run, supplies.account.run),
+        background=(supplies.vault.run, supplies.templates.run, supplies.account.run),
+        slow_seconds=settings.slow_seconds,
     )
-    return Worker(lanes, crew, settings.slow_seconds)

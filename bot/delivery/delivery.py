@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.outbox_writer import Marks
-from bot.delivery.sender import LOOK_AGAIN_SECONDS, Rest, Sender, move
+from bot.delivery.outbox_writer import OutboxWriter
+from bot.delivery.sender import LOOK_AGAIN_SECONDS, Deferred, Sender, move
 from bot.lane_state import LaneState
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis.client import RedisDown
@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 class Delivery:
     """Sends for one process."""
 
-    def __init__(self, marks: Marks, sender: Sender, lanes: Lanes, clock: Clock, doubt_seconds: float) -> None:
-        self._marks = marks
+    def __init__(self, writer: OutboxWriter, sender: Sender, lanes: Lanes, clock: Clock, doubt_seconds: float) -> None:
+        self._writer = writer
         self._sender = sender
         self._lanes = lanes
         self._clock = clock
@@ -44,30 +44,29 @@ class Delivery:
         self._left_behind = asyncio.Semaphore(MOST_AT_ONCE)
         self._in_line: set[int] = set()  # rows that wait for that
 
-    async def deliver(self, state: LaneState, rows: Sequence[OutboxRow]) -> Rest:
-        """Sends what may go out now, in order; says when to come back for the rest."""
+    async def deliver(self, state: LaneState, rows: Sequence[OutboxRow]) -> Deferred | None:
+        """Sends what may go out now, in order; returns when to come back for the others, None when all is done."""
         for row in rows:
-            rest = await self._attend(state, row)
-            if rest is not None:
-                return rest
-        return Rest(None)
+            if deferred := await self._attend(state, row):
+                return deferred
+        return None
 
-    async def _attend(self, state: LaneState, row: OutboxRow) -> Rest | None:
-        """Does what one row needs; a Rest means that the rows behind it have to wait."""
+    async def _attend(self, state: LaneState, row: OutboxRow) -> Deferred | None:
+        """Does what one row needs; a Deferred means that the rows behind it have to wait."""
         now = self._clock()
         if row.status is OutboxStatus.SENDING:
-            return await self._in_doubt(row) if await self._abandoned(row) else Rest(OWNER_CHECK_SECONDS)
+            return await self._in_doubt(row) if await self._abandoned(row) else Deferred(OWNER_CHECK_SECONDS)
         if row.status is OutboxStatus.UNKNOWN:
             if row.due_at == FOR_A_PERSON:
                 return None  # a person decides about it; the lane goes on
             if _clock_went_back(row, now):
-                await self._marks.settle(move(row, OutboxStatus.UNKNOWN, row.why, due_at=now + self._doubt))
-                return Rest(self._doubt.total_seconds())
+                await self._writer.settle(move(row, OutboxStatus.UNKNOWN, row.why, due_at=now + self._doubt))
+                return Deferred(self._doubt.total_seconds())
             if row.due_at > now:
-                return Rest((row.due_at - now).total_seconds())
+                return Deferred((row.due_at - now).total_seconds())
             return await self._resolve(state, row)
         if row.due_at > now and not _clock_went_back(row, now):
-            return Rest((row.due_at - now).total_seconds())
+            return Deferred((row.due_at - now).total_seconds())
         return await self._sender.send(state, row)
 
     async def _abandoned(self, row: OutboxRow) -> bool:
@@ -80,25 +79,25 @@ class Delivery:
             return False
         return alive is not None and row.owner not in alive
 
-    async def _in_doubt(self, row: OutboxRow) -> Rest:
+    async def _in_doubt(self, row: OutboxRow) -> Deferred:
         due_at = (row.marked_at or self._clock()) + self._doubt
-        await self._marks.settle(move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
-        return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+        await self._writer.settle(move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
+        return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
 
-    async def _resolve(self, state: LaneState, row: OutboxRow) -> Rest | None:
+    async def _resolve(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         """The doubt has lasted long enough."""
         if row.origin is Origin.AGENT:
             asked = Why(OutboxReason.ASK_A_PERSON)
-            await self._marks.settle(move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
+            await self._writer.settle(move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
             return None
         died = row.why.reason is OutboxReason.SENDER_DIED
         if row.resent >= (MOST_RESENDS_AFTER_DEATHS if died else 1):
-            await self._marks.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
+            await self._writer.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
             return None
         if not died:
             return await self._resend(state, row)
         if row.outbox_id in self._in_line:
-            return Rest(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
+            return Deferred(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
         self._in_line.add(row.outbox_id)
         try:
             async with self._a_place():
@@ -120,9 +119,9 @@ class Delivery:
         finally:
             self._left_behind.release()
 
-    async def _resend(self, state: LaneState, row: OutboxRow) -> Rest | None:
-        if not await self._marks.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
-            return Rest(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
+    async def _resend(self, state: LaneState, row: OutboxRow) -> Deferred | None:
+        if not await self._writer.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
+            return Deferred(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
         log.warning("resent_in_doubt", outbox_id=row.outbox_id)
         return await self._sender.send(state, replace(row, status=OutboxStatus.QUEUED, resent=1))
 

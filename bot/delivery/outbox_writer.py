@@ -1,8 +1,10 @@
-"""Marks on outbox rows, many a commit.
+"""Writes what sending does to outbox rows: everything that waits shares the next commit.
 
-Invariant: a row is `sending` in the database, under this process's name, before its request goes out; whoever does not
-get the mark does not send. What a send came to is written until the database takes it: to forget an answer of Meta's
-would put a message in doubt that is not.
+Invariants
+- A row is `sending` in the database, under this process's name, before its request goes out. Who does not get the row
+  does not send it.
+- What a send came to is written until the database takes it: to forget an answer of Meta's would put a message in doubt
+  that is not.
 """
 
 import asyncio
@@ -26,56 +28,59 @@ from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown, Tx
 from storage.statuses import OutboxStatus, Why
 
-LEARNED_LATE = timedelta(seconds=10)
-MOST_MARKS = 500
+LATE_ANSWER = timedelta(seconds=10)  # statuses that came before such an answer may have been given up by then
+MAX_WRITES_PER_COMMIT = 500
 RETRY_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """A queued row, about to be sent by us."""
+class StartedSend:
+    """This process is about to send a queued row."""
 
     outbox_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Meta took the message, which we had marked as being sent at `marked_at`."""
+class AcceptedSend:
+    """Meta took the message, and named it `wamid`; its row was marked as `sending` at `marked_at`."""
 
     outbox_id: int
     wamid: str
     marked_at: datetime
 
 
-Mark = Sending | Taken | Move
+RowWrite = StartedSend | AcceptedSend | Move
 
 
-class Marks:
-    """Writes marks for one process."""
+class OutboxWriter:
+    """Writes to the outbox for the sender of one process."""
 
     def __init__(self, database: Database, lanes: Lanes, clock: Clock, phone_number_id: str) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock
         self._phone_number_id = phone_number_id
-        self._group: GroupCommit[Mark, datetime | None] = GroupCommit(self._write, MOST_MARKS)
+        self._group: GroupCommit[RowWrite, datetime | None] = GroupCommit(self._commit, MAX_WRITES_PER_COMMIT)
 
-    async def sending(self, outbox_id: int) -> datetime | None:
-        """When the row was marked as being sent by us; None when somebody else has it. Raises DatabaseDown."""
-        return await self._group.submit(Sending(outbox_id))
+    async def mark_sending(self, outbox_id: int) -> datetime | None:
+        """Marks a queued row as being sent by this process. Returns when, or None when it is not queued any more.
 
-    async def settle(self, mark: Taken | Move) -> bool:
-        """Writes what a send came to, however long that takes; False when the row had moved on meanwhile."""
+        Raises DatabaseDown.
+        """
+        return await self._group.submit(StartedSend(outbox_id))
+
+    async def settle(self, write: AcceptedSend | Move) -> bool:
+        """Writes what a send came to, however long that takes; returns False when the row had moved on meanwhile."""
         while True:
             try:
-                return await asyncio.shield(self._group.submit(mark)) is not None  # written also when we are stopped
+                return await asyncio.shield(self._group.submit(write)) is not None  # written also when we are stopped
             except DatabaseDown as error:
-                log.warning("mark_waits", outbox_id=mark.outbox_id, error=str(error))
+                log.warning("mark_waits", outbox_id=write.outbox_id, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def close_window(self, customer_id: int, sent_at: datetime) -> None:
-        """Meta says that the window was closed for what was sent then: so says our record from now on."""
+        """Closes the window in the lane's state: Meta says that it was closed for what was sent at `sent_at`."""
 
         async def work(tx: Tx) -> None:
             _, body = await fence.raise_version(tx, customer_id)
@@ -83,13 +88,17 @@ class Marks:
             await fence.write_body(tx, customer_id, without_window(state, sent_at).to_json())
 
         await self._insist(work)
-        await self._forget(customer_id)
+        await self._forget_copy(customer_id)
 
-    async def queued_if_open(self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None) -> bool:
-        """Makes the step because the window is closed, or queues the row where it is not any more, or where a template
-        carries by now the message that `waits_for` one; whether that was so. Behind the fence: whoever hears from the
-        customer after this finds the row where it is then, and so does who approves a template, but for the few
-        milliseconds in which on MySQL neither sees the other."""
+    async def move_unless_open(
+        self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None
+    ) -> bool:
+        """Makes a step that is due to the closed window; returns True when the row was queued instead.
+
+        It is queued where the window is open by now, and where a template carries by now the message that `waits_for`
+        one. This happens behind the fence: whoever hears from the customer afterwards finds the row where it is then,
+        and so does who approves a template, but for the few milliseconds in which on MySQL neither sees the other.
+        """
         opened = False
 
         async def work(tx: Tx) -> None:
@@ -102,19 +111,20 @@ class Marks:
             await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)
 
         await self._insist(work)
-        await self._forget(customer_id)
+        await self._forget_copy(customer_id)
         return opened
 
-    async def _forget(self, customer_id: int) -> None:
-        """The version has moved on."""
+    async def _forget_copy(self, customer_id: int) -> None:
+        """Has Redis forget its copy of the lane's state, whose version has moved on."""
         with contextlib.suppress(RedisDown):
             await self._lanes.ring({}, forget=[customer_id])
 
-    async def unreachable(self, customer_id: int, reason: str) -> None:
-        """Nothing gets through to this customer."""
+    async def mark_unreachable(self, customer_id: int, reason: str) -> None:
+        """Notes that nothing gets through to this customer, and why."""
         await self._insist(lambda tx: customers.mark_unreachable(tx, {customer_id: reason}, self._clock()))
 
     async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+        """Runs this transaction, again and again until the database takes it."""
         while True:
             try:
                 return await self._database.run(work)
@@ -122,26 +132,27 @@ class Marks:
                 log.warning("mark_waits", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _write(self, marks: Sequence[Mark]) -> Sequence[datetime | None]:
+    async def _commit(self, writes: Sequence[RowWrite]) -> Sequence[datetime | None]:
+        """Returns for each write when it was made, or None when its row was not where it was expected."""
         now = self._clock()
-        starting = sorted(mark.outbox_id for mark in marks if isinstance(mark, Sending))
-        taken = [mark for mark in marks if isinstance(mark, Taken)]
+        started = sorted(write.outbox_id for write in writes if isinstance(write, StartedSend))
+        accepted = [write for write in writes if isinstance(write, AcceptedSend)]
         made: set[int] = set()
 
         async def work(tx: Tx) -> None:
             made.clear()
-            if starting:
-                made.update(await outbox.mark_sending(tx, starting, self._lanes.owner, now))
-            if taken:
-                await outbox.mark_accepted(tx, {mark.outbox_id: mark.wamid for mark in taken}, now)
-                made.update(mark.outbox_id for mark in taken)
-            for mark in marks:
-                if isinstance(mark, Move) and await outbox.move(tx, mark, now):
-                    made.add(mark.outbox_id)
-            for mark in taken:
-                if now - mark.marked_at > LEARNED_LATE:
-                    await journal.revive_statuses(tx, self._phone_number_id, mark.wamid)
+            if started:
+                made.update(await outbox.mark_sending(tx, started, self._lanes.owner, now))
+            if accepted:
+                await outbox.mark_accepted(tx, {write.outbox_id: write.wamid for write in accepted}, now)
+                made.update(write.outbox_id for write in accepted)
+            for write in writes:
+                if isinstance(write, Move) and await outbox.move(tx, write, now):
+                    made.add(write.outbox_id)
+            for write in accepted:
+                if now - write.marked_at > LATE_ANSWER:
+                    await journal.revive_statuses(tx, self._phone_number_id, write.wamid)
 
-        with phase("marking", len(marks)):
+        with phase("marking", len(writes)):
             await self._database.run(work)
-        return [now if mark.outbox_id in made else None for mark in marks]
+        return [now if write.outbox_id in made else None for write in writes]

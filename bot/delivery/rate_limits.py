@@ -1,6 +1,6 @@
-"""Meta's limits, as sending asks for them.
+"""Meta's rate limits, of our number and for each customer, as all processes keep them together in Redis.
 
-Invariant: without Redis nothing is held back here: then Meta itself says no, and the row waits as its answer asks for.
+Invariant: without Redis nothing is held back here. Then Meta itself refuses, and the row waits as its answer asks for.
 """
 
 import structlog
@@ -12,22 +12,22 @@ from storage.redis.limits import Limits
 log = structlog.get_logger(__name__)
 
 
-class Throttle:
-    """The limits of one number."""
+class RateLimits:
+    """The limits of one number. No method raises: a Redis that is down is logged."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
     async def take(self, customer_id: int) -> float:
-        """0 when a message may go to this customer now, else the seconds until it may."""
+        """Returns 0 when a message may go to this customer now, and counts it; else the seconds until one may."""
         try:
             return await self._limits.take(customer_id)
         except RedisDown as error:
             log.warning("redis_down", error=str(error))
             return 0.0
 
-    async def slow(self, scope: Scope, customer_id: int, seconds: float) -> None:
-        """Meta said that it was too much, for this customer or for the number."""
+    async def slow_down(self, scope: Scope, customer_id: int, seconds: float) -> None:
+        """Lowers the rate, of the customer or of the number: Meta said that it was too much, and to wait so long."""
         if scope not in (Scope.PAIR, Scope.NUMBER):
             return
         try:

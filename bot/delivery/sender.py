@@ -17,9 +17,9 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
-from bot.delivery.outbox_writer import Marks, Taken
-from bot.delivery.rate_limits import Throttle
-from bot.delivery.read_receipts import Receipts
+from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter
+from bot.delivery.rate_limits import RateLimits
+from bot.delivery.read_receipts import ReadReceipts
 from bot.lane_state import LaneState
 from bot.media.transfer import UploadFailed, Vault
 from bot.metrics import Metrics
@@ -45,49 +45,53 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """The lane has nothing to send for so long; None: nothing at all."""
+class Deferred:
+    """The rows behind have to wait: the lane has nothing to send for so many seconds."""
 
-    again_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What sending needs besides the request itself."""
-
-    breaker: CircuitBreaker
-    throttle: Throttle
-    templates: Templates
-    vault: Vault
-    receipts: Receipts
+    seconds: float
 
 
 class Sender:
     """Sends for one process. `under_way`: the rows whose requests have begun and not ended."""
 
     def __init__(
-        self, marks: Marks, graph: GraphClient, means: Means, clock: Clock, doubt_seconds: float, metrics: Metrics
+        self,
+        *,
+        writer: OutboxWriter,
+        graph: GraphClient,
+        breaker: CircuitBreaker,
+        rate_limits: RateLimits,
+        templates: Templates,
+        vault: Vault,
+        read_receipts: ReadReceipts,
+        clock: Clock,
+        metrics: Metrics,
+        doubt_seconds: float,
     ) -> None:
-        self._marks = marks
+        self._writer = writer
         self._graph = graph
-        self._means = means
+        self._breaker = breaker
+        self._rate_limits = rate_limits
+        self._templates = templates
+        self._vault = vault
+        self._read_receipts = read_receipts
         self._clock = clock
         self._metrics = metrics
         self._doubt = timedelta(seconds=doubt_seconds)
         self._preparing: set[int] = set()
         self.under_way: set[int] = set()
 
-    async def send(self, state: LaneState, row: OutboxRow) -> Rest | None:
-        """Sends a queued row if it may go out now; a Rest means that the rows behind it have to wait."""
+    async def send(self, state: LaneState, row: OutboxRow) -> Deferred | None:
+        """Sends a queued row if it may go out now; a Deferred means that the rows behind it have to wait."""
         if row.outbox_id in self._preparing:
-            return Rest(SHORT_SECONDS)  # an earlier look at this lane, given back meanwhile, is uploading its file
+            return Deferred(SHORT_SECONDS)  # an earlier look at this lane, given back meanwhile, is uploading its file
         self._preparing.add(row.outbox_id)
         try:
             return await self._prepared(state, row)
         finally:
             self._preparing.discard(row.outbox_id)
 
-    async def _prepared(self, state: LaneState, row: OutboxRow) -> Rest | None:
+    async def _prepared(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         try:
             message = await self._form(state, row)
             if isinstance(message, Why):
@@ -95,23 +99,23 @@ class Sender:
             message = await self._with_file(message)
             body = build(message, to=state.address, opaque=str(row.outbox_id))
         except DatabaseDown:
-            return Rest(1.0)
+            return Deferred(1.0)
         except Unsendable as error:
-            await self._marks.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.UNSENDABLE, str(error))))
+            await self._writer.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.UNSENDABLE, str(error))))
             return None
         except UploadFailed as error:
             return await self._not_uploaded(row, error)
         return await self._wait(row) or await self._request(row, message, body)
 
-    async def _wait(self, row: OutboxRow) -> Rest | None:
+    async def _wait(self, row: OutboxRow) -> Deferred | None:
         """While the channel is stopped, and at Meta's limits: whoever is the channel's probe takes no part in those."""
-        breaker = self._means.breaker
+        breaker = self._breaker
         if wait_seconds := breaker.admit():
-            return Rest(wait_seconds)
-        if breaker.is_tripped or not (wait_seconds := await self._means.throttle.take(row.customer_id)):
+            return Deferred(wait_seconds)
+        if breaker.is_tripped or not (wait_seconds := await self._rate_limits.take(row.customer_id)):
             return None
         if wait_seconds < SHORT_SECONDS:
-            return Rest(wait_seconds)
+            return Deferred(wait_seconds)
         return await self._later(
             row, Why(OutboxReason.RATE_LIMITED), wait_seconds
         )  # or the sweep would look at it each second
@@ -121,34 +125,34 @@ class Sender:
         message: Mapping[str, Any] = json.loads(row.payload)
         if message.get("type") == "template" or window_open(state.last_inbound_at, self._clock()):
             return message
-        return await self._means.templates.carried(message)
+        return await self._templates.carried(message)
 
     async def _with_file(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         if message.get("type") != "media" or "media_id" in message:
             return message
-        return {**message, "media_id": await self._means.vault.media_id_of(int(message["file_id"]))}
+        return {**message, "media_id": await self._vault.media_id_of(int(message["file_id"]))}
 
-    async def _not_uploaded(self, row: OutboxRow, error: UploadFailed) -> Rest | None:
+    async def _not_uploaded(self, row: OutboxRow, error: UploadFailed) -> Deferred | None:
         seconds, why = error.retry_seconds, Why(OutboxReason.NOT_UPLOADED, error.reason)
         if seconds is None or (error.refused and row.refusals >= MOST_REFUSALS):
-            await self._marks.settle(move(row, OutboxStatus.FAILED, why))
+            await self._writer.settle(move(row, OutboxStatus.FAILED, why))
             return None
         if error.refused:
             return await self._later(row, why, seconds * 2.0**row.refusals, refusals=1)
         return await self._later(row, why, seconds)
 
-    async def _request(self, row: OutboxRow, message: Mapping[str, Any], body: dict[str, object]) -> Rest | None:
+    async def _request(self, row: OutboxRow, message: Mapping[str, Any], body: dict[str, object]) -> Deferred | None:
         began = time.monotonic()
         try:
-            marked_at = await self._marks.sending(row.outbox_id)
+            marked_at = await self._writer.mark_sending(row.outbox_id)
         except DatabaseDown:
-            return Rest(1.0)
+            return Deferred(1.0)
         if marked_at is None:
-            return Rest(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
+            return Deferred(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
         row = replace(row, status=OutboxStatus.SENDING, attempts=row.attempts + 1)
         if time.monotonic() - began > self._doubt.total_seconds() / 2:
-            await self._marks.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
-            return Rest(0.0)
+            await self._writer.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
+            return Deferred(0.0)
         self.under_way.add(row.outbox_id)
         try:
             with phase("sending", 1):
@@ -159,21 +163,21 @@ class Sender:
 
     async def _settle(
         self, row: OutboxRow, message: Mapping[str, Any], marked_at: datetime, outcome: Outcome
-    ) -> Rest | None:
+    ) -> Deferred | None:
         self._metrics.send(OUTCOMES[type(outcome)])
         match outcome:
             case Accepted(wamid=wamid):
-                await self._marks.settle(Taken(row.outbox_id, wamid, marked_at))
-                self._means.receipts.answered(row.customer_id)
-                await self._means.breaker.reset()
+                await self._writer.settle(AcceptedSend(row.outbox_id, wamid, marked_at))
+                self._read_receipts.end_typing(row.customer_id)
+                await self._breaker.reset()
                 return None
             case Unknown(reason=reason):
                 due_at = self._clock() + self._doubt
                 log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
-                await self._marks.settle(
+                await self._writer.settle(
                     move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.ANSWER_LOST, reason), due_at=due_at)
                 )
-                return Rest(max(0.0, (due_at - self._clock()).total_seconds()))
+                return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
             case NotSent(reason=reason):
                 return await self._later(row, Why(OutboxReason.NOT_SENT, reason), _backoff(row))
             case Refused():
@@ -181,41 +185,41 @@ class Sender:
 
     async def _refused(
         self, row: OutboxRow, message: Mapping[str, Any], marked_at: datetime, refused: Refused
-    ) -> Rest | None:
+    ) -> Deferred | None:
         log.warning("send_refused", outbox_id=row.outbox_id, code=refused.code, action=refused.action)
         if refused.action is Action.STOP:
-            wait_seconds = await self._means.breaker.trip(refused)
-            await self._marks.settle(move(row, OutboxStatus.QUEUED, why_refused(refused)))
-            return Rest(wait_seconds)
+            wait_seconds = await self._breaker.trip(refused)
+            await self._writer.settle(move(row, OutboxStatus.QUEUED, why_refused(refused)))
+            return Deferred(wait_seconds)
         if refused.action is not Action.RETRY:  # which may be a server on the way that knows nothing of us
-            await self._means.breaker.reset()
+            await self._breaker.reset()
         match refused.action:
             case Action.RETRY if row.refusals < MOST_REFUSALS:
                 return await self._later(row, why_refused(refused), wait_of(refused, row.refusals), refusals=1)
             case Action.RETRY_AFTER:
                 wait_seconds = wait_of(refused, row.refusals)
-                await self._means.throttle.slow(refused.scope, row.customer_id, wait_seconds)
+                await self._rate_limits.slow_down(refused.scope, row.customer_id, wait_seconds)
                 refusals = 0 if refused.scope is Scope.NUMBER else 1  # the number's limit is no message's fault
                 return await self._later(row, why_refused(refused), wait_seconds, refusals=refusals)
             case Action.TEMPLATE if row.refusals < MOST_REFUSALS:
-                await self._marks.close_window(row.customer_id, marked_at)
+                await self._writer.close_window(row.customer_id, marked_at)
                 return await self._later(row, WINDOW_CLOSED, 0.0, refusals=1)
             case Action.RECIPIENT if refused.scope is Scope.PAIR:
-                await self._marks.unreachable(row.customer_id, reason_of(refused))
+                await self._writer.mark_unreachable(row.customer_id, reason_of(refused))
         return await self._given_up(row, message, refused)
 
-    async def _given_up(self, row: OutboxRow, message: Mapping[str, Any], refused: Refused) -> Rest | None:
+    async def _given_up(self, row: OutboxRow, message: Mapping[str, Any], refused: Refused) -> Deferred | None:
         """A template that Meta does not take is nobody's message lost: the words behind it wait for the customer."""
         if message.get("type") == "template" and refused.action is Action.DROP:
             name, language = str(message["name"]), str(message["language"])
-            await self._means.templates.refused(name, language, refused.code or 0, refused.reason)
+            await self._templates.refused(name, language, refused.code or 0, refused.reason)
             return await self._unless_open(
                 move(row, OutboxStatus.HELD, why_refused(refused), refusals=1), row.customer_id
             )
-        await self._marks.settle(move(row, OutboxStatus.FAILED, why_refused(refused)))
+        await self._writer.settle(move(row, OutboxStatus.FAILED, why_refused(refused)))
         return None
 
-    async def _closed(self, row: OutboxRow, why: Why) -> Rest | None:
+    async def _closed(self, row: OutboxRow, why: Why) -> Deferred | None:
         """What belongs to a moment is worth nothing later: the flow's own prompts, since the next message gets its own,
         a reaction, a request. The rest waits for the customer."""
         message = json.loads(row.payload)
@@ -225,15 +229,15 @@ class Sender:
 
     async def _unless_open(
         self, step: Move, customer_id: int, waits_for: Mapping[str, Any] | None = None
-    ) -> Rest | None:
+    ) -> Deferred | None:
         """They may have written since this delivery began, while a request before this row took its time; or a template
         that carries what `waits_for` one was approved."""
-        return Rest(0.0) if await self._marks.queued_if_open(step, customer_id, waits_for) else None
+        return Deferred(0.0) if await self._writer.move_unless_open(step, customer_id, waits_for) else None
 
-    async def _later(self, row: OutboxRow, why: Why, seconds: float, *, refusals: int = 0) -> Rest:
+    async def _later(self, row: OutboxRow, why: Why, seconds: float, *, refusals: int = 0) -> Deferred:
         due_at = self._clock() + timedelta(seconds=seconds)
-        await self._marks.settle(move(row, OutboxStatus.QUEUED, why, due_at=due_at, refusals=refusals))
-        return Rest(seconds)
+        await self._writer.settle(move(row, OutboxStatus.QUEUED, why, due_at=due_at, refusals=refusals))
+        return Deferred(seconds)
 
 
 def move(

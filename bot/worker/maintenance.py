@@ -1,7 +1,8 @@
-"""What a process does beside its lanes: it says that it is alive, finds work that nobody was told of, and tidies up.
+"""The loops that a process runs beside its lanes: the heartbeat, the sweep, the breaker's probe, and retention.
 
-Invariants: what Redis forgets, the sweep finds in SQL within a second or two; nothing that goes wrong here stops a
-loop, or reaches the work itself.
+Invariants
+- What Redis forgets, the sweep finds in SQL within a second or two.
+- Nothing that goes wrong here stops a loop, or reaches the work on the lanes.
 """
 
 import asyncio
@@ -18,15 +19,17 @@ from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
 
-MOST_SWEPT = 1000
-RETAIN_SECONDS = 3600.0
-MOST_RETAINED = 500
-MOST_BATCHES = 1000
+DEAD_AFTER = timedelta(seconds=1.5)  # a little more than a heartbeat lasts
+DEAD_AFTER_REDIS_LOSS = timedelta(seconds=60)  # just after Redis came back, nobody has spoken yet and nobody is dead
+MAX_LANES_PER_SWEEP = 1000
+RETAIN_SECONDS = 3600.0  # between two runs of the retention
+MAX_RETAINED_PER_BATCH = 500  # rows that one transaction empties: others want the database too
+MAX_BATCHES_PER_RUN = 1000
 log = structlog.get_logger(__name__)
 
 
-class Upkeep:
-    """The background of one process."""
+class Maintenance:
+    """Maintains what one process, and all of them together, rely on."""
 
     def __init__(
         self, database: Database, lanes: Lanes, clock: Clock, breaker: CircuitBreaker, sweep_seconds: float
@@ -36,56 +39,48 @@ class Upkeep:
         self._clock = clock
         self._breaker = breaker
         self._sweep_seconds = sweep_seconds
-        self._idle = False  # there is nothing to send
+        self._is_idle = False  # there is nothing to send
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """Each to be run until it is cancelled."""
-        return [self._beat(), self._sweep(), self._ask(), self._retain()]
+        """Returns the loops, each to be run until it is cancelled."""
+        return [
+            self._every(BEAT_SECONDS, self._beat),
+            self._every(self._sweep_seconds, self._sweep),
+            self._every(
+                self._sweep_seconds, self._probe_number
+            ),  # beside the sweep, which would wait for Meta's answer
+            self._every(RETAIN_SECONDS, self._retain),
+        ]
 
     async def _beat(self) -> None:
-        async def beat() -> None:
-            if reaped := await self._lanes.beat():
-                log.warning("took_over_lanes", count=reaped)
-
-        await self._every(BEAT_SECONDS, beat)
+        if reaped := await self._lanes.beat():
+            log.warning("took_over_lanes", count=reaped)
 
     async def _sweep(self) -> None:
-        await self._every(self._sweep_seconds, self._sweep_once)
-
-    async def _sweep_once(self) -> None:
         await self._breaker.follow_alert()
         alive = await self._lanes.alive_owners()
         now = self._clock()
         owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
-        # just after Redis came back nobody can be called dead
-        dead_before = now - timedelta(seconds=1.5 if alive is not None else 60)
+        dead_before = now - (DEAD_AFTER if alive is not None else DEAD_AFTER_REDIS_LOSS)
         # while nothing may go out, one lane is enough to find out whether that is over
-        most_unsent = 1 if self._breaker.is_tripped else MOST_SWEPT
+        max_unsent = 1 if self._breaker.is_tripped else MAX_LANES_PER_SWEEP
         async with self._database.reading() as tx:
-            overdue = await journal.overdue(tx, now - timedelta(seconds=self._sweep_seconds), MOST_SWEPT)
-            unsent = await outbox.due(tx, now, dead_before, owners, most_unsent)
+            overdue = await journal.overdue(tx, now - timedelta(seconds=self._sweep_seconds), MAX_LANES_PER_SWEEP)
+            unsent = await outbox.due(tx, now, dead_before, owners, max_unsent)
         if found := dict.fromkeys((*overdue, *unsent), 0.0):
             await self._lanes.ring(found)
-        self._idle = not unsent
+        self._is_idle = not unsent
 
-    async def _ask(self) -> None:
-        """Beside the sweep, which would wait for the answer."""
-
-        async def ask() -> None:
-            if self._idle:
-                await self._breaker.probe_number()
-
-        await self._every(self._sweep_seconds, ask)
+    async def _probe_number(self) -> None:
+        if self._is_idle:
+            await self._breaker.probe_number()
 
     async def _retain(self) -> None:
-        async def once() -> None:
-            for _ in range(MOST_BATCHES):
-                touched = await self._database.run(lambda tx: journal.retain(tx, self._clock(), MOST_RETAINED))
-                if touched < MOST_RETAINED:
-                    return
-                await asyncio.sleep(0.1)  # others want the database too
-
-        await self._every(RETAIN_SECONDS, once)
+        for _ in range(MAX_BATCHES_PER_RUN):
+            touched = await self._database.run(lambda tx: journal.retain(tx, self._clock(), MAX_RETAINED_PER_BATCH))
+            if touched < MAX_RETAINED_PER_BATCH:
+                return
+            await asyncio.sleep(0.1)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -7,15 +7,15 @@ five it is dead and the lane goes on.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from bot.delivery.delivery import Delivery
-from bot.delivery.read_receipts import Receipts
+from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import Vault
-from bot.worker.maintenance import Upkeep
+from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import MOST_ITEMS, Played, Rounds
 from storage.redis.client import RedisDown
@@ -32,25 +32,34 @@ CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """Who does the work of one process. `beside`: what runs until the stop and has nothing to do with lanes."""
-
-    rounds: Rounds
-    poison: Poison
-    delivery: Delivery
-    upkeep: Upkeep
-    receipts: Receipts
-    vault: Vault
-    beside: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
-
-
 class Worker:
-    """One process's share of the work."""
+    """Does one process's share of the work.
 
-    def __init__(self, lanes: Lanes, crew: Crew, slow_seconds: float) -> None:
+    `background`: what runs until the stop and has nothing to do with lanes. `slow_seconds`: how long a delivery keeps
+    its lane from the next turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        rounds: Rounds,
+        poison: Poison,
+        delivery: Delivery,
+        maintenance: Maintenance,
+        read_receipts: ReadReceipts,
+        vault: Vault,
+        background: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]],
+        slow_seconds: float,
+    ) -> None:
         self._lanes = lanes
-        self._crew = crew
+        self._rounds = rounds
+        self._poison = poison
+        self._delivery = delivery
+        self._maintenance = maintenance
+        self._read_receipts = read_receipts
+        self._vault = vault
+        self._background = background
         self._slow_seconds = slow_seconds
         self._deliveries: set[asyncio.Task[None]] = set()
         self._delivering: dict[int, asyncio.Task[None]] = {}
@@ -58,7 +67,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
-        loops = (*self._crew.upkeep.loops(), *(run(stop) for run in self._crew.beside))
+        loops = (*self._maintenance.loops(), *(run(stop) for run in self._background))
         background = [asyncio.create_task(loop) for loop in loops]
         working = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
@@ -72,7 +81,7 @@ class Worker:
                 await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
         finally:
             await _ended((*background, working, stopping, *self._deliveries))
-            await self._crew.receipts.close()
+            await self._read_receipts.close()
             try:
                 await self._lanes.retire()
             except RedisDown:
@@ -120,13 +129,13 @@ class Worker:
         """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
         in_round = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
         waiting = [lane.customer_id for lane in claimed if lane.orphan_phase == "waiting"]
-        rounds = list(_rounds_of(claimed, await self._crew.poison.died(in_round, waiting)))
+        rounds = list(_rounds_of(claimed, await self._poison.died(in_round, waiting)))
         await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], "waiting")
         for number, (lanes, most_items) in enumerate(rounds):
             if number:
                 await self._mark(lanes, "round")
             try:
-                await self._after(await self._crew.rounds.play(lanes, most_items))
+                await self._after(await self._rounds.play(lanes, most_items))
             except DatabaseDown:
                 raise
             except Exception:
@@ -157,12 +166,12 @@ class Worker:
             log.warning("redis_down", error=str(error))
         for lane in played:
             if lane.failure is not None:
-                await self._crew.poison.failed(lane.customer_id, lane.failure)
+                await self._poison.failed(lane.customer_id, lane.failure)
                 lane.again_seconds = FAILED_SECONDS
             if lane.heard_wamid:
-                self._crew.receipts.heard(lane.customer_id, lane.heard_wamid)
+                self._read_receipts.mark_read(lane.customer_id, lane.heard_wamid)
         if any(lane.files for lane in played):
-            self._crew.vault.ring()
+            self._vault.ring()
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))
@@ -174,7 +183,7 @@ class Worker:
     async def _deliver(self, lane: Played) -> None:
         """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
         go on, and its later sends wait for the row that is still marked as being sent."""
-        sending = asyncio.create_task(self._crew.delivery.deliver(lane.state, lane.rows))
+        sending = asyncio.create_task(self._delivery.deliver(lane.state, lane.rows))
         again: float | None = AGAIN_SECONDS
         held = True
         try:
@@ -183,9 +192,10 @@ class Worker:
                 held = False
                 self._leave(lane.customer_id)
                 await self._release({lane.customer_id: _again(lane, None)})
-            again = (await sending).again_seconds
+            deferred = await sending
+            again = None if deferred is None else deferred.seconds
             if lane.heard_wamid and again is not None and again > TYPING_AFTER_SECONDS:
-                self._crew.receipts.waiting(lane.customer_id)
+                self._read_receipts.show_typing(lane.customer_id)
         except Exception:
             log.exception("delivery_failed", customer_id=lane.customer_id)  # the row stays as it is marked
         finally:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from bot.delivery.outbox_writer import Taken
-from bot.delivery.sender import Means, Rest, Sender
+from bot.delivery.outbox_writer import AcceptedSend
+from bot.delivery.sender import Sender
 from bot.lane_state import LaneState
 from bot.media.transfer import UploadFailed
 from bot.metrics import Metrics
@@ -59,14 +59,14 @@ class Parts:
             raise self._outcome
         return "1"
 
-    async def sending(self, outbox_id: int) -> datetime:
+    async def mark_sending(self, outbox_id: int) -> datetime:
         return MARKED_AT
 
     async def send(self, body: dict[str, object]) -> Outcome:
         assert not isinstance(self._outcome, UploadFailed)
         return self._outcome
 
-    async def settle(self, mark: Taken | Move) -> bool:
+    async def settle(self, mark: AcceptedSend | Move) -> bool:
         if isinstance(mark, Move):
             self.asked.append(self._moved(mark))
         else:
@@ -74,7 +74,9 @@ class Parts:
             self.asked.append(f"-> accepted {mark.wamid}")
         return True
 
-    async def queued_if_open(self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None) -> bool:
+    async def move_unless_open(
+        self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None
+    ) -> bool:
         assert customer_id == CUSTOMER
         unless = "open or carried" if waits_for else "open"
         self.asked.append(f"{self._moved(step)}, queued if {unless}")
@@ -95,7 +97,7 @@ class Parts:
         assert (customer_id, sent_at) == (CUSTOMER, MARKED_AT)
         self.asked.append("close window")
 
-    async def unreachable(self, customer_id: int, reason: str) -> None:
+    async def mark_unreachable(self, customer_id: int, reason: str) -> None:
         assert customer_id == CUSTOMER
         self.asked.append(f"mark unreachable {_short(reason)}")
 
@@ -106,7 +108,7 @@ class Parts:
     async def reset(self) -> None:
         self.asked.append("restore breaker")
 
-    async def slow(self, scope: str, customer_id: int, seconds: float) -> None:
+    async def slow_down(self, scope: str, customer_id: int, seconds: float) -> None:
         assert customer_id == CUSTOMER
         self.asked.append(f"slow {scope} {seconds:g}")
 
@@ -114,7 +116,7 @@ class Parts:
         assert (name, language) == ("closed", "en")
         self.asked.append(f"blame template {_short(f'{code}: {reason}')}")
 
-    def answered(self, customer_id: int) -> None:
+    def end_typing(self, customer_id: int) -> None:
         assert customer_id == CUSTOMER
         self.asked.append("end typing")
 
@@ -132,20 +134,25 @@ async def answered(
 ) -> str:
     """What the sender does with this row and this outcome."""
     parts: Any = Parts(outcome, open_by_now=open_by_now, carried=carried)
-    means = Means(breaker=parts, throttle=parts, templates=parts, vault=parts, receipts=parts)
-    sender = Sender(parts, parts, means, lambda: NOW, 15.0, Metrics())
+    sender = Sender(
+        writer=parts,
+        graph=parts,
+        breaker=parts,
+        rate_limits=parts,
+        templates=parts,
+        vault=parts,
+        read_receipts=parts,
+        clock=lambda: NOW,
+        metrics=Metrics(),
+        doubt_seconds=15.0,
+    )
     state = LaneState("15550001111", NOW if window_open else None)
     payload = json.dumps(message)
     row = OutboxRow(ROW, CUSTOMER, 1, origin, payload, NOW, attempts=attempts, refusals=refusals)
-    rest = await sender.send(state, row)
+    deferred = await sender.send(state, row)
     asked = cast(list[str], parts.asked)
     assert not sender.under_way
-    return "; ".join([*asked, "next row" if rest is None else _rest(rest)])
-
-
-def _rest(rest: Rest) -> str:
-    assert rest.again_seconds is not None
-    return f"lane waits {rest.again_seconds:g}"
+    return "; ".join([*asked, "next row" if deferred is None else f"lane waits {deferred.seconds:g}"])
 
 
 def reported(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.account import updates
-from bot.delivery.outbox_writer import Marks
+from bot.delivery.outbox_writer import OutboxWriter
 from bot.templates.assignments import NoticeTemplates
 from bot.templates.parameters import Filling
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
@@ -146,9 +146,9 @@ async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
         "SELECT id, customer_id, payload FROM outbox WHERE origin = 'notice'"
     )
     await desk.hear(heard)
-    marks = Marks(world.database, world.lanes, world.clock, NUMBER)
+    writer = OutboxWriter(world.database, world.lanes, world.clock, NUMBER)
     step = Move(outbox_id, OutboxStatus.QUEUED, 0, OutboxStatus.HELD, Why(OutboxReason.WINDOW_CLOSED))
-    assert await marks.queued_if_open(step, customer_id, json.loads(payload)) is (left == "queued")
+    assert await writer.move_unless_open(step, customer_id, json.loads(payload)) is (left == "queued")
     assert await desk.states() == [left]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.delivery import read_receipts as tuning
-from bot.delivery.read_receipts import Receipts
+from bot.delivery.read_receipts import ReadReceipts
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from tests.support.openapi import contract
 
@@ -76,7 +76,7 @@ class Meta:
 @dataclass
 class Place:
     meta: Meta
-    receipts: Receipts
+    receipts: ReadReceipts
     open: bool = True
 
 
@@ -88,22 +88,22 @@ async def place() -> AsyncIterator[Place]:
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v25.0"
     async with open_http() as http:
         graph = GraphClient(GraphSettings(url, "555000000000001", "token", "secret"), http)
-        here = Place(meta, Receipts(graph, may_ask=lambda: here.open))
+        here = Place(meta, ReadReceipts(graph, may_send=lambda: here.open))
         yield here
         await here.receipts.close()
     server.close()
 
 
 async def test_a_message_is_marked_once_its_turn_is_done(place: Place) -> None:
-    place.receipts.heard(ANNE, "wamid.1")
+    place.receipts.mark_read(ANNE, "wamid.1")
     await place.meta.until(1)
     assert [(mark.wamid, mark.typing) for mark in place.meta.marks] == [("wamid.1", False)]
 
 
 async def test_a_customer_gets_one_mark_a_second_and_it_is_the_newest(place: Place) -> None:
-    place.receipts.heard(BEN, "wamid.b")
+    place.receipts.mark_read(BEN, "wamid.b")
     for number in range(50):
-        place.receipts.heard(ANNE, f"wamid.{number}")
+        place.receipts.mark_read(ANNE, f"wamid.{number}")
         await asyncio.sleep(0.005)
     await place.meta.until(3)
     assert sorted(place.meta.wamids) == ["wamid.0", "wamid.49", "wamid.b"]
@@ -112,59 +112,59 @@ async def test_a_customer_gets_one_mark_a_second_and_it_is_the_newest(place: Pla
 
 
 async def test_what_is_heard_twice_is_marked_once(place: Place) -> None:
-    place.receipts.heard(ANNE, "wamid.1")
+    place.receipts.mark_read(ANNE, "wamid.1")
     await place.meta.until(1)
-    place.receipts.heard(ANNE, "wamid.1")
-    place.receipts.heard(BEN, "wamid.2")
+    place.receipts.mark_read(ANNE, "wamid.1")
+    place.receipts.mark_read(BEN, "wamid.2")
     await place.meta.until(2)
     await asyncio.sleep(1.1 * tuning.PACE_SECONDS)
     assert place.meta.wamids == ["wamid.1", "wamid.2"]
 
 
 async def test_who_has_to_wait_sees_us_typing_and_only_once(place: Place) -> None:
-    place.receipts.waiting(ANNE)  # nothing was heard from her
-    place.receipts.heard(ANNE, "wamid.1")
-    place.receipts.waiting(ANNE)
+    place.receipts.show_typing(ANNE)  # nothing was heard from her
+    place.receipts.mark_read(ANNE, "wamid.1")
+    place.receipts.show_typing(ANNE)
     await place.meta.until(1)
     for _ in range(10):
-        place.receipts.waiting(ANNE)
-    place.receipts.heard(ANNE, "wamid.2")
+        place.receipts.show_typing(ANNE)
+    place.receipts.mark_read(ANNE, "wamid.2")
     await place.meta.until(2)
     assert [(mark.wamid, mark.typing) for mark in place.meta.marks] == [("wamid.1", True), ("wamid.2", False)]
 
 
 async def test_the_wait_may_begin_after_the_mark(place: Place) -> None:
-    place.receipts.heard(ANNE, "wamid.1")
+    place.receipts.mark_read(ANNE, "wamid.1")
     await place.meta.until(1)
-    place.receipts.waiting(ANNE)
+    place.receipts.show_typing(ANNE)
     await place.meta.until(2)
     assert [(mark.wamid, mark.typing) for mark in place.meta.marks] == [("wamid.1", False), ("wamid.1", True)]
 
 
 async def test_nobody_is_shown_typing_after_the_answer(place: Place) -> None:
-    place.receipts.heard(ANNE, "wamid.1")
+    place.receipts.mark_read(ANNE, "wamid.1")
     await place.meta.until(1)
-    place.receipts.waiting(ANNE)  # not before a second has passed
-    place.receipts.answered(ANNE)
-    place.receipts.heard(ANNE, "wamid.2")
+    place.receipts.show_typing(ANNE)  # not before a second has passed
+    place.receipts.end_typing(ANNE)
+    place.receipts.mark_read(ANNE, "wamid.2")
     await place.meta.until(2)
     assert [mark.typing for mark in place.meta.marks] == [False, False]
 
 
 async def test_few_calls_are_under_way_and_few_customers_remembered(place: Place) -> None:
     place.meta.gate.clear()
-    many = 3 * tuning.MOST_CUSTOMERS
+    many = 3 * tuning.MAX_CUSTOMERS
     started = time.monotonic()
     for number in range(many):
-        place.receipts.heard(number, f"wamid.{number}")
+        place.receipts.mark_read(number, f"wamid.{number}")
     assert time.monotonic() - started < 5, "nobody waits for it"
     async with asyncio.timeout(10):
-        while place.meta.under_way < tuning.MOST_AT_ONCE:
+        while place.meta.under_way < tuning.MAX_CALLS_AT_ONCE:
             await asyncio.sleep(0.005)
     place.meta.gate.set()
-    await place.meta.until(tuning.MOST_CUSTOMERS)
-    assert sorted(place.meta.wamids) == sorted(f"wamid.{number}" for number in range(many)[-tuning.MOST_CUSTOMERS :])
-    assert place.meta.most_under_way == tuning.MOST_AT_ONCE
+    await place.meta.until(tuning.MAX_CUSTOMERS)
+    assert sorted(place.meta.wamids) == sorted(f"wamid.{number}" for number in range(many)[-tuning.MAX_CUSTOMERS :])
+    assert place.meta.most_under_way == tuning.MAX_CALLS_AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ async def test_few_calls_are_under_way_and_few_customers_remembered(place: Place
 )
 async def test_while_meta_says_no_nobody_asks(place: Place, answer: Any, silent: bool) -> None:
     place.meta.script.append(answer)
-    place.receipts.heard(ANNE, "wamid.1")
+    place.receipts.mark_read(ANNE, "wamid.1")
     await place.meta.until(1)
     async with asyncio.timeout(10):
         while place.meta.script:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.1)  # the answer has been read
-    place.receipts.heard(BEN, "wamid.2")
+    place.receipts.mark_read(BEN, "wamid.2")
     if not silent:
         await place.meta.until(2)
     await asyncio.sleep(0.1)
@@ -197,34 +197,34 @@ async def test_while_meta_says_no_nobody_asks(place: Place, answer: Any, silent:
 
 async def test_while_the_channel_is_stopped_nobody_asks(place: Place) -> None:
     place.open = False
-    place.receipts.heard(ANNE, "wamid.1")
-    place.receipts.waiting(ANNE)
+    place.receipts.mark_read(ANNE, "wamid.1")
+    place.receipts.show_typing(ANNE)
     place.open = True
-    place.receipts.heard(ANNE, "wamid.2")
+    place.receipts.mark_read(ANNE, "wamid.2")
     await place.meta.until(1)
     assert place.meta.wamids == ["wamid.2"]
 
 
 async def test_no_meta_at_all_is_nobodys_trouble() -> None:
     async with open_http() as http:
-        receipts = Receipts(GraphClient(GraphSettings("http://127.0.0.1:1", "1", "token", "secret"), http))
+        receipts = ReadReceipts(GraphClient(GraphSettings("http://127.0.0.1:1", "1", "token", "secret"), http))
         for number in range(20):
-            receipts.heard(number, f"wamid.{number}")
-            receipts.waiting(number)
+            receipts.mark_read(number, f"wamid.{number}")
+            receipts.show_typing(number)
             await asyncio.sleep(0.01)
         await receipts.close()
-        receipts.heard(ANNE, "wamid.1")
-        receipts.waiting(ANNE)
+        receipts.mark_read(ANNE, "wamid.1")
+        receipts.show_typing(ANNE)
 
 
 async def test_the_end_waits_for_nobody(place: Place) -> None:
     place.meta.gate.clear()
-    place.receipts.heard(ANNE, "wamid.1")
-    place.receipts.heard(BEN, "wamid.2")
+    place.receipts.mark_read(ANNE, "wamid.1")
+    place.receipts.mark_read(BEN, "wamid.2")
     async with asyncio.timeout(10):
         while place.meta.under_way < 2:
             await asyncio.sleep(0.005)
-    place.receipts.heard(ANNE, "wamid.3")
+    place.receipts.mark_read(ANNE, "wamid.3")
     async with asyncio.timeout(1):
         await place.receipts.close()
     place.meta.gate.set()
