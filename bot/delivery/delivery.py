@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.outbox_writer import OutboxWriter
-from bot.delivery.sender import LOOK_AGAIN_SECONDS, Deferred, Sender, move
+from bot.delivery.decision import Deferred
+from bot.delivery.outbox_writer import OutboxWriter, move
+from bot.delivery.sender import LOOK_AGAIN_SECONDS, Sender
 from bot.lane_state import LaneState
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis.client import RedisDown

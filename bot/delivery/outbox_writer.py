@@ -22,7 +22,7 @@ from bot.phases import phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import carried
 from storage import customers, fence, journal, outbox
-from storage.outbox import Move
+from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown, Tx
@@ -48,6 +48,19 @@ class AcceptedSend:
     outbox_id: int
     wamid: str
     marked_at: datetime
+
+
+def move(
+    row: OutboxRow,
+    status: OutboxStatus,
+    why: Why,
+    *,
+    due_at: datetime | None = None,
+    resent: int = 0,
+    refusals: int = 0,
+) -> Move:
+    """The row's move from where it was seen; `due_at` None: it is due at once."""
+    return Move(row.outbox_id, row.status, row.attempts, status, why, due_at, resent, refusals)
 
 
 RowWrite = StartedSend | AcceptedSend | Move

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.delivery.sender import MOST_REFUSALS
+from bot.delivery.decision import MAX_REFUSALS
 from bot.media.transfer import UploadFailed
 from bot.whatsapp.errors import Action, Scope, action_of
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
@@ -29,7 +29,7 @@ RECORDED = Path(__file__).with_name("decisions.json")
 EXPECTED = Path(__file__).parents[1] / "whatsapp" / "expected"
 UNKNOWN_CODES = {987654, 132099, 132100}
 CODES: list[int | None] = [None, *sorted({end for row in DOCUMENTED for end in row[:2]} | UNKNOWN_CODES)]
-REFUSALS = range(MOST_REFUSALS + 2)
+REFUSALS = range(MAX_REFUSALS + 2)
 MESSAGES = {"words": TEXT, "template": TEMPLATE}
 Known = dict[str, Any]
 

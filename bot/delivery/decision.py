@@ -1,0 +1,242 @@
+"""Decides what an answer of Meta's, or a status that it sends long after, means for a row of the outbox. Pure.
+
+The sender asks about answers, the matching of statuses about statuses, and whoever asked writes what was decided. What
+an error code asks for is in one table, whatsapp/errors.py, and means the same in both. They differ in this alone:
+
+- What stops all sending trips the circuit breaker when it is an answer. In a status it raises an alert and stops
+  nothing, since Meta takes the next message all the same and refuses it as late; this one is lost.
+- A row that may go out again counts a refusal each time. It is lost after MAX_REFUSALS by answers, and after
+  MAX_REFUSALS_FOR_STATUS by statuses: the customer has waited for each of those sends.
+- A rate limit that is an answer slows the sender down, has the row wait as often as it takes, and counts as no refusal
+  when it is the number's. In a status it is one refusal like another.
+- A closed window that is an answer queues the row, which then finds its window closed. A status closes the window
+  whatever has become of the row, and queues it for another try by a template; a prompt is lost.
+- An answer blames the template when the message was one, and holds the row. A row does not record as what it went out,
+  so a status blames by the code alone, and holds the row while it has tries left; a prompt is lost.
+- A status without a code says nothing but that the message is lost.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.delivery.side_effects import (
+    AlertOperator,
+    BlameTemplate,
+    CloseWindow,
+    MarkReachable,
+    MarkUnreachable,
+    ResetBreaker,
+    SideEffect,
+    SlowDown,
+    TripBreaker,
+)
+from bot.media.transfer import UploadFailed
+from bot.whatsapp.errors import Action, Scope, action_of, wait_of
+from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.webhook.items import Status
+from storage.outbox import MOVES, NOTHING, OutboxRow, Sent
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+
+WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
+MOMENTARY_TYPES = ("reaction", "location_request", "contact_request")  # worth nothing later
+TEMPLATE_CODES = range(132000, 132100)
+MAX_REFUSALS = 5
+MAX_REFUSALS_FOR_STATUS = 3  # the customer has waited for each of these sends already
+FIRST_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowMove:
+    """What a row becomes. `due_seconds`: how long it waits from now on, None: it is due at once; `refusals`: how many
+    more it counts. It is queued instead `unless_open`, where the customer's window turns out to be open, and where a
+    template turns out to carry it, `unless_carried`."""
+
+    status: OutboxStatus
+    why: Why = NOTHING
+    due_seconds: float | None = None
+    refusals: int = 0
+    unless_open: bool = False
+    unless_carried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The row and those behind it have to wait: the lane has nothing to send for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`move`: None when the row stays where it is; `deferred`: None when the rows behind it may go out."""
+
+    move: RowMove | None
+    deferred: Deferred | None = None
+    effects: tuple[SideEffect, ...] = ()
+
+
+class Row(Protocol):
+    """What a refusal is judged by: an OutboxRow, or a Sent."""
+
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def refusals(self) -> int: ...
+
+
+ACCEPTED = Decision(RowMove(OutboxStatus.ACCEPTED), effects=(ResetBreaker(),))
+SUPERSEDED = Decision(None)
+REPORTED = {
+    OutboxStatus.SENT: Decision(RowMove(OutboxStatus.SENT)),
+    OutboxStatus.DELIVERED: Decision(RowMove(OutboxStatus.DELIVERED), effects=(MarkReachable(),)),
+    OutboxStatus.READ: Decision(RowMove(OutboxStatus.READ), effects=(MarkReachable(),)),
+}
+
+
+def decide_answer(
+    row: OutboxRow, answer: Outcome, sent_at: datetime, *, is_template: bool, doubt_seconds: float
+) -> Decision:
+    """Decides about a row that is `sending` since `sent_at`, once its request has ended."""
+    match answer:
+        case Accepted():
+            return ACCEPTED
+        case Unknown(reason=reason):
+            why = Why(OutboxReason.ANSWER_LOST, reason)
+            return Decision(RowMove(OutboxStatus.UNKNOWN, why, doubt_seconds), Deferred(doubt_seconds))
+        case NotSent(reason=reason):
+            return _queue_again(Why(OutboxReason.NOT_SENT, reason), _backoff_seconds(row))
+        case Refused():
+            return _decide_refusal(
+                _Refusal(row, answer, OutboxStatus.SENDING, sent_at, blames_template=is_template, is_late=False)
+            )
+
+
+def decide_status(row: Sent, status: Status, current: OutboxStatus) -> Decision:
+    """Decides about a row that a status is about, and that is `current` by now."""
+    reported = OutboxStatus(status.status)
+    if reported is not OutboxStatus.FAILED:
+        return REPORTED[reported] if current in MOVES[reported] else SUPERSEDED
+    verdict = action_of(status.error_code)
+    refused = Refused(
+        code=status.error_code,
+        action=verdict.action,
+        wait_seconds=verdict.wait_seconds,
+        reason=verdict.reason,
+        detail=status.error_text,
+        scope=verdict.scope,
+    )
+    sent_at = row.marked_at or status.at
+    blames_template = status.error_code in TEMPLATE_CODES
+    return _decide_refusal(_Refusal(row, refused, current, sent_at, blames_template=blames_template, is_late=True))
+
+
+def decide_failed_upload(row: OutboxRow, failed: UploadFailed) -> Decision:
+    """Decides about a queued row whose file Meta has not got: there was no request."""
+    seconds, why = failed.retry_seconds, Why(OutboxReason.NOT_UPLOADED, failed.reason)
+    if seconds is None or (failed.refused and row.refusals >= MAX_REFUSALS):
+        return Decision(RowMove(OutboxStatus.FAILED, why))
+    if failed.refused:
+        return _queue_again(why, seconds * 2.0**row.refusals, refusals=1)
+    return _queue_again(why, seconds)
+
+
+def decide_closed_window(row: OutboxRow, message_type: object, why: Why) -> Decision:
+    """Decides about a queued row whose window is closed, and which no template carries for this reason.
+
+    What belongs to a moment fails: a prompt too, since the customer's next message gets its own. Anything else is held.
+    """
+    if row.origin is Origin.PROMPT or message_type in MOMENTARY_TYPES:
+        return Decision(RowMove(OutboxStatus.FAILED, WINDOW_CLOSED, unless_open=True))
+    return Decision(RowMove(OutboxStatus.HELD, why, unless_open=True, unless_carried=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Meta's refusal of one row, which is `current` by now. `is_late`: it came in a status."""
+
+    row: Row
+    refused: Refused
+    current: OutboxStatus
+    sent_at: datetime
+    blames_template: bool
+    is_late: bool
+
+    @property
+    def text(self) -> str:
+        """What an agent reads beside the message: the code, our sentence, and of a status Meta's own words."""
+        refused = self.refused
+        if not self.is_late:
+            return f"{refused.code}: {refused.reason}"
+        if refused.code is None:
+            return refused.detail
+        return f"{refused.code}: {refused.reason}" + (f" ({refused.detail})" if refused.detail else "")
+
+    def may_become(self, status: OutboxStatus) -> bool:
+        """Whether the row has another try left, and can still take this way."""
+        most = MAX_REFUSALS_FOR_STATUS if self.is_late else MAX_REFUSALS
+        return self.row.refusals < most and self.current in MOVES[status] - {status}
+
+
+def _decide_refusal(refusal: _Refusal) -> Decision:
+    move = _move_after(refusal)
+    effects = _effects_of(refusal, move)
+    if refusal.current not in MOVES[move.status]:
+        return Decision(None, effects=tuple(effect for effect in effects if isinstance(effect, CloseWindow)))
+    if move.status is not OutboxStatus.QUEUED:
+        return Decision(move, effects=effects)
+    return Decision(move, Deferred(wait_of(refusal.refused, refusal.row.refusals)), effects)
+
+
+def _move_after(refusal: _Refusal) -> RowMove:
+    refused, row, is_late = refusal.refused, refusal.row, refusal.is_late
+    why = Why(OutboxReason.REFUSED, refusal.text)
+    wait_seconds = wait_of(refused, row.refusals)
+    is_lost_prompt = is_late and row.origin is Origin.PROMPT
+    match refused.action:
+        case _ if is_late and refused.code is None:
+            pass
+        case Action.STOP if not is_late:
+            return RowMove(OutboxStatus.QUEUED, why)
+        case Action.RETRY if refusal.may_become(OutboxStatus.QUEUED):
+            return RowMove(OutboxStatus.QUEUED, why, wait_seconds, refusals=1)
+        case Action.RETRY_AFTER if not is_late or refusal.may_become(OutboxStatus.QUEUED):
+            counts = is_late or refused.scope is not Scope.NUMBER
+            return RowMove(OutboxStatus.QUEUED, why, wait_seconds, refusals=1 if counts else 0)
+        case Action.TEMPLATE if refusal.may_become(OutboxStatus.QUEUED) and not is_lost_prompt:
+            return RowMove(OutboxStatus.QUEUED, why if is_late else WINDOW_CLOSED, wait_seconds, refusals=1)
+        case Action.DROP if refusal.blames_template and not is_lost_prompt:
+            if not is_late or refusal.may_become(OutboxStatus.HELD):
+                return RowMove(OutboxStatus.HELD, why, refusals=1, unless_open=True)
+    return RowMove(OutboxStatus.FAILED, why)
+
+
+def _effects_of(refusal: _Refusal, move: RowMove) -> tuple[SideEffect, ...]:
+    """What the refusal means beyond its row."""
+    refused, is_late = refusal.refused, refusal.is_late
+    # what is to be retried may come from a server on the way that knows nothing of us
+    effects: list[SideEffect] = [] if is_late or refused.action in (Action.STOP, Action.RETRY) else [ResetBreaker()]
+    match refused.action:
+        case Action.STOP:
+            effects.append(AlertOperator(refused.code or 0, refusal.text) if is_late else TripBreaker(refused))
+        case Action.RETRY_AFTER if not is_late and move.due_seconds is not None:
+            effects.append(SlowDown(refused.scope, move.due_seconds))
+        case Action.TEMPLATE if is_late or move.status is OutboxStatus.QUEUED:
+            effects.append(CloseWindow(refusal.sent_at))
+        case Action.RECIPIENT if refused.scope is Scope.PAIR:
+            effects.append(MarkUnreachable(refusal.text))
+        case Action.DROP if refusal.blames_template:
+            effects.append(BlameTemplate(refused.code or 0, refused.reason, refusal.sent_at))
+    return tuple(effects)
+
+
+def _queue_again(why: Why, seconds: float, refusals: int = 0) -> Decision:
+    return Decision(RowMove(OutboxStatus.QUEUED, why, seconds, refusals), Deferred(seconds))
+
+
+def _backoff_seconds(row: OutboxRow) -> float:
+    """Seconds before the next try, doubling; spread by the golden ratio, so that a recovery is no stampede: ids of one
+    commit follow each other."""
+    spread = 0.75 + row.outbox_id * 618_034 % 1_000_000 / 2_000_000
+    return spread * min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(row.attempts, 10))
