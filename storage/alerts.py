@@ -7,12 +7,11 @@ undoes newer news nor brings back what is over. A word that has the time of the 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx
+from storage.statuses import AlertSeverity
 
-Severity = Literal["red", "yellow", "info"]
 LONGEST_SUBJECT = 200
 LONGEST_MESSAGE = 500
 LONG_AGO = -1
@@ -20,11 +19,10 @@ LONG_AGO = -1
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`red`: something does not work; `yellow`: it soon may not; `info`: good to know. `raised_at`: when it was said,
-    and of one that is open, since when it has been as it is."""
+    """`raised_at`: when it was said, and of one that is open, since when it has been as it is."""
 
     subject: str
-    severity: Severity
+    severity: AlertSeverity
     message: str
     raised_at: datetime
 
@@ -57,7 +55,7 @@ async def clear(tx: Tx, subject: str, at: datetime) -> bool:
 async def expire(tx: Tx, before: datetime, subjects: str = "") -> None:
     """What was last said before this has been known for long enough: what was only good to know, or all of the subjects
     that begin so."""
-    which, value = ("subject LIKE ?", f"{subjects}%") if subjects else ("severity = ?", "info")
+    which, value = ("subject LIKE ?", f"{subjects}%") if subjects else ("severity = ?", AlertSeverity.INFO)
     await tx.execute(
         f"UPDATE alert SET cleared_at = said_at WHERE {which} AND cleared_at IS NULL AND said_at < ?",
         [value, to_millis(before)],
@@ -68,9 +66,12 @@ async def open_alerts(tx: Tx) -> list[Alert]:
     """What is open, the worst first, then the newest."""
     rows = await tx.fetch(
         "SELECT subject, severity, message, raised_at FROM alert WHERE cleared_at IS NULL "
-        "ORDER BY CASE severity WHEN 'red' THEN 0 WHEN 'yellow' THEN 1 ELSE 2 END, raised_at DESC, subject"
+        "ORDER BY CASE severity WHEN ? THEN 0 WHEN ? THEN 1 ELSE 2 END, raised_at DESC, subject",
+        [AlertSeverity.RED, AlertSeverity.YELLOW],
     )
-    return [Alert(subject, severity, message, from_millis(at)) for subject, severity, message, at in rows]
+    return [
+        Alert(subject, AlertSeverity(severity), message, from_millis(at)) for subject, severity, message, at in rows
+    ]
 
 
 async def find(tx: Tx, subject: str) -> Alert | None:
@@ -78,7 +79,7 @@ async def find(tx: Tx, subject: str) -> Alert | None:
     rows = await tx.fetch(
         "SELECT severity, message, raised_at FROM alert WHERE subject = ? AND cleared_at IS NULL", [_key(subject)]
     )
-    return Alert(subject, rows[0][0], rows[0][1], from_millis(rows[0][2])) if rows else None
+    return Alert(subject, AlertSeverity(rows[0][0]), rows[0][1], from_millis(rows[0][2])) if rows else None
 
 
 async def _locked(tx: Tx, subject: str) -> Row:
@@ -87,8 +88,8 @@ async def _locked(tx: Tx, subject: str) -> Row:
     clash = "CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE subject = subject"
     await tx.execute(
         "INSERT INTO alert (subject, severity, message, raised_at, said_at, cleared_at) "
-        f"VALUES (?, 'info', '', ?, ?, ?) ON {clash}",
-        [key, LONG_AGO, LONG_AGO, LONG_AGO],
+        f"VALUES (?, ?, '', ?, ?, ?) ON {clash}",
+        [key, AlertSeverity.INFO, LONG_AGO, LONG_AGO, LONG_AGO],
     )
     rows = await tx.fetch(
         "SELECT severity, message, raised_at, said_at, cleared_at FROM alert WHERE subject = ?", [key]

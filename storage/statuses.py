@@ -82,6 +82,14 @@ class FileState(StrEnum):
     LOOSE = "loose"  # an agent's: nobody knows whether its bytes are there yet, or any more, as they are being deleted
 
 
+class AlertSeverity(StrEnum):
+    """How bad it is what an alert says."""
+
+    RED = "red"  # something does not work
+    YELLOW = "yellow"  # something may soon not work
+    INFO = "info"  # good to know, and nothing to mend
+
+
 class TicketStatus(StrEnum):
     """Where the work on a ticket stands."""
 

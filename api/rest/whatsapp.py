@@ -25,7 +25,7 @@ from storage import meta_snapshots as accounts
 from storage.alerts import Alert
 from storage.connection_health import Pulse
 from storage.sql.database import Database, Tx
-from storage.statuses import OutboxStatus
+from storage.statuses import AlertSeverity, OutboxStatus
 
 
 class NewMessage(Body):
@@ -69,7 +69,7 @@ class ShownAlert(BaseModel):
     """Something to know or to mend. `red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
 
     subject: str
-    severity: Literal["red", "yellow", "info"]
+    severity: AlertSeverity
     message: str
     since: datetime
 
@@ -179,7 +179,8 @@ def _status(
     heard = max((at for at in (pulse.webhook_at, pulse.send_at) if at is not None), default=None)
     well = heard is not None and (pulse.error_at is None or pulse.error_at <= heard)
     stopped = next(
-        (alert for alert in told if alert.subject == delivery_text.CHANNEL and alert.severity == "red"), None
+        (alert for alert in told if alert.subject == delivery_text.CHANNEL and alert.severity is AlertSeverity.RED),
+        None,
     )
     return Status(
         configured=bool(phone_number_id),

@@ -21,8 +21,9 @@ from bot.whatsapp.graph.client import Answer, GraphClient
 from bot.whatsapp.sanitize import one_line
 from bot.whatsapp.webhook.account_updates import STANDS
 from storage import alerts, meta_snapshots
-from storage.alerts import Alert, Severity
+from storage.alerts import Alert
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
+from storage.statuses import AlertSeverity
 
 FIELDS = (
     "verified_name,display_phone_number,quality_rating,status,name_status,code_verification_status,throughput,"
@@ -33,13 +34,13 @@ AT_ONCE = timedelta(seconds=10)
 INFO_STANDS = timedelta(days=7)
 LOOK_SECONDS = 60.0
 LONGEST = 200
-QUALITY: Mapping[str, tuple[Severity, str]] = {
-    "RED": ("red", "The quality of the number is low: customers block or report it. Meta may restrict it."),
-    "YELLOW": ("yellow", "The quality of the number is falling: some customers block or report it."),
+QUALITY: Mapping[str, tuple[AlertSeverity, str]] = {
+    "RED": (AlertSeverity.RED, "The quality of the number is low: customers block or report it. Meta may restrict it."),
+    "YELLOW": (AlertSeverity.YELLOW, "The quality of the number is falling: some customers block or report it."),
 }
-HEALTH: Mapping[str, tuple[Severity, str]] = {
-    "BLOCKED": ("red", "Meta does not let this number send."),
-    "LIMITED": ("yellow", "Meta lets this number send less than it could."),
+HEALTH: Mapping[str, tuple[AlertSeverity, str]] = {
+    "BLOCKED": (AlertSeverity.RED, "Meta does not let this number send."),
+    "LIMITED": (AlertSeverity.YELLOW, "Meta lets this number send less than it could."),
 }
 log = structlog.get_logger(__name__)
 
@@ -159,7 +160,9 @@ def findings(answer: Answer, other_version: str, at: datetime) -> Iterator[Alert
     """What is to be said, as alerts, and the subjects of which there is nothing more to say."""
     if answer.error is not None:
         if answer.error.action is Action.STOP:
-            yield Alert("number:access", "red", f"Meta does not tell of the number. {answer.error.reason}", at)
+            yield Alert(
+                "number:access", AlertSeverity.RED, f"Meta does not tell of the number. {answer.error.reason}", at
+            )
         return
     if answer.failure:
         return
@@ -168,12 +171,12 @@ def findings(answer: Answer, other_version: str, at: datetime) -> Iterator[Alert
     if learned.status:
         message = f"The number can't be used to send: Meta has its status as {learned.status}. See WhatsApp Manager."
         fine = learned.status.upper() == "CONNECTED"
-        yield "number:status" if fine else Alert("number:status", "red", message, at)
+        yield "number:status" if fine else Alert("number:status", AlertSeverity.RED, message, at)
     if learned.quality:
-        severity, message = QUALITY.get(learned.quality.upper(), ("info", ""))
+        severity, message = QUALITY.get(learned.quality.upper(), (AlertSeverity.INFO, ""))
         yield Alert("number:quality", severity, message, at) if message else "number:quality"
     if learned.health:
-        severity, message = HEALTH.get(learned.health.upper(), ("info", ""))
+        severity, message = HEALTH.get(learned.health.upper(), (AlertSeverity.INFO, ""))
         told = " ".join((message, *dict.fromkeys(_troubles(answer.value["health_status"]))))
         yield Alert("number:health", severity, told, at) if message else "number:health"
     if other_version:
@@ -181,7 +184,7 @@ def findings(answer: Answer, other_version: str, at: datetime) -> Iterator[Alert
             f"Meta answers with version {other_version} of the Graph API, which is not the one in WHATSAPP_API_URL: "
             "that one is too old, or not there yet."
         )
-        yield Alert("api_version", "yellow", message, at)
+        yield Alert("api_version", AlertSeverity.YELLOW, message, at)
     else:
         yield "api_version"
 

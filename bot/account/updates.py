@@ -12,6 +12,7 @@ from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
+from storage.statuses import AlertSeverity
 from storage.templates import APPROVED, REMOVED, StoredTemplate
 
 
@@ -26,7 +27,7 @@ async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
             await alerts.clear(tx, each.subject, at)
             await try_channel(tx, each.subject, at)
         else:
-            await alerts.raise_alert(tx, Alert(each.subject, each.severity, each.message, at))
+            await alerts.raise_alert(tx, Alert(each.subject, AlertSeverity(each.severity), each.message, at))
 
 
 async def try_channel(tx: Tx, subject: str, at: datetime) -> None:

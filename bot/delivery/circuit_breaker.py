@@ -22,6 +22,7 @@ from bot.whatsapp.graph.response import GraphError
 from storage import alerts
 from storage.alerts import Alert
 from storage.sql.database import Database, DatabaseDown, Tx
+from storage.statuses import AlertSeverity
 
 SUBJECT = "channel"  # of the alert
 NUMBER_PROBE_SECONDS = 60.0  # Meta counts these questions
@@ -69,7 +70,7 @@ class CircuitBreaker:
             log.error("channel_stopped", code=refused.code, reason=refused.reason, detail=refused.detail)
             words = f"{refused.reason} ({refused.code}: {refused.detail})" if refused.detail else refused.reason
             self._tripped_for = refused.reason
-            if not await self._write_alert(Alert(SUBJECT, "red", words[:500], now)):
+            if not await self._write_alert(Alert(SUBJECT, AlertSeverity.RED, words[:500], now)):
                 self._tripped_for = ""  # the next refusal writes it
         self._knows_no_alert = False
         return refused.wait_seconds

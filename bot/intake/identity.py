@@ -36,6 +36,7 @@ from bot.phones import lookup_forms
 from bot.whatsapp.webhook.items import Item, Kind, Renamed, Sender
 from storage.alerts import Alert
 from storage.customers import NOBODY, Directory, bsuid_alias, given_alias, phone_alias
+from storage.statuses import AlertSeverity
 
 WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
 log = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class Identity:
     def _tell(self, giver: int, what: str) -> None:
         log.warning("number_not_theirs", customer_id=giver)
         message = f"{what} It is not taken for theirs; the card that they sent is on their ticket."
-        self.alerts.append(Alert(f"number:{giver}", "info", message, self.now))
+        self.alerts.append(Alert(f"number:{giver}", AlertSeverity.INFO, message, self.now))
 
     def _rename(self, item: Item, renamed: Renamed) -> int | None:
         directory = self.directory

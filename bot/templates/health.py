@@ -13,6 +13,7 @@ from bot.templates.parameters import Filling, mismatches, read_form
 from storage import alerts, held, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
+from storage.statuses import AlertSeverity
 from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
 
 LASTS = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
@@ -42,7 +43,7 @@ async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
         problem = f"does not fit what it is filled with: {found[0].removesuffix('.')}" if found else ""
     if used and problem:
         message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
-        await alerts.raise_alert(tx, Alert(template_subject(name, language), "red", message, at))
+        await alerts.raise_alert(tx, Alert(template_subject(name, language), AlertSeverity.RED, message, at))
     elif await alerts.clear(tx, template_subject(name, language), at):
         await release(tx, used, at)
 
@@ -65,7 +66,7 @@ async def template_changed(tx: Tx, told: StoredTemplate, *, over: bool) -> None:
         await alerts.clear(tx, template_subject(told.name, told.language), told.status_at)
     else:
         message = f"The template {told.name} ({told.language}) {why_not(told)}. No notice uses it."
-        alert = Alert(template_subject(told.name, told.language), "info", message, told.status_at)
+        alert = Alert(template_subject(told.name, told.language), AlertSeverity.INFO, message, told.status_at)
         await alerts.raise_alert(tx, alert)
 
 

@@ -13,6 +13,7 @@ from bot.templates.choice import went_out_as
 from storage import alerts, outbox, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
+from storage.statuses import AlertSeverity
 from storage.templates import REMOVED
 
 SWITCHED_OFF = {132015: "PAUSED", 132016: "DISABLED", 132001: REMOVED}
@@ -33,7 +34,7 @@ async def note(tx: Tx, name: str, language: str, code: int, reason: str, at: dat
     """Meta refused a message made of this template, with a code that is about templates."""
     if code not in SWITCHED_OFF:
         message = f"Meta refused a message made of the template {name} ({language}): {reason} ({code})"
-        await alerts.raise_alert(tx, Alert(_subject(name, language), "yellow", message, at))
+        await alerts.raise_alert(tx, Alert(_subject(name, language), AlertSeverity.YELLOW, message, at))
         return
     template = await templates.find(tx, name, language)
     if template is not None:

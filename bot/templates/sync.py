@@ -22,7 +22,7 @@ from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
-from storage.statuses import Why
+from storage.statuses import AlertSeverity, Why
 
 HOURLY = timedelta(hours=1)
 AT_START = timedelta(minutes=1)  # processes that start together, or again and again
@@ -134,7 +134,7 @@ class Templates:
             known = {"listed_at": to_millis(at), "count": len(listing.templates)}
         await meta_snapshots.write(tx, self._key, json.dumps(known | {"problem": listing.problem}))
         if listing.refused:
-            await alerts.raise_alert(tx, Alert(SYNC_ALERT, "yellow", listing.problem, at))
+            await alerts.raise_alert(tx, Alert(SYNC_ALERT, AlertSeverity.YELLOW, listing.problem, at))
         elif listing.complete:
             await alerts.clear(tx, SYNC_ALERT, at)
             for alert in await alerts.open_alerts(tx):

@@ -20,7 +20,7 @@ from storage.journal import PendingItem
 from storage.outbox import OutboxRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import Fate, OutboxStatus
+from storage.statuses import AlertSeverity, Fate, OutboxStatus
 
 
 class Dropped(Exception):
@@ -127,7 +127,7 @@ class Plan:
             await refusals.note_reported(tx, matched.template_refusals)
         for code, why in sorted(matched.stopping.items()):
             message = f"Meta took a message, and refused it afterwards for what others would meet too. {why}"
-            await alerts.raise_alert(tx, Alert(f"sending:{code}", "red", message, self.now))
+            await alerts.raise_alert(tx, Alert(f"sending:{code}", AlertSeverity.RED, message, self.now))
 
     async def _states(self, tx: Tx) -> dict[int, LaneState]:
         """Of those whose window was closed or whose rows go another way, behind their fences: who writes meanwhile is

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import alerts
-from storage.alerts import Alert, Severity
+from storage.alerts import Alert
 from storage.sql.database import Database
+from storage.statuses import AlertSeverity
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD = "good"
@@ -21,7 +22,7 @@ async def hear(database: Database, second: int, word: str, subject: str = "numbe
     """One word: `good`, or what is wrong."""
     if word == GOOD:
         return await database.run(lambda tx: alerts.clear(tx, subject, at(second)))
-    severity: Severity = "red" if word.isupper() else "yellow"
+    severity = AlertSeverity.RED if word.isupper() else AlertSeverity.YELLOW
     return await database.run(lambda tx: alerts.raise_alert(tx, Alert(subject, severity, word, at(second))))
 
 
@@ -75,7 +76,7 @@ async def test_the_worst_comes_first(database: Database) -> None:
     await hear(database, 3, "yellow two", "d")
     assert await told(database) == ["YELLOW TURNED RED", "RED ONE", "yellow two", "yellow one"]
     async with database.reading() as tx:
-        assert await alerts.find(tx, "a") == Alert("a", "yellow", "yellow one", at(1))
+        assert await alerts.find(tx, "a") == Alert("a", AlertSeverity.YELLOW, "yellow one", at(1))
         assert await alerts.find(tx, "nothing") is None
 
 

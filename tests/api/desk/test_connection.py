@@ -7,6 +7,7 @@ from api.web.credentials import Role
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
+from storage.statuses import AlertSeverity
 from storage.templates import NoticeRow
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import NUMBER, PHONE, Service
@@ -22,7 +23,7 @@ async def raise_alert(service: Service, alert: Alert) -> None:
 
 
 async def test_a_stopped_channel_is_tried_when_an_admin_says_so(service: Service) -> None:
-    await raise_alert(service, Alert("channel", "red", HOSTILE, service.clock.now - timedelta(minutes=3)))
+    await raise_alert(service, Alert("channel", AlertSeverity.RED, HOSTILE, service.clock.now - timedelta(minutes=3)))
     async with visitor(service, Role.ADMIN) as ada, visitor(service, Role.AGENT) as alex:
         tickets = (await alex.get("/desk")).text
         assert f"WhatsApp is stopped: {SHOWN}" in tickets
@@ -39,7 +40,7 @@ async def test_a_stopped_channel_is_tried_when_an_admin_says_so(service: Service
         trying = (await ada.get(done.headers["location"])).text
         assert "Trying</span>" in trying
         assert (f'content="4; url={PAGE}"' in trying, BUTTON in trying) == (True, False)
-        await raise_alert(service, Alert("channel", "red", "It still is.", service.clock.now))
+        await raise_alert(service, Alert("channel", AlertSeverity.RED, "It still is.", service.clock.now))
         refused = (await ada.get(done.headers["location"])).text
         assert ("Stopped</span>" in refused, "refresh" in refused, BUTTON in refused) == (True, False, True)
     rows = await service.rows("SELECT actor FROM audit WHERE action = 'channel.try'")
@@ -53,7 +54,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
     async def told(tx: Tx) -> None:
         await meta_snapshots.claim(tx, NUMBER, now, timedelta(0))
         await meta_snapshots.write(tx, NUMBER, json.dumps(known))
-        await alerts.raise_alert(tx, Alert("number:quality", "yellow", "It is falling.", now))
+        await alerts.raise_alert(tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now))
         await templates.save_notice(tx, NoticeRow("resolved", "en", "ticket_resolved", "en", "{}", now))
 
     async with visitor(service, Role.VIEWER) as vic:
@@ -74,7 +75,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
 
 
 async def test_the_doctor_is_at_the_desk_too(light_service: Service) -> None:
-    await raise_alert(light_service, Alert("channel", "red", HOSTILE, light_service.clock.now))
+    await raise_alert(light_service, Alert("channel", AlertSeverity.RED, HOSTILE, light_service.clock.now))
     async with visitor(light_service, Role.ADMIN) as ada:
         assert f'href="{PAGE}/doctor"' in (await ada.get(PAGE)).text
         page = (await ada.get(f"{PAGE}/doctor")).text

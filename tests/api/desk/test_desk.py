@@ -20,7 +20,7 @@ from storage.alerts import Alert
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import FileState, TicketStatus
+from storage.statuses import AlertSeverity, FileState, TicketStatus
 from storage.templates import NoticeRow, StoredTemplate
 from storage.tickets import MOVES
 from tests.api.desk.visitor import PASSWORD, Visitor, hire, visitor
@@ -396,9 +396,9 @@ async def test_what_an_operator_has_to_know(light_service: Service) -> None:
     at = light_service.clock.now
     ticket_id = await open_ticket(light_service)
     told = (
-        Alert("channel", "red", "The access <token> has expired.", at),
-        Alert("number:quality", "yellow", "The quality is falling.", at),
-        Alert("number:name", "info", "The name was looked at.", at),
+        Alert("channel", AlertSeverity.RED, "The access <token> has expired.", at),
+        Alert("number:quality", AlertSeverity.YELLOW, "The quality is falling.", at),
+        Alert("number:name", AlertSeverity.INFO, "The name was looked at.", at),
     )
     async with visitor(light_service, Role.VIEWER) as alex:
         assert 'class="alerts"' not in (await alex.get("/desk")).text
@@ -499,7 +499,7 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
             for file_state in (FileState.STORED, FileState.FAILED):
                 held = {"filename": text, "mime_type": text[:50], "reason": text, "reply_id": said}
                 await customers_file(light_service, ticket_id, file_state, **held)
-            alert = Alert("template:x", "red", text, light_service.clock.now)
+            alert = Alert("template:x", AlertSeverity.RED, text, light_service.clock.now)
             await raise_alert(light_service, alert)
             for page in (
                 (await alex.get(f"/desk/tickets/{ticket_id}")).text,

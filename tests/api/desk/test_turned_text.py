@@ -9,7 +9,7 @@ from storage.alerts import Alert
 from storage.files import FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import FileState
+from storage.statuses import AlertSeverity, FileState
 from tests.api.desk.visitor import PASSWORD, hire
 from tests.api.rest_service import NUMBER, PHONE, TICKET, Service
 
@@ -63,8 +63,12 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         await files.insert(tx, [lost])
         await meta_snapshots.claim(tx, NUMBER, now, now - now)
         await meta_snapshots.write(tx, NUMBER, f'{{"number": "+1 555-000-1234", "name": "{TURNED}"}}')
-        for subject, severity in (("channel", "red"), ("number:status", "red"), ("number:quality", "yellow")):
-            await alerts.raise_alert(tx, Alert(subject, severity, TURNED, now))  # type: ignore[arg-type]
+        for subject, severity in (
+            ("channel", AlertSeverity.RED),
+            ("number:status", AlertSeverity.RED),
+            ("number:quality", AlertSeverity.YELLOW),
+        ):
+            await alerts.raise_alert(tx, Alert(subject, severity, TURNED, now))
 
     await light_service.parts.database.run(told)
     email = await hire(light_service, Role.ADMIN)

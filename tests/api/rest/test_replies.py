@@ -12,7 +12,7 @@ from storage import alerts, templates, turn_writes
 from storage.alerts import Alert
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import OutboxReason, Why
+from storage.statuses import AlertSeverity, OutboxReason, Why
 from storage.templates import NoticeRow, StoredTemplate
 from storage.turn_writes import NewReply
 from tests.api.rest_service import PHONE, TICKET, Service
@@ -331,7 +331,7 @@ async def test_where_it_stands_and_why(light_service: Service, status: str, why:
 async def test_what_waits_while_whatsapp_is_stopped(light_service: Service) -> None:
     await light_service.customer()
     ticket_id = await ticket_of(light_service)
-    alert = Alert("channel", "red", "The access token has expired.", light_service.clock.now)
+    alert = Alert("channel", AlertSeverity.RED, "The access token has expired.", light_service.clock.now)
     await light_service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
     body = {"ticket_id": ticket_id, "message": "x"}
     reply = await light_service.data("POST", "/api/replies", body, status=201)

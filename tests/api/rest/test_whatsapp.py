@@ -10,7 +10,7 @@ from storage import alerts, journal, meta_snapshots
 from storage.alerts import Alert
 from storage.journal import NewItem
 from storage.sql.database import Tx
-from storage.statuses import Fate
+from storage.statuses import AlertSeverity, Fate
 from tests.api.rest_service import PHONE, Service
 
 GUIDE = {"phoneNumber": "+1234567890", "message": "Test message from Tick System"}
@@ -124,7 +124,9 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
         await meta_snapshots.claim(tx, "106540352242922", now, timedelta(0))
         await meta_snapshots.write(tx, "106540352242922", body)
         await journal.store(tx, [NewItem(1, "k", "message", 1, "", now, now, "{}", "")])
-        await alerts.raise_alert(tx, Alert("number:quality", "yellow", "It is falling.", now - timedelta(seconds=1)))
+        await alerts.raise_alert(
+            tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now - timedelta(seconds=1))
+        )
 
     await service.parts.database.run(told)
     status = await service.data("GET", "/api/whatsapp/status")
@@ -135,7 +137,7 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
         "since": "2026-03-01T11:59:59.250000Z",
     }  # fmt: skip
     assert status["alerts"] == [falling]
-    stop = Alert("channel", "red", "The access token expired.", now)
+    stop = Alert("channel", AlertSeverity.RED, "The access token expired.", now)
     await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
     status = await service.data("GET", "/api/whatsapp/status")
     since = "2026-03-01T12:00:00.250000Z"
@@ -158,7 +160,7 @@ async def test_an_admin_has_a_stopped_channel_tried_at_once(service: Service) ->
         return bool((await service.data("POST", "/api/whatsapp/channel/try-now", {}, role=role))["tried"])
 
     assert not await tried(Role.ADMIN), "nothing stands still"
-    stop = Alert("channel", "red", "The account is locked.", service.clock.now)
+    stop = Alert("channel", AlertSeverity.RED, "The account is locked.", service.clock.now)
     await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
     service.clock.forward(seconds=1)
     await service.refused(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)

@@ -15,6 +15,7 @@ from bot.whatsapp.webhook.account_updates import News, read_news
 from storage import alerts
 from storage.alerts import Alert
 from storage.sql.database import Database
+from storage.statuses import AlertSeverity
 from tests.bot.meta_answers import NUMBER, Meta, Told, answering, refusal
 from tests.support.places import PAYLOADS
 
@@ -162,7 +163,7 @@ async def test_another_version_than_ours(light_watched: Watched) -> None:
 
 
 async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> None:
-    told = [Alert("a", "info", "New.", NOW), Alert("b", "yellow", "Bad.", NOW)]
+    told = [Alert("a", AlertSeverity.INFO, "New.", NOW), Alert("b", AlertSeverity.YELLOW, "Bad.", NOW)]
     for alert in told:
         await watched.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))  # type: ignore[misc]
     assert len(await watched.told(WELL, minutes=7 * 24 * 60)) == 2
@@ -200,7 +201,7 @@ async def test_news_that_meta_need_not_take_back_end_by_themselves(
 async def test_what_was_refused_is_told_until_it_has_not_been_for_a_while(
     light_watched: Watched, subject: str, days: int
 ) -> None:
-    refused = Alert(subject, "red", "Refused.", NOW)
+    refused = Alert(subject, AlertSeverity.RED, "Refused.", NOW)
     await light_watched.database.run(lambda tx: alerts.raise_alert(tx, refused))
     assert await light_watched.told(WELL, minutes=days * 24 * 60) == [f"red {subject}: Refused."]
     assert await light_watched.told(WELL) == []

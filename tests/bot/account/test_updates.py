@@ -12,6 +12,7 @@ from bot.whatsapp.webhook.account_updates import News, Severity, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Database
+from storage.statuses import AlertSeverity
 from storage.templates import NoticeRow, StoredTemplate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -77,7 +78,9 @@ async def test_template_in_use_is_switched_off_with_an_alert(
         assert await templates.chosen(tx, "closed", "en_GB") == "ticket_update"
     await record(database, (1, about(event, reason=reason)))
     assert await status(database) == left
-    assert await told(database) == [Alert(SUBJECT, "red", f"The template ticket_update (en) {message} {WAITS}", at(1))]
+    assert await told(database) == [
+        Alert(SUBJECT, AlertSeverity.RED, f"The template ticket_update (en) {message} {WAITS}", at(1))
+    ]
     async with database.reading() as tx:
         assert await templates.chosen(tx, "closed", "en_GB") == ""
     await record(database, (2, about("APPROVED", "clear")))
