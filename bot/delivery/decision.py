@@ -35,8 +35,8 @@ from bot.media.transfer import UploadFailed
 from bot.whatsapp.errors import Action, Scope, action_of, wait_of
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.items import Status
-from storage.outbox import MOVES, NOTHING, OutboxRow, Sent
-from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+from storage.outbox import MOVES, OutboxRow, Sent
+from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
 
 WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
 MOMENTARY_TYPES = ("reaction", "location_request", "contact_request")  # worth nothing later
@@ -54,7 +54,7 @@ class RowMove:
     template turns out to carry it, `unless_carried`."""
 
     status: OutboxStatus
-    why: Why = NOTHING
+    why: Why = NO_REASON
     due_seconds: float | None = None
     refusals: int = 0
     unless_open: bool = False

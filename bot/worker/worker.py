@@ -19,7 +19,7 @@ from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import MOST_ITEMS, Played, Rounds
 from storage.redis.client import RedisDown
-from storage.redis.lanes import ClaimedLane, Lanes, Phase
+from storage.redis.lanes import ClaimedLane, LanePhase, Lanes
 from storage.sql.database import DatabaseDown
 
 TYPING_AFTER_SECONDS = 1.0
@@ -127,13 +127,13 @@ class Worker:
 
     async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
         """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
-        in_round = [lane.customer_id for lane in claimed if lane.orphan_phase == "round"]
-        waiting = [lane.customer_id for lane in claimed if lane.orphan_phase == "waiting"]
+        in_round = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.ROUND]
+        waiting = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.WAITING]
         rounds = list(_rounds_of(claimed, await self._poison.died(in_round, waiting)))
-        await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], "waiting")
+        await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], LanePhase.WAITING)
         for number, (lanes, most_items) in enumerate(rounds):
             if number:
-                await self._mark(lanes, "round")
+                await self._mark(lanes, LanePhase.ROUND)
             try:
                 await self._after(await self._rounds.play(lanes, most_items))
             except DatabaseDown:
@@ -144,9 +144,9 @@ class Worker:
                 log.exception("round_split", lanes=len(lanes))
                 for lane in lanes:
                     if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
-                        await self._handle_safely([replace(lane, orphan_phase="")])
+                        await self._handle_safely([replace(lane, orphan_phase=None)])
 
-    async def _mark(self, lanes: Sequence[ClaimedLane], phase: Phase) -> None:
+    async def _mark(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
         """Should this process die in one round, the lanes that wait for the next are not to blame."""
         try:
             await self._lanes.mark([lane.customer_id for lane in lanes], phase)

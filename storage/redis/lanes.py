@@ -10,29 +10,36 @@ All decisions are in lanes.lua, by the server's clock.
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice, zip_longest
-from typing import Literal, cast
+from typing import cast
 
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
 from storage.redis.script import CHUNK, Script, chunks, joined
 
-Phase = Literal["", "round", "waiting", "delivery"]
-
 BEAT_SECONDS = 0.4
 WAIT_SECONDS = 1.0
+
+
+class LanePhase(StrEnum):
+    """What a process does with a lane that it has claimed, should it die; lanes.lua has the same words."""
+
+    ROUND = "round"  # its items are in the round that is being played
+    WAITING = "waiting"  # for its own round: its items have no part in what is being played
+    DELIVERY = "delivery"  # its round is committed, and its messages go out
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedLane:
     """`version` and `body`: the working copy of the conversation, None where Redis has none. `orphan_phase`: what a
-    dead process was doing with the lane when it was taken from it."""
+    dead process was doing with the lane when it was taken from it, None where none died."""
 
     customer_id: int
     version: int | None
     body: str | None
-    orphan_phase: Phase
+    orphan_phase: LanePhase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Lanes:
                 # held it first still runs: that work keeps it, and when it is done the lane is looked at once more.
                 self._claimed_twice.add(customer_id)
             else:
-                phase = cast(Phase, answer[at + 2].decode())
+                phase = LanePhase(answer[at + 2].decode()) if answer[at + 2] else None
                 known = ClaimedLane(customer_id, int(version), body, phase) if version else None
                 lanes.append(known or ClaimedLane(customer_id, None, None, phase))
             self._held[customer_id] = claim
@@ -121,7 +128,7 @@ class Lanes:
             copies = (f"{version} {body}" for _, version, body in rows)
             await self._call("put", self._copy_ms, joined(some), joined(versions), *copies)
 
-    async def mark(self, customer_ids: Collection[int], phase: Phase) -> None:
+    async def mark(self, customer_ids: Collection[int], phase: LanePhase) -> None:
         """Say what is done with lanes that this process holds, should it die: a claimed lane is in a round, unless it
         waits for one of its own."""
         for some in chunks(self._holds(customer_ids)):

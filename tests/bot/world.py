@@ -248,7 +248,7 @@ class World:
 
     async def lane(self, phone: str = ANNE) -> ClaimedLane:
         """The lane of a customer as a process without a working copy claims it."""
-        return ClaimedLane((await self.customers())[f"p:{phone}"], None, None, "")
+        return ClaimedLane((await self.customers())[f"p:{phone}"], None, None)
 
     async def play(self, lanes: Sequence[ClaimedLane] = (), rounds: Rounds | None = None) -> None:
         """One round, without Redis."""

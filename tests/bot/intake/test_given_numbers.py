@@ -51,7 +51,7 @@ async def writers(world: World) -> list[int]:
 
 async def address(world: World, customer_id: int) -> str:
     """Where they are answered, once what they wrote is handled."""
-    await world.play([ClaimedLane(customer_id, None, None, "")])
+    await world.play([ClaimedLane(customer_id, None, None)])
     ((body,),) = await world.rows("SELECT body FROM conversation WHERE customer_id = ?", customer_id)
     return LaneState.from_json(body).address
 

@@ -54,7 +54,7 @@ async def known(world: World, phone: str = ANNE) -> ClaimedLane:
     """The lane as Redis brings it, with the working copy."""
     customer_id = (await world.customers())[f"p:{phone}"]
     ((version, body),) = await world.rows("SELECT version, body FROM conversation WHERE customer_id = ?", customer_id)
-    return ClaimedLane(customer_id, version, body, "")
+    return ClaimedLane(customer_id, version, body)
 
 
 async def test_of_two_at_the_same_version_exactly_one_commits(database: Database, world: World) -> None:
@@ -99,7 +99,7 @@ async def test_a_working_copy_ahead_of_sql_is_overwritten(world: World) -> None:
     """SQL was restored from a backup: Redis knows a later version."""
     await world.write("Hi")
     lane = await known(world)
-    (played,) = await world.rounds().play([ClaimedLane(lane.customer_id, 41, lane.body, "")])
+    (played,) = await world.rounds().play([ClaimedLane(lane.customer_id, 41, lane.body)])
     assert (played.moved, played.forced, played.version) == (True, True, 1)
 
 

@@ -1,7 +1,7 @@
 """Who is to blame when processes die: only what they had in a round."""
 
 from storage.journal import MOST_ATTEMPTS
-from storage.redis.lanes import Lanes
+from storage.redis.lanes import LanePhase, Lanes
 from storage.sql.database import Tx
 from tests.bot.world import World
 from tests.support.databases import Rival, until_blocked
@@ -47,7 +47,7 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
 
 async def test_who_waited_while_a_process_died_is_not_to_blame(world: World) -> None:
     dead, customer_ids = await left_by_the_dead(world, attempts=MOST_ATTEMPTS - 1)
-    await dead.mark(customer_ids[1:], "waiting")
+    await dead.mark(customer_ids[1:], LanePhase.WAITING)
     async with world.working():
         await world.at_rest()
     fates = dict(await world.rows("SELECT customer_id, fate FROM item"))

@@ -208,7 +208,7 @@ async def test_a_status_counts_only_for_the_customer_it_came_from(world: World) 
     await world.receive(world.status("wamid.z", "failed", phone="15550009999", opaque=outbox_id))
     world.clock.forward(16)
     await world.play([await world.lane(BEN)])
-    await world.play([ClaimedLane(NOBODY, None, None, "")])
+    await world.play([ClaimedLane(NOBODY, None, None)])
     assert await world.rows("SELECT status FROM outbox WHERE id = ?", outbox_id) == [("accepted",)]
     assert ("ignored", "unknown_message") in await world.fates()
     assert (await world.counts())["pending"] == 0
@@ -247,6 +247,6 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
 async def test_many_that_nobody_knows_wait_without_haste(world: World) -> None:
     foreign = [world.status(f"wamid.foreign.{n}", "sent", phone="4915550000") for n in range(MOST_ITEMS + 1)]
     await world.receive(*foreign)
-    (played,) = await world.rounds().play([ClaimedLane(NOBODY, None, None, "")])
+    (played,) = await world.rounds().play([ClaimedLane(NOBODY, None, None)])
     assert played.again_seconds is not None
     assert played.again_seconds > 10

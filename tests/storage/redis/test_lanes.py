@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis.asyncio import Redis
 
-from storage.redis.lanes import Claim, Lanes
+from storage.redis.lanes import Claim, LanePhase, Lanes
 
 ANNE, BEN, CARL, DORA, EMIL, NOBODYS = (2**62 + n for n in range(1, 7))
 LATER = 500.0
@@ -115,8 +115,8 @@ async def test_a_dead_process_loses_its_lanes_which_say_what_it_did(lanes_of: Ma
     await dead.ring({ANNE: 0, BEN: 0, CARL: 0, DORA: 0, EMIL: 0})
     await dead.claim(10)
     await dead.put([(BEN, 1, "b")], delivering=[CARL])
-    await dead.mark([DORA, EMIL, NOBODYS], "waiting")
-    await dead.mark([EMIL], "round")
+    await dead.mark([DORA, EMIL, NOBODYS], LanePhase.WAITING)
+    await dead.mark([EMIL], LanePhase.ROUND)
     await living.beat()
     assert await living.beat() == 0
     await die(redis, "dead")
@@ -125,7 +125,7 @@ async def test_a_dead_process_loses_its_lanes_which_say_what_it_did(lanes_of: Ma
     phases = {lane.customer_id: lane.orphan_phase for lane in (await living.claim(10)).lanes}
     assert phases == {ANNE: "round", BEN: "delivery", CARL: "delivery", DORA: "waiting", EMIL: "round"}
     await living.release({ANNE: 0} | dict.fromkeys((BEN, CARL, DORA, EMIL)))
-    assert [lane.orphan_phase for lane in (await living.claim(10)).lanes] == [""]
+    assert [lane.orphan_phase for lane in (await living.claim(10)).lanes] == [None]
     assert await redis.smembers("tick:owners") == {b"living"}
 
 
@@ -190,7 +190,10 @@ async def test_leaving_gives_everything_back(lanes_of: Maker, redis: Redis) -> N
     await leaver.ring({ANNE: 0, BEN: 0})
     await leaver.claim(10)
     await leaver.retire()
-    assert [(lane.customer_id, lane.orphan_phase) for lane in (await other.claim(10)).lanes] == [(ANNE, ""), (BEN, "")]
+    assert [(lane.customer_id, lane.orphan_phase) for lane in (await other.claim(10)).lanes] == [
+        (ANNE, None),
+        (BEN, None),
+    ]
     assert await redis.smembers("tick:owners") == {b"other"}
     assert leaver.held == set()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from storage.redis.embedded import EmbeddedRedis, redis_programs
-from storage.redis.lanes import Lanes, Phase
+from storage.redis.lanes import LanePhase, Lanes
 
 OWNERS = ("one", "two", "three")
 customers = st.integers(2**62, 2**62 + 4)
@@ -113,8 +113,8 @@ class Model(RuleBasedStateMachine):
         if force or version > self.copies.get(customer_id, -1):
             self.copies[customer_id] = version
 
-    @rule(owner=owners, marked=st.sets(customers), phase=st.sampled_from(["round", "waiting"]))
-    def mark(self, owner: str, marked: set[int], phase: Phase) -> None:
+    @rule(owner=owners, marked=st.sets(customers), phase=st.sampled_from([LanePhase.ROUND, LanePhase.WAITING]))
+    def mark(self, owner: str, marked: set[int], phase: LanePhase) -> None:
         self.runner.run(self.lanes[owner].mark(marked, phase))
 
     @rule(owner=owners)
