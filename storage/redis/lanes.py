@@ -17,7 +17,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
-from storage.redis.script import CHUNK, Script, chunks, joined
+from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
 BEAT_SECONDS = 0.4
 WAIT_SECONDS = 1.0
@@ -81,8 +81,8 @@ class Lanes:
         `forget`: customers whose working copy of the conversation is wrong.
         """
         rung = [f"{customer_id} {_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
-        for some, wrong in zip_longest(chunks(rung), chunks(forget), fillvalue=()):
-            await self._call("ring", joined(some), joined(wrong))
+        for some, wrong in zip_longest(split_chunks(rung), split_chunks(forget), fillvalue=()):
+            await self._call("ring", join_words(some), join_words(wrong))
 
     async def claim(self, limit: int) -> Claim:
         """Take lanes that are due, the oldest first, and bring their conversations."""
@@ -90,7 +90,7 @@ class Lanes:
         claim = self._claims
         self._claims_under_way.add(claim)
         try:
-            answer = cast(list[bytes], await self._call("claim", claim, max(0, min(limit, CHUNK))))
+            answer = cast(list[bytes], await self._call("claim", claim, max(0, min(limit, MAX_CUSTOMERS_PER_CALL))))
         finally:
             self._claims_under_way.discard(claim)
         lanes = []
@@ -121,18 +121,18 @@ class Lanes:
         whose conversation did not change.
         """
         lanes = self._holds({*delivering, *(customer_id for customer_id, _, _ in conversations)})
-        for some, rows in zip_longest(chunks(lanes), chunks(conversations), fillvalue=()):
+        for some, rows in zip_longest(split_chunks(lanes), split_chunks(conversations), fillvalue=()):
             versions = (
                 f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
             )
             copies = (f"{version} {body}" for _, version, body in rows)
-            await self._call("put", self._copy_ms, joined(some), joined(versions), *copies)
+            await self._call("put", self._copy_ms, join_words(some), join_words(versions), *copies)
 
     async def mark(self, customer_ids: Collection[int], phase: LanePhase) -> None:
         """Say what is done with lanes that this process holds, should it die: a claimed lane is in a round, unless it
         waits for one of its own."""
-        for some in chunks(self._holds(customer_ids)):
-            await self._call("mark", joined(some), phase)
+        for some in split_chunks(self._holds(customer_ids)):
+            await self._call("mark", join_words(some), phase)
 
     def _holds(self, customer_ids: Collection[int]) -> list[str]:
         return [f"{customer_id} {self._held[customer_id]}" for customer_id in self._held.keys() & set(customer_ids)]
@@ -152,9 +152,9 @@ class Lanes:
                 self._to_release[customer_id] = f"{customer_id} {claim} {delay}"
         async with self._releasing:
             while self._to_release:
-                some = dict(islice(self._to_release.items(), CHUNK))
+                some = dict(islice(self._to_release.items(), MAX_CUSTOMERS_PER_CALL))
                 try:
-                    await self._call("release", joined(some.values()))
+                    await self._call("release", join_words(some.values()))
                 finally:
                     for customer_id in some:
                         self._to_release.pop(customer_id, None)
@@ -162,7 +162,7 @@ class Lanes:
     async def beat(self) -> int:
         """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
         seen = min(self._claims_under_way, default=self._claims + 1) - 1
-        return cast(int, await self._call("beat", seen, joined((*self._held, *self._to_release))))
+        return cast(int, await self._call("beat", seen, join_words((*self._held, *self._to_release))))
 
     async def retire(self) -> None:
         """Leave: all that is still held is due for others, and this process is not missed."""

@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from redis.asyncio import Redis
 
-from storage.redis.script import CHUNK, Script, chunks, joined
+from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
 PAIR_SECONDS = 6.0
 PAIR_BURST = 45
@@ -57,8 +57,8 @@ class Limits:
     async def take_many(self, customer_ids: Collection[int]) -> list[float]:
         """One answer for each, in order, as `take` gives it."""
         waits: list[float] = []
-        for some in chunks(customer_ids):
-            answer = cast(bytes, await self._script.call("take", *self._number, *self._pair, joined(some)))
+        for some in split_chunks(customer_ids):
+            answer = cast(bytes, await self._script.call("take", *self._number, *self._pair, join_words(some)))
             waits += [int(wait) / 1_000_000 for wait in answer.split()]
         return waits
 
@@ -78,7 +78,7 @@ class Limits:
     async def _ask(self) -> None:
         try:
             while self._asked:
-                some, self._asked = self._asked[:CHUNK], self._asked[CHUNK:]
+                some, self._asked = self._asked[:MAX_CUSTOMERS_PER_CALL], self._asked[MAX_CUSTOMERS_PER_CALL:]
                 await self._settle(some)
         finally:
             self._asking = None
