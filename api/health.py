@@ -87,6 +87,6 @@ async def _workers(lanes: Lanes) -> tuple[str, str]:
     try:
         async with asyncio.timeout(REDIS_SECONDS):
             # None: Redis has just come (back), and whoever is alive speaks up within a second
-            return ("alive" if await lanes.anybody_alive() else "none"), "ok"
+            return ("alive" if await lanes.is_anybody_alive() else "none"), "ok"
     except (RedisDown, TimeoutError):
         return "unknown", "it does not answer"

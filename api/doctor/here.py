@@ -184,7 +184,7 @@ async def _worker_alive(exam: Exam) -> bool | None:
     if exam.lanes is not None:
         try:
             async with asyncio.timeout(WORKER_SECONDS):
-                alive = await exam.lanes.anybody_alive()
+                alive = await exam.lanes.is_anybody_alive()
         except (RedisDown, TimeoutError):
             alive = None
         if alive is not None:

@@ -75,7 +75,7 @@ class Delivery:
         if row.owner == self._lanes.owner:
             return row.outbox_id not in self._sender.under_way
         try:
-            alive = await self._lanes.alive_owners()
+            alive = await self._lanes.find_alive_owners()
         except RedisDown:
             return False
         return alive is not None and row.owner not in alive

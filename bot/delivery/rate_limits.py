@@ -28,9 +28,10 @@ class RateLimits:
 
     async def slow_down(self, scope: Scope, customer_id: int, seconds: float) -> None:
         """Lowers the rate, of the customer or of the number: Meta said that it was too much, and to wait so long."""
-        if scope not in (Scope.PAIR, Scope.NUMBER):
-            return
         try:
-            await self._limits.slow("pair" if scope is Scope.PAIR else "number", customer_id, seconds)
+            if scope is Scope.PAIR:
+                await self._limits.slow_pair(customer_id, seconds)
+            elif scope is Scope.NUMBER:
+                await self._limits.slow_number()
         except RedisDown as error:
             log.warning("redis_down", error=str(error))

@@ -58,7 +58,7 @@ class Maintenance:
 
     async def _sweep(self) -> None:
         await self._breaker.follow_alert()
-        alive = await self._lanes.alive_owners()
+        alive = await self._lanes.find_alive_owners()
         now = self._clock()
         owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
         dead_before = now - (DEAD_AFTER if alive is not None else DEAD_AFTER_REDIS_LOSS)

@@ -19,7 +19,7 @@ from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import MOST_ITEMS, Played, Rounds
 from storage.redis.client import RedisDown
-from storage.redis.lanes import ClaimedLane, LanePhase, Lanes
+from storage.redis.lanes import ClaimedLane, LanePhase, Lanes, WorkingCopy
 from storage.sql.database import DatabaseDown
 
 TYPING_AFTER_SECONDS = 1.0
@@ -154,10 +154,10 @@ class Worker:
             log.warning("redis_down", error=str(error))
 
     async def _after(self, played: Sequence[Played]) -> None:
-        copies = [(lane.customer_id, lane.version, lane.state.to_json()) for lane in played if lane.moved]
+        copies = [WorkingCopy(lane.customer_id, lane.version, lane.state.to_json()) for lane in played if lane.moved]
         sending = [lane for lane in played if lane.rows]
         try:
-            await self._lanes.put(
+            await self._lanes.put_copies(
                 copies,
                 force=[lane.customer_id for lane in played if lane.forced],
                 delivering=[lane.customer_id for lane in sending],

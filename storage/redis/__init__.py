@@ -1,1 +1,1 @@
-"""The only door to Redis, and what is decided inside it: lanes and rate limits."""
+"""The only door to Redis, and the two things that are decided inside it: lanes and rate limits."""

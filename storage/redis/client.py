@@ -1,7 +1,9 @@
-"""How Tick talks to Redis: one client a process, which never hangs its caller and never repeats a call by itself.
+"""Opens the client of Redis, one for each process.
 
-Invariants: whatever goes wrong with Redis reaches callers as RedisDown, within TIMEOUT_SECONDS a step; a call whose
-answer was not read to the end closes its connection, so that nobody reads it later.
+Invariants
+- Whatever goes wrong with Redis reaches callers as RedisDown, within TIMEOUT_SECONDS for each step.
+- No command is repeated here.
+- A call whose answer was not read to the end closes its connection, so that nobody reads that answer later.
 """
 
 from collections.abc import Iterator
@@ -16,16 +18,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 TIMEOUT_SECONDS = 2.0
-OLDEST = (6, 2)
+MIN_VERSION = (6, 2)  # the scripts use ZADD LT and ZMSCORE
 
 
 class RedisDown(Exception):
-    """Redis can't do this now, or nobody knows whether it did: nobody's fault who called."""
+    """Redis can't do this now, or nobody knows whether it did: try again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """`url`: redis://, rediss:// or unix://; `copy_seconds`: how long an untouched conversation stays in Redis."""
+    """Where Redis is (`url`: redis://, rediss:// or unix://), and for how long (`copy_seconds`) it keeps the working
+    copy of a conversation that nobody touches."""
 
     url: str
     copy_seconds: int = 8 * 86_400
@@ -33,7 +36,7 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """What the server at the other end says of itself."""
+    """What the server says of itself. `policy`: its maxmemory-policy."""
 
     version: str
     append_only: bool
@@ -41,8 +44,8 @@ class RedisServer:
 
     @property
     def refusal(self) -> str | None:
-        """Why Tick can't work with this server, in one sentence; None if it can."""
-        if tuple(int(part) for part in self.version.split(".")[:2]) < OLDEST:
+        """The sentence that says why Tick can't work with this server; None if it can."""
+        if tuple(int(part) for part in self.version.split(".")[:2]) < MIN_VERSION:
             return f"REDIS_URL: this server is Redis {self.version}, and Tick needs 6.2 or newer."
         if self.policy != "noeviction":
             return (
@@ -53,14 +56,14 @@ class RedisServer:
 
     @property
     def persistence(self) -> str:
-        """What a crash of Redis costs, in one sentence."""
+        """The sentence that says what a crash of Redis costs."""
         if self.append_only:
             return "Redis keeps an append-only file."
         return "Redis keeps no append-only file: after a crash of Redis, conversations are brought back from SQL."
 
 
 def open_redis(settings: RedisSettings) -> Redis:
-    """A client. It connects when it is first used; close it with `aclose()`."""
+    """Makes a client. It connects when it is first used; close it with `aclose()`."""
     pool: ConnectionPool = ConnectionPool.from_url(
         settings.url,
         socket_timeout=TIMEOUT_SECONDS,
@@ -76,7 +79,7 @@ def open_redis(settings: RedisSettings) -> Redis:
 
 
 async def inspect_redis(redis: Redis) -> RedisServer:
-    """Ask the server what it is. INFO is answered also where CONFIG is forbidden."""
+    """Asks the server what it is, by INFO, which is answered also where CONFIG is forbidden."""
     with redis_errors():
         info: dict[str, Any] = await redis.info()
     return RedisServer(
@@ -88,7 +91,7 @@ async def inspect_redis(redis: Redis) -> RedisServer:
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Whatever the client raises for Redis' sake leaves as RedisDown."""
+    """Turns whatever the client raises because of Redis into RedisDown."""
     try:
         yield
     except (RedisError, OSError) as error:

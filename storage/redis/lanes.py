@@ -1,10 +1,13 @@
-"""The lanes: who works for which customer, and when the next one is due.
+"""Keeps the table of lanes in Redis: which process works for which customer, and when each lane is due next.
 
-A lane is due at an instant, is claimed by one process at a time and released by it. Nothing here is a promise: what
-waits is in SQL, whose fence keeps two workers from both having an effect, and a table that was lost fills again. The
-invariants kept here save work and time: a lane that is rung is claimed (also when it was held then), a lane of a dead
-process is due again within seconds, and a process that lost track of a lane gives it back with its next beat.
-All decisions are in lanes.lua, by the server's clock.
+A lane is the serial queue of one customer. It is due at an instant, is claimed by one process at a time and released by
+it. All decisions are in lanes.lua, by the server's clock. Nothing here is a promise: what waits is in SQL, whose fence
+keeps two workers from both having an effect, and a table that was lost fills again.
+
+Invariants, which save work and time
+- A lane that was rung is claimed afterwards, also when it was held at that moment.
+- A lane of a dead process is due again within seconds.
+- A process that lost track of a lane gives it back with its next beat.
 """
 
 import asyncio
@@ -12,15 +15,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, zip_longest
-from typing import cast
+from typing import NamedTuple, cast
 
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
 from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
-BEAT_SECONDS = 0.4
-WAIT_SECONDS = 1.0
+BEAT_SECONDS = 0.4  # lanes.lua takes a process for dead after 1.2 s without a beat
+MAX_WAIT_SECONDS = 1.0
 
 
 class LanePhase(StrEnum):
@@ -31,10 +34,19 @@ class LanePhase(StrEnum):
     DELIVERY = "delivery"  # its round is committed, and its messages go out
 
 
+class WorkingCopy(NamedTuple):
+    """A conversation as Redis keeps it, so that a round need not read it from SQL."""
+
+    customer_id: int
+    version: int
+    body: str
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedLane:
-    """`version` and `body`: the working copy of the conversation, None where Redis has none. `orphan_phase`: what a
-    dead process was doing with the lane when it was taken from it, None where none died."""
+    """A lane that this process works for until it releases it. `version` and `body`: the working copy of the
+    conversation, None where Redis has none; `orphan_phase`: what a dead process was doing with the lane when it was
+    taken from it, None where none died."""
 
     customer_id: int
     version: int | None
@@ -44,14 +56,15 @@ class ClaimedLane:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`next_due_seconds`: when to claim again at the latest; 0 when more is due now, None when nothing is."""
+    """The lanes that a claim brought. `next_due_seconds`: when to claim again at the latest; 0 when more is due now,
+    None when nothing is."""
 
     lanes: list[ClaimedLane]
     next_due_seconds: float | None
 
 
 class Lanes:
-    """The lanes as one process sees them. `owner` is random for each start of the process.
+    """The table of lanes, as one process uses it. `owner` names the process and is random for each of its starts.
 
     Every lane that `claim` returned has to be released once, whatever happens in between. All calls raise RedisDown.
     """
@@ -76,16 +89,16 @@ class Lanes:
         return self._held.keys()
 
     async def ring(self, delays: Mapping[int, float], *, forget: Collection[int] = ()) -> None:
-        """Make lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
+        """Makes lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
 
         `forget`: customers whose working copy of the conversation is wrong.
         """
-        rung = [f"{customer_id} {_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
+        rung = [f"{customer_id} {_to_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
         for some, wrong in zip_longest(split_chunks(rung), split_chunks(forget), fillvalue=()):
             await self._call("ring", join_words(some), join_words(wrong))
 
     async def claim(self, limit: int) -> Claim:
-        """Take lanes that are due, the oldest first, and bring their conversations."""
+        """Takes lanes that are due, the oldest first, and brings their conversations."""
         self._claims += 1
         claim = self._claims
         self._claims_under_way.add(claim)
@@ -108,43 +121,43 @@ class Lanes:
             self._held[customer_id] = claim
         return Claim(lanes, int(answer[0]) / 1000 if answer[0] else None)
 
-    async def put(
+    async def put_copies(
         self,
-        conversations: Sequence[tuple[int, int, str]],
+        copies: Sequence[WorkingCopy],
         *,
         force: Collection[int] = (),
         delivering: Collection[int] = (),
     ) -> None:
-        """Keep working copies (customer, version, body), only forward in version; those of `force` also backwards.
+        """Keeps working copies, each only forward in version; those of the customers in `force` also backwards.
 
         The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
         whose conversation did not change.
         """
-        lanes = self._holds({*delivering, *(customer_id for customer_id, _, _ in conversations)})
-        for some, rows in zip_longest(split_chunks(lanes), split_chunks(conversations), fillvalue=()):
+        lanes = self._list_holds({*delivering, *(copy.customer_id for copy in copies)})
+        for some, part in zip_longest(split_chunks(lanes), split_chunks(copies), fillvalue=()):
             versions = (
-                f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in rows
+                f"{customer_id} {version}{'!' if customer_id in force else ''}" for customer_id, version, _ in part
             )
-            copies = (f"{version} {body}" for _, version, body in rows)
-            await self._call("put", self._copy_ms, join_words(some), join_words(versions), *copies)
+            bodies = (f"{version} {body}" for _, version, body in part)
+            await self._call("put", self._copy_ms, join_words(some), join_words(versions), *bodies)
 
     async def mark(self, customer_ids: Collection[int], phase: LanePhase) -> None:
-        """Say what is done with lanes that this process holds, should it die: a claimed lane is in a round, unless it
-        waits for one of its own."""
-        for some in split_chunks(self._holds(customer_ids)):
+        """Notes what this process does with lanes that it holds, for whoever takes them over should it die. A claimed
+        lane is in a round, unless it waits for one of its own."""
+        for some in split_chunks(self._list_holds(customer_ids)):
             await self._call("mark", join_words(some), phase)
 
-    def _holds(self, customer_ids: Collection[int]) -> list[str]:
+    def _list_holds(self, customer_ids: Collection[int]) -> list[str]:
         return [f"{customer_id} {self._held[customer_id]}" for customer_id in self._held.keys() & set(customer_ids)]
 
     async def release(self, delays: Mapping[int, float | None]) -> None:
-        """Give lanes back, due again in so many seconds, or when rung meanwhile; None: only then.
+        """Gives lanes back, due again in so many seconds, or earlier when rung meanwhile; None: only when rung.
 
         A lane that another process has taken over stays with it. Calls that come while one is under way share the next.
         When it fails, the next beat gives the lanes back, due at once.
         """
         for customer_id, delay_seconds in delays.items():
-            delay = "never" if delay_seconds is None else str(_milliseconds(delay_seconds))
+            delay = "never" if delay_seconds is None else str(_to_milliseconds(delay_seconds))
             if customer_id in self._claimed_twice:
                 self._claimed_twice.discard(customer_id)
                 delay = "0"
@@ -160,39 +173,43 @@ class Lanes:
                         self._to_release.pop(customer_id, None)
 
     async def beat(self) -> int:
-        """Say that this process is alive, each BEAT_SECONDS; returns how many lanes of dead processes are due again."""
+        """Says that this process is alive: to be called each BEAT_SECONDS. Returns how many lanes of dead processes it
+        made due again."""
         seen = min(self._claims_under_way, default=self._claims + 1) - 1
         return cast(int, await self._call("beat", seen, join_words((*self._held, *self._to_release))))
 
     async def retire(self) -> None:
-        """Leave: all that is still held is due for others, and this process is not missed."""
+        """Ends this process's part: all that it still holds is due for others, and nobody waits for its beat."""
         self._held.clear()
         self._claimed_twice.clear()
         await self._call("retire")
 
-    async def alive_owners(self) -> set[str] | None:
-        """The processes that are alive; None just after Redis came back, when the living may not have spoken yet."""
-        settled, owners = await self._owners()
+    async def find_alive_owners(self) -> set[str] | None:
+        """Returns the processes that are alive; None just after Redis came back, before all of them had time for a
+        beat."""
+        settled, owners = await self._read_owners()
         return owners if settled else None
 
-    async def anybody_alive(self) -> bool | None:
-        """Whether a process is alive; None just after Redis came back, when none has spoken yet. Who has spoken is
-        alive: there is no need to wait for the others."""
-        settled, owners = await self._owners()
+    async def is_anybody_alive(self) -> bool | None:
+        """Returns whether a process is alive; None just after Redis came back, when none has had time for a beat. One
+        beat is enough to say yes: there is no need to wait for the others."""
+        settled, owners = await self._read_owners()
         return True if owners else False if settled else None
 
-    async def _owners(self) -> tuple[bool, set[str]]:
+    async def _read_owners(self) -> tuple[bool, set[str]]:
         settled, *owners = cast(list[bytes], await self._call("owners"))
         return settled == b"1", {owner.decode() for owner in owners}
 
     async def wait(self, timeout_seconds: float) -> bool:
-        """Wait until something is due, but no longer than `timeout_seconds` or WAIT_SECONDS. Claim after it, always:
-        whoever was woken holds the one token, and the claim puts it back where more is due."""
+        """Waits until a lane is due, but no longer than `timeout_seconds` or MAX_WAIT_SECONDS; returns whether one is.
+
+        Claim after it, always: who was woken holds the one token, and the claim puts it back where more is due.
+        """
         if timeout_seconds <= 0:
             return False
         with redis_errors():
             # A pooled connection is this call's own until it returns. Zero would block for ever.
-            seconds = max(0.001, min(timeout_seconds, WAIT_SECONDS))
+            seconds = max(0.001, min(timeout_seconds, MAX_WAIT_SECONDS))
             token = await self._redis.execute_command("BLPOP", "tick:wake", seconds)  # type: ignore[no-untyped-call]
         return token is not None
 
@@ -200,5 +217,5 @@ class Lanes:
         return await self._script.call(operation, self.owner, *arguments)
 
 
-def _milliseconds(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))

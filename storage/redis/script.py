@@ -30,7 +30,7 @@ class Script:
     async def call(self, *arguments: int | str) -> object:
         """Runs the script and returns its answer; raises RedisDown."""
         with redis_errors():
-            return await self._run(args=arguments)  # type: ignore[no-untyped-call]
+            return await self._run(args=arguments)
 
 
 def join_words(words: Iterable[object]) -> str:

@@ -17,7 +17,7 @@ from bot.worker.statuses import match
 from storage.customers import NOBODY
 from storage.journal import PendingItem
 from storage.outbox import MOVES, Sent
-from storage.redis.lanes import ClaimedLane
+from storage.redis.lanes import ClaimedLane, WorkingCopy
 from storage.statuses import Origin, OutboxReason, OutboxStatus
 from tests.bot.graph import Reply
 from tests.bot.whatsapp.webhook.reading import items_of
@@ -238,7 +238,7 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
         await world.at_rest()
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
     await world.replies.write("agent", "Sam", ticket_id, "Have you tried turning it off?")
-    await world.lanes.put([(customer_id, 0, '["",null,null,""]')], force=[customer_id])
+    await world.lanes.put_copies([WorkingCopy(customer_id, 0, '["",null,null,""]')], force=[customer_id])
     async with world.working():
         await world.at_rest()
     assert (await world.sends())[-1] == ("accepted", "")

@@ -129,7 +129,7 @@ async def test_a_stop_finishes_what_is_being_sent_and_leaves_nothing_in_doubt(wo
     await asyncio.wait_for(running, 8)
     assert await world.rows("SELECT status FROM outbox") == [("accepted",)]
     assert await world.fates() == [("done", ""), ("pending", "")]
-    alive = await world.lanes.alive_owners()
+    alive = await world.lanes.find_alive_owners()
     assert not alive or worker._lanes.owner not in alive
     began = time.monotonic()
     async with world.working():  # and the next process goes on at once

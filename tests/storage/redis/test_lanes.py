@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis.asyncio import Redis
 
-from storage.redis.lanes import Claim, LanePhase, Lanes
+from storage.redis.lanes import Claim, LanePhase, Lanes, WorkingCopy
 
 ANNE, BEN, CARL, DORA, EMIL, NOBODYS = (2**62 + n for n in range(1, 7))
 LATER = 500.0
@@ -94,13 +94,13 @@ async def test_a_held_lane_that_is_rung_is_due_on_release(
 
 async def test_the_working_copy_goes_only_forward_and_comes_with_the_claim(lanes_of: Maker, redis: Redis) -> None:
     lanes = lanes_of("one")
-    await lanes.put([(ANNE, 3, '{"a": "ü"}'), (BEN, 1, "b")])
-    await lanes.put([(ANNE, 2, "older"), (BEN, 2, "newer")])
+    await lanes.put_copies([WorkingCopy(ANNE, 3, '{"a": "ü"}'), WorkingCopy(BEN, 1, "b")])
+    await lanes.put_copies([WorkingCopy(ANNE, 2, "older"), WorkingCopy(BEN, 2, "newer")])
     await lanes.ring({ANNE: 0, BEN: 0, CARL: 0})
     found = {lane.customer_id: (lane.version, lane.body) for lane in (await lanes.claim(10)).lanes}
     assert found == {ANNE: (3, '{"a": "ü"}'), BEN: (2, "newer"), CARL: (None, None)}
     assert 0 < await redis.pttl(f"tick:conv:{ANNE}") <= 8 * 86_400_000
-    await lanes.put([(ANNE, 1, "from SQL"), (BEN, 1, "not this")], force={ANNE})
+    await lanes.put_copies([WorkingCopy(ANNE, 1, "from SQL"), WorkingCopy(BEN, 1, "not this")], force={ANNE})
     await lanes.release({ANNE: 0, BEN: 0})
     found = {lane.customer_id: (lane.version, lane.body) for lane in (await lanes.claim(10)).lanes}
     assert found == {ANNE: (1, "from SQL"), BEN: (2, "newer")}
@@ -114,7 +114,7 @@ async def test_a_dead_process_loses_its_lanes_which_say_what_it_did(lanes_of: Ma
     dead, living = lanes_of("dead"), lanes_of("living")
     await dead.ring({ANNE: 0, BEN: 0, CARL: 0, DORA: 0, EMIL: 0})
     await dead.claim(10)
-    await dead.put([(BEN, 1, "b")], delivering=[CARL])
+    await dead.put_copies([WorkingCopy(BEN, 1, "b")], delivering=[CARL])
     await dead.mark([DORA, EMIL, NOBODYS], LanePhase.WAITING)
     await dead.mark([EMIL], LanePhase.ROUND)
     await living.beat()
@@ -137,7 +137,7 @@ async def test_who_was_taken_for_dead_harms_nobody(lanes_of: Maker, redis: Redis
     await die(redis, "stalled")
     assert await living.beat() == 1
     assert customers(await living.claim(10)) == [ANNE]
-    await stalled.put([(ANNE, 7, "a")])
+    await stalled.put_copies([WorkingCopy(ANNE, 7, "a")])
     await stalled.release({ANNE: 0})
     assert await stalled.beat() == 0
     assert customers(await stalled.claim(10)) == []
@@ -163,11 +163,11 @@ async def test_nobody_counts_as_dead_before_redis_was_back_for_a_while(lanes_of:
     await other.ring({ANNE: 0})
     await other.claim(10)
     await redis.delete("tick:alive:other")
-    assert (await one.alive_owners(), await one.anybody_alive()) == (None, None)
+    assert (await one.find_alive_owners(), await one.is_anybody_alive()) == (None, None)
     assert await one.beat() == 0
-    assert (await one.alive_owners(), await one.anybody_alive()) == (None, True)
+    assert (await one.find_alive_owners(), await one.is_anybody_alive()) == (None, True)
     await die(redis, "other")
-    assert await one.alive_owners() == {"one"}
+    assert await one.find_alive_owners() == {"one"}
     assert await one.beat() == 1
 
 
@@ -231,7 +231,7 @@ async def test_a_flush_at_any_moment_costs_a_ring(lanes_of: Maker, redis: Redis)
     await lanes.claim(10)
     await redis.flushall()
     await redis.script_flush()
-    await lanes.put([(ANNE, 4, "a")])
+    await lanes.put_copies([WorkingCopy(ANNE, 4, "a")])
     await other.ring({ANNE: 0})
     found = (await other.claim(10)).lanes
     assert [(lane.customer_id, lane.version) for lane in found] == [(ANNE, 4)]
@@ -247,10 +247,10 @@ async def test_thousands_in_one_call(lanes_of: Maker) -> None:
     lanes = lanes_of("one")
     many = {ANNE + i: 0.0 for i in range(2_500)}
     await lanes.ring(many, forget=list(many))
-    await lanes.put([(customer_id, 1, "x") for customer_id in many])
+    await lanes.put_copies([WorkingCopy(customer_id, 1, "x") for customer_id in many])
     taken = [customer_id for _ in range(3) for customer_id in customers(await lanes.claim(5_000))]
     assert taken == sorted(many)
-    await lanes.put([(customer_id, 2, "y") for customer_id in many])
+    await lanes.put_copies([WorkingCopy(customer_id, 2, "y") for customer_id in many])
     assert await lanes.beat() == 0
     await lanes.release(dict.fromkeys(many, LATER))
     assert (await lanes.claim(10)).next_due_seconds == pytest.approx(LATER, abs=30)

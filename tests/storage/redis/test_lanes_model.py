@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from storage.redis.embedded import EmbeddedRedis, redis_programs
-from storage.redis.lanes import LanePhase, Lanes
+from storage.redis.lanes import LanePhase, Lanes, WorkingCopy
 
 OWNERS = ("one", "two", "three")
 customers = st.integers(2**62, 2**62 + 4)
@@ -109,7 +109,7 @@ class Model(RuleBasedStateMachine):
     @rule(owner=owners, customer_id=customers, version=st.integers(0, 5), force=st.booleans())
     def put(self, owner: str, customer_id: int, version: int, force: bool) -> None:
         forced = [customer_id] if force else []
-        self.runner.run(self.lanes[owner].put([(customer_id, version, "{}")], force=forced))
+        self.runner.run(self.lanes[owner].put_copies([WorkingCopy(customer_id, version, "{}")], force=forced))
         if force or version > self.copies.get(customer_id, -1):
             self.copies[customer_id] = version
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from storage.redis.client import RedisDown, RedisSettings, inspect_redis, open_redis
-from storage.redis.lanes import BEAT_SECONDS, Lanes
+from storage.redis.lanes import BEAT_SECONDS, Lanes, WorkingCopy
 from tests.storage.conftest import Server
 
 ANNE, BEN = 2**62 + 1, 2**62 + 2
@@ -42,7 +42,8 @@ async def test_a_redis_that_hangs_fails_each_call_in_time(lanes: Lanes, real_ser
     await lanes.ring({ANNE: 0})
     real_server.signal(signal.SIGSTOP)
     started = time.monotonic()
-    calls = (lanes.ring({BEN: 0}), lanes.claim(1), lanes.put([(ANNE, 1, "a")]), lanes.beat(), lanes.wait(1))
+    put = lanes.put_copies([WorkingCopy(ANNE, 1, "a")])
+    calls = (lanes.ring({BEN: 0}), lanes.claim(1), put, lanes.beat(), lanes.wait(1))
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     took_seconds = time.monotonic() - started
     real_server.signal(signal.SIGCONT)
@@ -67,9 +68,9 @@ async def test_a_cancelled_call_leaves_no_answer_behind(lanes: Lanes, real_serve
             async with asyncio.timeout(0.05):
                 await lanes.wait(1)
     real_server.signal(signal.SIGCONT)
-    assert await lanes.alive_owners() is not None or await lanes.beat() == 0
+    assert await lanes.find_alive_owners() is not None or await lanes.beat() == 0
     assert [lane.customer_id for lane in (await lanes.claim(10)).lanes] == [ANNE]
-    await lanes.put([(ANNE, 5, "a")])
+    await lanes.put_copies([WorkingCopy(ANNE, 5, "a")])
     await lanes.release({ANNE: 0})
     assert [(lane.customer_id, lane.version) for lane in (await lanes.claim(10)).lanes] == [(ANNE, 5)]
 
@@ -77,7 +78,7 @@ async def test_a_cancelled_call_leaves_no_answer_behind(lanes: Lanes, real_serve
 async def test_a_redis_that_was_killed_is_back_with_what_it_had(lanes: Lanes, real_server: Server) -> None:
     await lanes.ring({ANNE: 0, BEN: 500})
     await lanes.claim(1)
-    await lanes.put([(ANNE, 1, "a")])
+    await lanes.put_copies([WorkingCopy(ANNE, 1, "a")])
     real_server.signal(signal.SIGKILL)
     async with asyncio.timeout(5):
         while not real_server.embedded.revive():
@@ -227,7 +228,7 @@ async def test_the_lanes_of_a_killed_process_are_due_again_within_seconds(lanes:
     for _ in range(int(1.5 / BEAT_SECONDS)):  # Redis is not new to anyone any more
         await lanes.beat()
         await asyncio.sleep(BEAT_SECONDS)
-    assert await lanes.alive_owners() == {"one", "holder"}
+    assert await lanes.find_alive_owners() == {"one", "holder"}
     holder.kill()
     started = time.monotonic()
     async with asyncio.timeout(10):

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from storage.redis.client import RedisDown, RedisSettings, open_redis
-from storage.redis.limits import LONGEST_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
+from storage.redis.limits import MAX_PAIR_WAIT_SECONDS, PAIR_BURST, PAIR_SECONDS, Limits
 from tests.storage.conftest import Server
 from tests.support.redis_time import pass_time
 
@@ -106,15 +106,15 @@ async def test_a_pair_that_meta_refuses_waits_as_long_as_it_says_and_has_no_burs
     limits_of: Maker, redis: Redis
 ) -> None:
     limits = limits_of(80)
-    await limits.slow("pair", ANNE, 16)
+    await limits.slow_pair(ANNE, 16)
     assert await limits.take(ANNE) == pytest.approx(16, abs=SOON)
     assert await limits.take(BEN) == 0
-    await limits.slow("pair", ANNE, 1)
+    await limits.slow_pair(ANNE, 1)
     assert await limits.take(ANNE) == pytest.approx(16, abs=SOON), "never shorter"
     await pass_time(redis, 16)
     assert await limits.take_many([ANNE] * 2) == [0, pytest.approx(PAIR_SECONDS, abs=SOON)]
-    await limits.slow("pair", ANNE, 1e9)
-    assert await limits.take(ANNE) == pytest.approx(LONGEST_WAIT_SECONDS, abs=SOON)
+    await limits.slow_pair(ANNE, 1e9)
+    assert await limits.take(ANNE) == pytest.approx(MAX_PAIR_WAIT_SECONDS, abs=SOON)
 
 
 async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limits_of: Maker, redis: Redis) -> None:
@@ -126,12 +126,12 @@ async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limit
         return granted(await limits.take_many([next(customers) for _ in range(120)]))
 
     assert await rate() == 100
-    await asyncio.gather(*(limits.slow("number", ANNE, 300) for _ in range(3)))
+    await asyncio.gather(*(limits.slow_number() for _ in range(3)))
     seen = [await rate()]
     assert 90 <= seen[0] < 100, "a crowd of refusals is one step"
     for _ in range(9):
         await pass_time(redis, 0.1)
-        await limits.slow("number", BEN, 1)
+        await limits.slow_number()
     seen.append(await rate())
     assert 75 <= seen[1] < 90, "and no more than a quarter in all"
     while seen[-1] < 100:
@@ -143,7 +143,7 @@ async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limit
 async def test_numbers_have_limits_of_their_own(redis: Redis) -> None:
     one, other = Limits(redis, "1", 1, pair_burst=1), Limits(redis, "2", 1, pair_burst=1)
     assert await one.take(ANNE) == 0
-    await one.slow("number", ANNE, 1)
+    await one.slow_number()
     assert await other.take(ANNE) == 0
 
 
@@ -165,8 +165,8 @@ async def test_nothing_is_kept_for_ever_and_little_at_all(limits_of: Maker, redi
     limits = limits_of(80)
     await limits.take_many(crowd(1000))
     assert await redis.llen(f"tick:granted:{NUMBER}") == 80
-    await limits.slow("number", ANNE, 1)
-    await limits.slow("pair", ANNE, 60)
+    await limits.slow_number()
+    await limits.slow_pair(ANNE, 60)
     keys = [key async for key in redis.scan_iter("*")]
     assert len(keys) < 100
     for key in keys:
@@ -181,5 +181,5 @@ async def test_without_redis_it_is_said(tmp_path: Any) -> None:
     outcomes = await asyncio.gather(limits.take(ANNE), limits.take(BEN), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [RedisDown] * 2
     with pytest.raises(RedisDown):
-        await limits.slow("pair", ANNE, 1)
+        await limits.slow_pair(ANNE, 1)
     await client.aclose()

@@ -56,7 +56,7 @@ class Asker:
         return waits
 
     async def refused(self, customer_id: int) -> None:
-        await self._limits.slow("number", customer_id, 1)
+        await self._limits.slow_number()
 
 
 def most_in(grants: Sequence[Grant], window_seconds: float) -> int:
