@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.bench.wire import Answer, Broken, Client
-from storage.redis.embedded import redis_programs
+from storage.redis.programs import find_redis_programs
 
 STOP_SECONDS = 15
 READY_SECONDS = 60
@@ -107,7 +107,7 @@ async def running(name: str, argv: Sequence[str], *, folder: Path, env: Mapping[
 async def private_redis(folder: Path) -> AsyncIterator[str]:
     """An empty redis-server with an append-only file, as ours is; its URL."""
     port = free_port()
-    argv = [str(redis_programs()[0]), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    argv = [str(find_redis_programs()[0]), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
     async with running("redis", argv, folder=folder, env=environment()) as program:
         await _accepting(program, port)

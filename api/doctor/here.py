@@ -12,8 +12,8 @@ from storage import alerts
 from storage.blobs.store import StoreDown, open_store
 from storage.diagnostics import RedisTrouble, look_at_redis, redis_at, server_of, traffic
 from storage.redis.client import RedisDown
-from storage.redis.embedded import recorded_url
 from storage.redis.lanes import BEAT_SECONDS, Lanes
+from storage.redis.server_folder import find_recorded_url
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
 from storage.sql.driver_errors import why_down
 from storage.sql.migrate import LEAST_PACKET_BYTES, missing
@@ -128,7 +128,7 @@ async def database_packets(exam: Exam) -> Finding:
 async def redis(exam: Exam) -> Finding:
     """Is it there, does it let us in, and does it keep what it is given?"""
     settings = there(exam.storage)
-    url = settings.redis or recorded_url(settings.data_dir)
+    url = settings.redis or find_recorded_url(settings.data_dir)
     if not url:
         if exam.lanes is not None:
             return good("Redis is inside the process of `tick serve`, for want of a redis-server.")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.embedded import EmbeddedRedis
 from storage.redis.lanes import Lanes
+from storage.redis.programs import find_redis_programs
 
-PROGRAMS = redis_programs()
+PROGRAMS = find_redis_programs()
 
 
 class Server:

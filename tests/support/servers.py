@@ -21,7 +21,7 @@ from typing import Any
 
 import pymysql
 
-from storage.redis.embedded import redis_programs
+from storage.redis.programs import find_redis_programs
 
 START_SECONDS = 60
 PASSWORD = "of-the-tests"
@@ -235,7 +235,7 @@ class MariaDBServer(Server):
 
 def redis_program() -> str:
     """The server that Tick itself would start here."""
-    if found := redis_programs():
+    if found := find_redis_programs():
         return str(found[0])
     raise NotHere("redis-server not found")
 

@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 
 from storage.redis.client import inspect_redis
-from storage.redis.embedded import EmbeddedRedis, RedisInUse, recorded_url, redis_programs
+from storage.redis.embedded import EmbeddedRedis, RedisInUse
 from storage.redis.lanes import Lanes
+from storage.redis.programs import find_redis_programs
+from storage.redis.server_folder import find_recorded_url
 
 spawn = multiprocessing.get_context("spawn")
 
 
-@pytest.mark.parametrize("program", redis_programs(), ids=lambda program: program.parent.parent.name)
+@pytest.mark.parametrize("program", find_redis_programs(), ids=lambda program: program.parent.parent.name)
 async def test_stopping_and_starting_again_loses_nothing(tmp_path: Path, program: Path) -> None:
     for expected in (None, b"kept"):
         server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
         assert str(program) in server.line
-        assert recorded_url(tmp_path) == server.url
+        assert find_recorded_url(tmp_path) == server.url
         client = server.open()
         assert await client.get("x") == expected
         assert (await inspect_redis(client)).refusal is None
@@ -30,7 +32,7 @@ async def test_stopping_and_starting_again_loses_nothing(tmp_path: Path, program
         place = Path((tmp_path / "redis" / "socket").read_text()).parent
         server.stop()
         server.stop()
-        assert recorded_url(tmp_path) is None
+        assert find_recorded_url(tmp_path) is None
         assert not place.exists()
 
 
@@ -38,7 +40,7 @@ def test_a_second_start_on_the_folder_is_refused(tmp_path: Path) -> None:
     server = EmbeddedRedis.start(tmp_path)
     with pytest.raises(RedisInUse, match="already runs"):
         EmbeddedRedis.start(tmp_path)
-    assert recorded_url(tmp_path) == server.url
+    assert find_recorded_url(tmp_path) == server.url
     server.stop()
     EmbeddedRedis.start(tmp_path).stop()
 
@@ -56,7 +58,7 @@ async def test_without_any_server_redis_lives_inside_the_process(tmp_path: Path)
 
 
 async def test_what_the_server_cannot_read_is_put_aside(tmp_path: Path) -> None:
-    program = redis_programs()[0]
+    program = find_redis_programs()[0]
     server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
     server.stop()
     folder = tmp_path / "redis"
@@ -78,7 +80,7 @@ async def test_the_server_ends_with_a_killed_parent_and_the_next_start_waits_for
     here, there = spawn.Pipe(duplex=False)
     parent = spawn.Process(target=keep, args=(str(tmp_path), there), daemon=True)
     parent.start()
-    assert await asyncio.to_thread(here.recv) == recorded_url(tmp_path)
+    assert await asyncio.to_thread(here.recv) == find_recorded_url(tmp_path)
     orphan = int((tmp_path / "redis" / "pid").read_text())
     place = Path((tmp_path / "redis" / "socket").read_text()).parent
     os.kill(orphan, signal.SIGSTOP)  # so slow to end that the next start finds it
@@ -86,7 +88,7 @@ async def test_the_server_ends_with_a_killed_parent_and_the_next_start_waits_for
     await asyncio.to_thread(parent.join)
     os.kill(orphan, signal.SIGCONT)
     server = EmbeddedRedis.start(tmp_path)
-    assert recorded_url(tmp_path) == server.url
+    assert find_recorded_url(tmp_path) == server.url
     assert int((tmp_path / "redis" / "pid").read_text()) != orphan
     assert not place.exists()
     server.stop()
@@ -111,5 +113,5 @@ async def test_a_server_that_ended_by_itself_is_started_again(tmp_path: Path) ->
     async with asyncio.timeout(5):
         while not server.revive():
             await asyncio.sleep(0.01)
-    assert recorded_url(tmp_path) == server.url == url
+    assert find_recorded_url(tmp_path) == server.url == url
     server.stop()

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.embedded import EmbeddedRedis
 from storage.redis.lanes import LanePhase, Lanes, WorkingCopy
+from storage.redis.programs import find_redis_programs
 
 OWNERS = ("one", "two", "three")
 customers = st.integers(2**62, 2**62 + 4)
@@ -174,7 +175,7 @@ class ModelInside(Model):
 def _servers() -> Iterator[None]:
     """One of each for all examples."""
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        Model.server = EmbeddedRedis.start(Path(one), programs=lambda: redis_programs()[:1])
+        Model.server = EmbeddedRedis.start(Path(one), programs=lambda: find_redis_programs()[:1])
         ModelInside.server = EmbeddedRedis.start(Path(other), programs=list)
         yield
         Model.server.stop()

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from storage.redis.client import RedisSettings, open_redis
-from storage.redis.embedded import EmbeddedRedis, redis_programs
+from storage.redis.embedded import EmbeddedRedis
 from storage.redis.limits import Limits
+from storage.redis.programs import find_redis_programs
 from tests.storage.conftest import Server
 from tests.storage.redis.test_limits import NUMBER, crowd
 from tests.support.redis_time import pass_time
@@ -69,7 +70,7 @@ def most_in(grants: Sequence[Grant], window_seconds: float) -> int:
 @pytest.fixture(scope="module")
 def any_redis() -> Iterator[EmbeddedRedis]:
     with TemporaryDirectory() as folder:
-        server = EmbeddedRedis.start(Path(folder), programs=lambda: redis_programs()[:1])
+        server = EmbeddedRedis.start(Path(folder), programs=lambda: find_redis_programs()[:1])
         yield server
         server.stop()
 
