@@ -15,7 +15,7 @@ from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.delivery.sender import Sender
 from bot.ids import IdMaker
-from bot.media.transfer import Vault
+from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.templates.sync import Templates
@@ -60,7 +60,7 @@ class Names:
 class Supplies:
     """What the worker shares with the agents' API."""
 
-    vault: Vault
+    media: MediaTransfer
     templates: Templates
     account: AccountWatch
 
@@ -70,7 +70,7 @@ def make_supplies(
 ) -> Supplies:
     """For the process that `names.owner` names."""
     return Supplies(
-        Vault(database, store, graph, downloads, clock, names.owner),
+        MediaTransfer(database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=names.owner),
         Templates(database, graph, clock, names.waba_id),
         AccountWatch(database, graph, clock, names.phone_number_id),
     )
@@ -88,7 +88,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         breaker=breaker,
         rate_limits=RateLimits(given.limits),
         templates=supplies.templates,
-        vault=supplies.vault,
+        media=supplies.media,
         read_receipts=read_receipts,
         clock=clock,
         metrics=given.metrics,
@@ -102,7 +102,7 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         delivery=Delivery(writer, sender, lanes, clock, settings.doubt_seconds),
         maintenance=Maintenance(database, lanes, clock, breaker, settings.sweep_seconds),
         read_receipts=read_receipts,
-        vault=supplies.vault,
-        background=(supplies.vault.run, supplies.templates.run, supplies.account.run),
+        media=supplies.media,
+        background=(supplies.media.run, supplies.templates.run, supplies.account.run),
         slow_seconds=settings.slow_seconds,
     )

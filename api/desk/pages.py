@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.sessions import Sessions
 from api.views import delivery_text
-from api.views.file_text import told
+from api.views.file_text import describe_file_state
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.sql.database import Database
@@ -61,7 +61,7 @@ class Pages:
             "moment": _moment,
             "weekday": _weekday,
             "bytes": _bytes,
-            "told": told,
+            "file_state": describe_file_state,
         }
         self._templates.globals |= {
             "status_words": STATUS_WORDS,

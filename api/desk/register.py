@@ -40,7 +40,7 @@ def add_desk(
     ticket_page = TicketPage(pages, transaction, parts.database)
     add_agent_errors(blueprint, pages, ticket_page)
     add_tickets(blueprint, pages, ticket_page, TicketCommands(transaction, parts.numbers), parts.database)
-    replies, files = ReplyCommands(transaction), FileCommands(transaction, parts.supplies.vault.ring)
+    replies, files = ReplyCommands(transaction), FileCommands(transaction, parts.supplies.media.ring)
     add_writing(blueprint, sessions, ticket_page, replies, files, parts.database)
     add_connection(blueprint, pages, ConnectionCommands(transaction), doctor, parts)
 

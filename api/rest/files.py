@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel
 from quart import Response, request
 
-from api.views.file_text import told
+from api.views.file_text import describe_file_state
 from api.web.auth import GuardedBlueprint, Permission, caller, needs, takes_file
 from api.web.fields import row_id
 from api.web.file_headers import ANY_TYPE, HEAD_BYTES, NoSuchRange, byte_range, disposition, shown_type
@@ -61,7 +61,7 @@ def make_files(
     clock: Clock,
     ring: Callable[[], None] = lambda: None,
 ) -> GuardedBlueprint:
-    """The routes under /api/files. `ring`: tells the vault of this process, if it has one, that there is work."""
+    """The routes under /api/files. `ring`: wakes this process's media transfer, if it has one."""
     blueprint = GuardedBlueprint("files", __name__, url_prefix="/api/files")
     blueprint.record_once(lambda state: take_uploads(state.app))  # type: ignore[arg-type]
 
@@ -77,7 +77,7 @@ def make_files(
         if row is None:
             return refusal(404)
         if row.state is not FileState.STORED or row.size is None:
-            return refusal(409, told(row))
+            return refusal(409, describe_file_state(row))
         try:
             return await _bytes(store, row, row.size, inline=request.args.get("inline") == "1")
         except NoFile:
@@ -105,7 +105,9 @@ def make_files(
         if row is None:
             return refusal(404)
         if row.state not in (FileState.FAILED, FileState.WAITING, FileState.FETCHING):
-            return refusal(409, f"Only a file that could not be fetched can be fetched again. {told(row)}".strip())
+            return refusal(
+                409, f"Only a file that could not be fetched can be fetched again. {describe_file_state(row)}".strip()
+            )
         now = clock()
         line = Line(ids.next(), now, caller().actor, "file.retry", row.file_id)
 
@@ -151,7 +153,7 @@ def shown(row: FileRow) -> StoredFile:
         filename=row.filename,
         size=row.size,
         state=row.state,
-        told=told(row),
+        told=describe_file_state(row),
         created_at=row.created_at,
     )
 

@@ -79,7 +79,7 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
         ),
         make_templates(parts.supplies.templates, NoticeTemplates(parts.database, parts.ids, parts.clock)),
         make_qr(parts.supplies.account, QrCodes(parts.graph)),
-        make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.vault.ring),
+        make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.media.ring),
         make_health(parts),
         _make_description(schema),
     ]

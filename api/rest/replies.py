@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from quart import Response
 
 from api.views import thread
-from api.views.file_text import told
+from api.views.file_text import describe_file_state
 from api.views.thread import Said
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
@@ -172,7 +172,7 @@ def file_shown(row: FileRow) -> FileShown:
         mime_type=row.mime_type,
         size=row.size,
         state=row.state,
-        reason=told(row) or None,
+        reason=describe_file_state(row) or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What an agent reads beside a file. Pure.
+"""Says in words where a file stands, for the agent who reads it beside the file. Pure.
 
 Invariant: each state has a sentence, which says what has happened and whose move it is.
 """
@@ -9,10 +9,11 @@ from storage.files import FileRow
 from storage.statuses import FileState
 
 EXPIRED = "Expired: ask the customer to send it again."
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def told(row: FileRow) -> str:
-    """Where the file stands, in one or two sentences; "" when it is there."""
+def describe_file_state(row: FileRow) -> str:
+    """Describes the file's state in one or two sentences; returns "" when the file is there."""
     if row.state is FileState.STORED:
         return ""
     if row.state is FileState.LOOSE:
@@ -22,15 +23,14 @@ def told(row: FileRow) -> str:
     if row.state is FileState.REFUSED:
         return f"Refused: {row.reason}"
     if row.state is FileState.FAILED:
-        return f"Could not be fetched: {row.reason} It is tried again{_until(row.media_until)}."
+        return f"Could not be fetched: {row.reason} It is tried again{_describe_until(row.media_until)}."
     if row.state is FileState.WAITING and row.reason:
         return f"Still to be fetched: {row.reason}"
     return "Still being fetched."
 
 
-def _until(at: datetime | None) -> str:
-    # by hand, since strftime would say it in the language of the machine
+def _describe_until(at: datetime | None) -> str:
     if at is None:
         return ""
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return f" until {at.day} {months[at.month - 1]}, {at:%H:%M} UTC"
+    # by hand, since strftime would say the month in the language of the machine
+    return f" until {at.day} {MONTHS[at.month - 1]}, {at:%H:%M} UTC"

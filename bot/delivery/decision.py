@@ -31,7 +31,7 @@ from bot.delivery.side_effects import (
     SlowDown,
     TripBreaker,
 )
-from bot.media.transfer import UploadFailed
+from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, action_of, wait_of
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.items import Status

@@ -33,7 +33,8 @@ from bot.delivery.side_effects import (
     TripBreaker,
 )
 from bot.lane_state import LaneState
-from bot.media.transfer import UploadFailed, Vault
+from bot.media.transfer import MediaTransfer
+from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.service_window import window_open
@@ -64,7 +65,7 @@ class Sender:
         breaker: CircuitBreaker,
         rate_limits: RateLimits,
         templates: Templates,
-        vault: Vault,
+        media: MediaTransfer,
         read_receipts: ReadReceipts,
         clock: Clock,
         metrics: Metrics,
@@ -75,7 +76,7 @@ class Sender:
         self._breaker = breaker
         self._rate_limits = rate_limits
         self._templates = templates
-        self._vault = vault
+        self._media = media
         self._read_receipts = read_receipts
         self._clock = clock
         self._metrics = metrics
@@ -119,7 +120,7 @@ class Sender:
     async def _with_file(self, message: Message) -> Message:
         if message.get("type") != "media" or "media_id" in message:
             return message
-        return {**message, "media_id": await self._vault.media_id_of(int(message["file_id"]))}
+        return {**message, "media_id": await self._media.ensure_uploaded(int(message["file_id"]))}
 
     async def _wait(self, row: OutboxRow) -> Deferred | None:
         """Asks the circuit breaker and the rate limits. The breaker's probe takes no part in those."""

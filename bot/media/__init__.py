@@ -1,1 +1,1 @@
-"""Files on their way between Meta and the file store."""
+"""Moves media between Meta and the file store: customers' files to us, agents' files to Meta."""

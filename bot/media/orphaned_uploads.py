@@ -1,7 +1,9 @@
-"""Uploads that no answer ever carried: a day later they go, with their bytes.
+"""Deletes orphaned uploads: files that an agent uploaded a day ago or earlier, and that no reply ever carried.
 
-Invariants: what an answer carries is never touched, also when it is sent at this very moment; the bytes go before the
-row that names them, so what is cut short is found again; a few are taken at a time, and others work in between.
+Invariants
+- What a reply carries is never touched, also when the reply is sent at this very moment.
+- The bytes go before the row that names them, so what is cut short is found again.
+- A few are deleted at a time, and others use the database in between.
 """
 
 import asyncio
@@ -13,26 +15,26 @@ from storage import files
 from storage.blobs.store import FileStore, StoreDown, key_of
 from storage.sql.database import Database
 
-UNSENT = timedelta(hours=24)
-TIDY_SECONDS = 3600.0
-MOST_AT_ONCE = 50
-MOST_BATCHES = 200
+MIN_AGE = timedelta(hours=24)  # an agent may still be writing the reply
+INTERVAL_SECONDS = 3600.0
+MAX_UPLOADS_PER_BATCH = 50  # one transaction
+MAX_BATCHES = 200  # what is left goes an hour later
 PAUSE_SECONDS = 0.1
 log = structlog.get_logger(__name__)
 
 
-async def clear_unsent(database: Database, store: FileStore, now: datetime) -> None:
-    """Deletes the uploads that are a day old and unsent. Raises DatabaseDown."""
-    for _ in range(MOST_BATCHES):
-        loose = await database.run(lambda tx: files.loosen(tx, now - UNSENT, MOST_AT_ONCE))
-        if not loose:
+async def delete_orphaned_uploads(database: Database, store: FileStore, now: datetime) -> None:
+    """Deletes the uploads that are orphaned at `now`, bytes and rows. Raises DatabaseDown."""
+    for _ in range(MAX_BATCHES):
+        orphaned = await database.run(lambda tx: files.loosen(tx, now - MIN_AGE, MAX_UPLOADS_PER_BATCH))
+        if not orphaned:
             return
         try:
-            for file_id in loose:
+            for file_id in orphaned:
                 await store.delete(key_of(file_id))
-        except StoreDown as error:  # they stay loose, and are found again in an hour
-            log.warning("unsent_files_stay", error=str(error))
+        except StoreDown as error:  # they stay orphaned, and are found again in an hour
+            log.warning("orphaned_uploads_stay", error=str(error))
             return
-        await database.run(lambda tx, gone=loose: files.forget(tx, gone))  # type: ignore[misc]
-        log.info("unsent_files_deleted", count=len(loose))
-        await asyncio.sleep(PAUSE_SECONDS)  # others want the database too
+        await database.run(lambda tx, gone=orphaned: files.forget(tx, gone))  # type: ignore[misc]
+        log.info("orphaned_uploads_deleted", count=len(orphaned))
+        await asyncio.sleep(PAUSE_SECONDS)

@@ -14,7 +14,7 @@ import structlog
 
 from bot.delivery.delivery import Delivery
 from bot.delivery.read_receipts import ReadReceipts
-from bot.media.transfer import Vault
+from bot.media.transfer import MediaTransfer
 from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import MOST_ITEMS, Played, Rounds
@@ -48,7 +48,7 @@ class Worker:
         delivery: Delivery,
         maintenance: Maintenance,
         read_receipts: ReadReceipts,
-        vault: Vault,
+        media: MediaTransfer,
         background: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]],
         slow_seconds: float,
     ) -> None:
@@ -58,7 +58,7 @@ class Worker:
         self._delivery = delivery
         self._maintenance = maintenance
         self._read_receipts = read_receipts
-        self._vault = vault
+        self._media = media
         self._background = background
         self._slow_seconds = slow_seconds
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -171,7 +171,7 @@ class Worker:
             if lane.heard_wamid:
                 self._read_receipts.mark_read(lane.customer_id, lane.heard_wamid)
         if any(lane.files for lane in played):
-            self._vault.ring()
+            self._media.ring()
         done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))

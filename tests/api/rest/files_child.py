@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from api.web.credentials import Role
-from bot.media.transfer import Vault
+from bot.media.transfer import MediaTransfer
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from storage.blobs.store import S3Access, open_store
@@ -29,12 +29,14 @@ async def main() -> None:
         open_downloads(given["api_url"]) as downloads,
     ):
         graph = GraphClient(GraphSettings(given["api_url"], "106540352242922", "token", "secret"), http)
-        vault = Vault(database, store, graph, downloads, service.clock, "child")
+        media = MediaTransfer(
+            database=database, store=store, graph=graph, downloads=downloads, clock=service.clock, owner="child"
+        )
         stop = asyncio.Event()
-        working = asyncio.create_task(vault.run(stop))
+        working = asyncio.create_task(media.run(stop))
         print(json.dumps({"port": service.port, "key": service.keys[Role.AGENT]}), flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            vault.ring()
+            media.ring()
         stop.set()
         await working
     await database.close()

@@ -12,7 +12,7 @@ from typing import Any, cast
 from bot.delivery.outbox_writer import AcceptedSend
 from bot.delivery.sender import Sender
 from bot.lane_state import LaneState
-from bot.media.transfer import UploadFailed
+from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
 from bot.whatsapp.errors import action_of
 from bot.whatsapp.graph.client import Outcome, Refused
@@ -54,7 +54,7 @@ class Parts:
     async def carried(self, message: Mapping[str, object]) -> Mapping[str, object] | Why:
         return self._carried
 
-    async def media_id_of(self, file_id: int) -> str:
+    async def ensure_uploaded(self, file_id: int) -> str:
         if isinstance(self._outcome, UploadFailed):
             raise self._outcome
         return "1"
@@ -140,7 +140,7 @@ async def answered(
         breaker=parts,
         rate_limits=parts,
         templates=parts,
-        vault=parts,
+        media=parts,
         read_receipts=parts,
         clock=lambda: NOW,
         metrics=Metrics(),

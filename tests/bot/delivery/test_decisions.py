@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from bot.delivery.decision import MAX_REFUSALS
-from bot.media.transfer import UploadFailed
+from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, action_of
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.events import read_status

@@ -1,4 +1,4 @@
-"""Uploads that are never sent go after a day, and nothing else does."""
+"""Orphaned uploads are deleted after a day, and nothing else is."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.media import orphaned_uploads
-from bot.media.orphaned_uploads import clear_unsent
+from bot.media.orphaned_uploads import MAX_UPLOADS_PER_BATCH, delete_orphaned_uploads
 from storage import files
 from storage.blobs.store import FileStore, FolderStore, StoreDown, key_of
 from storage.files import FileRow
@@ -18,7 +17,7 @@ NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)
 OLD = NOW - timedelta(hours=24)
 YOUNG = OLD + timedelta(milliseconds=1)
 ROWS = {
-    "unsent": FileRow(1, "out", "image", FileState.STORED, OLD, OLD, size=4),
+    "orphaned": FileRow(1, "out", "image", FileState.STORED, OLD, OLD, size=4),
     "young": FileRow(2, "out", "image", FileState.STORED, YOUNG, YOUNG, size=4),
     "sent": FileRow(3, "out", "image", FileState.STORED, OLD, OLD, size=4, ticket_id=5, reply_id=6),
     "a customer's": FileRow(4, "in", "image", FileState.STORED, OLD, OLD, size=4),
@@ -43,17 +42,17 @@ async def four_bytes() -> AsyncIterator[bytes]:
     yield b"data"
 
 
-async def left(database: Database, folder: Path) -> tuple[list[str], list[str]]:
+async def list_left(database: Database, folder: Path) -> tuple[list[str], list[str]]:
     """What has a row, and what has bytes."""
     async with database.reading() as tx:
         rows = [name for name, row in ROWS.items() if await files.find(tx, row.file_id)]
     return rows, [name for name, row in ROWS.items() if (folder / "files" / key_of(row.file_id)).exists()]
 
 
-async def test_what_nobody_sent_for_a_day(database: Database, store: FileStore, tmp_path: Path) -> None:
+async def test_orphaned_uploads_are_deleted(database: Database, store: FileStore, tmp_path: Path) -> None:
     for _ in range(2):
-        await clear_unsent(database, store, NOW)
-        assert await left(database, tmp_path) == (STAY, STAY)
+        await delete_orphaned_uploads(database, store, NOW)
+        assert await list_left(database, tmp_path) == (STAY, STAY)
 
 
 async def test_a_store_that_is_away_is_asked_again(database: Database, store: FileStore, tmp_path: Path) -> None:
@@ -61,32 +60,30 @@ async def test_a_store_that_is_away_is_asked_again(database: Database, store: Fi
     (tmp_path / "files").write_text("something that is no folder")
     with pytest.raises(StoreDown):
         await store.delete(key_of(1))
-    await clear_unsent(database, store, NOW)
+    await delete_orphaned_uploads(database, store, NOW)
     async with database.reading() as tx:
         assert [(row.state, row.reply_id) for at in (1, 5) if (row := await files.find(tx, at))] == [
             ("loose", None)
         ] * 2
     (tmp_path / "files").unlink()
     (tmp_path / "away").rename(tmp_path / "files")
-    await clear_unsent(database, store, NOW)
-    assert await left(database, tmp_path) == (STAY, STAY)
+    await delete_orphaned_uploads(database, store, NOW)
+    assert await list_left(database, tmp_path) == (STAY, STAY)
 
 
-async def test_what_is_going_can_not_be_sent(database: Database, store: FileStore, tmp_path: Path) -> None:
+async def test_what_is_being_deleted_can_not_be_sent(database: Database, store: FileStore, tmp_path: Path) -> None:
     """Whoever is first has it: the answer, or the clean-up."""
     assert await database.run(lambda tx: files.attach_uploads(tx, [1], 9, 5, 7))
     assert await database.run(lambda tx: files.loosen(tx, NOW, 50)) == [2, 5, 6]
     assert await database.run(lambda tx: files.attach_uploads(tx, [2], 9, 5, 8)) == []
-    await clear_unsent(database, store, NOW)
-    assert (await left(database, tmp_path))[0] == ["unsent", "young", *STAY[1:]]
+    await delete_orphaned_uploads(database, store, NOW)
+    assert (await list_left(database, tmp_path))[0] == ["orphaned", "young", *STAY[1:]]
 
 
-async def test_more_than_are_taken_at_a_time(sqlite_database: Database, tmp_path: Path) -> None:
-    rows = [
-        FileRow(at, "out", "image", FileState.STORED, OLD, OLD)
-        for at in range(1, 2 * orphaned_uploads.MOST_AT_ONCE + 3)
-    ]
+async def test_more_than_one_batch(sqlite_database: Database, tmp_path: Path) -> None:
+    file_ids = range(1, 2 * MAX_UPLOADS_PER_BATCH + 3)
+    rows = [FileRow(file_id, "out", "image", FileState.STORED, OLD, OLD) for file_id in file_ids]
     await sqlite_database.run(lambda tx: files.insert(tx, rows))
-    await clear_unsent(sqlite_database, FolderStore(tmp_path), NOW)
+    await delete_orphaned_uploads(sqlite_database, FolderStore(tmp_path), NOW)
     async with sqlite_database.reading() as tx:
         assert await tx.fetch("SELECT id FROM file", []) == []

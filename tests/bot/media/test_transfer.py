@@ -1,4 +1,4 @@
-"""The media vault against servers that are slow, cut, lying or somebody else's: no file holds up another, and each ends
+"""Media transfer against servers that are slow, cut, lying or somebody else's: no file holds up another, and each ends
 in a state that an agent can read."""
 
 import asyncio
@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from api.views.file_text import told
-from bot.media.transfer import FRESH_AT_ONCE, UploadFailed, Vault
+from api.views.file_text import describe_file_state
+from bot.media.transfer import MAX_NEW_FETCHES, MediaTransfer
+from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import sha256_hex
 from bot.whatsapp.graph.media_download import Limits, open_downloads
@@ -63,14 +64,14 @@ class Names(AbstractResolver):
 
 @dataclass
 class Place:
-    """A vault and all around it."""
+    """A MediaTransfer and all around it."""
 
     database: Database
     host: FileHost
     store: FileStore
     clock: Clock
-    vault: Vault
-    another: Callable[[str], Vault]
+    media: MediaTransfer
+    another: Callable[[str], MediaTransfer]
     folder: Path
 
     async def file(self, file_id: int, media_id: str, **more: Any) -> None:
@@ -109,16 +110,18 @@ async def place(
             graph = GraphClient(GraphSettings(host.api_url, NUMBER, TOKEN, "secret", 1.0, 2.0), http)
             clock, store = Clock(), FolderStore(folder / "files")
 
-            def vault(owner: str) -> Vault:
-                return Vault(database, store, graph, downloads, clock, owner)
+            def make_transfer(owner: str) -> MediaTransfer:
+                return MediaTransfer(
+                    database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=owner
+                )
 
-            yield Place(database, host, store, clock, vault("a"), vault, folder / "files")
+            yield Place(database, host, store, clock, make_transfer("a"), make_transfer, folder / "files")
 
 
 @asynccontextmanager
-async def fetching(*vaults: Vault) -> AsyncIterator[None]:
+async def fetching(*transfers: MediaTransfer) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    running = [asyncio.create_task(vault.run(stop)) for vault in vaults]
+    running = [asyncio.create_task(transfer.run(stop)) for transfer in transfers]
     try:
         yield
     finally:
@@ -243,12 +246,12 @@ async def test_each_ends_in_a_state_that_an_agent_can_read_and_none_holds_up_ano
         there.host.facts[media_id] = deepcopy(facts)
         await there.file(at, media_id, sha256=sha256_hex(announced), due_at=NOW + timedelta(milliseconds=at))
     there.clock.forward(1)
-    async with fetching(there.vault):
+    async with fetching(there.media):
         await there.until(*range(1, len(TABLE) + 1))
     for at, (media_id, (_, _, _, state, sentence)) in enumerate(in_order, 1):
         row = await there.row(at)
         reads = {"stored": "", "failed": f"Could not be fetched: {sentence} {AGAIN}", "refused": f"Refused: {sentence}"}
-        assert (media_id, row.state, row.reason, told(row)) == (media_id, state, sentence, reads[state])
+        assert (media_id, row.state, row.reason, describe_file_state(row)) == (media_id, state, sentence, reads[state])
         assert (row.owner, row.attempts) == ("", 1)
         assert row.due_at == (NOW + timedelta(seconds=11) if state == "failed" else row.due_at)
         if state == "stored":
@@ -266,13 +269,13 @@ async def test_each_ends_in_a_state_that_an_agent_can_read_and_none_holds_up_ano
 
 
 async def test_files_that_hang_leave_the_others_their_turn(light: Place) -> None:
-    count = FRESH_AT_ONCE * 2
+    count = MAX_NEW_FETCHES * 2
     for at in range(1, count + 6):
         name = f"m{at}"
         light.host.files[name] = host_of.silent if at <= count else host_of.good
         await light.file(at, name, due_at=NOW + timedelta(milliseconds=at))
     light.clock.forward(1)
-    async with fetching(light.vault):
+    async with fetching(light.media):
         await light.until(*range(count + 1, count + 6), states=("stored",))
 
 
@@ -281,12 +284,12 @@ async def test_a_cut_download_is_made_again_and_waits_longer_each_time(there: Pl
     await there.file(1, "cut", media_until=NOW + timedelta(hours=2))
     await there.file(2, "once")
     waits = []
-    async with fetching(there.vault):
+    async with fetching(there.media):
         await there.until(1, 2)
         while (row := await there.row(1)).state == "failed" and row.due_at < row.media_until:  # type: ignore[operator]
             waits.append((row.due_at - there.clock.now).total_seconds())
             there.clock.now = row.due_at
-            there.vault.ring()
+            there.media.ring()
             await there.until(2, states=("stored",))
             async with asyncio.timeout(10):  # while it is fetched, its due_at is the end of a lease, and later too
                 while (seen := await there.row(1)).state == "fetching" or seen.attempts == row.attempts:
@@ -296,17 +299,17 @@ async def test_a_cut_download_is_made_again_and_waits_longer_each_time(there: Pl
     assert (await there.row(2)).attempts == 2
     async with fetching(there.another("b")):
         await there.until(1, states=("expired",))
-    assert told(await there.row(1)) == "Expired: ask the customer to send it again."
+    assert describe_file_state(await there.row(1)) == "Expired: ask the customer to send it again."
 
 
 async def test_the_last_try_is_the_last(light: Place) -> None:
     light.host.files["cut"] = host_of.cut
     await light.file(1, "cut", media_until=NOW + timedelta(seconds=20))
-    async with fetching(light.vault):
+    async with fetching(light.media):
         await light.until(1)
         asked = len(light.host.asked)
         light.clock.forward(20)
-        light.vault.ring()
+        light.media.ring()
         await light.until(1, states=("expired",))
     assert len(light.host.asked) == asked * 2, "after Meta's id has run out nobody asks again and again"
 
@@ -314,15 +317,15 @@ async def test_the_last_try_is_the_last(light: Place) -> None:
 async def test_an_agent_has_it_tried_at_once(light: Place) -> None:
     light.host.files["once"] = host_of.cut_once
     await light.file(1, "once")
-    async with fetching(light.vault):
+    async with fetching(light.media):
         await light.until(1)
         assert await light.database.run(lambda tx: files.retry(tx, 1, light.clock.now))
-        assert told(await light.row(1)) == (
+        assert describe_file_state(await light.row(1)) == (
             "Still to be fetched: The connection broke before all of it was here (ClientPayloadError)."
         )
-        light.vault.ring()
+        light.media.ring()
         await light.until(1, states=("stored",))
-    assert told(await light.row(1)) == ""
+    assert describe_file_state(await light.row(1)) == ""
 
 
 async def test_a_token_that_expired_is_held_against_no_file(there: Place) -> None:
@@ -332,18 +335,19 @@ async def test_a_token_that_expired_is_held_against_no_file(there: Place) -> Non
         there.host.files[f"m{at}"] = host_of.good
         await there.file(at, f"m{at}")
     there.host.facts = {"m1": {"answers": [no, no]}, "m2": {"answers": [no]}, "m3": {"answers": [no]}}
-    async with fetching(there.vault):
+    async with fetching(there.media):
         await there.until(1, states=("waiting",))
         async with asyncio.timeout(10):
             while not (await there.row(1)).reason:
                 await asyncio.sleep(0.02)
         row = await there.row(1)
-        assert told(row).startswith("Still to be fetched: The access token is missing, expired or revoked.")
+        sentence = "Still to be fetched: The access token is missing, expired or revoked."
+        assert describe_file_state(row).startswith(sentence)
         assert row.attempts == 0
         async with asyncio.timeout(30):
             while not all([(await there.row(at)).state == "stored" for at in (1, 2, 3)]):
                 there.clock.forward(5)
-                there.vault.ring()
+                there.media.ring()
                 await asyncio.sleep(0.02)
     assert [((await there.row(at)).state, (await there.row(at)).attempts) for at in (1, 2, 3)] == [("stored", 1)] * 3
 
@@ -352,13 +356,13 @@ async def test_a_store_that_is_full_or_away_is_held_against_no_file(light: Place
     light.host.files["m1"] = host_of.good
     await light.file(1, "m1")
     spoil(light.folder)
-    async with fetching(light.vault):
+    async with fetching(light.media):
         async with asyncio.timeout(10):
             while not (await light.row(1)).reason:
                 await asyncio.sleep(0.02)
     row = await light.row(1)
     assert (row.state, row.attempts) == ("waiting", 0)
-    assert told(row) == "Still to be fetched: FILES_URL or DATA_DIR names something that is no folder."
+    assert describe_file_state(row) == "Still to be fetched: FILES_URL or DATA_DIR names something that is no folder."
     light.folder.unlink()
     light.clock.forward(60)
     async with fetching(light.another("b")):
@@ -368,13 +372,13 @@ async def test_a_store_that_is_full_or_away_is_held_against_no_file(light: Place
 async def test_what_a_dead_process_was_fetching_is_taken_over(there: Place) -> None:
     there.host.files["m1"] = host_of.good
     await there.file(1, "m1", state="fetching", owner="dead", attempts=1, due_at=NOW + timedelta(seconds=20))
-    async with fetching(there.vault, there.another("b")):
+    async with fetching(there.media, there.another("b")):
         await there.file(2, "m1")
-        there.vault.ring()
+        there.media.ring()
         await there.until(2)
         assert (await there.row(1)).state == "fetching"
         there.clock.forward(20)
-        there.vault.ring()
+        there.media.ring()
         await there.until(1)
     assert ((await there.row(1)).state, (await there.row(1)).attempts) == ("stored", 2)
 
@@ -382,7 +386,7 @@ async def test_what_a_dead_process_was_fetching_is_taken_over(there: Place) -> N
 async def test_a_stop_gives_back_what_was_under_way(light: Place) -> None:
     light.host.files["m1"] = host_of.silent
     await light.file(1, "m1")
-    async with fetching(light.vault):
+    async with fetching(light.media):
         async with asyncio.timeout(10):
             while not light.host.of("/files/"):
                 await asyncio.sleep(0.02)
@@ -399,10 +403,10 @@ async def test_a_name_that_leads_into_a_private_network(
     async with place(sqlite_database, tmp_path, names, "https://graph.example.org/v25.0") as made:
         made.host.facts["m1"] = {"url": "https://lookaside.fbsbx.com/x"}
         await made.file(1, "m1")
-        async with fetching(made.vault):
+        async with fetching(made.media):
             await made.until(1)
-        row = await made.row(1)
-        assert told(row) == "Refused: Its address leads into a private network, where nothing is asked for it."
+        state = describe_file_state(await made.row(1))
+        assert state == "Refused: Its address leads into a private network, where nothing is asked for it."
         assert names.asked == ["lookaside.fbsbx.com"]
 
 
@@ -414,12 +418,12 @@ async def test_an_upload_is_made_once_and_again_when_meta_forgets_it(there: Plac
 
     await there.store.put(key_of(1), pieces())
     there.host.uploads = [(200, {"id": "4711"}), (200, {"id": "4712"})]
-    assert [await there.vault.media_id_of(1) for _ in range(3)] == ["4711"] * 3
+    assert [await there.media.ensure_uploaded(1) for _ in range(3)] == ["4711"] * 3
     [asked] = there.host.of("/media")
     assert BYTES in asked.body
     assert b'filename="a.png"' in asked.body
     there.clock.forward(29 * 86_400)
-    assert await there.vault.media_id_of(1) == "4712"
+    assert await there.media.ensure_uploaded(1) == "4712"
 
 
 @pytest.mark.parametrize(
@@ -443,7 +447,7 @@ async def test_an_upload_that_meta_refuses(light: Place, answer: Any, reason: st
     await light.store.put(key_of(1), pieces())
     light.host.uploads = [answer]
     with pytest.raises(UploadFailed) as failed:
-        await light.vault.media_id_of(1)
+        await light.media.ensure_uploaded(1)
     assert failed.value.reason.startswith(reason)
     assert (failed.value.retry_seconds is not None) == again
 
@@ -453,11 +457,11 @@ async def test_what_can_not_be_uploaded(light: Place) -> None:
     await light.file(2, "m2", state="stored", size=5)
     for file_id, reason in ((1, "Its bytes are no longer"), (2, "There is no such file"), (3, "There is no such file")):
         with pytest.raises(UploadFailed, match=reason) as failed:
-            await light.vault.media_id_of(file_id)
+            await light.media.ensure_uploaded(file_id)
         assert failed.value.retry_seconds is None
     spoil(light.folder)
     with pytest.raises(UploadFailed, match="no folder") as failed:
-        await light.vault.media_id_of(1)
+        await light.media.ensure_uploaded(1)
     assert failed.value.retry_seconds is not None
     with pytest.raises(StoreDown):
         await light.store.delete(key_of(1))

@@ -1,4 +1,4 @@
-"""The media vault with the stand-in as Meta: what a customer sends there arrives whole, with faults on the way too, and
+"""Media transfer with the stand-in as Meta: what a customer sends there arrives whole, with faults on the way too, and
 what an agent uploads is taken."""
 
 import asyncio
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from api.simulator.faults import Fault
-from bot.media.transfer import UploadFailed, Vault
+from bot.media.transfer import MediaTransfer
+from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import sha256_hex
 from bot.whatsapp.graph.media_download import open_downloads
@@ -43,16 +44,17 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
             meta.simulator.faults.add(Fault(then=then, where=where, status=503))
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
-        vault = Vault(sqlite_database, store, graph, downloads, lambda: now + timedelta(seconds=next(seconds)), "a")
+        media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",
+                              clock=lambda: now + timedelta(seconds=next(seconds)))  # fmt: skip
         row = FileRow(1, "in", "image", FileState.WAITING, now, now, media_id=image["id"],
                       media_until=now + timedelta(days=7), sha256=sha256_hex(image["sha256"]),
                       mime_type=image["mime_type"])  # fmt: skip
         await sqlite_database.run(lambda tx: files.insert(tx, [row]))
         stop = asyncio.Event()
-        working = asyncio.create_task(vault.run(stop))
+        working = asyncio.create_task(media.run(stop))
         async with asyncio.timeout(20):
             while (found := await file(sqlite_database)).state != end:
-                vault.ring()
+                media.ring()
                 await asyncio.sleep(0.05)
         stop.set()
         await working
@@ -67,7 +69,8 @@ async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path:
     async with running(tmp_path / "meta") as meta, open_http() as http, open_downloads(meta.graph) as downloads:
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
-        vault = Vault(sqlite_database, store, graph, downloads, lambda: now, "a")
+        media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",
+                              clock=lambda: now)  # fmt: skip
         rows = [
             FileRow(at, "out", "image", FileState.STORED, now, now, mime_type=kind, filename="a.png", size=len(BYTES))
             for at, kind in ((1, "image/png"), (2, "image/gif"))
@@ -76,11 +79,11 @@ async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path:
         for row in rows:
             await store.put(key_of(row.file_id), pieces())
         await meta.write(ANA, text="silence")
-        media_id = await vault.media_id_of(1)
+        media_id = await media.ensure_uploaded(1)
         answer = await meta.send(to=f"+{ANA}", type="image", image={"id": media_id})
         assert answer.status_code == 200, answer.text
         with pytest.raises(UploadFailed) as failed:
-            await vault.media_id_of(2)
+            await media.ensure_uploaded(2)
         assert failed.value.retry_seconds is None
 
 
