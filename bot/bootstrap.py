@@ -6,7 +6,7 @@ Invariant: nothing is opened here, and nothing begins to run before the worker d
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.account.phone_number import AccountWatch
+from bot.account.phone_number import PhoneNumberMonitor
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.delivery import Delivery
@@ -18,7 +18,7 @@ from bot.ids import IdMaker
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.templates.sync import Templates
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient
 from bot.whatsapp.graph.media_download import Downloads
 from bot.worker.maintenance import Maintenance
@@ -61,8 +61,8 @@ class Supplies:
     """What the worker shares with the agents' API."""
 
     media: MediaTransfer
-    templates: Templates
-    account: AccountWatch
+    templates: TemplateSync
+    phone_number: PhoneNumberMonitor
 
 
 def make_supplies(
@@ -70,9 +70,13 @@ def make_supplies(
 ) -> Supplies:
     """For the process that `names.owner` names."""
     return Supplies(
-        MediaTransfer(database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=names.owner),
-        Templates(database, graph, clock, names.waba_id),
-        AccountWatch(database, graph, clock, names.phone_number_id),
+        media=MediaTransfer(
+            database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=names.owner
+        ),
+        templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=names.waba_id),
+        phone_number=PhoneNumberMonitor(
+            database=database, graph=graph, clock=clock, phone_number_id=names.phone_number_id
+        ),
     )
 
 
@@ -103,6 +107,6 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
         maintenance=Maintenance(database, lanes, clock, breaker, settings.sweep_seconds),
         read_receipts=read_receipts,
         media=supplies.media,
-        background=(supplies.media.run, supplies.templates.run, supplies.account.run),
+        background=(supplies.media.run, supplies.templates.run, supplies.phone_number.run),
         slow_seconds=settings.slow_seconds,
     )

@@ -5,6 +5,8 @@ an admin who asks the doctor; a channel that stands still is tried at once when 
 again by itself to tell what came of it.
 """
 
+from collections.abc import Mapping
+
 from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -13,21 +15,30 @@ from api.doctor.page import Doctor
 from api.rest.whatsapp import read_status
 from api.services import ApiParts
 from api.web.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
-from bot.account.phone_number import read_number
+from bot.account.phone_number import parse_snapshot
 from bot.agents.connection import ConnectionCommands
-from bot.templates.assignments import NoticeTemplates
-from bot.templates.parameters import KINDS
+from bot.templates.assignments import TemplateAssignments
+from bot.templates.notice_kinds import NoticeKind
 from storage import meta_snapshots
 
 HERE = "/desk/whatsapp"
 TRIED = "tried"
+NOTICE_WORDS: Mapping[NoticeKind, str] = {
+    NoticeKind.OPENED: "An agent opens a ticket",
+    NoticeKind.NEW: "A ticket is back in line",
+    NoticeKind.IN_PROGRESS: "A ticket becomes in progress",
+    NoticeKind.WAITING: "A ticket becomes waiting",
+    NoticeKind.RESOLVED: "A ticket becomes resolved",
+    NoticeKind.CLOSED: "A ticket becomes closed",
+    NoticeKind.REPLY: "An agent's own words",
+}
 
 
 def add_connection(
     blueprint: GuardedBlueprint, pages: Pages, commands: ConnectionCommands, doctor: Doctor, parts: ApiParts
 ) -> None:
     """The routes for who looks after the connection."""
-    notices = NoticeTemplates(parts.database, parts.ids, parts.clock)
+    assignments = TemplateAssignments(parts.database, parts.ids, parts.clock)
 
     @blueprint.get(HERE)
     @needs(Permission.READ)
@@ -35,13 +46,13 @@ def add_connection(
         """How the connection to WhatsApp does."""
         async with parts.database.reading() as tx:
             status = await read_status(tx, parts.phone_number_id)
-            number = read_number(await meta_snapshots.read(tx, parts.phone_number_id))
-        choices = await notices.listed()
+            number = parse_snapshot(await meta_snapshots.read(tx, parts.phone_number_id))
+        listed = await assignments.list_assignments()
         return await pages.show(
             "connection",
             status=status,
             number=number,
-            notices=[(kind, [choice for choice in choices if choice.row.kind == kind]) for kind in KINDS],
+            notices=[(NOTICE_WORDS[kind], [each for each in listed if each.row.kind == kind]) for kind in NoticeKind],
             may_manage=Permission.MANAGE in PERMISSIONS[caller().role],
             trying=request.args.get(TRIED) == "1",
         )

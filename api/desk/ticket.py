@@ -18,6 +18,7 @@ from api.web.fields import MOST_IDS, row_id
 from bot.agents import notices
 from bot.agents.errors import TicketNotFound
 from bot.agents.transaction import AgentTransaction
+from bot.templates.notice_kinds import NoticeKind
 from storage import files, templates, tickets
 from storage.replies import StoredReply
 from storage.sql.database import Database
@@ -61,7 +62,7 @@ class TicketPage:
             said, described_by = await thread.read(tx, ticket)
             customer = await thread.read_customer(tx, ticket, self._transaction.now())
             attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
-            template = await templates.chosen(tx, notices.REPLY, notices.LANGUAGE)
+            template = await templates.chosen(tx, NoticeKind.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]
         return await self._pages.show(
             "ticket",

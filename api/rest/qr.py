@@ -15,8 +15,16 @@ from quart import Response, request
 from api.web.auth import GuardedBlueprint, Permission, needs
 from api.web.fields import Text
 from api.web.responses import Answer, Body, Problem, Query, Refusal, answer, asks, gives, refusal, takes
-from bot.account.phone_number import AccountWatch
-from bot.account.qr_codes import CODE, LINK, LONGEST_TEXT, MetaAway, MetaRefused, QrCode, QrCodes
+from bot.account.phone_number import PhoneNumberMonitor
+from bot.account.qr_codes import (
+    CODE_PATTERN,
+    LINK_PREFIX,
+    MAX_TEXT_CHARACTERS,
+    MetaRefused,
+    MetaUnavailable,
+    QrCode,
+    QrCodes,
+)
 from bot.whatsapp.sanitize import clean
 
 PIXELS = 8  # a module's, so that a phone reads it from the screen
@@ -28,14 +36,14 @@ NO_NUMBER = "The number is not known yet, and Meta could not be asked for it. "
 
 
 def _code(code: str) -> str:
-    if code and not CODE.fullmatch(code):
+    if code and not CODE_PATTERN.fullmatch(code):
         raise ValueError("must be one of Meta's codes: letters and digits")
     return code
 
 
 def _short(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        raise ValueError(f"must have at most {LONGEST_TEXT} characters")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters")
     return text
 
 
@@ -61,7 +69,7 @@ class Code(BaseModel):
     link: str
 
 
-def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
+def make_qr(monitor: PhoneNumberMonitor, codes: QrCodes) -> GuardedBlueprint:
     """The routes under /api/whatsapp/qr."""
     blueprint = GuardedBlueprint("qr", __name__, url_prefix="/api/whatsapp/qr")
 
@@ -74,9 +82,9 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
         """A QR code for print: the link to our number, or one of Meta's own codes."""
         if query_args.code and query_args.text:
             return refusal(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
-        link = LINK + query_args.code
+        link = LINK_PREFIX + query_args.code
         if not query_args.code:
-            number = await watch.number()
+            number = await monitor.fetch_if_unknown()
             if not number.digits:
                 return _away(NO_NUMBER + number.problem)
             link = link_to(number.digits, query_args.text)
@@ -99,7 +107,7 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
     @gives(Refusal, 503)
     async def make(data: NewCode) -> Response:
         """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
-        return answer(Answer[Code](data=_shown(await codes.make(data.text))), 201)
+        return answer(Answer[Code](data=_shown(await codes.create(data.text))), 201)
 
     @blueprint.get("/codes")
     @needs(Permission.READ)
@@ -108,7 +116,7 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
     @gives(Refusal, 503)
     async def listed() -> Response:
         """Meta's own codes for our number."""
-        return answer(Answer[list[Code]](data=[_shown(code) for code in await codes.listed()]))
+        return answer(Answer[list[Code]](data=[_shown(code) for code in await codes.list_codes()]))
 
     @blueprint.delete("/codes/<code>")
     @needs(Permission.MANAGE)
@@ -118,7 +126,7 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
     @gives(Refusal, 503)
     async def delete(code: str) -> Response:
         """Delete one of Meta's own codes: what is printed stops working."""
-        if not CODE.fullmatch(code):
+        if not CODE_PATTERN.fullmatch(code):
             return refusal(404)
         await codes.delete(code)
         return answer(Answer[None](data=None))
@@ -127,8 +135,8 @@ def make_qr(watch: AccountWatch, codes: QrCodes) -> GuardedBlueprint:
     async def refused(error: MetaRefused) -> Response:
         return refusal(409, str(error))
 
-    @blueprint.errorhandler(MetaAway)
-    async def away(error: MetaAway) -> Response:
+    @blueprint.errorhandler(MetaUnavailable)
+    async def away(error: MetaUnavailable) -> Response:
         return _away(str(error))
 
     return blueprint

@@ -31,7 +31,7 @@ from bot.agents.messages import MessageCommands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
 from bot.agents.transaction import AgentTransaction
-from bot.templates.assignments import NoticeTemplates
+from bot.templates.assignments import TemplateAssignments
 
 OWN_DOORS = frozenset({"webhook", "simulator", "desk"})
 
@@ -77,8 +77,8 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
         make_whatsapp(
             MessageCommands(transaction), ConnectionCommands(transaction), parts.database, parts.phone_number_id
         ),
-        make_templates(parts.supplies.templates, NoticeTemplates(parts.database, parts.ids, parts.clock)),
-        make_qr(parts.supplies.account, QrCodes(parts.graph)),
+        make_templates(parts.supplies.templates, TemplateAssignments(parts.database, parts.ids, parts.clock)),
+        make_qr(parts.supplies.phone_number, QrCodes(parts.graph)),
         make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.media.ring),
         make_health(parts),
         _make_description(schema),

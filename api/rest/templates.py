@@ -12,17 +12,18 @@ from quart import Response
 
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
-from bot.templates.assignments import Choice, Misfit, NoticeTemplates
-from bot.templates.health import why_not
-from bot.templates.parameters import KINDS, VALUES, Filling, read_form
-from bot.templates.sync import Synced, Templates
+from bot.templates.assignments import Assignment, TemplateAssignments, TemplateMismatch
+from bot.templates.health import TemplateKey, describe_obstacle
+from bot.templates.notice_kinds import NoticeKind, NoticeValue
+from bot.templates.parameters import ParameterMapping, parse_components
+from bot.templates.sync import SyncState, TemplateSync
 from storage.templates import NoticeRow, StoredTemplate
 
 LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
-MOST_PLACES = 50
+MAX_PLACES = 50
 Value = Annotated[str, Field(min_length=1, max_length=100)]
 Places = (
-    Annotated[list[Value], Field(max_length=MOST_PLACES)] | Annotated[dict[Value, Value], Field(max_length=MOST_PLACES)]
+    Annotated[list[Value], Field(max_length=MAX_PLACES)] | Annotated[dict[Value, Value], Field(max_length=MAX_PLACES)]
 )
 
 
@@ -81,14 +82,14 @@ class Notice(BaseModel):
     languages: list[NoticeLanguage]
 
 
-def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlueprint:
+def make_templates(templates: TemplateSync, assignments: TemplateAssignments) -> GuardedBlueprint:
     """The routes under /api/whatsapp/templates and /api/whatsapp/notices."""
     blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
 
-    async def listed(synced: Synced) -> Response:
-        carried = [choice.row for choice in await notices.listed()]
-        found = [_template(template, carried) for template in await notices.templates()]
-        shown = TemplateList(listed_at=synced.listed_at, problem=synced.problem, templates=found)
+    async def listed(state: SyncState) -> Response:
+        rows = [assignment.row for assignment in await assignments.list_assignments()]
+        found = [_template(template, rows) for template in await assignments.list_templates()]
+        shown = TemplateList(listed_at=state.listed_at, problem=state.problem, templates=found)
         return answer(Answer[TemplateList](data=shown))
 
     @blueprint.get("/templates")
@@ -96,7 +97,7 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
     @gives(Answer[TemplateList])
     async def all_templates() -> Response:
         """The templates, as Meta last told of them."""
-        return await listed(await templates.synced())
+        return await listed(await templates.read_state())
 
     @blueprint.post("/templates/sync")
     @needs(Permission.MANAGE)
@@ -104,23 +105,23 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
     @gives(Refusal, 503)
     async def sync() -> Response:
         """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
-        synced = await templates.sync()
-        return refusal(503, synced.problem) if synced.problem else await listed(synced)
+        state = await templates.sync()
+        return refusal(503, state.problem) if state.problem else await listed(state)
 
     @blueprint.get("/notices")
     @needs(Permission.READ)
     @gives(Answer[list[Notice]])
     async def all_notices() -> Response:
         """Every kind of notice, and the templates that carry it outside of the 24 hours."""
-        choices = await notices.listed()
+        listed = await assignments.list_assignments()
         shown = [
             Notice(
                 kind=kind,
-                values=list(VALUES),
-                needs=["text"] if kind == "reply" else [],
-                languages=[_language(choice) for choice in choices if choice.row.kind == kind],
+                values=list(NoticeValue),
+                needs=[NoticeValue.TEXT] if kind is NoticeKind.REPLY else [],
+                languages=[_language(assignment) for assignment in listed if assignment.row.kind == kind],
             )
-            for kind in KINDS
+            for kind in NoticeKind
         ]
         return answer(Answer[list[Notice]](data=shown))
 
@@ -134,15 +135,18 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
         """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
         if (problem := _unknown(kind, language)) is not None:
             return problem
-        filling = Filling.of(data.body, data.header)
         try:
-            choice = await notices.choose(
-                caller().actor, kind, language, data.template, data.template_language or language, filling
+            assignment = await assignments.assign(
+                actor=caller().actor,
+                kind=NoticeKind(kind),
+                language=language,
+                template=TemplateKey(data.template, data.template_language or language),
+                mapping=ParameterMapping.from_request(data.body, data.header),
             )
-        except Misfit as misfit:
-            problems = [Problem(field=field, message=sentence) for field, sentence in misfit.problems]
+        except TemplateMismatch as error:
+            problems = [Problem(field=field, message=sentence) for field, sentence in error.mismatches]
             return refusal(422, "This template can't carry this notice", problems)
-        return answer(Answer[NoticeLanguage](data=_language(choice)))
+        return answer(Answer[NoticeLanguage](data=_language(assignment)))
 
     @blueprint.delete("/notices/<kind>/<language>")
     @needs(Permission.MANAGE)
@@ -152,7 +156,7 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
         """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
         if (problem := _unknown(kind, language)) is not None:
             return problem
-        if not await notices.withdraw(caller().actor, kind, language):
+        if not await assignments.unassign(caller().actor, NoticeKind(kind), language):
             return refusal(404, "This notice has no template in this language")
         return answer(Answer[None](data=None))
 
@@ -160,16 +164,16 @@ def make_templates(templates: Templates, notices: NoticeTemplates) -> GuardedBlu
 
 
 def _unknown(kind: str, language: str) -> Response | None:
-    if kind not in KINDS:
-        return refusal(404, f"There is no such kind of notice. There are: {', '.join(KINDS)}")
+    if kind not in tuple(NoticeKind):
+        return refusal(404, f"There is no such kind of notice. There are: {', '.join(NoticeKind)}")
     if not re.fullmatch(LANGUAGE, language):
         return refusal(404, "A language is a code such as en or pt_BR")
     return None
 
 
-def _template(template: StoredTemplate, carried: list[NoticeRow]) -> ListedTemplate:
-    form = read_form(template.components, template.category)
-    why = why_not(template)
+def _template(template: StoredTemplate, assigned: list[NoticeRow]) -> ListedTemplate:
+    components = parse_components(template.components, template.category)
+    obstacle = describe_obstacle(template)
     return ListedTemplate(
         id=template.template_id,
         name=template.name,
@@ -177,27 +181,27 @@ def _template(template: StoredTemplate, carried: list[NoticeRow]) -> ListedTempl
         category=template.category,
         status=template.status,
         reason=template.reason,
-        header=form.header.text,
-        body=form.body.text,
-        header_places=list(form.header.places),
-        body_places=list(form.body.places),
-        why_not=[*([f"It {why}."] if why else []), *form.problems],
+        header=components.header.text,
+        body=components.body.text,
+        header_places=list(components.header.parameters),
+        body_places=list(components.body.parameters),
+        why_not=[*([f"It {obstacle}."] if obstacle else []), *components.problems],
         carries=[
             f"{row.kind} ({row.language})"
-            for row in carried
+            for row in assigned
             if (row.template_name, row.template_language) == (template.name, template.language)
         ],
     )
 
 
-def _language(choice: Choice) -> NoticeLanguage:
-    filling = Filling.from_json(choice.row.parameters)
+def _language(assignment: Assignment) -> NoticeLanguage:
+    mapping = ParameterMapping.from_json(assignment.row.parameters)
     return NoticeLanguage(
-        language=choice.row.language,
-        template=choice.row.template_name,
-        template_language=choice.row.template_language,
-        body=dict(filling.body),
-        header=dict(filling.header),
-        works=not choice.why_not,
-        why_not=choice.why_not,
+        language=assignment.row.language,
+        template=assignment.row.template_name,
+        template_language=assignment.row.template_language,
+        body=dict(mapping.body),
+        header=dict(mapping.header),
+        works=not assignment.obstacle,
+        why_not=assignment.obstacle,
     )

@@ -16,7 +16,7 @@ from api.views import delivery_text
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Phone, Text, row_id
 from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
-from bot.account.phone_number import Number, read_number
+from bot.account.phone_number import PhoneNumberSnapshot, parse_snapshot
 from bot.agents.connection import ConnectionCommands
 from bot.agents.messages import MessageCommands
 from storage import alerts, journal, outbox, replies
@@ -164,13 +164,13 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
     rows = await outbox.counts(tx)
     pulse = await pulses.read(tx)
     told = await alerts.open_alerts(tx)
-    number = read_number(await accounts.read(tx, phone_number_id))
+    number = parse_snapshot(await accounts.read(tx, phone_number_id))
     return _status(phone_number_id, number, told, pulse, items, rows)
 
 
 def _status(
     phone_number_id: str,
-    number: Number,
+    number: PhoneNumberSnapshot,
     told: Sequence[Alert],
     pulse: Pulse,
     items: dict[str, int],

@@ -1,1 +1,1 @@
-"""Our number and our account at Meta: how they are, and what Meta tells of them."""
+"""Watches our business phone number and our WhatsApp Business Account at Meta, and keeps the number's QR codes."""

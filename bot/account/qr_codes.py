@@ -1,7 +1,10 @@
-"""Meta's own QR codes for our number: made, listed and deleted there, never kept here.
+"""Creates, lists and deletes Meta's own QR codes for our number; they are kept at Meta and not here.
 
-Invariant: what Meta says no to, and what could not be asked, are two different sentences; neither holds anything that
-the caller sent.
+Invariants
+- What Meta refuses (MetaRefused) and what Meta could not be asked (MetaUnavailable) are two different errors.
+- Neither holds anything that the caller sent.
+
+Source: Meta, qr-codes.
 """
 
 import re
@@ -14,10 +17,12 @@ from bot.whatsapp.errors import Action
 from bot.whatsapp.graph.client import Answer, GraphClient, GraphError
 from bot.whatsapp.sanitize import clean
 
-LONGEST_TEXT = 140
-MOST_PAGES = 25
-CODE = re.compile(r"[A-Za-z0-9]{1,64}")
-LINK = "https://wa.me/message/"
+MAX_TEXT_CHARACTERS = 140  # Meta's limit
+MAX_LISTED_TEXT_CHARACTERS = 1000  # whatever Meta's limit is by then
+MAX_PAGES = 25  # more is a list that never ends: a number has 2,000 codes at most
+CODE_PATTERN = re.compile(r"[A-Za-z0-9]{1,64}")
+LINK_PREFIX = "https://wa.me/message/"
+UNKNOWN_OBJECT_CODE = 33  # of the Graph API
 log = structlog.get_logger(__name__)
 
 
@@ -25,47 +30,49 @@ class MetaRefused(Exception):
     """Meta said no. The text is a sentence for whoever asked."""
 
 
-class MetaAway(Exception):
+class MetaUnavailable(Exception):
     """Meta could not be asked, or is busy: try again later. The text is a sentence for whoever asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """A code, which leads to our number with this text typed in."""
+    """A code that opens a chat with our number, with this text typed in."""
 
     code: str
     text: str
 
     @property
     def link(self) -> str:
-        """What the code says."""
-        return LINK + self.code
+        """The link that the picture of the code holds."""
+        return LINK_PREFIX + self.code
 
 
 class QrCodes:
-    """The codes of our number."""
+    """The codes of our number. Each method raises MetaRefused and MetaUnavailable."""
 
     def __init__(self, graph: GraphClient) -> None:
         self._graph = graph
 
-    async def make(self, text: str) -> QrCode:
-        """A new code; `text` has at most LONGEST_TEXT characters."""
+    async def create(self, text: str) -> QrCode:
+        """Creates a code; `text` has at most MAX_TEXT_CHARACTERS."""
         body: dict[str, object] = {"prefilled_message": text, "generate_qr_image": "SVG"}
-        answer = _checked(await self._graph.post(self._path(), body))
-        made = _read(answer.value)
-        if made is None:
-            raise MetaAway("Meta answered without a code. Look at the list: it may have been made.")
-        return made
+        answer = await self._graph.post(self._path(), body)
+        _raise_for_error(answer)
+        created = _parse_entry(answer.value)
+        if created is None:
+            raise MetaUnavailable("Meta answered without a code. Look at the list: it may have been made.")
+        return created
 
-    async def listed(self) -> list[QrCode]:
-        """All of them, the newest first, as Meta has it."""
+    async def list_codes(self) -> list[QrCode]:
+        """Lists all codes, in Meta's order: the newest first."""
         found: list[QrCode] = []
         params: dict[str, str] = {}
-        for _ in range(MOST_PAGES):
-            value = _checked(await self._graph.get(self._path(), params)).value
-            data, paging = value.get("data"), value.get("paging")
+        for _ in range(MAX_PAGES):
+            answer = await self._graph.get(self._path(), params)
+            _raise_for_error(answer)
+            data, paging = answer.value.get("data"), answer.value.get("paging")
             entries = data if isinstance(data, list) else []
-            found += [code for entry in entries if (code := _read(entry)) is not None]
+            found += [code for entry in entries if (code := _parse_entry(entry)) is not None]
             cursors = paging.get("cursors") if isinstance(paging, Mapping) and paging.get("next") else None
             after = cursors.get("after") if isinstance(cursors, Mapping) else None
             if not entries or not isinstance(after, str) or not after or after == params.get("after"):
@@ -74,38 +81,38 @@ class QrCodes:
         return found
 
     async def delete(self, code: str) -> None:
-        """What is printed stops working."""
-        answer = _checked(await self._graph.delete(f"{self._path()}/{code}"))
+        """Deletes a code: what is printed stops working."""
+        answer = await self._graph.delete(f"{self._path()}/{code}")
+        _raise_for_error(answer)
         if answer.value.get("success") is not True:
-            raise MetaAway("Meta did not say that the code is gone. Look at the list.")
+            raise MetaUnavailable("Meta did not say that the code is gone. Look at the list.")
 
     def _path(self) -> str:
         return f"{self._graph.settings.phone_number_id}/message_qrdls"
 
 
-def _read(entry: object) -> QrCode | None:
+def _parse_entry(entry: object) -> QrCode | None:
     if not isinstance(entry, Mapping):
         return None
     code, text = entry.get("code"), entry.get("prefilled_message")
-    if not isinstance(code, str) or not CODE.fullmatch(code):
+    if not isinstance(code, str) or not CODE_PATTERN.fullmatch(code):
         return None
-    return QrCode(code, clean(text, 1000) if isinstance(text, str) else "")
+    return QrCode(code, clean(text, MAX_LISTED_TEXT_CHARACTERS) if isinstance(text, str) else "")
 
 
-def _checked(answer: Answer) -> Answer:
+def _raise_for_error(answer: Answer) -> None:
     if answer.error is not None:
         error = answer.error
         log.warning("qr_code_refused", code=error.code, detail=error.detail, trace_id=error.trace_id)
-        raise _as_told(error)
+        raise _to_exception(error)
     if answer.failure:
-        raise MetaAway(answer.failure)
-    return answer
+        raise MetaUnavailable(answer.failure)
 
 
-def _as_told(error: GraphError) -> Exception:
+def _to_exception(error: GraphError) -> Exception:
     if error.action in (Action.RETRY, Action.RETRY_AFTER):
-        return MetaAway(error.reason)
-    if error.code == 33:
+        return MetaUnavailable(error.reason)
+    if error.code == UNKNOWN_OBJECT_CODE:
         return MetaRefused("Meta knows no such code, or does not let this number have codes of its own.")
     if error.action is Action.STOP:
         return MetaRefused(f"Meta does not let this account have codes of its own. {error.reason}")

@@ -1,47 +1,64 @@
-"""What Meta tells of the account becomes what an operator reads: alerts, and the status of our templates.
+"""Records what Meta's webhooks say of our account, our number and our templates, as alerts and template statuses.
 
-Invariant: everything goes by the time at which Meta said it, so news that come late or again undo nothing newer.
+Invariant: each update counts by the time at which Meta said it, so one that comes late or again undoes nothing newer.
+
+Source: Meta, webhooks/overview (the fields account_update, message_template_status_update and so on).
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from bot.delivery import circuit_breaker
-from bot.templates.health import WORDS, template_changed
+from bot.templates.health import is_known_status, record_status
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
-from storage.templates import APPROVED, REMOVED, StoredTemplate
+from storage.templates import REMOVED, StoredTemplate
 
 
-async def record(tx: Tx, news: Sequence[tuple[datetime, News]]) -> None:
-    """Writes news down, each with the time at which Meta said it. In one order for all, so that no two processes wait
-    for each other."""
-    for at, each in sorted(news, key=lambda pair: (pair[1].subject, pair[0])):
-        told = _told(each.template, at)
-        if told is not None:
-            await template_changed(tx, told, over=each.severity == "clear")
-        elif each.severity == "clear":
-            await alerts.clear(tx, each.subject, at)
-            await try_channel(tx, each.subject, at)
+async def record_updates(tx: Tx, updates: Sequence[tuple[datetime, News]]) -> None:
+    """Records updates, each with the time at which Meta said it.
+
+    Every process takes the subjects in the same order, so that no two wait for each other.
+    """
+    for at, update in sorted(updates, key=lambda pair: (pair[1].subject, pair[0])):
+        template = _to_template(update.template, at)
+        if template is not None:
+            await record_status(tx, template, is_good_news=update.severity == "clear")
+        elif update.severity == "clear":
+            await alerts.clear(tx, update.subject, at)
+            await retry_after_good_news(tx, update.subject, at)
         else:
-            await alerts.raise_alert(tx, Alert(each.subject, AlertSeverity(each.severity), each.message, at))
+            await alerts.raise_alert(tx, Alert(update.subject, AlertSeverity(update.severity), update.message, at))
 
 
-async def try_channel(tx: Tx, subject: str, at: datetime) -> None:
-    """Good news of our account or our number may be of what sending has stopped for: it is tried at once."""
+async def retry_after_good_news(tx: Tx, subject: str, at: datetime) -> None:
+    """Has a stopped channel tried at once, when the good news is of our account or our number.
+
+    It may be of what sending has stopped for: clearing the channel's alert makes the next message a probe.
+    """
     if subject.startswith(("account:", "number:")):
         await alerts.clear(tx, circuit_breaker.SUBJECT, at)
 
 
-def _told(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:
-    """The template as the news has it; None when they don't change its status."""
+def _to_template(change: TemplateChange | None, at: datetime) -> StoredTemplate | None:
+    """Makes the row that a change says a template has; None when it says no status that we know or can store."""
     if change is None:
         return None
     status = REMOVED if change.status == "DELETED" else change.status
-    if status != APPROVED and status not in WORDS:
+    if not is_known_status(status):
         return None
-    told = StoredTemplate(change.template_id, change.name, change.language, "", status, change.reason, "[]", at, at)
-    return told if templates.fits_columns(told) else None
+    template = StoredTemplate(
+        template_id=change.template_id,
+        name=change.name,
+        language=change.language,
+        category="",
+        status=status,
+        reason=change.reason,
+        components="[]",
+        status_at=at,
+        synced_at=at,
+    )
+    return template if templates.fits_columns(template) else None

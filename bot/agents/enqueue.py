@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bot.agents.errors import NotInDoubt
 from bot.agents.transaction import LockedCustomer
-from bot.templates.choice import carried
+from bot.templates.choice import convert_to_template
 from bot.whatsapp.messages.build import fit
 from storage import audit, outbox
 from storage.audit import Line
@@ -66,7 +66,7 @@ async def enqueue(
         return None
     rows = []
     for outbox_id, content in message.parts:
-        template = None if customer.window_open else await carried(tx, content)
+        template = None if customer.window_open else await convert_to_template(tx, content)
         why_held = template if isinstance(template, Why) else None
         row = OutboxRow(
             outbox_id=outbox_id,

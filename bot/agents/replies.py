@@ -15,6 +15,7 @@ from bot.agents.enqueue import Content, OutboundMessage, compose, enqueue, find_
 from bot.agents.errors import MessageNotFound, NotOnWhatsApp, UnusableValue, WindowClosed
 from bot.agents.messages import SentMessage
 from bot.agents.transaction import AgentTransaction, LockedCustomer
+from bot.templates.notice_kinds import NoticeKind
 from bot.whatsapp.messages.build import fit
 from storage import audit, files, replies
 from storage.files import FileRow
@@ -192,7 +193,7 @@ def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_w
     fitting = [piece for content in contents for piece in fit(content)]
     for piece in fitting:
         if piece["type"] == "text":
-            piece["notice"] = notices.for_template(notices.REPLY, ticket, str(piece["text"]))
+            piece["notice"] = notices.for_template(NoticeKind.REPLY, ticket, str(piece["text"]))
     return list(fitting)
 
 

@@ -12,6 +12,7 @@ from bot.agents import notices
 from bot.agents.enqueue import compose, enqueue, find_delivery
 from bot.agents.errors import IllegalStatusChange, TicketNotFound
 from bot.agents.transaction import AgentTransaction, LockedCustomer
+from bot.templates.notice_kinds import NoticeKind
 from storage import audit, tickets
 from storage.sql.database import Tx
 from storage.statuses import Origin, OutboxStatus, TicketStatus
@@ -71,7 +72,7 @@ class TicketCommands:
             created_at=now,
             updated_at=now,
         )
-        content = notices.notice(notices.OPENED, ticket)
+        content = notices.notice(NoticeKind.OPENED, ticket)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
@@ -92,7 +93,7 @@ class TicketCommands:
         found = await self._transaction.read_ticket(ticket_id)
         now = self._transaction.now()
         line = self._transaction.audit_line(actor, "ticket.status", ticket_id)
-        content = notices.notice(status, found)
+        content = notices.notice(NoticeKind(status), found)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:

@@ -20,7 +20,7 @@ from bot.group_commit import GroupCommit
 from bot.lane_state import LaneState
 from bot.phases import phase
 from bot.service_window import window_open, without_window
-from bot.templates.choice import carried
+from bot.templates.choice import convert_to_template
 from storage import customers, fence, journal, outbox
 from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
@@ -120,7 +120,7 @@ class OutboxWriter:
             now = self._clock()
             opened = window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
-                opened = not isinstance(await carried(tx, waits_for), Why)
+                opened = not isinstance(await convert_to_template(tx, waits_for), Why)
             await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)
 
         await self._insist(work)

@@ -38,7 +38,8 @@ from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.service_window import window_open
-from bot.templates.sync import Templates
+from bot.templates.health import TemplateKey
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.messages.build import Unsendable, build
 from storage.outbox import OutboxRow
@@ -64,7 +65,7 @@ class Sender:
         graph: GraphClient,
         breaker: CircuitBreaker,
         rate_limits: RateLimits,
-        templates: Templates,
+        templates: TemplateSync,
         media: MediaTransfer,
         read_receipts: ReadReceipts,
         clock: Clock,
@@ -115,7 +116,7 @@ class Sender:
         """Returns what may go out now: the message, in a closed window a template that carries it, or why neither."""
         if message.get("type") == "template" or window_open(state.last_inbound_at, self._clock()):
             return message
-        return await self._templates.carried(message)
+        return await self._templates.convert_to_template(message)
 
     async def _with_file(self, message: Message) -> Message:
         if message.get("type") != "media" or "media_id" in message:
@@ -198,5 +199,5 @@ class Sender:
                 case MarkUnreachable(reason=reason):
                     await self._writer.mark_unreachable(row.customer_id, reason)
                 case BlameTemplate(code=code, reason=reason):
-                    name, language = str(message["name"]), str(message["language"])
-                    await self._templates.refused(name, language, code, reason)
+                    key = TemplateKey(str(message["name"]), str(message["language"]))
+                    await self._templates.record_refusal(key, code, reason)

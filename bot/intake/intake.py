@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.account import updates
+from bot.account.updates import record_updates
 from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
@@ -91,7 +91,7 @@ class Intake:
             told = [item for item_id, _, item in made if item_id in fresh and item.kind is Kind.ACCOUNT]
             for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
                 await alerts.raise_alert(tx, alert)
-            await updates.record(tx, [(item.meta_at, one) for item in told for one in read_news(item.payload)])
+            await record_updates(tx, [(item.meta_at, one) for item in told for one in read_news(item.payload)])
             return repeated
 
         duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)

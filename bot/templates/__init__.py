@@ -1,1 +1,1 @@
-"""Message templates: the copy of what Meta has approved, and which of them carries what."""
+"""Keeps a copy of the message templates at Meta, and chooses which of them carries which notice."""

@@ -1,7 +1,8 @@
-"""Which template carries which notice: chosen by a person, and checked before it is kept.
+"""Assigns templates to notices, as an admin chose, once they are known to fit.
 
-Invariant: a choice is kept only when Meta has approved the template and every place of it gets a value that we have;
-each choice leaves a line in the audit, in its own transaction.
+Invariants
+- A template is assigned only when Meta has approved it and each of its parameters gets a value that we have.
+- Each change leaves a line in the audit, in its own transaction.
 """
 
 from collections.abc import Sequence
@@ -10,101 +11,124 @@ from dataclasses import dataclass
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.templates import health, refusals
-from bot.templates.parameters import Filling, mismatches, read_form
+from bot.templates.health import TemplateKey, describe_obstacle, find_assignment_mismatches
+from bot.templates.notice_kinds import NoticeKind
+from bot.templates.parameters import Mismatch, ParameterMapping, find_mismatches, parse_components
 from storage import audit, templates
 from storage.audit import Line
 from storage.sql.database import Clash, Database, Tx
 from storage.templates import NoticeRow, StoredTemplate
 
 
-class Misfit(Exception):
-    """The template can't carry this notice. `problems`: (field, sentence)."""
+class TemplateMismatch(Exception):
+    """The template can't carry this notice; `mismatches` says why."""
 
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__(" ".join(sentence for _, sentence in problems))
-        self.problems = problems
+    def __init__(self, mismatches: Sequence[Mismatch]) -> None:
+        super().__init__(" ".join(mismatch.sentence for mismatch in mismatches))
+        self.mismatches = mismatches
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A notice and its template. `why_not`: why it would not go out now, "" when it would."""
+class Assignment:
+    """A notice and its template. `obstacle`: why the notice would not go out now, as a sentence; "" when it would."""
 
     row: NoticeRow
-    why_not: str
+    obstacle: str
 
 
-class NoticeTemplates:
-    """The choices of this desk."""
+class TemplateAssignments:
+    """The assignments of this desk."""
 
     def __init__(self, database: Database, ids: IdMaker, clock: Clock) -> None:
         self._database = database
         self._ids = ids
         self._clock = clock
 
-    async def listed(self) -> list[Choice]:
-        """All of them."""
+    async def list_assignments(self) -> list[Assignment]:
+        """Lists all of them, by kind and language."""
         async with self._database.reading() as tx:
-            return [await self._judged(tx, row) for row in await templates.notices(tx)]
+            return [await self._judge(tx, row) for row in await templates.notices(tx)]
 
-    async def templates(self) -> list[StoredTemplate]:
-        """What there is to choose from, and what there was."""
+    async def list_templates(self) -> list[StoredTemplate]:
+        """Lists the templates to choose from, and those that are gone at Meta."""
         async with self._database.reading() as tx:
             return await templates.listed(tx)
 
-    async def choose(
-        self, actor: str, kind: str, language: str, name: str, template_language: str, filling: Filling
-    ) -> Choice:
-        """Lets a template carry a notice, in the place of another; raises Misfit."""
+    async def assign(
+        self, *, actor: str, kind: NoticeKind, language: str, template: TemplateKey, mapping: ParameterMapping
+    ) -> Assignment:
+        """Lets a template carry a notice, in the place of another, and releases the notices held for want of one.
+
+        Raises TemplateMismatch.
+        """
         now = self._clock()
-        row = NoticeRow(kind, language, name, template_language, filling.to_json(), now)
-        detail = f"{name} ({template_language}) {row.parameters}"
+        row = NoticeRow(
+            kind=kind,
+            language=language,
+            template_name=template.name,
+            template_language=template.language,
+            parameters=mapping.to_json(),
+            updated_at=now,
+        )
+        detail = f"{template} {row.parameters}"
         line = Line(self._ids.next(), now, actor, "notice.template", f"{kind}/{language}", detail)
 
-        async def work(tx: Tx) -> Choice:
+        async def work(tx: Tx) -> Assignment:
             if await audit.landed(tx, line.audit_id):
-                return await self._judged(tx, row)
-            template = await templates.find(tx, name, template_language)
-            if template is None:
-                raise Misfit([("template", "Meta has no such template in this language: sync the templates.")])
-            if why := health.why_not(template):
-                raise Misfit([("template", f"This template {why}: only an approved one can be sent.")])
-            if found := mismatches(kind, read_form(template.components, template.category), filling):
-                raise Misfit(found)
-            before = [each for each in await templates.notices(tx) if (each.kind, each.language) == (kind, language)]
+                return await self._judge(tx, row)
+            await self._check(tx, row, mapping)
+            replaced = await self._find_rows(tx, kind, language)
             await audit.write(tx, line)
             await templates.save_notice(tx, row)
-            for each in (*before, row):
-                await self._looked_at(tx, each)
-            await health.release(tx, [row], now)
-            return Choice(row, "")
+            for each in (*replaced, row):
+                await self._update_alerts(tx, each)
+            await health.release_held_notices(tx, [row], now)
+            return Assignment(row, "")
 
         return await self._database.run(work, clash=Clash.RUN_AGAIN)
 
-    async def withdraw(self, actor: str, kind: str, language: str) -> bool:
-        """Takes its template from a notice, which then waits for the customer; False when it had none."""
+    async def unassign(self, actor: str, kind: NoticeKind, language: str) -> bool:
+        """Takes its template from a notice, which then waits for the customer; returns False when it had none."""
         line = Line(self._ids.next(), self._clock(), actor, "notice.template", f"{kind}/{language}", "none")
 
         async def work(tx: Tx) -> bool:
             if await audit.landed(tx, line.audit_id):
                 return True
-            before = [each for each in await templates.notices(tx) if (each.kind, each.language) == (kind, language)]
+            removed = await self._find_rows(tx, kind, language)
             if not await templates.delete_notice(tx, kind, language):
                 return False
             await audit.write(tx, line)
-            for each in before:
-                await self._looked_at(tx, each)
+            for each in removed:
+                await self._update_alerts(tx, each)
             return True
 
         return await self._database.run(work)
 
-    async def _looked_at(self, tx: Tx, row: NoticeRow) -> None:
-        """A template that carries less, or is carried otherwise, may have nothing wrong any more."""
-        await health.judge(tx, row.template_name, row.template_language, self._clock())
-        await refusals.forget(tx, row.template_name, row.template_language, self._clock())
-
-    async def _judged(self, tx: Tx, row: NoticeRow) -> Choice:
+    async def _check(self, tx: Tx, row: NoticeRow, mapping: ParameterMapping) -> None:
         template = await templates.find(tx, row.template_name, row.template_language)
-        if why := health.why_not(template):
-            return Choice(row, f"The template {why}.")
+        if template is None:
+            sentence = "Meta has no such template in this language: sync the templates."
+            raise TemplateMismatch([Mismatch("template", sentence)])
+        if obstacle := describe_obstacle(template):
+            sentence = f"This template {obstacle}: only an approved one can be sent."
+            raise TemplateMismatch([Mismatch("template", sentence)])
+        components = parse_components(template.components, template.category)
+        if mismatches := find_mismatches(row.kind, components, mapping):
+            raise TemplateMismatch(mismatches)
+
+    async def _find_rows(self, tx: Tx, kind: str, language: str) -> list[NoticeRow]:
+        return [row for row in await templates.notices(tx) if (row.kind, row.language) == (kind, language)]
+
+    async def _update_alerts(self, tx: Tx, row: NoticeRow) -> None:
+        """Judges a template anew: one that carries less, or is filled otherwise, may have nothing wrong any more."""
+        key = TemplateKey(row.template_name, row.template_language)
+        await health.update_alert(tx, key, self._clock())
+        await refusals.clear_refusal(tx, key, self._clock())
+
+    async def _judge(self, tx: Tx, row: NoticeRow) -> Assignment:
+        template = await templates.find(tx, row.template_name, row.template_language)
+        if obstacle := describe_obstacle(template):
+            return Assignment(row, f"The template {obstacle}.")
         assert template is not None
-        return Choice(row, " ".join(health.misfits(row, template)))
+        mismatches = find_assignment_mismatches(row, template)
+        return Assignment(row, " ".join(mismatch.sentence for mismatch in mismatches))

@@ -1,29 +1,44 @@
-"""What an operator reads of our templates: an alert for each that carries notices and can't be sent.
+"""Judges whether our templates can carry the notices that are assigned to them, and alerts an operator.
 
-Invariant: the status of a template goes by the time at which Meta said it; a template that carries notices raises an
-alert as long as it can't be sent, and the alert names what waits for it.
+Invariants
+- A template that carries notices has a red alert as long as it can't be sent; the alert names the notices that wait.
+- A status counts by the time at which Meta said it, so a late or repeated webhook undoes nothing newer.
+- Once a template can carry a notice again, what was held for want of one is released, for at most MAX_HELD_AGE and
+  after at most MAX_REFUSALS.
+
+Source: Meta, webhooks/reference/message_template_status_update.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
-from bot.templates.parameters import Filling, mismatches, read_form
+from bot.templates.parameters import (
+    Mismatch,
+    ParameterMapping,
+    describe_mismatch,
+    find_mismatches,
+    parse_components,
+)
 from storage import alerts, held, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
 from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
 
-LASTS = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
-MOST_REFUSALS = 3  # Meta may list a template as approved and refuse what is made of it, again and again
-log = structlog.get_logger(__name__)
-WORDS: Mapping[str, str] = {
+MAX_HELD_AGE = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
+MAX_REFUSALS = 3  # Meta may list a template as approved and refuse what is made of it, again and again
+PAUSED = "PAUSED"
+DISABLED = "DISABLED"
+# What each of Meta's statuses means, to be read after the template's name. A status is kept as a str, because Meta may
+# add others, which are shown as Meta names them. APPROVED is the only one that can be sent; REMOVED is our own.
+STATUS_DESCRIPTIONS: Mapping[str, str] = {
     "PENDING": "waits for Meta's approval",
     "REJECTED": "was rejected by Meta",
-    "PAUSED": "was paused by Meta, because customers complained about it",
-    "DISABLED": "was disabled by Meta for good",
+    PAUSED: "was paused by Meta, because customers complained about it",
+    DISABLED: "was disabled by Meta for good",
     "ARCHIVED": "was put into Meta's archive",
     "LIMIT_EXCEEDED": "is over Meta's limit for templates",
     "PENDING_DELETION": "is about to be deleted",
@@ -31,68 +46,88 @@ WORDS: Mapping[str, str] = {
     "LOCKED": "was locked by Meta",
     REMOVED: "is not there any more",
 }
+log = structlog.get_logger(__name__)
 
 
-async def judge(tx: Tx, name: str, language: str, at: datetime) -> None:
-    """Raises the alert of a template that carries notices and can't be sent, clears that of any other."""
-    used = await templates.using(tx, name, language)
-    template = await templates.find(tx, name, language)
-    problem = why_not(template)
-    if template is not None and not problem:
-        found = [why for row in used for why in misfits(row, template)]
-        problem = f"does not fit what it is filled with: {found[0].removesuffix('.')}" if found else ""
-    if used and problem:
-        message = f"The template {name} ({language}) {problem}. {_waiting(used)}"
-        await alerts.raise_alert(tx, Alert(template_subject(name, language), AlertSeverity.RED, message, at))
-    elif await alerts.clear(tx, template_subject(name, language), at):
-        await release(tx, used, at)
+class TemplateKey(NamedTuple):
+    """What names a template in a message: Meta has one template of a name in each language."""
+
+    name: str
+    language: str
+
+    @property
+    def alert_subject(self) -> str:
+        """The subject of the alert about its status, which webhooks and listings share."""
+        return f"template:{self.name}:{self.language}"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.language})"
 
 
-async def release(tx: Tx, carriers: Sequence[NoticeRow], at: datetime) -> None:
-    """These notices are carried by a template that they can be sent by now: what was held for want of one goes out. One
-    that doesn't fit after all is held again. In whichever language: a template may carry more than its own."""
-    for kind in sorted({row.kind for row in carriers}):
-        if count := await held.release_carried(tx, kind, at, at - LASTS, MOST_REFUSALS):
+async def update_alert(tx: Tx, key: TemplateKey, at: datetime) -> None:
+    """Raises the alert of a template that carries notices and can't be sent; clears that of any other."""
+    assignments = await templates.using(tx, *key)
+    template = await templates.find(tx, *key)
+    obstacle = describe_obstacle(template)
+    if template is not None and not obstacle:
+        found = [mismatch for row in assignments for mismatch in find_assignment_mismatches(row, template)]
+        obstacle = describe_mismatch(found[0]) if found else ""
+    if assignments and obstacle:
+        message = f"The template {key} {obstacle}. {_describe_waiting(assignments)}"
+        await alerts.raise_alert(tx, Alert(key.alert_subject, AlertSeverity.RED, message, at))
+    elif await alerts.clear(tx, key.alert_subject, at):
+        await release_held_notices(tx, assignments, at)
+
+
+async def release_held_notices(tx: Tx, assignments: Sequence[NoticeRow], at: datetime) -> None:
+    """Queues what was held for want of the templates that these assignments name, in every language.
+
+    A template may carry a notice of another language than its own. A notice that doesn't fit after all is held again.
+    """
+    for kind in sorted({assignment.kind for assignment in assignments}):
+        if count := await held.release_carried(tx, kind, at, at - MAX_HELD_AGE, MAX_REFUSALS):
             log.info("held_released", kind=kind, count=count)
 
 
-async def template_changed(tx: Tx, told: StoredTemplate, *, over: bool) -> None:
-    """The row first: it knows whether this is the newest word on the template. `over`: it is good news."""
-    if not await templates.hear(tx, told):
+async def record_status(tx: Tx, template: StoredTemplate, *, is_good_news: bool) -> None:
+    """Stores a template's status, unless Meta has said something newer about it; raises or clears its alert."""
+    if not await templates.hear(tx, template):  # the row first: it knows whether this is the newest word
         return
-    if await templates.using(tx, told.name, told.language):
-        await judge(tx, told.name, told.language, told.status_at)
-    elif told.status == APPROVED or over:
-        await alerts.clear(tx, template_subject(told.name, told.language), told.status_at)
+    key = TemplateKey(template.name, template.language)
+    if await templates.using(tx, *key):
+        await update_alert(tx, key, template.status_at)
+    elif template.status == APPROVED or is_good_news:
+        await alerts.clear(tx, key.alert_subject, template.status_at)
     else:
-        message = f"The template {told.name} ({told.language}) {why_not(told)}. No notice uses it."
-        alert = Alert(template_subject(told.name, told.language), AlertSeverity.INFO, message, told.status_at)
-        await alerts.raise_alert(tx, alert)
+        message = f"The template {key} {describe_obstacle(template)}. No notice uses it."
+        await alerts.raise_alert(tx, Alert(key.alert_subject, AlertSeverity.INFO, message, template.status_at))
 
 
-def template_subject(name: str, language: str) -> str:
-    """Under which a template's alert is known."""
-    return f"template:{name}:{language}"
+def is_known_status(status: str) -> bool:
+    """Whether Tick knows what this status means."""
+    return status == APPROVED or status in STATUS_DESCRIPTIONS
 
 
-def why_not(template: StoredTemplate | None) -> str:
-    """Why Meta would not take a message made of it, to be read after its name; "" when it would."""
+def describe_obstacle(template: StoredTemplate | None) -> str:
+    """Returns why Meta would not take a message made of it, to be read after its name; "" when it would."""
     if template is None:
-        return WORDS[REMOVED]
+        return STATUS_DESCRIPTIONS[REMOVED]
     if template.status == APPROVED:
         return ""
-    said = WORDS.get(template.status, f"has the status {template.status} at Meta")
-    return f"{said} ({template.reason.rstrip('.')})" if template.reason and template.reason != "NONE" else said
+    description = STATUS_DESCRIPTIONS.get(template.status, f"has the status {template.status} at Meta")
+    has_reason = template.reason and template.reason != "NONE"
+    return f"{description} ({template.reason.rstrip('.')})" if has_reason else description
 
 
-def misfits(notice: NoticeRow, template: StoredTemplate) -> list[str]:
-    """Why a template does not fit what a notice fills it with."""
-    form = read_form(template.components, template.category)
-    return [why for _, why in mismatches(notice.kind, form, Filling.from_json(notice.parameters))]
+def find_assignment_mismatches(assignment: NoticeRow, template: StoredTemplate) -> list[Mismatch]:
+    """Finds each reason why a template does not fit what a notice fills it with."""
+    components = parse_components(template.components, template.category)
+    mapping = ParameterMapping.from_json(assignment.parameters)
+    return find_mismatches(assignment.kind, components, mapping)
 
 
-def _waiting(used: Sequence[NoticeRow]) -> str:
-    names = ", ".join(f"{row.kind} ({row.language})" for row in used)
+def _describe_waiting(assignments: Sequence[NoticeRow]) -> str:
+    names = ", ".join(f"{assignment.kind} ({assignment.language})" for assignment in assignments)
     return (
         f"Outside of the 24 hours these notices wait until that is mended, or another template carries them: {names}."
     )

@@ -1,7 +1,11 @@
-"""Meta's list of our templates, page by page.
+"""Reads Meta's list of our templates, page by page.
 
-Invariant: whatever Meta answers, there is a Listing; it is complete only when every page came and every entry of it
-could be read, because only then what is missing from it is gone.
+Invariants
+- Whatever Meta answers, there is a TemplateListing.
+- It is complete only when every page came and each of its entries could be read: only then is a template that it lacks
+  gone at Meta.
+
+Source: Meta, templates/overview (GET /{waba-id}/message_templates).
 """
 
 import json
@@ -14,10 +18,11 @@ from bot.whatsapp.sanitize import clean
 from storage.templates import StoredTemplate, fits_columns
 
 FIELDS = "id,name,status,category,language,components,quality_score"
-PAGE = 100
-SMALL_PAGE = 20  # for templates so long that a page of them is more than an answer may be
-MOST_PAGES = 100
-LONGEST_COMPONENTS = 60_000
+PAGE_SIZE = 100
+SMALL_PAGE_SIZE = 20  # for templates so long that a page of them exceeds what we read of an answer
+MAX_PAGES = 100  # more is a list that never ends
+MAX_COMPONENTS_CHARACTERS = 60_000  # as the column takes them
+WRONG_ACCOUNT_CODES = (33, 100)  # of the Graph API, for an object that is not there or that the token may not see
 WRONG_ACCOUNT = (
     "Meta knows no such business account, or the token may not see it. Check WHATSAPP_BUSINESS_ACCOUNT_ID, and that "
     "the token has whatsapp_business_management."
@@ -25,56 +30,63 @@ WRONG_ACCOUNT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """`refused`: Meta said no, so somebody has to mend something. Otherwise a problem may pass by itself."""
+class TemplateListing:
+    """What one listing brought. `problem`: why it is not complete, as a sentence, else "".
+
+    `is_refused`: Meta said no, so somebody has to mend something. Any other problem may pass by itself.
+    """
 
     templates: list[StoredTemplate]
-    complete: bool
+    is_complete: bool
     problem: str = ""
-    refused: bool = False
+    is_refused: bool = False
 
 
-async def list_templates(graph: GraphClient, waba_id: str, at: datetime) -> Listing:
-    """Everything that Meta lists at `at`."""
-    listing = await _pages(graph, waba_id, at, PAGE)
-    if listing.problem and not listing.refused and not listing.templates:
-        listing = await _pages(graph, waba_id, at, SMALL_PAGE)
+async def list_templates(graph: GraphClient, waba_id: str, at: datetime) -> TemplateListing:
+    """Asks Meta for all templates of a business account at `at`; raises nothing."""
+    listing = await _list_pages(graph, waba_id, at, PAGE_SIZE)
+    if listing.problem and not listing.is_refused and not listing.templates:
+        listing = await _list_pages(graph, waba_id, at, SMALL_PAGE_SIZE)
     return listing
 
 
-async def _pages(graph: GraphClient, waba_id: str, at: datetime, limit: int) -> Listing:
+async def _list_pages(graph: GraphClient, waba_id: str, at: datetime, page_size: int) -> TemplateListing:
     found: dict[str, StoredTemplate] = {}
-    params = {"fields": FIELDS, "limit": str(limit)}
-    unread = 0
-    for _ in range(MOST_PAGES):
+    params = {"fields": FIELDS, "limit": str(page_size)}
+    unreadable = 0
+    for _ in range(MAX_PAGES):
         answer = await graph.get(f"{waba_id}/message_templates", params)
         if answer.error is not None:
-            wrong = answer.error.code in (33, 100) or answer.error.http_status == 404
-            reason = WRONG_ACCOUNT if wrong else f"Meta does not list the templates. {answer.error.reason}"
-            return Listing([*found.values()], False, reason, refused=True)
+            is_wrong_account = answer.error.code in WRONG_ACCOUNT_CODES or answer.error.http_status == 404
+            problem = WRONG_ACCOUNT if is_wrong_account else f"Meta does not list the templates. {answer.error.reason}"
+            return TemplateListing([*found.values()], is_complete=False, problem=problem, is_refused=True)
         data = answer.value.get("data")
         if answer.failure or not isinstance(data, list):
             reason = answer.failure or "Meta answered something else than a list."
-            return Listing([*found.values()], False, f"The templates could not be listed. {reason}")
+            return _make_partial(found, f"The templates could not be listed. {reason}")
         for entry in data:
-            template = read_entry(entry, at)
+            template = parse_entry(entry, at)
             if template is None:
-                unread += 1
+                unreadable += 1
             else:
                 found[template.template_id] = template
-        after = _after(answer.value.get("paging"))
+        after = _find_next_cursor(answer.value.get("paging"))
         if not after or not data or after == params.get("after"):
             break
         params["after"] = after
     else:
-        return Listing([*found.values()], False, "The list of templates has no end.")
-    if unread:
-        return Listing([*found.values()], False, f"Meta listed templates that can't be read ({unread}).")
-    return Listing([*found.values()], True)
+        return _make_partial(found, "The list of templates has no end.")
+    if unreadable:
+        return _make_partial(found, f"Meta listed templates that can't be read ({unreadable}).")
+    return TemplateListing([*found.values()], is_complete=True)
 
 
-def _after(paging: object) -> str:
-    """Where the next page begins; Meta gives a cursor for the last page too, but no address after it."""
+def _make_partial(found: Mapping[str, StoredTemplate], problem: str) -> TemplateListing:
+    return TemplateListing([*found.values()], is_complete=False, problem=problem)
+
+
+def _find_next_cursor(paging: object) -> str:
+    """Returns where the next page begins, "" after the last: Meta gives that a cursor too, but no address after it."""
     if not isinstance(paging, Mapping) or not paging.get("next"):
         return ""
     cursors = paging.get("cursors")
@@ -82,20 +94,32 @@ def _after(paging: object) -> str:
     return after if isinstance(after, str) else ""
 
 
-def read_entry(entry: object, at: datetime) -> StoredTemplate | None:
-    """One template of the list; None when it can't be one."""
+def parse_entry(entry: object, at: datetime) -> StoredTemplate | None:
+    """Parses one entry of the list; returns None when it can't be a template that fits our columns."""
     if not isinstance(entry, Mapping):
         return None
     template_id, components = entry.get("id"), entry.get("components", [])
     if type(template_id) is int:
         template_id = str(template_id)
-    texts = [template_id, *(entry.get(key) for key in ("name", "language", "category", "status"))]
-    read = [text if isinstance(text, str) else "" for text in texts]
     try:
-        stored = clean(json.dumps(components, ensure_ascii=False), LONGEST_COMPONENTS + 1)
+        encoded = clean(json.dumps(components, ensure_ascii=False), MAX_COMPONENTS_CHARACTERS + 1)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(components, list) or len(stored) > LONGEST_COMPONENTS:
+    if not isinstance(components, list) or len(encoded) > MAX_COMPONENTS_CHARACTERS:
         return None
-    template = StoredTemplate(read[0], read[1], read[2], read[3].upper(), read[4].upper(), "", stored, at, at)
+    template = StoredTemplate(
+        template_id=_to_text(template_id),
+        name=_to_text(entry.get("name")),
+        language=_to_text(entry.get("language")),
+        category=_to_text(entry.get("category")).upper(),
+        status=_to_text(entry.get("status")).upper(),
+        reason="",
+        components=encoded,
+        status_at=at,
+        synced_at=at,
+    )
     return template if fits_columns(template) and template.status else None
+
+
+def _to_text(value: object) -> str:
+    return value if isinstance(value, str) else ""

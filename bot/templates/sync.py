@@ -1,7 +1,8 @@
-"""Our templates: listed from Meta now and then, and told apart by what Meta says of those that were sent.
+"""Keeps our copy of the business account's templates up to date with Meta's list, and switches refused ones off.
 
-Invariants: one process lists at a time, hourly and when something about a template turns out to be otherwise; only a
-whole listing says that a template is gone.
+Invariants
+- Of all processes one lists at a time: hourly, and soon after something about a template turned out to be otherwise.
+- Only a complete listing says that a template is gone at Meta.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ import structlog
 
 from bot.clock import Clock
 from bot.templates import health, refusals
-from bot.templates.choice import carried
-from bot.templates.listing import Listing, list_templates
-from bot.templates.refusals import ABOUT_TEMPLATES
+from bot.templates.choice import convert_to_template
+from bot.templates.health import TemplateKey
+from bot.templates.listing import TemplateListing, list_templates
+from bot.templates.refusals import CODES_ABOUT_TEMPLATES, Refusal
 from bot.whatsapp.graph.client import GraphClient
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
@@ -24,129 +26,140 @@ from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
 from storage.statuses import AlertSeverity, Why
 
-HOURLY = timedelta(hours=1)
-AT_START = timedelta(minutes=1)  # processes that start together, or again and again
-AFTER_TROUBLE = timedelta(minutes=5)
-ON_DEMAND = timedelta(seconds=10)
-LOOK_SECONDS = 60.0
+# How long ago the last listing must have been, whoever made it, for this process to list again:
+INTERVAL = timedelta(hours=1)
+INTERVAL_ON_REQUEST = timedelta(minutes=1)  # also for processes that start together, or again and again
+INTERVAL_AFTER_PROBLEM = timedelta(minutes=5)
+INTERVAL_BY_HAND = timedelta(seconds=10)  # an admin asked for it
+CHECK_SECONDS = 60.0
 SYNC_ALERT = "templates:sync"
-CHANGED_TEXT = "template-text:"
+TEXT_CHANGED_PREFIX = "template-text:"  # of the alerts that a template's text was changed at Meta
 NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
-    """The last listing. `problem`: why it is not what Meta has now."""
+class SyncState:
+    """When the last complete listing was and how many templates it had; `problem`: why the copy may be out of date."""
 
     listed_at: datetime | None
     count: int
     problem: str
 
 
-class Templates:
-    """The templates of one business account."""
+class TemplateSync:
+    """One process's access to the templates of one business account."""
 
-    def __init__(self, database: Database, graph: GraphClient, clock: Clock, waba_id: str) -> None:
+    def __init__(self, *, database: Database, graph: GraphClient, clock: Clock, waba_id: str) -> None:
         self._database = database
         self._graph = graph
         self._clock = clock
         self._waba_id = waba_id
-        self._key = f"templates:{waba_id}"
-        self._wanted = asyncio.Event()
-        self._wished_at = clock()
+        self._snapshot_id = f"templates:{waba_id}"
+        self._requested = asyncio.Event()
+        self._requested_at = clock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keeps the list fresh until `stop` is set. For one task in each process that sends."""
-        self._wished_at = self._clock()
+        """Lists the templates whenever that is due, until `stop` is set. For one task in each process that sends."""
+        self._requested_at = self._clock()
         while not stop.is_set():
             try:
-                known = await self.synced()
-                fresh = known.listed_at is not None and known.listed_at >= self._wished_at
-                await self._listed(AFTER_TROUBLE if known.problem else HOURLY if fresh else AT_START)
+                await self._list_if_due(self._choose_interval(await self.read_state()))
             except DatabaseDown as error:
                 log.warning("templates_not_synced", error=str(error))
             except Exception:  # the next look is in a minute
                 log.exception("templates_failed")
-            await self._next_look(stop)
+            await self._wait_for_next_look(stop)
 
-    async def sync(self, every: timedelta = ON_DEMAND) -> Synced:
-        """Lists the templates, unless that was done within `every`, here or by another process."""
-        await self._listed(every)
-        return await self.synced()
+    async def sync(self, interval: timedelta = INTERVAL_BY_HAND) -> SyncState:
+        """Lists the templates, unless this process or another did so within `interval`; returns the state after it."""
+        await self._list_if_due(interval)
+        return await self.read_state()
 
-    async def _listed(self, every: timedelta) -> bool:
+    async def read_state(self) -> SyncState:
+        """Reads how the last listing went."""
+        async with self._database.reading() as tx:
+            found = json.loads(await meta_snapshots.read(tx, self._snapshot_id))
+        listed_at = found.get("listed_at")
+        return SyncState(
+            listed_at=None if listed_at is None else from_millis(listed_at),
+            count=found.get("count", 0),
+            problem=found.get("problem", "") if self._waba_id else NO_ACCOUNT,
+        )
+
+    async def convert_to_template(self, message: Mapping[str, object]) -> dict[str, object] | Why:
+        """Converts a message of the outbox, in a transaction of its own; see `choice.convert_to_template`."""
+        async with self._database.reading() as tx:
+            return await convert_to_template(tx, message)
+
+    async def record_refusal(self, key: TemplateKey, code: int, reason: str) -> None:
+        """Records that Meta refused a message made of this template, and has the templates listed again.
+
+        Does nothing when the code is not about templates. Raises nothing.
+        """
+        if code not in CODES_ABOUT_TEMPLATES:
+            return
+        refusal = Refusal(key, code, reason, self._clock())
+        try:
+            await self._database.run(lambda tx: refusals.record_refusal(tx, refusal), clash=Clash.RUN_AGAIN)
+        except DatabaseDown as error:  # the next listing or the next refusal says the same
+            log.warning("template_refusal_not_noted", template=key.name, code=code, error=str(error))
+        self.request_sync()
+
+    def request_sync(self) -> None:
+        """Has the templates listed soon, because something about one turned out to be otherwise."""
+        self._requested_at = self._clock()
+        self._requested.set()
+
+    def _choose_interval(self, state: SyncState) -> timedelta:
+        if state.problem:
+            return INTERVAL_AFTER_PROBLEM
+        is_fresh = state.listed_at is not None and state.listed_at >= self._requested_at
+        return INTERVAL if is_fresh else INTERVAL_ON_REQUEST
+
+    async def _list_if_due(self, interval: timedelta) -> None:
         asked_at = self._clock()
         if not self._waba_id or not await self._database.run(
-            lambda tx: meta_snapshots.claim(tx, self._key, asked_at, every), clash=Clash.RUN_AGAIN
+            lambda tx: meta_snapshots.claim(tx, self._snapshot_id, asked_at, interval), clash=Clash.RUN_AGAIN
         ):
-            return False
+            return
         listing = await list_templates(self._graph, self._waba_id, asked_at)
         if listing.problem:
             log.warning("templates_not_listed", problem=listing.problem)
-        await self._database.run(lambda tx: self._take(tx, listing, asked_at), clash=Clash.RUN_AGAIN)
-        return True
+        await self._database.run(lambda tx: self._store(tx, listing, asked_at), clash=Clash.RUN_AGAIN)
 
-    async def synced(self) -> Synced:
-        """How the last listing went."""
-        async with self._database.reading() as tx:
-            found = json.loads(await meta_snapshots.read(tx, self._key))
-        at = found.get("listed_at")
-        problem = found.get("problem", "") if self._waba_id else NO_ACCOUNT
-        return Synced(None if at is None else from_millis(at), found.get("count", 0), problem)
-
-    async def carried(self, message: Mapping[str, object]) -> dict[str, object] | Why:
-        """The message as a template, for the outbox; or why no template carries it now."""
-        async with self._database.reading() as tx:
-            return await carried(tx, message)
-
-    async def refused(self, name: str, language: str, code: int, reason: str) -> None:
-        """Meta refused a message made of this template: switch it off where the code says so, tell, and look again."""
-        if code not in ABOUT_TEMPLATES:
-            return
-        now = self._clock()
-        try:
-            await self._database.run(
-                lambda tx: refusals.note(tx, name, language, code, reason, now), clash=Clash.RUN_AGAIN
-            )
-        except DatabaseDown as error:  # the next list or the next refusal tells the same
-            log.warning("template_refusal_not_noted", template=name, code=code, error=str(error))
-        self.look_again()
-
-    def look_again(self) -> None:
-        """Something about a template has turned out to be otherwise: Meta is asked for all of them again."""
-        self._wished_at = self._clock()
-        self._wanted.set()
-
-    async def _take(self, tx: Tx, listing: Listing, at: datetime) -> None:
-        """A listing that broke off brings what it brought; what is in use is looked at again."""
-        used = {(row.template_name, row.template_language) for row in await templates.notices(tx)}
-        before = {pair: await templates.find(tx, *pair) for pair in sorted(used)}
-        await templates.take_list(tx, listing.templates, at, complete=listing.complete)
-        for pair, old in before.items():
-            await health.judge(tx, *pair, at)
-            new = await templates.find(tx, *pair)
-            changed = old is not None and new is not None and old.components != new.components
-            if changed and await refusals.forget(tx, *pair, at):
-                await health.release(tx, await templates.using(tx, *pair), at)
-        known = json.loads(await meta_snapshots.read(tx, self._key))
-        if listing.complete:
-            known = {"listed_at": to_millis(at), "count": len(listing.templates)}
-        await meta_snapshots.write(tx, self._key, json.dumps(known | {"problem": listing.problem}))
-        if listing.refused:
+    async def _store(self, tx: Tx, listing: TemplateListing, at: datetime) -> None:
+        await self._store_templates(tx, listing, at)
+        state = json.loads(await meta_snapshots.read(tx, self._snapshot_id))
+        if listing.is_complete:
+            state = {"listed_at": to_millis(at), "count": len(listing.templates)}
+        await meta_snapshots.write(tx, self._snapshot_id, json.dumps(state | {"problem": listing.problem}))
+        if listing.is_refused:
             await alerts.raise_alert(tx, Alert(SYNC_ALERT, AlertSeverity.YELLOW, listing.problem, at))
-        elif listing.complete:
+        elif listing.is_complete:
             await alerts.clear(tx, SYNC_ALERT, at)
             for alert in await alerts.open_alerts(tx):
-                if alert.subject.startswith(CHANGED_TEXT):  # which has been compared now
+                if alert.subject.startswith(TEXT_CHANGED_PREFIX):  # which has been compared now
                     await alerts.clear(tx, alert.subject, at)
 
-    async def _next_look(self, stop: asyncio.Event) -> None:
-        """Returns after a while, when something about a template has turned out to be otherwise, or at the end."""
-        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._wanted)]
+    async def _store_templates(self, tx: Tx, listing: TemplateListing, at: datetime) -> None:
+        """Stores what was listed, also when the listing broke off, and judges the templates that notices use."""
+        used = {TemplateKey(row.template_name, row.template_language) for row in await templates.notices(tx)}
+        before = {key: await templates.find(tx, *key) for key in sorted(used)}
+        await templates.take_list(tx, listing.templates, at, complete=listing.is_complete)
+        for key, old in before.items():
+            await health.update_alert(tx, key, at)
+            new = await templates.find(tx, *key)
+            has_changed = old is not None and new is not None and old.components != new.components
+            if has_changed and await refusals.clear_refusal(tx, key, at):
+                await health.release_held_notices(tx, await templates.using(tx, *key), at)
+
+    async def _wait_for_next_look(self, stop: asyncio.Event) -> None:
+        """Returns after CHECK_SECONDS, or at once when a listing is requested or `stop` is set."""
+        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._requested)]
         try:
-            await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waiting:
                 task.cancel()
-        self._wanted.clear()
+        self._requested.clear()

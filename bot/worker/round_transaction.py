@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.lane_state import LaneState
 from bot.service_window import window_open, without_window
-from bot.templates import refusals
+from bot.templates.refusals import record_reported_refusals
 from bot.worker import statuses
 from bot.worker.effects import LaneTurns
 from storage import alerts, customers, fence, files, held, journal, outbox, turn_writes
@@ -124,7 +124,7 @@ class Plan:
         for reason, item_ids in matched.ignored.items():
             await journal.close(tx, item_ids, Fate.IGNORED, self.now, reason=reason)
         if matched.template_refusals:
-            await refusals.note_reported(tx, matched.template_refusals)
+            await record_reported_refusals(tx, matched.template_refusals)
         for code, why in sorted(matched.stopping.items()):
             message = f"Meta took a message, and refused it afterwards for what others would meet too. {why}"
             await alerts.raise_alert(tx, Alert(f"sending:{code}", AlertSeverity.RED, message, self.now))

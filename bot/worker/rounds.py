@@ -16,7 +16,7 @@ from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.phases import phase
 from bot.service_window import without_window
-from bot.templates.sync import Templates
+from bot.templates.sync import TemplateSync
 from bot.worker import parking, statuses
 from bot.worker.effects import Failure, LaneTurns
 from bot.worker.round_transaction import Dropped, Loaded, Plan
@@ -63,7 +63,7 @@ class Rounds:
         database: Database,
         turns: Turns,
         numbers: TicketNumbers,
-        templates: Templates,
+        templates: TemplateSync,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -176,7 +176,7 @@ class Rounds:
                     await self._database.run(plan.write)
                 self._count(plan)
                 if plan.matched.template_refusals:
-                    self._templates.look_again()
+                    self._templates.request_sync()
                 break
             except Dropped as gone:
                 lost = gone.customer_ids or await self._moved(plan)

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from bot.account.phone_number import AccountWatch
+from bot.account.phone_number import PhoneNumberMonitor
 from bot.account.qr_codes import MetaRefused, QrCodes
-from bot.templates.parameters import Filling
-from bot.templates.sync import Templates
+from bot.templates.health import TemplateKey
+from bot.templates.parameters import ParameterMapping
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, Refused, open_http
 from bot.whatsapp.messages.build import build
 from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
+from storage.statuses import Why
 from storage.templates import NoticeRow
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
 
@@ -32,8 +34,8 @@ class Place:
         self.database = database
         self.graph = graph
         self.now = NOW
-        self.templates = Templates(database, graph, self.clock, self.setup.waba_id)
-        self.watch = AccountWatch(database, graph, self.clock, NUMBER_ID)
+        self.templates = TemplateSync(database=database, graph=graph, clock=self.clock, waba_id=self.setup.waba_id)
+        self.monitor = PhoneNumberMonitor(database=database, graph=graph, clock=self.clock, phone_number_id=NUMBER_ID)
         self.codes = QrCodes(graph)
 
     def clock(self) -> datetime:
@@ -79,21 +81,21 @@ HEADER = {"components": [{"type": "HEADER", "format": "TEXT", "text": "About {{1
 
 
 @pytest.mark.parametrize(
-    ("made", "filling"),
+    ("made", "mapping"),
     [
-        (template(1), Filling.of(["ticket_id", "text"], [])),
-        (template(1, **NAMED), Filling.of({"number": "ticket_id", "words": "text"}, [])),
-        (template(1, **HEADER), Filling.of(["ticket_id", "text"], ["title"])),
+        (template(1), ParameterMapping.from_request(["ticket_id", "text"], [])),
+        (template(1, **NAMED), ParameterMapping.from_request({"number": "ticket_id", "words": "text"}, [])),
+        (template(1, **HEADER), ParameterMapping.from_request(["ticket_id", "text"], ["title"])),
     ],
 )
 async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused(
-    place: Place, made: dict[str, Any], filling: Filling
+    place: Place, made: dict[str, Any], mapping: ParameterMapping
 ) -> None:
     place.setup.templates[:] = [made]
     await place.listed()
-    notice = NoticeRow("reply", "en", "update_1", "en", filling.to_json(), NOW)
+    notice = NoticeRow("reply", "en", "update_1", "en", mapping.to_json(), NOW)
     await place.database.run(lambda tx: rows.save_notice(tx, notice))
-    payload = await place.templates.carried(WORDS)
+    payload = await place.templates.convert_to_template(WORDS)
     assert isinstance(payload, dict)
     body = build(payload, to="15550001234", opaque="1")
     assert isinstance(await place.graph.send(body), Accepted)
@@ -102,42 +104,44 @@ async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused
     assert isinstance(answer, Refused)
     assert answer.code == 132015
     place.now += timedelta(seconds=1)
-    await place.templates.refused("update_1", "en", answer.code, answer.reason)
-    assert "was paused by Meta" in await place.templates.carried(WORDS)
+    await place.templates.record_refusal(TemplateKey("update_1", "en"), answer.code, answer.reason)
+    why = await place.templates.convert_to_template(WORDS)
+    assert isinstance(why, Why)
+    assert "was paused by Meta" in why.detail
     assert await place.alerts() == ["template:update_1:en"]
     made["status"] = "APPROVED"
     await place.listed()
-    assert await place.templates.carried(WORDS) == payload
+    assert await place.templates.convert_to_template(WORDS) == payload
     assert await place.alerts() == []
 
 
 async def test_the_number_and_its_troubles(place: Place) -> None:
-    await place.watch.refresh()
-    known = await place.watch.known()
+    await place.monitor.refresh()
+    known = await place.monitor.read_snapshot()
     assert (known.digits, known.status, known.health) == ("15550783881", "CONNECTED", "AVAILABLE")
     assert await place.alerts() == []
     place.setup.quality, place.setup.number_status, place.setup.health = "RED", "FLAGGED", "BLOCKED"
     place.setup.served_version = "v19.0"
     place.now += timedelta(minutes=10)
-    await place.watch.refresh()
+    await place.monitor.refresh()
     assert set(await place.alerts()) == {"number:quality", "number:status", "number:health", "api_version"}
     place.setup.quality, place.setup.number_status, place.setup.health = "GREEN", "CONNECTED", "AVAILABLE"
     place.setup.served_version = ""
     place.setup.token_state = "expired"
     place.now += timedelta(minutes=10)
-    await place.watch.refresh()
+    await place.monitor.refresh()
     assert "number:access" in await place.alerts()
     place.setup.token_state = "valid"
     place.now += timedelta(minutes=10)
-    await place.watch.refresh()
+    await place.monitor.refresh()
     assert await place.alerts() == []
 
 
 async def test_metas_own_codes(place: Place) -> None:
-    made = [await place.codes.make(f"Branch {number}") for number in range(30)]
-    listed = await place.codes.listed()
+    made = [await place.codes.create(f"Branch {number}") for number in range(30)]
+    listed = await place.codes.list_codes()
     assert {code.code for code in listed} == {code.code for code in made}
     await place.codes.delete(made[0].code)
-    assert len(await place.codes.listed()) == 29
+    assert len(await place.codes.list_codes()) == 29
     with pytest.raises(MetaRefused, match="Meta knows no such code"):
         await place.codes.delete(made[0].code)

@@ -27,7 +27,7 @@ from bot.ids import IdMaker
 from bot.intake.intake import Intake
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.templates.sync import Templates
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import Downloads, open_downloads
 from bot.worker.rounds import Rounds
@@ -155,7 +155,7 @@ class World:
         """The rounds of one more process."""
         numbers = TicketNumbers(self.database)
         turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), IdMaker(self.clock), numbers)
-        templates = Templates(self.database, self.client(), self.clock, WABA)
+        templates = TemplateSync(database=self.database, graph=self.client(), clock=self.clock, waba_id=WABA)
         return Rounds(self.database, turns, numbers, templates, self.clock, Metrics())
 
     def client(self) -> GraphClient:

@@ -18,11 +18,11 @@ from api.server.serving import limit_requests, listen_nearby, port_of, serve_htt
 from api.web.auth import KeyRing, guard
 from api.web.credentials import Role
 from api.web.responses import answer_errors
-from bot.account.phone_number import AccountWatch
+from bot.account.phone_number import PhoneNumberMonitor
 from bot.account.qr_codes import QrCodes
 from bot.ids import IdMaker
-from bot.templates.assignments import NoticeTemplates
-from bot.templates.sync import Templates
+from bot.templates.assignments import TemplateAssignments
+from bot.templates.sync import TemplateSync
 from storage.sql.database import Database
 from tests.api.rest_service import Clock
 from tests.bot.meta_answers import NUMBER, WABA, Meta, answering
@@ -77,9 +77,11 @@ async def asking(database: Database, waba_id: str = WABA) -> AsyncIterator[MetaS
         QuartSchema(openapi_path=None, conversion_preference="pydantic").init_app(app)
         answer_errors(app)
         guard(app, KeyRing(database, clock), ())
-        notices = NoticeTemplates(database, IdMaker(clock), clock)
-        app.register_blueprint(make_templates(Templates(database, graph, clock, waba_id), notices))
-        app.register_blueprint(make_qr(AccountWatch(database, graph, clock, NUMBER), QrCodes(graph)))
+        assignments = TemplateAssignments(database, IdMaker(clock), clock)
+        templates = TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id)
+        app.register_blueprint(make_templates(templates, assignments))
+        monitor = PhoneNumberMonitor(database=database, graph=graph, clock=clock, phone_number_id=NUMBER)
+        app.register_blueprint(make_qr(monitor, QrCodes(graph)))
         keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))

@@ -7,7 +7,7 @@ import pytest
 
 from api.web.credentials import Role
 from bot.agents import notices
-from bot.templates.parameters import KINDS, VALUES
+from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from storage import templates
 from storage.sql.database import Database
 from tests.api.rest.meta_service import MetaService, asking
@@ -66,8 +66,8 @@ async def test_from_metas_list_to_a_notice(service: MetaService) -> None:
         "body": {"1": "name", "2": "ticket_id"}, "header": {}, "works": True, "why_not": "",
     }  # fmt: skip
     kinds = {notice["kind"]: notice for notice in await service.data("GET", "/api/whatsapp/notices")}
-    assert list(kinds) == list(KINDS)
-    assert kinds["closed"] == {"kind": "closed", "values": list(VALUES), "needs": [], "languages": [choice]}
+    assert list(kinds) == list(NoticeKind)
+    assert kinds["closed"] == {"kind": "closed", "values": list(NoticeValue), "needs": [], "languages": [choice]}
     assert (kinds["reply"]["needs"], kinds["reply"]["languages"]) == (["text"], [])
     listed = await service.data("GET", "/api/whatsapp/templates")
     assert listed["templates"][0]["carries"] == ["closed (en)"]
@@ -82,7 +82,8 @@ async def test_paused_template_is_told_where_it_is_used(service: MetaService) ->
     service.meta.tell(LIST, {"data": [entry(status="PAUSED")]})
     [listed] = (await service.data("POST", "/api/whatsapp/templates/sync", {}))["templates"]
     assert listed["why_not"] == ["It was paused by Meta, because customers complained about it."]
-    [choice] = (await service.data("GET", "/api/whatsapp/notices"))[KINDS.index("closed")]["languages"]
+    kinds = {notice["kind"]: notice for notice in await service.data("GET", "/api/whatsapp/notices")}
+    [choice] = kinds["closed"]["languages"]
     assert (choice["works"], choice["why_not"]) == (
         False, "The template was paused by Meta, because customers complained about it.",
     )  # fmt: skip
@@ -168,4 +169,4 @@ async def test_only_who_manages_may_change_them(light_service: MetaService) -> N
 
 
 def test_every_notice_that_is_sent_may_have_a_template() -> None:
-    assert set(KINDS) == {*notices.TEXTS, notices.REPLY}
+    assert set(NoticeKind) == {*notices.TEXTS, NoticeKind.REPLY}

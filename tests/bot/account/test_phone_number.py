@@ -1,4 +1,4 @@
-"""How Meta sees our number, on both databases: asked seldom, told as alerts."""
+"""The monitor of our phone number, on both databases: Meta is asked seldom, and what is wrong becomes an alert."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.account import updates
-from bot.account.phone_number import FIELDS, AccountWatch, Number
+from bot.account.phone_number import FIELDS, PhoneNumberMonitor, PhoneNumberSnapshot
+from bot.account.updates import record_updates
 from bot.whatsapp.webhook.account_updates import News, read_news
 from storage import alerts
 from storage.alerts import Alert
@@ -31,19 +31,19 @@ WELL = {
 
 
 class Watched:
-    """A watch, what it asks, and a clock that the test sets."""
+    """A monitor, what it asks, and a clock that the test sets."""
 
     def __init__(self, database: Database, meta: Meta) -> None:
         self.database = database
         self.meta = meta
         self.now = NOW
-        self.watch: AccountWatch
+        self.monitor: PhoneNumberMonitor
 
-    async def told(self, answer: object, minutes: float = 10) -> list[str]:
-        """The alerts after Meta was asked again and said this."""
+    async def refresh_with(self, answer: object, minutes: float = 10) -> list[str]:
+        """Has Meta asked again so many minutes later, and answer this; returns the alerts after it."""
         self.now += timedelta(minutes=minutes)
         self.meta.tell(ASK, answer)
-        await self.watch.refresh()
+        await self.monitor.refresh()
         return await self.alerts()
 
     async def alerts(self) -> list[str]:
@@ -55,7 +55,9 @@ class Watched:
 async def watched(database: Database) -> AsyncIterator[Watched]:
     async with answering() as (meta, graph):
         watched = Watched(database, meta)
-        watched.watch = AccountWatch(database, graph, lambda: watched.now, NUMBER)
+        watched.monitor = PhoneNumberMonitor(
+            database=database, graph=graph, clock=lambda: watched.now, phone_number_id=NUMBER
+        )
         yield watched
 
 
@@ -63,15 +65,17 @@ async def watched(database: Database) -> AsyncIterator[Watched]:
 async def light_watched(sqlite_database: Database) -> AsyncIterator[Watched]:
     async with answering() as (meta, graph):
         watched = Watched(sqlite_database, meta)
-        watched.watch = AccountWatch(sqlite_database, graph, lambda: watched.now, NUMBER)
+        watched.monitor = PhoneNumberMonitor(
+            database=sqlite_database, graph=graph, clock=lambda: watched.now, phone_number_id=NUMBER
+        )
         yield watched
 
 
 async def test_what_is_known_of_the_number(watched: Watched) -> None:
-    assert await watched.watch.known() == Number()
-    assert await watched.told(WELL) == []
+    assert await watched.monitor.read_snapshot() == PhoneNumberSnapshot()
+    assert await watched.refresh_with(WELL) == []
     assert watched.meta.asked == [(ASK, {"fields": FIELDS}, None)]
-    known = await watched.watch.known()
+    known = await watched.monitor.read_snapshot()
     assert asdict(known) == {
         "number": "+1 555-000-1234", "name": "Tick Desk", "quality": "GREEN", "status": "CONNECTED",
         "name_status": "APPROVED", "verification": "VERIFIED", "throughput": "STANDARD", "limit": "TIER_2K",
@@ -84,7 +88,7 @@ async def test_all_processes_together_ask_once_in_ten_minutes(watched: Watched) 
     watched.meta.tell(ASK, WELL)
     for minutes, asked in ((0, 1), (9, 1), (1, 2), (9.9, 2), (0.2, 3)):
         watched.now += timedelta(minutes=minutes)
-        await asyncio.gather(*(watched.watch.refresh() for _ in range(6)))
+        await asyncio.gather(*(watched.monitor.refresh() for _ in range(6)))
         assert watched.meta.count(ASK) == asked
 
 
@@ -110,23 +114,30 @@ TROUBLES: list[tuple[dict[str, Any], list[str]]] = [
             "can_send_message": "BLOCKED", "errors": [None, {"possible_solution": 3}], "additional_info": [1]}]}},
         ["yellow number:health: Meta lets this number send less than it could."],
     ),
+    (
+        {"health_status": {"can_send_message": "LIMITED", "entities": [
+            {"can_send_message": {}}, {"can_send_message": []}]}},
+        ["yellow number:health: Meta lets this number send less than it could."],
+    ),
     ({"health_status": "BLOCKED"}, []),
     ({"throughput": [], "display_phone_number": None, "verified_name": {}}, []),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "expected"), TROUBLES)
-async def test_trouble_is_told_and_cleared(light_watched: Watched, change: dict[str, Any], expected: list[str]) -> None:
-    found = await light_watched.told(WELL | change)
+async def test_trouble_raises_an_alert_until_it_is_over(
+    light_watched: Watched, change: dict[str, Any], expected: list[str]
+) -> None:
+    found = await light_watched.refresh_with(WELL | change)
     assert len(found) == len(expected)
     assert all(alert.startswith(start) for alert, start in zip(found, expected, strict=True))
-    assert await light_watched.told(WELL) == []
+    assert await light_watched.refresh_with(WELL) == []
 
 
 async def test_what_an_answer_does_not_speak_of_stays(light_watched: Watched) -> None:
-    before = await light_watched.told(WELL | {"status": "BANNED", "quality_rating": "RED"})
-    assert await light_watched.told({"id": NUMBER}) == before
-    assert (await light_watched.watch.known()).quality == "RED"
+    before = await light_watched.refresh_with(WELL | {"status": "BANNED", "quality_rating": "RED"})
+    assert await light_watched.refresh_with({"id": NUMBER}) == before
+    assert (await light_watched.monitor.read_snapshot()).quality == "RED"
 
 
 @pytest.mark.parametrize(
@@ -146,28 +157,28 @@ async def test_what_an_answer_does_not_speak_of_stays(light_watched: Watched) ->
 async def test_what_is_known_is_kept_when_asking_fails(
     light_watched: Watched, answer: object, alert: str, problem: str
 ) -> None:
-    assert await light_watched.told(WELL) == []
-    found = await light_watched.told(answer)
+    assert await light_watched.refresh_with(WELL) == []
+    found = await light_watched.refresh_with(answer)
     assert [each.startswith(alert) for each in found] == ([True] if alert else [])
-    known = await light_watched.watch.known()
+    known = await light_watched.monitor.read_snapshot()
     assert (known.quality, known.digits) == ("GREEN", "15550001234")
     assert known.problem.startswith(problem)
-    assert await light_watched.told(WELL) == []
-    assert (await light_watched.watch.known()).problem == ""
+    assert await light_watched.refresh_with(WELL) == []
+    assert (await light_watched.monitor.read_snapshot()).problem == ""
 
 
 async def test_another_version_than_ours(light_watched: Watched) -> None:
-    [alert] = await light_watched.told(Told(WELL, version="v21.0"))
+    [alert] = await light_watched.refresh_with(Told(WELL, version="v21.0"))
     assert alert.startswith("yellow api_version: Meta answers with version v21.0 of the Graph API")
-    assert await light_watched.told(WELL) == []
+    assert await light_watched.refresh_with(WELL) == []
 
 
 async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> None:
-    told = [Alert("a", AlertSeverity.INFO, "New.", NOW), Alert("b", AlertSeverity.YELLOW, "Bad.", NOW)]
-    for alert in told:
+    made = [Alert("a", AlertSeverity.INFO, "New.", NOW), Alert("b", AlertSeverity.YELLOW, "Bad.", NOW)]
+    for alert in made:
         await watched.database.run(lambda tx, alert=alert: alerts.raise_alert(tx, alert))  # type: ignore[misc]
-    assert len(await watched.told(WELL, minutes=7 * 24 * 60)) == 2
-    assert await watched.told(WELL) == ["yellow b: Bad."]
+    assert len(await watched.refresh_with(WELL, minutes=7 * 24 * 60)) == 2
+    assert await watched.refresh_with(WELL) == ["yellow b: Bad."]
 
 
 @pytest.mark.parametrize(
@@ -186,60 +197,60 @@ async def test_what_is_good_to_know_is_known_after_a_week(watched: Watched) -> N
         ("account_update", {"event": "PHONE_NUMBER_REMOVED"}, 7),
     ],
 )
-async def test_news_that_meta_need_not_take_back_end_by_themselves(
+async def test_updates_that_meta_need_not_take_back_end_by_themselves(
     light_watched: Watched, field: str, value: dict[str, object], days: int
 ) -> None:
     template = {"message_template_name": "hello", "message_template_language": "en"}
     (bad,) = read_news(json.dumps({"field": field, "value": template | value}))
     lasting = News("account:ban", "red", "Banned.")
-    await light_watched.database.run(lambda tx: updates.record(tx, [(NOW, bad), (NOW, lasting)]))
-    assert len(await light_watched.told(WELL, minutes=days * 24 * 60)) == 2
-    assert await light_watched.told(WELL) == ["red account:ban: Banned."]
+    await light_watched.database.run(lambda tx: record_updates(tx, [(NOW, bad), (NOW, lasting)]))
+    assert len(await light_watched.refresh_with(WELL, minutes=days * 24 * 60)) == 2
+    assert await light_watched.refresh_with(WELL) == ["red account:ban: Banned."]
 
 
 @pytest.mark.parametrize(("subject", "days"), [("sending:131042", 1), ("template-refused:hello:en", 7)])
-async def test_what_was_refused_is_told_until_it_has_not_been_for_a_while(
+async def test_an_alert_of_a_refusal_stays_until_it_has_not_been_for_a_while(
     light_watched: Watched, subject: str, days: int
 ) -> None:
     refused = Alert(subject, AlertSeverity.RED, "Refused.", NOW)
     await light_watched.database.run(lambda tx: alerts.raise_alert(tx, refused))
-    assert await light_watched.told(WELL, minutes=days * 24 * 60) == [f"red {subject}: Refused."]
-    assert await light_watched.told(WELL) == []
+    assert await light_watched.refresh_with(WELL, minutes=days * 24 * 60) == [f"red {subject}: Refused."]
+    assert await light_watched.refresh_with(WELL) == []
 
 
 async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) -> None:
-    assert (await watched.watch.number()).problem.startswith("Meta knows nothing under this id")
-    await watched.watch.number()
+    assert (await watched.monitor.fetch_if_unknown()).problem.startswith("Meta knows nothing under this id")
+    await watched.monitor.fetch_if_unknown()
     assert watched.meta.count(ASK) == 1  # nobody who asks again and again uses up what Meta allows
     watched.now += timedelta(seconds=10)
     watched.meta.tell(ASK, WELL)
-    assert (await watched.watch.number()).digits == "15550001234"
+    assert (await watched.monitor.fetch_if_unknown()).digits == "15550001234"
     watched.now += timedelta(hours=1)
-    assert (await watched.watch.number()).digits == "15550001234"
+    assert (await watched.monitor.fetch_if_unknown()).digits == "15550001234"
     assert watched.meta.count(ASK) == 2
 
 
-async def test_the_keeper_asks_at_start_and_ends_when_told(light_watched: Watched) -> None:
+async def test_the_task_asks_at_start_and_ends_at_the_stop(light_watched: Watched) -> None:
     light_watched.meta.tell(ASK, WELL)
     stop = asyncio.Event()
-    keeping = asyncio.create_task(light_watched.watch.run(stop))
+    running = asyncio.create_task(light_watched.monitor.run(stop))
     async with asyncio.timeout(10):
-        while not (await light_watched.watch.known()).digits:
+        while not (await light_watched.monitor.read_snapshot()).digits:
             await asyncio.sleep(0.01)
     stop.set()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(running, 5)
     assert light_watched.meta.count(ASK) == 1
 
 
-async def test_the_keeper_outlives_what_it_can_not_read(light_watched: Watched) -> None:
-    await light_watched.told(WELL)
+async def test_the_task_outlives_what_it_can_not_read(light_watched: Watched) -> None:
+    await light_watched.refresh_with(WELL)
     await light_watched.database.run(lambda tx: tx.execute("UPDATE account SET body = '{'"))
     light_watched.now += timedelta(minutes=10)
     stop = asyncio.Event()
-    keeping = asyncio.create_task(light_watched.watch.run(stop))
+    running = asyncio.create_task(light_watched.monitor.run(stop))
     async with asyncio.timeout(10):
         while light_watched.meta.count(ASK) < 2:
             await asyncio.sleep(0.01)
     await light_watched.alerts()  # the answer was being read before this
     stop.set()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(running, 5)

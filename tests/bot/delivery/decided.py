@@ -14,6 +14,7 @@ from bot.delivery.sender import Sender
 from bot.lane_state import LaneState
 from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
+from bot.templates.health import TemplateKey
 from bot.whatsapp.errors import action_of
 from bot.whatsapp.graph.client import Outcome, Refused
 from bot.whatsapp.webhook.items import Status
@@ -51,7 +52,7 @@ class Parts:
     async def take(self, customer_id: int) -> float:
         return 0.0
 
-    async def carried(self, message: Mapping[str, object]) -> Mapping[str, object] | Why:
+    async def convert_to_template(self, message: Mapping[str, object]) -> Mapping[str, object] | Why:
         return self._carried
 
     async def ensure_uploaded(self, file_id: int) -> str:
@@ -112,8 +113,8 @@ class Parts:
         assert customer_id == CUSTOMER
         self.asked.append(f"slow {scope} {seconds:g}")
 
-    async def refused(self, name: str, language: str, code: int, reason: str) -> None:
-        assert (name, language) == ("closed", "en")
+    async def record_refusal(self, key: TemplateKey, code: int, reason: str) -> None:
+        assert key == ("closed", "en")
         self.asked.append(f"blame template {_short(f'{code}: {reason}')}")
 
     def end_typing(self, customer_id: int) -> None:

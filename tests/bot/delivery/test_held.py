@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot.account import updates
+from bot.account.updates import record_updates
 from bot.delivery.outbox_writer import OutboxWriter
-from bot.templates.assignments import NoticeTemplates
-from bot.templates.parameters import Filling
+from bot.templates.assignments import TemplateAssignments
+from bot.templates.health import TemplateKey
+from bot.templates.notice_kinds import NoticeKind
+from bot.templates.parameters import ParameterMapping
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from bot.worker.rounds import MOST_ROWS
 from storage import alerts, outbox, templates
@@ -34,9 +36,15 @@ class Desk:
     ticket_id: int
 
     async def choose(self, *kinds: str, name: str = NAME, language: str = "en") -> None:
-        chooser = NoticeTemplates(self.world.database, self.world.ids, self.world.clock)
+        assignments = TemplateAssignments(self.world.database, self.world.ids, self.world.clock)
         for kind in kinds:
-            await chooser.choose("admin", kind, language, name, "en", Filling.of(["ticket_id", "text"], []))
+            await assignments.assign(
+                actor="admin",
+                kind=NoticeKind(kind),
+                language=language,
+                template=TemplateKey(name, "en"),
+                mapping=ParameterMapping.from_request(["ticket_id", "text"], []),
+            )
 
     async def approve(self, *names: str) -> None:
         at = self.world.clock()
@@ -47,7 +55,7 @@ class Desk:
         """Meta's webhook about a template, of now."""
         change = TemplateChange(name, name, "en", status)
         told = News(f"template:{name}:en", "clear" if status == "APPROVED" else "red", "", change)
-        await self.world.database.run(lambda tx: updates.record(tx, [(self.world.clock(), told)]))
+        await self.world.database.run(lambda tx: record_updates(tx, [(self.world.clock(), told)]))
 
     async def move(self, *statuses: TicketStatus) -> str:
         changed = [await self.world.tickets.set_status("agent", self.ticket_id, status) for status in statuses]
@@ -335,7 +343,7 @@ async def test_good_news_of_the_account_are_tried_at_once(world: World, subject:
         await world.until(lambda: stopped(world))
         world.graph.always = None
         at = world.clock() + timedelta(seconds=1)
-        await world.database.run(lambda tx: updates.record(tx, [(at, News(subject, "clear", ""))]))
+        await world.database.run(lambda tx: record_updates(tx, [(at, News(subject, "clear", ""))]))
         if tried:
             await world.at_rest()
     assert await stopped(world) is not tried

@@ -1,4 +1,4 @@
-"""What fits a template, and what a notice reads like in it."""
+"""Parameters of templates: what fits them, and what a notice reads like once it is filled in."""
 
 import json
 from pathlib import Path
@@ -6,15 +6,27 @@ from typing import Any
 
 import pytest
 
-from bot.templates.parameters import KINDS, VALUES, Filling, fill, in_one_line, mismatches, read_form
+from bot.templates.notice_kinds import NoticeKind, NoticeValue
+from bot.templates.parameters import (
+    ParameterMapping,
+    TemplateComponents,
+    fill_parameters,
+    find_mismatches,
+    parse_components,
+    to_single_line,
+)
 
 BODY = {"type": "BODY", "text": "Hello {{1}}, your ticket {{2}} has news."}
 NAMED = {"type": "BODY", "text": "Hello {{name}}, your ticket {{ticket}} has news. {{name}}!"}
 VALUES_OF_TICKET = {"ticket_id": "12", "title": "Printer on fire", "name": "Ann", "text": "Try it now."}
 
 
-def components(*parts: object) -> str:
-    return json.dumps(parts)
+def parse(*components: object, category: str = "UTILITY") -> TemplateComponents:
+    return parse_components(json.dumps(components), category)
+
+
+def mapping(body: Any, header: Any = ()) -> ParameterMapping:
+    return ParameterMapping.from_request(body, header)
 
 
 FITTING = [
@@ -42,11 +54,12 @@ FITTING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("parts", "body", "header", "filled"), FITTING)
-def test_template_that_fits(parts: list[object], body: object, header: object, filled: object) -> None:
-    form, filling = read_form(components(*parts), "UTILITY"), Filling.of(body, header)  # type: ignore[arg-type]
-    assert mismatches("in_progress", form, filling) == []
-    assert fill(form, Filling.from_json(filling.to_json()), VALUES_OF_TICKET) == filled
+@pytest.mark.parametrize(("components", "body", "header", "filled"), FITTING)
+def test_template_that_fits(components: list[object], body: object, header: object, filled: object) -> None:
+    template, given = parse(*components), mapping(body, header)
+    assert find_mismatches("in_progress", template, given) == []
+    stored = ParameterMapping.from_json(given.to_json())
+    assert fill_parameters(template, stored, VALUES_OF_TICKET) == filled
 
 
 NOT_FITTING = json.loads((Path(__file__).parent / "misfits.json").read_text("utf-8"))
@@ -54,29 +67,29 @@ NOT_FITTING = json.loads((Path(__file__).parent / "misfits.json").read_text("utf
 
 @pytest.mark.parametrize("case", NOT_FITTING)
 def test_template_that_does_not_fit(case: dict[str, Any]) -> None:
-    form, filling = read_form(components(*case["components"]), "UTILITY"), Filling.of(case["body"], case["header"])
-    assert [f"{field}: {sentence}" for field, sentence in mismatches("in_progress", form, filling)] == case["why"]
+    found = find_mismatches("in_progress", parse(*case["components"]), mapping(case["body"], case["header"]))
+    assert [f"{mismatch.field}: {mismatch.sentence}" for mismatch in found] == case["why"]
 
 
 @pytest.mark.parametrize(
     "stored", ["", "{", "{}", "null", "[1]", '[{"type": 5}]', "[" * 9000, '[{"type":"BODY","text":7}]']
 )
 def test_components_that_can_not_be_read(stored: str) -> None:
-    assert "Its text is not known: sync the templates." in read_form(stored).problems
+    assert "Its text is not known: sync the templates." in parse_components(stored).problems
 
 
 def test_template_for_codes_is_not_for_a_desk() -> None:
-    form = read_form(components(BODY), "authentication")
-    assert form.problems == ("It is for one-time codes, which a support desk does not send.",)
+    template = parse(BODY, category="authentication")
+    assert template.problems == ("It is for one-time codes, which a support desk does not send.",)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_a_reply_has_to_carry_words(kind: str) -> None:
-    form = read_form(components({"type": "BODY", "text": "{{1}}"}))
-    for value in VALUES:
-        found = mismatches(kind, form, Filling.of([value], []))
-        assert bool(found) == (kind == "reply" and value != "text")
-    assert mismatches("reply", form, Filling.of(["name"], [])) == [
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_only_a_reply_has_to_carry_the_agents_text(kind: NoticeKind) -> None:
+    template = parse({"type": "BODY", "text": "{{1}}"})
+    for value in NoticeValue:
+        found = find_mismatches(kind, template, mapping([value]))
+        assert bool(found) == (kind is NoticeKind.REPLY and value is not NoticeValue.TEXT)
+    assert find_mismatches("reply", template, mapping(["name"])) == [
         ("body", "A reply has to carry the agent's words: put `text` into the body.")
     ]
 
@@ -98,30 +111,27 @@ def test_only_a_reply_has_to_carry_words(kind: str) -> None:
         ("{{1}}", "a\x00b\u2028c\x1b[31m", "ab c"),
     ],
 )
-def test_words_in_a_template(text: str, value: str, filled: str | None) -> None:
-    form = read_form(components({"type": "BODY", "text": text}))
-    made = fill(form, Filling.of(["text"], []), {"text": value})
+def test_text_in_a_body(text: str, value: str, filled: str | None) -> None:
+    made = fill_parameters(parse({"type": "BODY", "text": text}), mapping(["text"]), {"text": value})
     assert isinstance(made, str) if filled is None else made == {"body": [filled]}
 
 
 TOO_LONG = "has no room for it: its header would have 61 characters, and WhatsApp takes 60"
 
 
-@pytest.mark.parametrize(("title", "made"), [("x" * 60, True), ("x" * 61, False), ("", True)])
-def test_title_in_a_header(title: str, made: bool) -> None:
-    form = read_form(
-        components({"type": "HEADER", "format": "TEXT", "text": "{{1}}"}, {"type": "BODY", "text": "News."})
-    )
-    filled = fill(form, Filling.of([], ["title"]), {"title": title})
-    assert filled == ({"body": [], "header": [title or "–"]} if made else TOO_LONG)
+@pytest.mark.parametrize(("title", "fits"), [("x" * 60, True), ("x" * 61, False), ("", True)])
+def test_title_in_a_header(title: str, fits: bool) -> None:
+    template = parse({"type": "HEADER", "format": "TEXT", "text": "{{1}}"}, {"type": "BODY", "text": "News."})
+    filled = fill_parameters(template, mapping([], ["title"]), {"title": title})
+    assert filled == ({"body": [], "header": [title or "–"]} if fits else TOO_LONG)
 
 
 def test_a_name_that_nobody_gave_is_no_reason_to_stay_silent() -> None:
-    form = read_form(components({"type": "BODY", "text": "{{1}}: {{2}}"}))
-    assert fill(form, Filling.of(["name", "ticket_id"], []), {"ticket_id": "12"}) == {"body": ["–", "12"]}
+    template, given = parse({"type": "BODY", "text": "{{1}}: {{2}}"}), mapping(["name", "ticket_id"])
+    assert fill_parameters(template, given, {"ticket_id": "12"}) == {"body": ["–", "12"]}
     why_not = "needs the ticket's number in its body, and there is nothing to put there"
-    assert fill(form, Filling.of(["name", "ticket_id"], []), {"name": "Ann"}) == why_not
+    assert fill_parameters(template, given, {"name": "Ann"}) == why_not
 
 
-def test_in_one_line() -> None:
-    assert in_one_line("  a \u00a0\n\n b\u3000c\td  ") == "a b c d"
+def test_to_single_line() -> None:
+    assert to_single_line("  a \u00a0\n\n b\u3000c\td  ") == "a b c d"

@@ -2,24 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from bot.account import updates
-from bot.templates import refusals
+from bot.account.updates import record_updates
 from bot.templates.choice import NO_TEMPLATE
+from bot.templates.health import TemplateKey
 from bot.templates.listing import FIELDS
-from bot.templates.parameters import KINDS, VALUES, Filling
-from bot.templates.sync import NO_ACCOUNT, Templates
+from bot.templates.notice_kinds import NoticeKind, NoticeValue
+from bot.templates.parameters import ParameterMapping
+from bot.templates.refusals import STATUS_BY_CODE
+from bot.templates.sync import NO_ACCOUNT, TemplateSync
 from bot.whatsapp.messages.build import build
 from bot.whatsapp.webhook.account_updates import News, TemplateChange
 from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
-from storage.statuses import Why
+from storage.statuses import TicketStatus, Why
 from storage.templates import NoticeRow
 from tests.bot.meta_answers import WABA, Meta, Told, answering, refusal
 
@@ -31,7 +34,7 @@ TICKET = {"ticket_id": "12", "title": "Printer on fire", "name": "Ann", "text": 
 class Desk:
     """Templates, what they ask, and a clock that the test sets."""
 
-    def __init__(self, database: Database, meta: Meta, templates: Templates) -> None:
+    def __init__(self, database: Database, meta: Meta, templates: TemplateSync) -> None:
         self.database = database
         self.meta = meta
         self.templates = templates
@@ -43,13 +46,17 @@ class Desk:
         self.meta.tell(LIST, {"data": list(entries), "paging": {"cursors": {"before": "b", "after": "a"}}})
         return (await self.templates.sync()).problem
 
-    async def use(self, kind: str, filling: Filling, name: str = "ticket_update", language: str = "en") -> None:
-        notice = NoticeRow(kind, language, name, language, filling.to_json(), self.now)
+    async def assign(
+        self, kind: str, body: Sequence[str] | Mapping[str, str] = ("name", "ticket_id"), language: str = "en"
+    ) -> None:
+        """Lets a template carry this notice, whether it fits or not."""
+        parameters = ParameterMapping.from_request(body, []).to_json()
+        notice = NoticeRow(kind, language, "ticket_update", language, parameters, self.now)
         await self.database.run(lambda tx: rows.save_notice(tx, notice))
 
-    async def carried(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | Why:
+    async def convert(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | Why:
         notice = {"kind": kind, "language": language, "values": values}
-        return await self.templates.carried({"type": "text", "text": "News.", "notice": notice})
+        return await self.templates.convert_to_template({"type": "text", "text": "News.", "notice": notice})
 
     async def statuses(self) -> dict[str, str]:
         async with self.database.reading() as tx:
@@ -62,9 +69,9 @@ class Desk:
     async def hear(self, status: str, minutes: float) -> None:
         """A webhook that left Meta so many minutes ago."""
         change = TemplateChange("1", "ticket_update", "en", status)
-        told = News("template:ticket_update:en", "clear" if status == "APPROVED" else "red", "", change)
+        update = News("template:ticket_update:en", "clear" if status == "APPROVED" else "red", "", change)
         at = self.now - timedelta(minutes=minutes)
-        await self.database.run(lambda tx: updates.record(tx, [(at, told)]))
+        await self.database.run(lambda tx: record_updates(tx, [(at, update)]))
 
 
 def entry(number: int = 1, **more: object) -> dict[str, Any]:
@@ -75,22 +82,29 @@ def entry(number: int = 1, **more: object) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-@pytest.fixture
-async def desk(database: Database) -> AsyncIterator[Desk]:
+@asynccontextmanager
+async def open_desk(database: Database) -> AsyncIterator[Desk]:
     async with answering() as (meta, graph):
         made: list[Desk] = []
-        made.append(Desk(database, meta, Templates(database, graph, lambda: made[0].now if made else NOW, WABA)))
+
+        def clock() -> datetime:
+            return made[0].now if made else NOW
+
+        templates = TemplateSync(database=database, graph=graph, clock=clock, waba_id=WABA)
+        made.append(Desk(database, meta, templates))
         yield made[0]
+
+
+@pytest.fixture
+async def desk(database: Database) -> AsyncIterator[Desk]:
+    async with open_desk(database) as made:
+        yield made
 
 
 @pytest.fixture
 async def light_desk(sqlite_database: Database) -> AsyncIterator[Desk]:
-    async with answering() as (meta, graph):
-        made: list[Desk] = []
-        made.append(
-            Desk(sqlite_database, meta, Templates(sqlite_database, graph, lambda: made[0].now if made else NOW, WABA))
-        )
-        yield made[0]
+    async with open_desk(sqlite_database) as made:
+        yield made
 
 
 async def test_all_pages_are_listed(desk: Desk) -> None:
@@ -197,12 +211,14 @@ async def test_one_of_many_processes_asks(desk: Desk) -> None:
 
 
 async def test_without_the_accounts_id_nothing_is_asked(light_desk: Desk) -> None:
-    lacking = Templates(light_desk.database, light_desk.templates._graph, lambda: NOW, "")
+    lacking = TemplateSync(
+        database=light_desk.database, graph=light_desk.templates._graph, clock=lambda: NOW, waba_id=""
+    )
     assert (await lacking.sync()).problem == NO_ACCOUNT
     assert light_desk.meta.asked == []
 
 
-IN_FORM = [
+AS_TEMPLATES = [
     ("in_progress", "en", {"body": ["Ann", "12"]}),
     ("in_progress", "en_GB", {"body": ["Ann", "12"]}),
     ("in_progress", "fr", {"body": ["Ann", "12"]}),
@@ -214,13 +230,13 @@ IN_FORM = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "language", "made"), IN_FORM)
+@pytest.mark.parametrize(("kind", "language", "made"), AS_TEMPLATES)
 async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: dict[str, Any] | None) -> None:
     named = {"type": "BODY", "text": "{{words}}"}
     await desk.listing(entry(1), entry(2, language="pt_BR", components=[named]))
-    await desk.use("in_progress", Filling.of(["name", "ticket_id"], []))
-    await desk.use("in_progress", Filling.of({"words": "title"}, []), language="pt_BR")
-    payload = await desk.carried(kind, language, TICKET)
+    await desk.assign("in_progress")
+    await desk.assign("in_progress", {"words": "title"}, language="pt_BR")
+    payload = await desk.convert(kind, language, TICKET)
     expected = {"type": "template", "name": "ticket_update", "language": "en"}
     assert payload == (NO_TEMPLATE if made is None else expected | made)
     if not isinstance(payload, Why):
@@ -235,14 +251,14 @@ OFF = ["PAUSED", "DISABLED", "REJECTED", "PENDING", "IN_APPEAL", "LIMIT_EXCEEDED
 @pytest.mark.parametrize("status", OFF)
 async def test_template_that_is_off_carries_nothing(light_desk: Desk, status: str) -> None:
     await light_desk.listing(entry())
-    await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
+    await light_desk.assign("closed")
     await light_desk.listing(entry(status=status))
-    assert isinstance(await light_desk.carried("closed", "en", TICKET), Why)
+    assert isinstance(await light_desk.convert("closed", "en", TICKET), Why)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) ")
     assert alert.endswith("carries them: closed (en).")
     await light_desk.listing(entry())
-    assert isinstance(await light_desk.carried("closed", "en", TICKET), dict)
+    assert isinstance(await light_desk.convert("closed", "en", TICKET), dict)
     assert await light_desk.alerts() == []
 
 
@@ -257,9 +273,9 @@ async def test_template_that_is_off_carries_nothing(light_desk: Desk, status: st
 )
 async def test_template_that_was_changed_at_meta(light_desk: Desk, changed: dict[str, object]) -> None:
     await light_desk.listing(entry())
-    await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
+    await light_desk.assign("closed")
     await light_desk.listing(entry() | changed)
-    assert isinstance(await light_desk.carried("closed", "en", TICKET), Why)
+    assert isinstance(await light_desk.convert("closed", "en", TICKET), Why)
     [alert] = await light_desk.alerts()
     assert alert.startswith("red The template ticket_update (en) does not fit what it is filled with")
     await light_desk.listing(entry())
@@ -268,7 +284,7 @@ async def test_template_that_was_changed_at_meta(light_desk: Desk, changed: dict
 
 async def test_the_words_of_webhook_and_list_go_by_their_times(desk: Desk) -> None:
     await desk.listing(entry())
-    await desk.use("closed", Filling.of(["name", "ticket_id"], []))
+    await desk.assign("closed")
     await desk.hear("PAUSED", minutes=1)  # said before the list was asked for
     assert await desk.statuses() == {"1": "APPROVED"}
     desk.now += timedelta(minutes=2)
@@ -285,8 +301,8 @@ async def test_the_words_of_webhook_and_list_go_by_their_times(desk: Desk) -> No
 
 
 async def test_text_that_was_changed_has_been_compared_after_the_next_list(light_desk: Desk) -> None:
-    told = News("template-text:ticket_update:en", "info", "The text was changed.")
-    await light_desk.database.run(lambda tx: updates.record(tx, [(NOW, told)]))
+    update = News("template-text:ticket_update:en", "info", "The text was changed.")
+    await light_desk.database.run(lambda tx: record_updates(tx, [(NOW, update)]))
     assert await light_desk.alerts() == ["info The text was changed."]
     await light_desk.listing(entry())
     assert await light_desk.alerts() == []
@@ -305,12 +321,12 @@ async def test_text_that_was_changed_has_been_compared_after_the_next_list(light
 )
 async def test_send_that_was_refused(desk: Desk, code: int, status: str, severity: str) -> None:
     await desk.listing(entry())
-    await desk.use("closed", Filling.of(["name", "ticket_id"], []))
+    await desk.assign("closed")
     desk.now += timedelta(seconds=1)
     for _ in range(2):
-        await desk.templates.refused("ticket_update", "en", code, "It was refused.")
+        await desk.templates.record_refusal(TemplateKey("ticket_update", "en"), code, "It was refused.")
     assert await desk.statuses() == {"1": status}
-    assert isinstance(await desk.carried("closed", "en", TICKET), dict) == (status == "APPROVED")
+    assert isinstance(await desk.convert("closed", "en", TICKET), dict) == (status == "APPROVED")
     [alert] = await desk.alerts()
     assert alert.startswith(f"{severity} ")
     if status == "APPROVED":
@@ -325,48 +341,48 @@ async def test_send_that_was_refused(desk: Desk, code: int, status: str, severit
 @pytest.mark.parametrize("code", [0, 131026, 131049, 130472, 131030])
 async def test_refusal_that_is_about_the_customer(light_desk: Desk, code: int) -> None:
     await light_desk.listing(entry())
-    await light_desk.use("closed", Filling.of(["name", "ticket_id"], []))
-    await light_desk.templates.refused("ticket_update", "en", code, "Not to this customer.")
+    await light_desk.assign("closed")
+    await light_desk.templates.record_refusal(TemplateKey("ticket_update", "en"), code, "Not to this customer.")
     assert (await light_desk.statuses(), await light_desk.alerts()) == ({"1": "APPROVED"}, [])
 
 
-async def test_the_keeper_lists_at_start_hourly_and_when_something_is_wrong(light_desk: Desk) -> None:
+async def test_the_task_lists_at_start_hourly_and_when_something_is_wrong(light_desk: Desk) -> None:
     stop = asyncio.Event()
     await light_desk.listing(entry())
     light_desk.now += timedelta(minutes=2)
-    keeping = asyncio.create_task(light_desk.templates.run(stop))
+    running = asyncio.create_task(light_desk.templates.run(stop))
     await until(light_desk, 2)
     light_desk.now += timedelta(minutes=2)
-    await light_desk.templates.refused("ticket_update", "en", 132000, "No.")
+    await light_desk.templates.record_refusal(TemplateKey("ticket_update", "en"), 132000, "No.")
     await until(light_desk, 3)
     stop.set()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(running, 5)
     another = asyncio.Event()
     light_desk.now += timedelta(seconds=30)  # a process that comes soon after has no need to ask
-    keeping = asyncio.create_task(light_desk.templates.run(another))
+    running = asyncio.create_task(light_desk.templates.run(another))
     another.set()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(running, 5)
     assert light_desk.meta.count(LIST) == 3
 
 
 async def until(desk: Desk, count: int) -> None:
     async with asyncio.timeout(10):
-        while desk.meta.count(LIST) < count or (await desk.templates.synced()).listed_at != desk.now:
+        while desk.meta.count(LIST) < count or (await desk.templates.read_state()).listed_at != desk.now:
             await asyncio.sleep(0.01)
 
 
-def test_the_kinds_are_those_of_the_notices() -> None:
-    assert set(VALUES) == {"ticket_id", "title", "name", "text"}
-    assert KINDS[-1] == "reply"
-    assert refusals.SWITCHED_OFF.keys() == {132001, 132015, 132016}
+def test_kinds_values_and_codes_are_those_that_are_stored() -> None:
+    assert list(NoticeValue) == ["ticket_id", "title", "name", "text"]
+    assert list(NoticeKind) == ["opened", *TicketStatus, "reply"]
+    assert STATUS_BY_CODE.keys() == {132001, 132015, 132016}
 
 
-async def test_the_keeper_outlives_what_it_can_not_read(light_desk: Desk) -> None:
+async def test_the_task_outlives_what_it_can_not_read(light_desk: Desk) -> None:
     await light_desk.listing(entry())
     await light_desk.database.run(lambda tx: tx.execute("UPDATE account SET body = '{'"))
     stop = asyncio.Event()
-    keeping = asyncio.create_task(light_desk.templates.run(stop))
+    running = asyncio.create_task(light_desk.templates.run(stop))
     for _ in range(5):  # it reads the same database meanwhile
         await light_desk.alerts()
     stop.set()
-    await asyncio.wait_for(keeping, 5)
+    await asyncio.wait_for(running, 5)
