@@ -23,7 +23,8 @@ from bot.settings import BotSettings
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
-from storage.blobs.store import FileStore, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import FileStore
 from storage.errors import OperatorError
 from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis

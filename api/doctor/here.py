@@ -9,7 +9,8 @@ from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
 from api.views.delivery_text import CHANNEL
 from storage import alerts
-from storage.blobs.store import StoreDown, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import StoreDown
 from storage.diagnostics import RedisTrouble, look_at_redis, redis_at, server_of, traffic
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes

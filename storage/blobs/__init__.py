@@ -1,1 +1,1 @@
-"""Where the bytes of files lie: a folder, or an S3 store."""
+"""Where the bytes of files are: a folder, or a bucket of an S3-compatible store."""

@@ -1,13 +1,14 @@
-"""Files in a bucket of an S3-compatible store, for when several machines serve.
+"""Stores files in a bucket of an S3-compatible store, for when several machines serve.
 
-Invariants are those of `store.py`. A file goes up in parts of a few megabytes and is seen once it is whole; one
-whose pieces fail is aborted. What the store says is turned into a sentence: its own words have addresses and ids in
-them. An upload cut off by the death of the process leaves hidden parts: a lifecycle rule of the bucket removes those.
+Invariants, besides those of `store.py`
+- A file goes up in parts (a multipart upload), and is seen once it is whole.
+- An upload whose pieces fail is aborted. One that the death of the process cuts off leaves hidden parts, which a
+  lifecycle rule of the bucket removes.
 """
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from obstore import GetResult  # its module has the name for type checkers alone
 
 PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
-PARTS_AT_ONCE = 2
+MAX_PARTS_AT_ONCE = 2
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _SENTENCES = {
     "NoSuchBucket": "The bucket of FILES_URL does not exist at this store: create it, or mend the name.",
@@ -37,7 +38,7 @@ _SENTENCES = {
 
 
 class BucketStore:
-    """Files under a prefix of a bucket."""
+    """A store of files under a prefix of a bucket."""
 
     def __init__(self, url: str, access: S3Access) -> None:
         parts = urlsplit(url)
@@ -53,7 +54,7 @@ class BucketStore:
             "endpoint": access.endpoint,
         }
         options: dict[str, Any] = {name: value for name, value in given.items() if value}
-        with _told():
+        with _store_errors():
             self._store = S3Store(
                 parts.netloc,
                 prefix=parts.path.strip("/") or None,
@@ -67,41 +68,41 @@ class BucketStore:
             )
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
-        failed: list[Exception] = []
+        raised: list[Exception] = []
 
-        async def watched() -> AsyncIterator[bytes]:
+        async def watch() -> AsyncIterator[bytes]:
             try:
                 async for piece in pieces:
                     yield piece
             except Exception as error:
-                failed.append(error)
+                raised.append(error)
                 raise
 
         try:
-            with _told():
+            with _store_errors():
                 await obstore.put_async(
-                    self._store, key, watched(), chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+                    self._store, key, watch(), chunk_size=PART_BYTES, max_concurrency=MAX_PARTS_AT_ONCE
                 )
         except Exception:
-            if failed:
-                raise failed[0] from None  # the caller's own error, and not the store's word for it
+            if raised:
+                raise raised[0] from None  # the caller's own error, and not the store's word for it
             raise
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end is not None and end <= start:
-            return _nothing()
+            return _read_nothing()
         part: Any = {"offset": start} if end is None else (start, end)
-        with _told():
+        with _store_errors():
             found = await obstore.get_async(self._store, key, options={"range": part} if start or end else None)
-        return _pieces(found)
+        return _read_pieces(found)
 
     async def delete(self, key: str) -> None:
-        with _told(), contextlib.suppress(NotFoundError, FileNotFoundError):
+        with _store_errors(), contextlib.suppress(NotFoundError, FileNotFoundError):
             await obstore.delete_async(self._store, key)
 
     async def check(self) -> str:
         try:
-            with _told():
+            with _store_errors():
                 await obstore.put_async(self._store, PROBE, b"check")
                 await (await obstore.get_async(self._store, PROBE)).bytes_async()
                 await obstore.delete_async(self._store, PROBE)
@@ -112,40 +113,38 @@ class BucketStore:
         return ""
 
 
-async def _pieces(found: "GetResult") -> AsyncIterator[bytes]:
-    with _told():
+async def _read_pieces(found: "GetResult") -> AsyncIterator[bytes]:
+    with _store_errors():
         async for piece in found.stream(min_chunk_size=PIECE_BYTES):
             yield bytes(piece)
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _read_nothing() -> AsyncIterator[bytes]:
     none: tuple[bytes, ...] = ()
     for piece in none:
         yield piece
 
 
-class _told:  # noqa: N801 - reads as a word in `with`
-    """Turns what the library raises into a sentence."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    """Turns what the library raises into NoFile, or into StoreDown with a sentence for the operator."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
         if isinstance(error, NotFoundError | FileNotFoundError) and "NoSuchBucket" not in str(error):
             raise NoFile from None
-        if isinstance(error, BaseError | OSError):
-            raise StoreDown(_sentence(str(error))) from None
+        raise StoreDown(_explain(str(error))) from None
 
 
-def _sentence(told: str) -> str:
-    found = _CODE.search(told)
+def _explain(message: str) -> str:
+    found = _CODE.search(message)
     code = found[1] if found else ""
     if code in _SENTENCES:
         return _SENTENCES[code]
     if code:
         return f"The store of FILES_URL refuses this ({code})."
-    if "169.254." in told or "credential" in told.lower():
+    if "169.254." in message or "credential" in message.lower():
         return "There are no credentials for the store of FILES_URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    if "error sending request" in told or "timed out" in told:
+    if "error sending request" in message or "timed out" in message:
         return "The store of FILES_URL does not answer: check AWS_ENDPOINT_URL and the network."
     return "The store of FILES_URL failed."

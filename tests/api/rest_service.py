@@ -32,7 +32,7 @@ from bot.phones import read_phone
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from storage import customers, outbox
-from storage.blobs.store import FolderStore
+from storage.blobs.folder import FolderStore
 from storage.customers import phone_alias
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes

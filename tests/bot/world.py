@@ -35,7 +35,8 @@ from bot.worker.turns import Turns
 from bot.worker.worker import Worker
 from flows import DEFAULT_ISSUE_TYPES
 from storage import journal
-from storage.blobs.store import FileStore, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import FileStore
 from storage.customers import NOBODY
 from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
 from storage.redis.lanes import ClaimedLane, Lanes

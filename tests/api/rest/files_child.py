@@ -13,7 +13,8 @@ from api.web.credentials import Role
 from bot.media.transfer import MediaTransfer
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
-from storage.blobs.store import S3Access, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import S3Access
 from storage.sql.database import Database, DatabaseSettings
 from tests.api.rest.files_service import serving_files
 

@@ -20,7 +20,8 @@ from api.web.responses import answer_errors
 from api.web.uploads import Uploads
 from bot.ids import IdMaker
 from storage import files
-from storage.blobs.store import FileStore, key_of, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import FileStore, key_of
 from storage.files import FileRow
 from storage.sql.database import Database, Row
 from tests.api.rest_service import Clock

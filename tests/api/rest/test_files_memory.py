@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from storage import files
-from storage.blobs.store import S3Access, open_store
+from storage.blobs.open import open_store
+from storage.blobs.store import S3Access
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseSettings
 from storage.statuses import FileState

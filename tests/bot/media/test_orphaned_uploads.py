@@ -8,7 +8,8 @@ import pytest
 
 from bot.media.orphaned_uploads import MAX_UPLOADS_PER_BATCH, delete_orphaned_uploads
 from storage import files
-from storage.blobs.store import FileStore, FolderStore, StoreDown, key_of
+from storage.blobs.folder import FolderStore
+from storage.blobs.store import FileStore, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState

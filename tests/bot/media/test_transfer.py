@@ -21,7 +21,8 @@ from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import sha256_hex
 from bot.whatsapp.graph.media_download import Limits, open_downloads
 from storage import files
-from storage.blobs.store import FileStore, FolderStore, NoFile, StoreDown, key_of
+from storage.blobs.folder import FolderStore
+from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database
 from tests.bot import file_host as host_of

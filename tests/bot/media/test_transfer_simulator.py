@@ -17,7 +17,8 @@ from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import sha256_hex
 from bot.whatsapp.graph.media_download import open_downloads
 from storage import files
-from storage.blobs.store import FolderStore, key_of
+from storage.blobs.folder import FolderStore
+from storage.blobs.store import key_of
 from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState

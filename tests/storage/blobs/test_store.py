@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.blobs.store import FileStore, FolderStore, NoFile, S3Access, StoreDown, key_of, open_store
+from storage.blobs.folder import FolderStore
+from storage.blobs.open import open_store
+from storage.blobs.store import FileStore, NoFile, S3Access, StoreDown, key_of
 from tests.storage.blobs.object_store import BUCKET, OWNER, READER, ObjectStore
 from tests.support.servers import started
 
