@@ -11,13 +11,13 @@ from datetime import datetime
 from api.settings import StorageSettings
 from api.web.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
 from bot.ids import IdMaker
-from storage import journal
+from storage import journal, journal_retention
 from storage.desk_models import Agent, ApiKey
 from storage.errors import OperatorError
 from storage.models import Item
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseSettings, Tx
-from storage.sql.migrate import apply, make_folder, missing
+from storage.sql.migrate import apply, list_missing, make_folder
 from storage.statuses import Fate
 
 ACTOR = "command line"
@@ -38,7 +38,7 @@ async def opened(settings: StorageSettings) -> AsyncIterator[Database]:
             await tx.fetch("SELECT 1")  # a server that is away says so here, in words of its own
         if settings.on_sqlite:
             await apply(database)
-        elif await missing(database):
+        elif await list_missing(database):
             raise Refused("The database is not in the shape that this version needs: run `tick migrate` first.")
         yield database
     finally:
@@ -97,7 +97,7 @@ async def add_agent(database: Database, email: str, name: str, role: Role, passw
 async def journal_counts(database: Database) -> dict[str, int]:
     """The journal's totals."""
     async with database.reading() as tx:
-        return await journal.counts(tx)
+        return (await journal_retention.count_items(tx))._asdict()
 
 
 async def journal_items(fate: str, most: int) -> list[Item]:

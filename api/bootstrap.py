@@ -31,7 +31,7 @@ from storage.redis.embedded import EmbeddedRedis
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings, WrongDatabase
-from storage.sql.migrate import apply, check_server, make_folder, missing
+from storage.sql.migrate import apply, check_server, list_missing, make_folder
 from storage.ticket_numbers import TicketNumbers
 
 REVIVE_SECONDS = 0.5
@@ -139,7 +139,7 @@ async def _open_database(settings: Settings) -> Database:
             log.warning("weaker_durability", warning=warning)
         if settings.on_sqlite:
             await apply(database)
-        elif lacking := await missing(database):
+        elif lacking := await list_missing(database):
             raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
     except BaseException:
         await database.close()

@@ -15,7 +15,7 @@ from api.web.responses import Answer, Problem, Refusal, answer, gives, refusal
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import DatabaseDown
-from storage.sql.migrate import missing
+from storage.sql.migrate import list_missing
 
 DATABASE_SECONDS = 2.0
 REDIS_SECONDS = 1.0
@@ -60,7 +60,7 @@ def make_health(parts: ApiParts) -> GuardedBlueprint:
             async with asyncio.timeout(DATABASE_SECONDS):
                 async with parts.database.reading(DATABASE_SECONDS) as tx:
                     await tx.fetch("SELECT 1")
-                migrated = migrated or not await missing(parts.database)
+                migrated = migrated or not await list_missing(parts.database)
                 if not migrated:
                     problems.append(Problem(field="migrations", message="some are missing: run `tick migrate`"))
         except (DatabaseDown, TimeoutError):

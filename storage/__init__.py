@@ -1,1 +1,1 @@
-"""What is remembered: SQL and Redis. Only home of `tortoise` and `redis`."""
+"""What is remembered: in SQL, in Redis, and as the bytes of files. Only home of `tortoise`, `redis` and `obstore`."""

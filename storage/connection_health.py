@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from storage.sql.columns import from_millis
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
 # Reasons that say nothing about the connection.
@@ -36,8 +36,8 @@ async def read(tx: Tx) -> Pulse:
     webhook = await tx.fetch("SELECT received_at FROM item ORDER BY id DESC LIMIT 1")
     send = await tx.fetch("SELECT status_at FROM outbox WHERE wamid IS NOT NULL ORDER BY id DESC LIMIT 1")
     errors = await tx.fetch(
-        f"SELECT status_at, reason, detail FROM outbox WHERE status IN ({marks(len(IN_TROUBLE))}) "
-        f"AND reason NOT IN ({marks(len(OURS))}) ORDER BY id DESC LIMIT 1",
+        f"SELECT status_at, reason, detail FROM outbox WHERE status IN ({placeholders(len(IN_TROUBLE))}) "
+        f"AND reason NOT IN ({placeholders(len(OURS))}) ORDER BY id DESC LIMIT 1",
         [*IN_TROUBLE, *OURS],
     )
     return Pulse(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from storage.sql.columns import to_millis
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 from storage.statuses import OutboxStatus
 
 NOBODY = 0  # the customer of an item whose sender we don't know: no row has this id
@@ -77,7 +77,9 @@ async def read_directory(tx: Tx, aliases: Iterable[str], now: datetime, body: st
     known: dict[str, int] = {}
     for start in range(0, len(wanted), 1000):
         part = wanted[start : start + 1000]
-        known |= dict(await tx.fetch(f"SELECT alias, customer_id FROM alias WHERE alias IN ({marks(len(part))})", part))
+        known |= dict(
+            await tx.fetch(f"SELECT alias, customer_id FROM alias WHERE alias IN ({placeholders(len(part))})", part)
+        )
     return Directory(known, now, body)
 
 
@@ -85,7 +87,9 @@ async def write_directory(tx: Tx, directory: Directory) -> None:
     """Writes what changed; raises IntegrityError when another process was first."""
     at = to_millis(directory.now)
     if directory.removed:
-        await tx.execute(f"DELETE FROM alias WHERE alias IN ({marks(len(directory.removed))})", directory.removed)
+        await tx.execute(
+            f"DELETE FROM alias WHERE alias IN ({placeholders(len(directory.removed))})", directory.removed
+        )
     if directory.customers:
         await tx.insert("customer", ("id", "name", "created_at"), [(*customer, at) for customer in directory.customers])
         rows = [(customer_id, 0, directory.body) for customer_id, _ in directory.customers]
@@ -100,7 +104,7 @@ async def with_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
         return set()
     rows = await tx.fetch(
         "SELECT customer_id FROM alias WHERE (alias LIKE ? OR alias LIKE ?) "
-        f"AND customer_id IN ({marks(len(customer_ids))})",
+        f"AND customer_id IN ({placeholders(len(customer_ids))})",
         [phone_alias("%"), given_alias("%"), *customer_ids],
     )
     return {row[0] for row in rows}
@@ -112,7 +116,7 @@ async def asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
         return set()
     rows = await tx.fetch(
         "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> ? "
-        f"AND customer_id IN ({marks(len(customer_ids))})",
+        f"AND customer_id IN ({placeholders(len(customer_ids))})",
         ['%"type":"contact_request"%', OutboxStatus.FAILED, *customer_ids],
     )
     return {row[0] for row in rows}
@@ -130,6 +134,6 @@ async def mark_unreachable(tx: Tx, reasons: Mapping[int, str], at: datetime) -> 
 async def mark_reachable(tx: Tx, customer_ids: Iterable[int]) -> None:
     """These have written, or a message has reached them. Of most there was nothing noted, and nothing is locked."""
     ids = sorted(customer_ids)
-    noted = f"id IN ({marks(len(ids))}) AND unreachable_at IS NOT NULL"
+    noted = f"id IN ({placeholders(len(ids))}) AND unreachable_at IS NOT NULL"
     if ids and await tx.fetch(f"SELECT id FROM customer WHERE {noted}", ids):
         await tx.execute(f"UPDATE customer SET unreachable_at = NULL, unreachable_reason = '' WHERE {noted}", ids)

@@ -8,7 +8,7 @@ same version can't both commit, because the second finds no row left at it. The 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def raise_versions(tx: Tx, moves: Sequence[Move]) -> bool:
     order = "" if tx.dialect == "sqlite" else " ORDER BY customer_id"
     changed = await tx.execute(
         f"UPDATE conversation SET version = version + 1, body = CASE customer_id{when} END "
-        f"WHERE customer_id IN ({marks(len(ids))}) AND version = CASE customer_id{when} END{order}",
+        f"WHERE customer_id IN ({placeholders(len(ids))}) AND version = CASE customer_id{when} END{order}",
         [*bodies, *ids, *versions],
     )
     return changed == len(ordered)
@@ -54,6 +54,6 @@ async def load(tx: Tx, customer_ids: Iterable[int]) -> Mapping[int, tuple[int, s
     if not ids:
         return {}
     rows = await tx.fetch(
-        f"SELECT customer_id, version, body FROM conversation WHERE customer_id IN ({marks(len(ids))})", ids
+        f"SELECT customer_id, version, body FROM conversation WHERE customer_id IN ({placeholders(len(ids))})", ids
     )
     return {row[0]: (row[1], row[2]) for row in rows}

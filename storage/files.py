@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from storage.sql.columns import from_millis, to_millis
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 from storage.statuses import FileState
 
 _S = FileState
@@ -94,7 +94,7 @@ async def attach(
     if media_ids:
         await tx.execute(
             "UPDATE file SET ticket_id = ?, reply_id = ? WHERE customer_id = ? "
-            f"AND media_id IN ({marks(len(media_ids))}) AND direction = 'in' AND ticket_id IS NULL",
+            f"AND media_id IN ({placeholders(len(media_ids))}) AND direction = 'in' AND ticket_id IS NULL",
             [ticket_id, reply_id, customer_id, *media_ids],
         )
 
@@ -105,7 +105,7 @@ async def attach_uploads(
     """What agents uploaded goes out with this reply; returns those that do. Safe to run again."""
     if not file_ids:
         return []
-    ours = f"id IN ({marks(len(file_ids))}) AND direction = 'out'"
+    ours = f"id IN ({placeholders(len(file_ids))}) AND direction = 'out'"
     await tx.execute(
         f"UPDATE file SET customer_id = ?, ticket_id = ?, reply_id = ? WHERE {ours} AND reply_id IS NULL AND state = ?",
         [customer_id, ticket_id, reply_id, *file_ids, FileState.STORED],
@@ -130,7 +130,7 @@ async def loosen(tx: Tx, before: datetime, most: int) -> list[int]:
     )
     if not rows:
         return []
-    these, file_ids = f"id IN ({marks(len(rows))})", [row[0] for row in rows]
+    these, file_ids = f"id IN ({placeholders(len(rows))})", [row[0] for row in rows]
     await tx.execute(
         f"UPDATE file SET state = ? WHERE {these} AND {unsent} AND state = ?",
         [FileState.LOOSE, *file_ids, FileState.STORED],
@@ -143,7 +143,7 @@ async def forget(tx: Tx, file_ids: Collection[int]) -> None:
     """The bytes of these loose files are gone, and so are the files."""
     if file_ids:
         await tx.execute(
-            f"DELETE FROM file WHERE id IN ({marks(len(file_ids))}) AND state = ?", [*file_ids, FileState.LOOSE]
+            f"DELETE FROM file WHERE id IN ({placeholders(len(file_ids))}) AND state = ?", [*file_ids, FileState.LOOSE]
         )
 
 
@@ -174,11 +174,11 @@ async def claim(tx: Tx, file_ids: Collection[int], owner: str, now: datetime, un
     """Takes those of these files that are still due; they are `owner`'s until `until`. Safe to run again."""
     if not file_ids:
         return []
-    ours = f"id IN ({marks(len(file_ids))})"
+    ours = f"id IN ({placeholders(len(file_ids))})"
     sources = sorted(MOVES[FileState.FETCHING])
     await tx.execute(
         f"UPDATE file SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE {ours} "
-        f"AND state IN ({marks(len(sources))}) AND due_at <= ?",
+        f"AND state IN ({placeholders(len(sources))}) AND due_at <= ?",
         [FileState.FETCHING, owner, to_millis(until), *file_ids, *sources, to_millis(now)],
     )
     rows = await tx.fetch(
@@ -192,7 +192,7 @@ async def keep(tx: Tx, file_ids: Collection[int], owner: str, until: datetime) -
     """The process is alive and still at it."""
     if file_ids:
         await tx.execute(
-            f"UPDATE file SET due_at = ? WHERE id IN ({marks(len(file_ids))}) AND state = ? AND owner = ?",
+            f"UPDATE file SET due_at = ? WHERE id IN ({placeholders(len(file_ids))}) AND state = ? AND owner = ?",
             [to_millis(until), *file_ids, FileState.FETCHING, owner],
         )
 
@@ -233,7 +233,7 @@ async def expire(tx: Tx, now: datetime) -> int:
     sources = sorted(MOVES[FileState.EXPIRED])
     return await tx.execute(
         "UPDATE file SET state = ?, owner = '' "
-        f"WHERE state IN ({marks(len(sources))}) AND media_until <= ? AND (state <> ? OR due_at <= ?)",
+        f"WHERE state IN ({placeholders(len(sources))}) AND media_until <= ? AND (state <> ? OR due_at <= ?)",
         [FileState.EXPIRED, *sources, to_millis(now), FileState.FETCHING, to_millis(now)],
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from storage.sql.columns import to_millis
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 from storage.statuses import Origin, OutboxReason, OutboxStatus
 
 MOST_AT_ONCE = 1000  # rows or customers that one statement names
@@ -17,7 +17,7 @@ MOST_AT_ONCE = 1000  # rows or customers that one statement names
 
 async def release(tx: Tx, customer_ids: Sequence[int], at: datetime) -> None:
     """These customers wrote again: all that was held for them may go out, but for what has been overtaken."""
-    fresh, overtaken = await _held(tx, f"customer_id IN ({marks(len(customer_ids))})", customer_ids)
+    fresh, overtaken = await _held(tx, f"customer_id IN ({placeholders(len(customer_ids))})", customer_ids)
     await _let_go(tx, overtaken, OutboxStatus.FAILED, OutboxReason.SUPERSEDED, at)
     await _let_go(tx, fresh, OutboxStatus.QUEUED, OutboxReason.NONE, at)
 
@@ -45,7 +45,7 @@ async def _held(tx: Tx, which: str, values: Sequence[object]) -> tuple[list[int]
     for some in _parts(noticed):
         found = await tx.fetch(
             "SELECT customer_id, ticket_id, MAX(version) FROM outbox "
-            f"WHERE customer_id IN ({marks(len(some))}) AND origin = ? GROUP BY customer_id, ticket_id",
+            f"WHERE customer_id IN ({placeholders(len(some))}) AND origin = ? GROUP BY customer_id, ticket_id",
             [*some, Origin.NOTICE],
         )
         newest |= {
@@ -64,7 +64,7 @@ async def _let_go(tx: Tx, outbox_ids: Sequence[int], status: OutboxStatus, reaso
     for some in _parts(outbox_ids):
         await tx.execute(
             "UPDATE outbox SET status = ?, reason = ?, detail = '', status_at = ?, due_at = ? "
-            f"WHERE id IN ({marks(len(some))}) AND status = ?",
+            f"WHERE id IN ({placeholders(len(some))}) AND status = ?",
             [status, reason, to_millis(at), to_millis(at), *some, OutboxStatus.HELD],
         )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from storage.sql.columns import from_millis, to_millis
-from storage.sql.database import Tx, marks
+from storage.sql.database import Tx, placeholders
 
 APPROVED = "APPROVED"
 REMOVED = "REMOVED"
@@ -67,7 +67,9 @@ async def hear(tx: Tx, template: StoredTemplate) -> bool:
     at, reason = to_millis(template.status_at), template.reason[:300]
     clash = "CONFLICT (id) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE id = id"
     names = ", ".join(COLUMNS)
-    if await tx.execute(f"INSERT INTO template ({names}) VALUES ({marks(len(COLUMNS))}) ON {clash}", _row(template)):
+    if await tx.execute(
+        f"INSERT INTO template ({names}) VALUES ({placeholders(len(COLUMNS))}) ON {clash}", _row(template)
+    ):
         return True
     return bool(
         await tx.execute(
@@ -121,7 +123,7 @@ async def notices_of(tx: Tx, kind: str, language: str) -> list[NoticeRow]:
     """The rows that may carry this notice, the best first."""
     wanted = list(languages(language))
     rows = await tx.fetch(
-        f"SELECT {', '.join(NOTICE)} FROM notice_template WHERE kind = ? AND language IN ({marks(len(wanted))})",
+        f"SELECT {', '.join(NOTICE)} FROM notice_template WHERE kind = ? AND language IN ({placeholders(len(wanted))})",
         [kind, *wanted],
     )
     return sorted((_notice(*row) for row in rows), key=lambda row: wanted.index(row.language))

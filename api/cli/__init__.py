@@ -72,10 +72,10 @@ def explain(error: Exception) -> NoReturn:
 
     from storage.redis.client import RedisDown
     from storage.sql.database import DatabaseDown
-    from storage.sql.driver_errors import why_down
+    from storage.sql.driver_errors import explain_down
 
     if isinstance(error, DatabaseDown):
-        fail(why_down(error))
+        fail(explain_down(error))
     if isinstance(error, RedisDown):
         fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
 

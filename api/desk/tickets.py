@@ -35,7 +35,9 @@ def add_tickets(
             min(max(1, int(number)), DEEPEST_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
         )
         async with database.reading() as tx:
-            found, total = await tickets.page(tx, status=status, mobiles=[], offset=(page - 1) * A_PAGE, limit=A_PAGE)
+            found, total = await tickets.load_page(
+                tx, status=status, mobiles=[], offset=(page - 1) * A_PAGE, limit=A_PAGE
+            )
         return await pages.show(
             "tickets", tickets=found, total=total, page=page, pages=max(1, -(-total // A_PAGE)), status=status or ""
         )

@@ -16,8 +16,8 @@ from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
-from storage.sql.driver_errors import why_down
-from storage.sql.migrate import LEAST_PACKET_BYTES, missing
+from storage.sql.driver_errors import explain_down
+from storage.sql.migrate import MIN_PACKET_BYTES, list_missing
 
 WORKER_SECONDS = 3.0
 FIRST_BEAT_SECONDS = 1.2 * BEAT_SECONDS
@@ -39,7 +39,7 @@ async def database(exam: Exam) -> Finding:
         async with exam.database.reading() as tx:
             await tx.fetch("SELECT 1")
     except DatabaseDown as error:
-        return _said(why_down(error), "Look at DATABASE_URL.")
+        return _said(explain_down(error), "Look at DATABASE_URL.")
     except Exception as error:  # noqa: BLE001 - whatever a driver thinks of what it found there
         kind = type(error).__name__
         return bad(f"What DATABASE_URL names can't be used as a database ({kind}).", "Look at DATABASE_URL.")
@@ -80,7 +80,7 @@ async def migrations(exam: Exam) -> Finding:
     if exam.database is None:
         return good(NOT_MADE_YET)
     async with asyncio.timeout(10):
-        lacking = await missing(exam.database)
+        lacking = await list_missing(exam.database)
     if not lacking:
         return good("All are applied.")
     if there(exam.storage).on_sqlite:
@@ -113,7 +113,7 @@ async def database_packets(exam: Exam) -> Finding:
     server = await server_of(exam.database) if exam.database else None
     if server is None:
         return good("SQLite has no such limit.")
-    if server.packet_bytes < LEAST_PACKET_BYTES:
+    if server.packet_bytes < MIN_PACKET_BYTES:
         return bad(
             f"max_allowed_packet is {server.packet_bytes} bytes: a batch of Meta's would not fit.",
             "Set max_allowed_packet=16M or more in the server's configuration, and restart it.",

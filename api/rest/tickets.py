@@ -149,7 +149,7 @@ def make_tickets(
         limit = min(query_args.limit, MOST_A_PAGE)
         mobiles = [f"+{form}" for form in lookup_forms(query_args.mobile)] if query_args.mobile else []
         async with database.reading() as tx:
-            found, total = await tickets.page(
+            found, total = await tickets.load_page(
                 tx,
                 status=query_args.status,
                 mobiles=mobiles,

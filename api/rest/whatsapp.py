@@ -19,7 +19,7 @@ from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, tak
 from bot.account.phone_number import PhoneNumberSnapshot, parse_snapshot
 from bot.agents.connection import ConnectionCommands
 from bot.agents.messages import MessageCommands
-from storage import alerts, journal, outbox, replies
+from storage import alerts, journal_retention, outbox_reads, replies
 from storage import connection_health as pulses
 from storage import meta_snapshots as accounts
 from storage.alerts import Alert
@@ -160,8 +160,8 @@ def make_whatsapp(
 
 async def read_status(tx: Tx, phone_number_id: str) -> Status:
     """How it does now."""
-    items = await journal.counts(tx)
-    rows = await outbox.counts(tx)
+    items = (await journal_retention.count_items(tx))._asdict()
+    rows = await outbox_reads.count_statuses(tx)
     pulse = await pulses.read(tx)
     told = await alerts.open_alerts(tx)
     number = parse_snapshot(await accounts.read(tx, phone_number_id))

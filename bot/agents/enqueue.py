@@ -15,7 +15,7 @@ from bot.agents.errors import NotInDoubt
 from bot.agents.transaction import LockedCustomer
 from bot.templates.choice import convert_to_template
 from bot.whatsapp.messages.build import fit
-from storage import audit, outbox
+from storage import audit, outbox, outbox_reads
 from storage.audit import Line
 from storage.outbox import OutboxRow
 from storage.replies import least
@@ -86,7 +86,7 @@ async def enqueue(
 
 async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None:
     """Finds where a message stands that an earlier try of the same change has enqueued."""
-    return least([row.status for row in await outbox.find(tx, "id", message.outbox_ids)])
+    return least([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
 
 
 async def requeue(tx: Tx, outbox_id: int, line: Line) -> None:

@@ -79,7 +79,7 @@ class TicketCommands:
             filed = replace(ticket, customer_id=customer.customer_id if customer else None)
             if await audit.landed(tx, line.audit_id):
                 return TicketChange(filed, await find_delivery(tx, notice))
-            await tickets.insert(tx, filed)
+            await tickets.insert(tx, [filed])
             await audit.write(tx, line)
             return TicketChange(filed, await enqueue(tx, customer, notice, now) if new.whatsapp_notifications else None)
 

@@ -101,7 +101,7 @@ class AgentTransaction:
             return await self.run_for_customer(ticket.customer_id, write)
 
         async def work(tx: Tx) -> T:
-            await tickets.hold(tx, ticket.ticket_id)
+            await tickets.lock(tx, ticket.ticket_id)
             return await write(tx, None)
 
         return await self.database.run(work)

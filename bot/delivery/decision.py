@@ -35,7 +35,8 @@ from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, action_of, wait_of
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.items import Status
-from storage.outbox import MOVES, OutboxRow, Sent
+from storage.outbox import MOVES, OutboxRow
+from storage.outbox_reads import SentRow
 from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
 
 WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
@@ -113,7 +114,7 @@ def decide_answer(
             )
 
 
-def decide_status(row: Sent, status: Status, current: OutboxStatus) -> Decision:
+def decide_status(row: SentRow, status: Status, current: OutboxStatus) -> Decision:
     """Decides about a row that a status is about, and that is `current` by now."""
     reported = OutboxStatus(status.status)
     if reported is not OutboxStatus.FAILED:

@@ -21,6 +21,7 @@ from bot.lane_state import LaneState
 from bot.phases import phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import convert_to_template
+from bot.whatsapp.webhook.items import Reason
 from storage import customers, fence, journal, outbox
 from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
@@ -164,7 +165,7 @@ class OutboxWriter:
                     made.add(write.outbox_id)
             for write in accepted:
                 if now - write.marked_at > LATE_ANSWER:
-                    await journal.revive_statuses(tx, self._phone_number_id, write.wamid)
+                    await journal.revive_statuses(tx, self._phone_number_id, write.wamid, reason=Reason.UNKNOWN_MESSAGE)
 
         with phase("marking", len(writes)):
             await self._database.run(work)

@@ -25,7 +25,7 @@ from bot.whatsapp.webhook.items import Item, Kind, Reason
 from bot.whatsapp.webhook.parse import read_webhook
 from storage import alerts, customers, journal
 from storage.customers import Directory, bsuid_alias
-from storage.journal import NewItem
+from storage.journal import KeyHolder, NewItem
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import Fate
@@ -65,11 +65,11 @@ class Intake:
         differing: set[int] = set()
 
         async def work(tx: Tx) -> int:
-            held = await journal.holders(tx, [item.key for _, _, item in made])
-            first = dict(held)
+            holders = await journal.find_holders(tx, [item.key for _, _, item in made])
+            first = dict(holders)
             for item_id, _, item in made:
-                first.setdefault(item.key, (item_id, item.payload))
-            fresh = {item_id for item_id, _, item in made if first[item.key][0] == item_id}
+                first.setdefault(item.key, KeyHolder(item_id, item.payload))
+            fresh = {item_id for item_id, _, item in made if first[item.key].item_id == item_id}
             wanted = {alias for item_id, _, item in made if item_id in fresh for alias in aliases_of(item)}
             directory = await customers.read_directory(tx, wanted, self._clock(), empty)
             given = [bsuid_alias(item.sender.bsuid) for _, _, item in made if item.given and item.sender]
@@ -81,13 +81,13 @@ class Intake:
             await customers.write_directory(tx, directory)
             differing.clear()
             differing.update(
-                first[item.key][0]
+                first[item.key].item_id
                 for _, _, item in made
-                if item.kind is Kind.MESSAGE and first[item.key][1] not in ("", item.payload)  # "": emptied by now
+                if item.kind is Kind.MESSAGE and first[item.key].payload not in ("", item.payload)  # "": emptied by now
             )
             rung.clear()
             rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
-            repeated = await journal.store(tx, new, held)
+            repeated = await journal.store(tx, new, holders)
             told = [item for item_id, _, item in made if item_id in fresh and item.kind is Kind.ACCOUNT]
             for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
                 await alerts.raise_alert(tx, alert)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bot.templates import health
 from bot.templates.choice import infer_template
 from bot.templates.health import DISABLED, PAUSED, TemplateKey
-from storage import alerts, outbox, templates
+from storage import alerts, outbox_reads, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
@@ -63,7 +63,7 @@ async def record_reported_refusals(tx: Tx, reported: Mapping[int, TemplateRefuse
 
     Every process takes the templates in the same order, so that no two wait for each other.
     """
-    payloads = await outbox.payloads(tx, sorted(reported))
+    payloads = await outbox_reads.load_payloads(tx, sorted(reported))
     found = []
     for outbox_id, refused in reported.items():
         if key := await infer_template(tx, payloads[outbox_id], refused.sent_at):

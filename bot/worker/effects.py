@@ -19,7 +19,7 @@ from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.statuses import FileState, Origin, TicketStatus
 from storage.ticket_numbers import TicketNumbers
-from storage.turn_writes import WAMID_CAP, NewReply, NewTicket
+from storage.turn_writes import MAX_WAMID_LENGTH, NewReply, NewTicket
 
 MEDIA_LASTS = timedelta(days=7)  # an id that came by a webhook
 
@@ -163,7 +163,7 @@ class Effects:
                 customer_id=at.lane.customer_id,
                 ticket_id=at.ticket_id,
                 reply_id=at.replied,
-                wamid=at.event.wamid if len(at.event.wamid) <= WAMID_CAP else None,
+                wamid=at.event.wamid if len(at.event.wamid) <= MAX_WAMID_LENGTH else None,
                 media_id=media.media_id,
                 media_until=at.item.meta_at + MEDIA_LASTS,
                 mime_type=media.mime_type,

@@ -14,7 +14,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
-from storage import journal, outbox
+from storage import journal, journal_retention, outbox_reads
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
@@ -65,8 +65,10 @@ class Maintenance:
         # while nothing may go out, one lane is enough to find out whether that is over
         max_unsent = 1 if self._breaker.is_tripped else MAX_LANES_PER_SWEEP
         async with self._database.reading() as tx:
-            overdue = await journal.overdue(tx, now - timedelta(seconds=self._sweep_seconds), MAX_LANES_PER_SWEEP)
-            unsent = await outbox.due(tx, now, dead_before, owners, max_unsent)
+            overdue = await journal.find_overdue_customers(
+                tx, now - timedelta(seconds=self._sweep_seconds), MAX_LANES_PER_SWEEP
+            )
+            unsent = await outbox_reads.find_due_customers(tx, now, dead_before, owners, max_unsent)
         if found := dict.fromkeys((*overdue, *unsent), 0.0):
             await self._lanes.ring(found)
         self._is_idle = not unsent
@@ -77,7 +79,9 @@ class Maintenance:
 
     async def _retain(self) -> None:
         for _ in range(MAX_BATCHES_PER_RUN):
-            touched = await self._database.run(lambda tx: journal.retain(tx, self._clock(), MAX_RETAINED_PER_BATCH))
+            touched = await self._database.run(
+                lambda tx: journal_retention.apply_retention(tx, self._clock(), MAX_RETAINED_PER_BATCH)
+            )
             if touched < MAX_RETAINED_PER_BATCH:
                 return
             await asyncio.sleep(0.1)

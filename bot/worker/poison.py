@@ -14,7 +14,7 @@ from bot.metrics import Metrics
 from bot.worker.effects import Failure
 from bot.worker.turns import Turns
 from storage import fence, journal, outbox
-from storage.journal import MOST_ATTEMPTS
+from storage.journal import MAX_ATTEMPTS
 from storage.sql.database import Database, Tx
 from storage.statuses import Fate
 
@@ -43,7 +43,7 @@ class Poison:
         if suspects := await self._first(waiting):
             first |= suspects
             async with self._database.reading() as tx:
-                attempts |= await journal.attempts_of(tx, sorted(suspects))
+                attempts |= await journal.read_attempts(tx, sorted(suspects))
         return {first[item_id]: count for item_id, count in attempts.items()}
 
     async def _first(self, customer_ids: Sequence[int]) -> dict[int, int]:
@@ -51,16 +51,16 @@ class Poison:
         if not customer_ids:
             return {}
         async with self._database.reading() as tx:
-            waiting = await journal.waiting(tx, customer_ids)
+            waiting = await journal.list_waiting(tx, customer_ids)
         first: dict[int, int] = {}
-        for customer_id, _, item_id in sorted(waiting, key=lambda row: row[1:]):
-            first.setdefault(customer_id, item_id)
+        for item in sorted(waiting, key=lambda item: (item.meta_at, item.item_id)):
+            first.setdefault(item.customer_id, item.item_id)
         return {item_id: customer_id for customer_id, item_id in first.items()}
 
     async def _count(self, customers: dict[int, int], error: str) -> dict[int, int]:
-        attempts = await self._database.run(lambda tx: journal.count_attempts(tx, sorted(customers), error))
+        attempts = await self._database.run(lambda tx: journal.add_attempt(tx, sorted(customers), error))
         for item_id, count in attempts.items():
-            if count >= MOST_ATTEMPTS:
+            if count >= MAX_ATTEMPTS:
                 await self._bury(customers[item_id], item_id)
         return attempts
 

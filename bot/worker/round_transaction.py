@@ -21,6 +21,7 @@ from storage.outbox import OutboxRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity, Fate, OutboxStatus
+from storage.turn_writes import TicketMessage
 
 
 class Dropped(Exception):
@@ -71,7 +72,7 @@ class Plan:
         if not await fence.raise_versions(tx, moves):
             raise Dropped
         overtaken = set()
-        for customer_id, meta_at, item_id in await journal.waiting(tx, [lane.customer_id for lane in lanes]):
+        for customer_id, meta_at, item_id in await journal.list_waiting(tx, [lane.customer_id for lane in lanes]):
             lane = self.lanes[customer_id]
             if item_id in lane.done or item_id in lane.parked:
                 continue
@@ -95,7 +96,8 @@ class Plan:
     async def _write_what_was_sent(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
         """Files, what became part of a ticket, and what was taken back. Most rounds have none."""
         await turn_writes.insert_messages(
-            tx, [(wamid, lane.customer_id, ticket_id) for lane in lanes for wamid, ticket_id in lane.messages]
+            tx,
+            [TicketMessage(wamid, lane.customer_id, ticket_id) for lane in lanes for wamid, ticket_id in lane.messages],
         )
         for lane in lanes:
             await turn_writes.mark_changed(tx, lane.changed)

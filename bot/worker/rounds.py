@@ -22,14 +22,14 @@ from bot.worker.effects import Failure, LaneTurns
 from bot.worker.round_transaction import Dropped, Loaded, Plan
 from bot.worker.turns import Read, Turns
 from flows import Ticket
-from storage import fence, journal, outbox, turn_writes
+from storage import fence, journal, outbox_reads, turn_writes
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database
 from storage.statuses import Fate, OutboxStatus
 from storage.ticket_numbers import TicketNumbers
-from storage.turn_writes import Known
+from storage.turn_writes import KnownMessage
 
 MOST_ITEMS = 100  # of a lane in one round, and as many statuses
 MOST_IN_ROUND = 1000  # of each in all lanes: the loop stands still for their turns, and their commit has a deadline
@@ -117,11 +117,11 @@ class Rounds:
         # no fence will check these copies from Redis, and they say where to send and until when
         unchecked = [lane for lane in loaded.rows if lane in known and not (lane in lanes and lanes[lane].done)]
         reported = statuses.read(loaded.statuses)
-        rows: list[outbox.Sent] = []
+        rows: list[outbox_reads.SentRow] = []
         if reported or unchecked:
             async with self._database.reading() as tx:
-                rows = await outbox.find(tx, "id", statuses.row_ids(reported))
-                rows += await outbox.find(tx, "wamid", statuses.unnamed(reported, rows))
+                rows = await outbox_reads.find_sent(tx, "id", statuses.row_ids(reported))
+                rows += await outbox_reads.find_sent(tx, "wamid", statuses.unnamed(reported, rows))
                 loaded.versions |= await fence.load(tx, unchecked)
         matched = statuses.match(reported, rows, now)
         for customer_id, sent_at in matched.closed_windows.items():
@@ -131,7 +131,7 @@ class Rounds:
 
     async def _known(
         self, customer_ids: Sequence[int], events: Iterable[Read]
-    ) -> tuple[Mapping[int, Mapping[str, Known]], set[str]]:
+    ) -> tuple[Mapping[int, Mapping[str, KnownMessage]], set[str]]:
         """What the messages are that these events quote, edit or delete; and of the latter, which have come at all. A
         tap quotes the question it answers."""
         read = [event for event in events if not isinstance(event, Exception)]
@@ -140,16 +140,16 @@ class Rounds:
             return {}, set()
         about = sorted({event.quoted_wamid for event in read if parking.is_about(event)})
         async with self._database.reading() as tx:
-            come = await journal.handled_messages(tx, self._turns.phone_number_id, about)
-            ours = await outbox.find(tx, "wamid", about)
-            known = await turn_writes.known_messages(tx, customer_ids, sorted(quoted))
+            come = await journal.find_handled_messages(tx, self._turns.phone_number_id, about)
+            ours = await outbox_reads.find_sent(tx, "wamid", about)
+            known = await turn_writes.find_known_messages(tx, customer_ids, sorted(quoted))
         return known, come | {row.wamid for row in ours if row.wamid}
 
     async def _load(
         self, customer_ids: Sequence[int], known: Mapping[int, tuple[int | None, str | None]], most_items: int
     ) -> Loaded:
         async with self._database.reading() as tx:
-            items = await journal.pending(tx, customer_ids, most_items)
+            items = await journal.load_pending(tx, customer_ids, most_items)
             missing = [customer_id for customer_id in customer_ids if customer_id not in known]
             versions = {customer_id: (int(v or 0), b or "") for customer_id, (v, b) in known.items()}
             loaded = Loaded(versions | dict(await fence.load(tx, missing)))
@@ -162,8 +162,8 @@ class Rounds:
             loaded.crowded = _crowded(loaded.statuses, most_items)
             loaded.tickets = await turn_writes.open_tickets(tx, sorted(loaded.messages))
             handed_over = {item.customer_id for item in items if item.kind == "handover"}
-            loaded.names = await turn_writes.names(tx, sorted(handed_over))
-            for row in await outbox.open_rows(tx, customer_ids, MOST_ROWS):
+            loaded.names = await turn_writes.load_names(tx, sorted(handed_over))
+            for row in await outbox_reads.load_open_rows(tx, customer_ids, MOST_ROWS):
                 loaded.rows.setdefault(row.customer_id, []).append(row)
         return loaded
 

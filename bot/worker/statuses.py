@@ -18,7 +18,8 @@ from bot.whatsapp.webhook.items import Reason
 from bot.whatsapp.webhook.items import Status as Reported
 from storage.customers import NOBODY
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Sent, Way
+from storage.outbox import MOVES, Way
+from storage.outbox_reads import SentRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 WAITS = timedelta(seconds=15)
@@ -70,7 +71,7 @@ def row_ids(statuses: Sequence[tuple[PendingItem, Reported]]) -> list[int]:
     return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
 
 
-def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]) -> list[str]:
+def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentRow]) -> list[str]:
     """The wamids of those whose row was not found by the id that they name, so must be looked for by Meta's."""
     found = {row.outbox_id: row.wamid for row in rows}
     return [
@@ -80,7 +81,7 @@ def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sen
     ]
 
 
-def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent], now: datetime) -> Matched:
+def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentRow], now: datetime) -> Matched:
     """Applies `statuses`, in their order, to `rows` in memory."""
     by_id = {row.outbox_id: row for row in rows}
     by_wamid = {row.wamid: row for row in rows if row.wamid}
@@ -115,7 +116,7 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sent]
     return matched
 
 
-def _advance(row: Sent, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> None:
+def _advance(row: SentRow, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> None:
     reached = current[row.outbox_id] = OutboxStatus(status.status)
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
@@ -135,7 +136,7 @@ def _advance(row: Sent, status: Reported, current: dict[int, OutboxStatus], matc
         matched.stopping[status.error_code] = _why(status, verdict)
 
 
-def _refuse(row: Sent, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> bool:
+def _refuse(row: SentRow, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> bool:
     """Whether the message is not lost: refused for the closed window, it takes another way; what a template could not
     carry waits for the customer; and what may pass is tried again, a prompt too."""
     verdict = action_of(status.error_code)
@@ -166,7 +167,7 @@ def _refuse(row: Sent, status: Reported, current: dict[int, OutboxStatus], match
     return True
 
 
-def _blame(row: Sent, status: Reported, matched: Matched) -> None:
+def _blame(row: SentRow, status: Reported, matched: Matched) -> None:
     """A template's trouble is told of the template too."""
     code, verdict = status.error_code, action_of(status.error_code)
     if code is not None and code in TEMPLATE_CODES and verdict.action is Action.DROP:
@@ -182,7 +183,9 @@ def _why(status: Reported, verdict: Verdict) -> str:
     return f"{status.error_code}: {verdict.reason}{said}"
 
 
-def _row_of(item: PendingItem, status: Reported, by_id: dict[int, Sent], by_wamid: dict[str, Sent]) -> Sent | None:
+def _row_of(
+    item: PendingItem, status: Reported, by_id: dict[int, SentRow], by_wamid: dict[str, SentRow]
+) -> SentRow | None:
     named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
     if named is not None and named.wamid not in (None, status.wamid) and named.status not in UNSENT:
         named = None

@@ -22,7 +22,7 @@ from flows import About, Conversation, Desk, Event, Say, Ticket, take_turn
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.ticket_numbers import TicketNumbers
-from storage.turn_writes import Known
+from storage.turn_writes import KnownMessage
 
 SORRY = "Sorry, something went wrong on our side with your last message. Our team has been told. Please go on writing."
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Turns:
         items: Sequence[PendingItem],
         events: Mapping[int, Read],
         tickets: Iterable[Ticket],
-        known: Mapping[str, Known],
+        known: Mapping[str, KnownMessage],
         now: datetime,
         name: str = "",
     ) -> LaneTurns:

@@ -1,9 +1,10 @@
-"""Columns that mean the same on SQLite and on MySQL/MariaDB.
+"""Defines columns that mean the same on SQLite and on MySQL or MariaDB.
 
-Invariant: ids, keys and tokens compare byte by byte. MySQL's default collations hold `wamid.AbC` and `wamid.aBc` equal
-under a unique key, which would drop a message as a duplicate of another; an `AsciiField` is `ascii_bin` there (SQLite's
-BINARY collation already is). Instants are whole milliseconds since 1970 in UTC, so that no driver, session time zone or
-column type can shift them.
+Invariants
+- Ids, keys and tokens compare byte by byte. MySQL's default collations hold `wamid.AbC` and `wamid.aBc` equal under a
+  unique key, which would drop a message as a duplicate of another. An `AsciiField` is `ascii_bin` there, and SQLite's
+  BINARY collation compares bytes anyway.
+- Instants are whole milliseconds since 1970 in UTC, so that no driver, session time zone or column type can shift them.
 """
 
 from datetime import UTC, datetime
@@ -15,12 +16,12 @@ from tortoise.models import Model
 
 
 def to_millis(at: datetime) -> int:
-    """Milliseconds since 1970; what is finer is cut."""
+    """Returns milliseconds since 1970; what is finer is cut."""
     return int(at.timestamp() * 1000)
 
 
 def from_millis(millis: int) -> datetime:
-    """The aware UTC datetime of `millis`."""
+    """Returns the aware UTC datetime of `millis`."""
     return datetime.fromtimestamp(millis / 1000, UTC)
 
 

@@ -1,8 +1,11 @@
-"""One database, opened once a process: the only door to SQL.
+"""Opens the SQL database, once a process, and runs transactions and statements on it: the only door to SQL.
 
-Invariants: every statement has a deadline, so a database that hangs never hangs a webhook; an error that a second try
-may mend is tried again here and nowhere else; what has failed is rolled back, and a connection that saw it is not used
-again. Hand-written SQL on the hot path is written once, with `?` for parameters, for both databases.
+Hand-written SQL is written once for both databases, with `?` for parameters.
+
+Invariants
+- Every transaction and every reading has a deadline, so a database that hangs never hangs a webhook.
+- An error that a second try may mend is tried again here (`Database.run`) and nowhere else.
+- What has failed is rolled back, and a connection that saw the failure is not used again.
 """
 
 import asyncio
@@ -23,9 +26,9 @@ from storage.errors import OperatorError
 from storage.sql.driver_errors import is_transient
 
 DEADLINE_SECONDS = 5.0
-TRIES = 4
-MOST_PARAMETERS = 30_000
-MOST_CHARACTERS = 2_000_000
+MAX_TRIES = 4
+MAX_PARAMETERS = 30_000  # in one statement: SQLite takes 32,766, MySQL 65,535
+MAX_CHARACTERS = 2_000_000  # in one statement: MySQL takes 16 MB, and a character may be 4 bytes
 TABLES = ["storage.models", "storage.desk_models"]
 APPS = {"models": {"models": TABLES, "default_connection": "default", "migrations": "storage.migrations"}}
 Row: TypeAlias = tuple[Any, ...]
@@ -33,30 +36,31 @@ T = TypeVar("T")
 
 
 class DatabaseDown(Exception):
-    """SQL can't do this now: nobody's fault who called, try again later."""
+    """The database can't do this now: try again later."""
 
 
 class WrongDatabase(OperatorError):
-    """The database that the settings name can't be used: the operator's to mend. The text is one sentence."""
+    """The database that the settings name can't be used. The text is one sentence."""
 
 
 class Clash(Enum):
-    """What a clash of keys means to a transaction."""
+    """What a clash of unique keys (IntegrityError) means to a transaction."""
 
-    RAISE = "an error"
-    RUN_AGAIN = "another process was first: read again"
+    RAISE = "raise"  # it is an error
+    RUN_AGAIN = "run_again"  # another process was first: read what it wrote, and decide anew
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """`url`: `sqlite:///path` or `mysql://user:password@host:port/name`; `pool_size`: connections to MySQL."""
+    """Where the database is (`url`: `sqlite:///path` or `mysql://user:password@host:port/name`), and how many
+    connections there are to MySQL (`pool_size`)."""
 
     url: str
     pool_size: int = 8
 
 
 class Tx:
-    """A transaction, or a single statement outside of one."""
+    """Runs statements, in a transaction or each on its own."""
 
     def __init__(self, client: BaseDBAsyncClient, dialect: str) -> None:
         self.client = client
@@ -71,39 +75,39 @@ class Tx:
             await connection.execute_fetchall(sql, parameters)
             return int(connection.total_changes - before)
         async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
-            return int(await cursor.execute(_mysql(sql), parameters))
+            return int(await cursor.execute(_to_mysql(sql), parameters))
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
-        """The rows of one SELECT."""
+        """Returns the rows of one SELECT."""
         if self._sqlite:
             rows: Sequence[Row] = await self.client._connection.execute_fetchall(sql, parameters)
             return rows
         async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
-            await cursor.execute(_mysql(sql), parameters)
+            await cursor.execute(_to_mysql(sql), parameters)
             fetched: Sequence[Row] = await cursor.fetchall()
             return fetched
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Inserts `rows` by as few statements as the databases' limits allow."""
-        one = f"({marks(len(columns))})"
+        one = f"({placeholders(len(columns))})"
         names = ",".join(f"`{column}`" for column in columns)
-        for part in _statements(rows, max(1, MOST_PARAMETERS // len(columns))):
+        for part in _split_rows(rows, max(1, MAX_PARAMETERS // len(columns))):
             values = ",".join([one] * len(part))
             await self.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [x for row in part for x in row])
 
 
-def _mysql(sql: str) -> str:
-    """The driver puts parameters in by `%`."""
+def _to_mysql(sql: str) -> str:
+    """Spells the parameters as aiomysql takes them, which puts them in by `%`."""
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-def _statements(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
-    """`rows` in parts that fit into one statement each: MySQL takes 16 MB, and a character may be 4 bytes."""
+def _split_rows(rows: Sequence[Row], max_rows: int) -> Iterator[list[Row]]:
+    """Splits `rows` into parts that fit into one statement each."""
     part: list[Row] = []
     size = 0
     for row in rows:
         length = sum(len(value) for value in row if isinstance(value, str | bytes))
-        if part and (len(part) == most or size + length > MOST_CHARACTERS):
+        if part and (len(part) == max_rows or size + length > MAX_CHARACTERS):
             yield part
             part, size = [], 0
         part.append(row)
@@ -113,7 +117,7 @@ def _statements(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
 
 
 class Database:
-    """The open database. `dialect` is `sqlite` or `mysql` (MariaDB included)."""
+    """The open database. `dialect`: `sqlite`, or `mysql` for MySQL and MariaDB."""
 
     def __init__(self, context: TortoiseContext, dialect: str) -> None:
         self._context = context
@@ -122,7 +126,7 @@ class Database:
 
     @property
     def apps(self) -> Apps:
-        """The models, as the migrations compare them."""
+        """The models, in the form in which the migrations compare them."""
         if self._context.apps is None:
             raise WrongDatabase("the database is closed")
         return self._context.apps
@@ -146,16 +150,16 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Tx]:
-        """One transaction; raises DatabaseDown for what may pass, IntegrityError for a clash of keys."""
-        with _translated():
+        """Opens one transaction; raises DatabaseDown for what may pass, IntegrityError for a clash of keys."""
+        with _DriverErrors():
             async with asyncio.timeout(deadline_seconds):
                 async with self.client._in_transaction() as client:
                     yield Tx(client, self.dialect)
 
     @asynccontextmanager
     async def reading(self, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Tx]:
-        """Statements on their own, each seeing what was committed before it."""
-        with _translated():
+        """Lets statements run each on its own, so that each sees what was committed before it."""
+        with _DriverErrors():
             async with asyncio.timeout(deadline_seconds):
                 if self.dialect == "sqlite":
                     async with self.client.acquire_connection():
@@ -164,31 +168,32 @@ class Database:
                     yield Tx(self.client, self.dialect)
 
     async def run(self, work: Callable[[Tx], Awaitable[T]], *, clash: Clash = Clash.RAISE) -> T:
-        """`work` in one transaction, again when it failed in a way that a second try may mend.
+        """Runs `work` in one transaction, and again when it failed in a way that another try may mend.
 
         `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
         that were made before. With `clash` RUN_AGAIN, it reads before it inserts, and a clash of keys means that
         another process was first.
         """
-        for attempt in range(TRIES):
+        for attempt in range(MAX_TRIES):
             try:
                 async with self.transaction() as tx:
                     return await work(tx)
             except (DatabaseDown, IntegrityError) as error:
-                final = attempt == TRIES - 1
+                final = attempt == MAX_TRIES - 1
                 if final or (isinstance(error, IntegrityError) and clash is Clash.RAISE):
                     raise
                 await asyncio.sleep(0.02 * 2**attempt)
         raise AssertionError("unreachable")
 
 
-def marks(count: int) -> str:
-    """`?,?,?` for `count` parameters."""
+def placeholders(count: int) -> str:
+    """Returns `?,?,?` for `count` parameters."""
     return ",".join("?" * count)
 
 
-class _translated:  # noqa: N801 - reads as a word in `with`
-    """Turns what the drivers raise into this module's errors."""
+class _DriverErrors:
+    """Turns what the drivers raise into this module's errors. (A class: every transaction enters it, and a generator
+    under contextlib would take four times as long.)"""
 
     def __enter__(self) -> None:
         return None

@@ -1,8 +1,10 @@
-"""Tortoise's MySQL backend, with sessions that mean what the fence relies on.
+"""Adapts Tortoise's MySQL backend, so that sessions are what the fence relies on.
 
-Invariants: every session is READ COMMITTED (what is pending is looked at again after the locks are held, and must be
-seen as it is then), strict (a truncation is an error), in UTC; a connection that saw an error or a cancellation is
-closed, never pooled again, since nobody knows what is still on its wire.
+Invariants
+- Every session is READ COMMITTED: what is pending is read again once the locks are held, as it is then.
+- Every session is strict, so a truncation is an error, and in UTC.
+- A connection that saw an error or a cancellation is closed and never pooled again, since nobody knows what is still on
+  its wire.
 """
 
 from typing import Any
@@ -65,7 +67,7 @@ class _ClosingConnection(PoolConnectionWrapper[Any]):
 
 
 class StrictMySQLClient(MySQLClient):
-    """A pool of READ COMMITTED sessions."""
+    """A pool of sessions that are READ COMMITTED and strict."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,7 +1,9 @@
-"""Tortoise's SQLite backend, with transactions that take the write lock at once.
+"""Adapts Tortoise's SQLite backend, so that a transaction takes the write lock when it begins.
 
-Invariant: no transaction of ours reads first and writes later, which SQLite answers with 'database is locked' under
-load; and each commit is on the disk (WAL with synchronous FULL) before it is reported.
+Invariants
+- No transaction reads before it has the write lock. SQLite answers one that would write later with 'database is locked'
+  under load.
+- Each commit is on the disk (WAL with synchronous FULL) before it is reported.
 """
 
 import asyncio
@@ -68,7 +70,7 @@ class _Acquired(ConnectionWrapper[Any]):
 
 
 class DurableSqliteClient(SqliteClient):
-    """One connection per process; a transaction has it to itself."""
+    """One connection for the process, which a transaction has to itself."""
 
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **(kwargs | DURABLE_PRAGMAS))

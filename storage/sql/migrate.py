@@ -1,7 +1,9 @@
-"""Bringing a database to the shape that `models.py` describes, by Tortoise's own migrations.
+"""Brings a database to the shape that `models.py` and `desk_models.py` describe, by Tortoise's own migrations.
 
-Invariant: nothing but a migration changes the schema; the start refuses a database that lacks one, or whose text would
-not survive (utf8mb4, packets large enough for a batch of Meta's).
+Invariants
+- Nothing but a migration changes the schema.
+- The start refuses a database that lacks one, or in which text would not survive: it takes utf8mb4, and packets large
+  enough for a batch of Meta's.
 """
 
 import os
@@ -13,7 +15,7 @@ from tortoise.migrations.executor import MigrationExecutor
 
 from storage.sql.database import APPS, Database, DatabaseSettings, WrongDatabase
 
-LEAST_PACKET_BYTES = 16 * 1024 * 1024
+MIN_PACKET_BYTES = 16 * 1024 * 1024
 
 
 async def migrate(settings: DatabaseSettings) -> list[str]:
@@ -28,7 +30,7 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
 
 
 def make_folder(settings: DatabaseSettings) -> None:
-    """The folder of SQLite's file; raises WrongDatabase where nothing can be written."""
+    """Makes the folder of SQLite's file; raises WrongDatabase where nothing can be written."""
     if settings.url.startswith("sqlite://"):
         folder = Path(settings.url.removeprefix("sqlite://")).parent
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -38,7 +40,7 @@ def make_folder(settings: DatabaseSettings) -> None:
 
 async def apply(database: Database) -> list[str]:
     """Applies what this database lacks; returns the names."""
-    if names := await missing(database):
+    if names := await list_missing(database):
         with warnings.catch_warnings():
             # Tortoise makes sure of its own table each time, and MySQL remarks that it is there
             warnings.filterwarnings("ignore", message=".*already exists")
@@ -46,8 +48,8 @@ async def apply(database: Database) -> list[str]:
     return names
 
 
-async def missing(database: Database) -> list[str]:
-    """The migrations that this database still lacks."""
+async def list_missing(database: Database) -> list[str]:
+    """Returns the names of the migrations that this database still lacks."""
     return [step.migration.name for step in await MigrationExecutor(database.client, APPS).plan()]
 
 
@@ -65,15 +67,15 @@ async def check_server(database: Database) -> list[str]:
             f"The database's character set is {charset}, and emoji need utf8mb4: "
             f"ALTER DATABASE `{name}` CHARACTER SET utf8mb4"
         )
-    if int(packet) < LEAST_PACKET_BYTES:
+    if int(packet) < MIN_PACKET_BYTES:
         raise WrongDatabase(f"max_allowed_packet is {packet}; set it to 16M or more: a batch of Meta's must fit")
     if int(flush) != 1:
         return [f"innodb_flush_log_at_trx_commit is {flush}, not 1: a power cut may lose what Meta was told is safe"]
     return []
 
 
-async def changes(settings: DatabaseSettings) -> list[str]:
-    """The migrations that `models.py` asks for and nobody wrote: none, or CI fails."""
+async def list_unwritten(settings: DatabaseSettings) -> list[str]:
+    """Returns the names of the migrations that the models ask for and nobody wrote: none, or a test fails."""
     database = await Database.open(settings)
     try:
         return [writer.name for writer in await MigrationAutodetector(database.apps, APPS).changes()]

@@ -34,7 +34,7 @@ from bot.worker.rounds import Rounds
 from bot.worker.turns import Turns
 from bot.worker.worker import Worker
 from flows import DEFAULT_ISSUE_TYPES
-from storage import journal
+from storage import journal_retention
 from storage.blobs.open import open_store
 from storage.blobs.store import FileStore
 from storage.customers import NOBODY
@@ -257,7 +257,7 @@ class World:
 
     async def counts(self) -> dict[str, int]:
         async with self.database.reading() as tx:
-            found = await journal.counts(tx)
+            found = (await journal_retention.count_items(tx))._asdict()
         assert found["received"] == found["done"] + found["ignored"] + found["dead"] + found["pending"]
         return found
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tortoise.exceptions import IntegrityError
 
-from storage import journal
+from storage import journal, journal_retention
 from storage.journal import NewItem, PendingItem
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
 from storage.statuses import Fate
@@ -33,14 +33,14 @@ async def store(database: Database, *items: NewItem) -> int:
 
 async def counts(database: Database) -> dict[str, int]:
     async with database.reading() as tx:
-        found = await journal.counts(tx)
+        found = (await journal_retention.count_items(tx))._asdict()
     assert found["received"] == found["done"] + found["ignored"] + found["dead"] + found["pending"]
     return found
 
 
 async def pending(database: Database, *customer_ids: int, most: int = 100) -> list[PendingItem]:
     async with database.reading() as tx:
-        return await journal.pending(tx, customer_ids, most)
+        return await journal.load_pending(tx, customer_ids, most)
 
 
 async def close(database: Database, item_ids: Sequence[int], fate: Fate, reason: str = "") -> int:
@@ -190,7 +190,7 @@ async def test_only_a_pending_item_is_closed_and_once(database: Database) -> Non
 async def test_attempts_are_counted_and_a_dead_item_is_replayed_late(database: Database) -> None:
     await store(database, item(1))
     for expected in (1, 2):
-        assert await database.run(lambda tx: journal.count_attempts(tx, [1], "ValueError: no")) == {1: expected}
+        assert await database.run(lambda tx: journal.add_attempt(tx, [1], "ValueError: no")) == {1: expected}
     assert not await database.run(lambda tx: journal.replay(tx, 1)), "it is not dead"
     await close(database, [1], Fate.DEAD)
     assert await database.run(lambda tx: journal.replay(tx, 1))
@@ -209,7 +209,7 @@ async def test_statuses_that_nobody_knew_come_back_with_their_wamid(database: Da
     await store(database, *known, *others, item(6, "s:106:wamid.A:sent:9", kind="status"))
     await close(database, [1, 2, 3, 4, 5], Fate.IGNORED, "unknown_message")
     await close(database, [6], Fate.IGNORED, "superseded")
-    assert await database.run(lambda tx: journal.revive_statuses(tx, "106", "wamid.A")) == 2
+    assert await database.run(lambda tx: journal.revive_statuses(tx, "106", "wamid.A", reason="unknown_message")) == 2
     assert [one.item_id for one in await pending(database, ANNE)] == [1, 2]
 
 
@@ -217,14 +217,14 @@ async def test_the_sweep_finds_who_waits_longest(database: Database) -> None:
     await store(database, item(3, customer_id=ANNE), item(1, customer_id=BEN), item(2, customer_id=BEN))
     await store(database, item(9, customer_id=7), item(4, customer_id=None, reason="group"))
     async with database.reading() as tx:
-        assert list(await journal.overdue(tx, NOW + timedelta(seconds=5), 10)) == [BEN, ANNE]
-        assert list(await journal.overdue(tx, NOW + timedelta(seconds=60), 2)) == [BEN, ANNE]
+        assert list(await journal.find_overdue_customers(tx, NOW + timedelta(seconds=5), 10)) == [BEN, ANNE]
+        assert list(await journal.find_overdue_customers(tx, NOW + timedelta(seconds=60), 2)) == [BEN, ANNE]
 
 
 async def retain(database: Database, now: datetime, most: int) -> int:
     touched = 0
     for _ in range(50):
-        once = await database.run(lambda tx: journal.retain(tx, now, most))
+        once = await database.run(lambda tx: journal_retention.apply_retention(tx, now, most))
         touched += once
         if not once:
             return touched
@@ -258,8 +258,8 @@ async def test_two_processes_retain_at_once_and_count_once(database: Database) -
     await close(database, range(1, 101), Fate.DONE)
     before = await counts(database)
     later = NOW + timedelta(days=91)
-    await database.run(lambda tx: journal.retain(tx, later, 10))  # the day has its totals
-    racing = (database.run(lambda tx: journal.retain(tx, later, 500)) for _ in range(6))
+    await database.run(lambda tx: journal_retention.apply_retention(tx, later, 10))  # the day has its totals
+    racing = (database.run(lambda tx: journal_retention.apply_retention(tx, later, 500)) for _ in range(6))
     for error in await asyncio.gather(*racing, return_exceptions=True):
         assert isinstance(error, int | DatabaseDown)
     assert await counts(database) == before

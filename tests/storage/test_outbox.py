@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage import outbox
+from storage import outbox, outbox_reads
 from storage.outbox import MOVES, Move, OutboxRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database
@@ -43,7 +43,7 @@ async def test_rows_come_in_the_order_of_the_commits(database: Database) -> None
     await insert(database, row(9, version=1), row(5, version=2), row(3, version=2), row(7, customer_id=BEN))
     await insert(database, row(8, version=1, status=OutboxStatus.ACCEPTED), row(6, version=3, status=OutboxStatus.HELD))
     async with database.reading() as tx:
-        found = await outbox.open_rows(tx, [ANNE, BEN], 10)
+        found = await outbox_reads.load_open_rows(tx, [ANNE, BEN], 10)
     assert [one.outbox_id for one in found] == [9, 3, 5, 6, 7]
     assert found[0] == replace(row(9), status_at=found[0].due_at)
 
@@ -63,7 +63,7 @@ async def test_a_mark_whose_commit_was_not_heard_is_found_again(database: Databa
     for _ in range(2):
         assert await database.run(lambda tx: outbox.mark_sending(tx, [1, 2], "a", NOW)) == {1}
     async with database.reading() as tx:
-        assert (await outbox.open_rows(tx, [ANNE], 10))[0].attempts == 1
+        assert (await outbox_reads.load_open_rows(tx, [ANNE], 10))[0].attempts == 1
 
 
 @pytest.mark.parametrize("source", STATUSES)
@@ -106,9 +106,11 @@ async def test_an_acceptance_never_takes_a_status_back(database: Database) -> No
     await database.run(lambda tx: outbox.mark_accepted(tx, wamids, NOW))
     assert [await status(database, at) for at in (1, 2, 3)] == ["read", "accepted", "accepted"]
     async with database.reading() as tx:
-        assert [one.outbox_id for one in await outbox.find(tx, "wamid", ["wamid.AbC"])] == [2], "the case counts"
-        assert [one.wamid for one in await outbox.find(tx, "id", [3, 3, 9])] == ["wamid.aBc"]
-        assert await outbox.find(tx, "id", []) == []
+        assert [one.outbox_id for one in await outbox_reads.find_sent(tx, "wamid", ["wamid.AbC"])] == [2], (
+            "the case counts"
+        )
+        assert [one.wamid for one in await outbox_reads.find_sent(tx, "id", [3, 3, 9])] == ["wamid.aBc"]
+        assert await outbox_reads.find_sent(tx, "id", []) == []
 
 
 async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Database) -> None:
@@ -128,7 +130,7 @@ async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Da
     )
     async with database.reading() as tx:
         later = NOW + timedelta(seconds=5)
-        assert sorted(await outbox.due(tx, later, later, ["alive", "us"], 100)) == [1, 2, 4]
-        assert sorted(await outbox.due(tx, later, NOW, ["alive", "us"], 100)) == [1, 4]
-        assert len(await outbox.due(tx, later + timedelta(seconds=5), later, ["us"], 2)) == 2
-        assert (await outbox.counts(tx))[OutboxStatus.SENDING] == 2
+        assert sorted(await outbox_reads.find_due_customers(tx, later, later, ["alive", "us"], 100)) == [1, 2, 4]
+        assert sorted(await outbox_reads.find_due_customers(tx, later, NOW, ["alive", "us"], 100)) == [1, 4]
+        assert len(await outbox_reads.find_due_customers(tx, later + timedelta(seconds=5), later, ["us"], 2)) == 2
+        assert (await outbox_reads.count_statuses(tx))[OutboxStatus.SENDING] == 2

@@ -21,7 +21,7 @@ from api.server.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
 from api.web.credentials import Role, key_digest, password_matches
 from storage.desk_models import Agent, ApiKey, Audit
-from storage.journal import NewItem, count_attempts, store
+from storage.journal import NewItem, add_attempt, store
 from storage.sql.columns import to_millis
 from tests.support.places import ROOT
 
@@ -278,7 +278,7 @@ async def dead_item(item_id: int) -> None:
                 )
             ],
         )
-        await count_attempts(tx, [item_id], "ValueError: \x1b[31m too red")
+        await add_attempt(tx, [item_id], "ValueError: \x1b[31m too red")
         await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
 
 

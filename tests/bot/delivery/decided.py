@@ -20,7 +20,8 @@ from bot.whatsapp.graph.client import Outcome, Refused
 from bot.whatsapp.webhook.items import Status
 from bot.worker.statuses import match
 from storage.journal import PendingItem
-from storage.outbox import FOR_A_PERSON, Move, OutboxRow, Sent
+from storage.outbox import FOR_A_PERSON, Move, OutboxRow
+from storage.outbox_reads import SentRow
 from storage.statuses import Origin, OutboxStatus, Why
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -170,7 +171,7 @@ def reported(
     item = PendingItem(1, "s", "status", CUSTOMER, "", NOW, NOW, "", 0, False)
     unsent = current in (OutboxStatus.QUEUED, OutboxStatus.HELD, OutboxStatus.SENDING, OutboxStatus.UNKNOWN)
     wamid = FORMER if unsent else WAMID
-    row = Sent(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
+    row = SentRow(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
     matched = match([(item, Status(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
     lines = [f"close window {_ago(at)}" for at in matched.closed_windows.values()]
     lines += [f"mark unreachable {_short(why)}" for why in matched.unreachable.values()]

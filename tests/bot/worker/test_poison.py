@@ -1,6 +1,6 @@
 """Who is to blame when processes die: only what they had in a round."""
 
-from storage.journal import MOST_ATTEMPTS
+from storage.journal import MAX_ATTEMPTS
 from storage.redis.lanes import LanePhase, Lanes
 from storage.sql.database import Tx
 from tests.bot.world import World
@@ -31,7 +31,7 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
 ) -> None:
     """Should the process die now, the others have waited, and are not to blame."""
     world = mariadb_world
-    await left_by_the_dead(world, attempts=MOST_ATTEMPTS - 2)
+    await left_by_the_dead(world, attempts=MAX_ATTEMPTS - 2)
     rival = Rival(migrated_mariadb_url)
     rival.begin()
     rival.execute("SELECT customer_id FROM conversation FOR UPDATE")
@@ -42,14 +42,14 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
         await world.at_rest()
     rival.close()
     assert [sum(f"|{phase}" in hold for hold in holds) for phase in ("round", "waiting")] == [1, 2]
-    assert await world.rows("SELECT DISTINCT fate, attempts FROM item") == [("done", MOST_ATTEMPTS - 1)]
+    assert await world.rows("SELECT DISTINCT fate, attempts FROM item") == [("done", MAX_ATTEMPTS - 1)]
 
 
 async def test_who_waited_while_a_process_died_is_not_to_blame(world: World) -> None:
-    dead, customer_ids = await left_by_the_dead(world, attempts=MOST_ATTEMPTS - 1)
+    dead, customer_ids = await left_by_the_dead(world, attempts=MAX_ATTEMPTS - 1)
     await dead.mark(customer_ids[1:], LanePhase.WAITING)
     async with world.working():
         await world.at_rest()
     fates = dict(await world.rows("SELECT customer_id, fate FROM item"))
     assert [fates[customer_id] for customer_id in customer_ids] == ["dead", "done", "done"]
-    assert await world.rows("SELECT attempts FROM item WHERE fate = 'done'") == [(MOST_ATTEMPTS - 1,)] * 2
+    assert await world.rows("SELECT attempts FROM item WHERE fate = 'done'") == [(MAX_ATTEMPTS - 1,)] * 2

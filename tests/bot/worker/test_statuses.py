@@ -16,7 +16,8 @@ from bot.worker.rounds import MOST_ITEMS
 from bot.worker.statuses import match
 from storage.customers import NOBODY
 from storage.journal import PendingItem
-from storage.outbox import MOVES, Sent
+from storage.outbox import MOVES
+from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane, WorkingCopy
 from storage.statuses import Origin, OutboxReason, OutboxStatus
 from tests.bot.graph import Reply
@@ -55,7 +56,7 @@ def orders() -> list[tuple[OutboxStatus, ...]]:
 
 @pytest.mark.parametrize("order", orders(), ids="-".join)
 def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[OutboxStatus, ...]) -> None:
-    row = Sent(7, 1, OutboxStatus.ACCEPTED, "wamid.A")
+    row = SentRow(7, 1, OutboxStatus.ACCEPTED, "wamid.A")
     told = [(_item(at), Reported("wamid.A", status, NOW)) for at, status in enumerate(order, 1)]
     matched = match(told, [row], NOW)
     current, done, superseded = OutboxStatus.ACCEPTED, [], []
@@ -85,7 +86,7 @@ ENDS = {
 def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     (item,) = items_of(path.read_bytes())
     status = read_status(item.payload)
-    matched = match([(_item(1), status)], [Sent(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
+    matched = match([(_item(1), status)], [SentRow(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
     end, noted = ENDS[action_of(status.error_code).action]
     if str(status.error_code).startswith("132"):
         end = "held"  # a template's trouble is not the words'

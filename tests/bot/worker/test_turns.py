@@ -9,7 +9,7 @@ import pytest
 from bot.settings import BotSettings
 from flows import DEFAULT_ISSUE_TYPES, IssueType
 from storage import journal
-from storage.journal import MOST_ATTEMPTS
+from storage.journal import MAX_ATTEMPTS
 from storage.redis.lanes import Lanes
 from storage.sql.database import Tx
 from tests.bot.world import ANNE, BEN, NUMBER, World
@@ -92,7 +92,7 @@ async def test_a_message_that_fails_five_times_is_dead_and_the_lane_goes_on(worl
         await world.at_rest()
     assert (await world.fates())[3:] == [("dead", ""), ("done", "")]
     ((attempts, error),) = await world.rows("SELECT attempts, error FROM item WHERE fate = 'dead'")
-    assert attempts == MOST_ATTEMPTS
+    assert attempts == MAX_ATTEMPTS
     assert error
     assert "something went wrong" in world.graph.texts()[3]
     assert len(world.graph.requests) == 5
@@ -169,7 +169,7 @@ async def test_a_death_counts_and_the_fifth_buries(world: World) -> None:
     customer_id = (await world.customers())[f"p:{ANNE}"]
 
     async def died(tx: Tx) -> None:
-        await tx.execute("UPDATE item SET attempts = ? WHERE `key` LIKE '%one'", [MOST_ATTEMPTS - 1])
+        await tx.execute("UPDATE item SET attempts = ? WHERE `key` LIKE '%one'", [MAX_ATTEMPTS - 1])
 
     await world.database.run(died)
     dead = Lanes(world.redis, "dead")

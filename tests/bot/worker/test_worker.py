@@ -15,7 +15,7 @@ import pytest
 from bot.settings import BotSettings
 from bot.worker.rounds import MOST_IN_ROUND
 from flows import DEFAULT_ISSUE_TYPES
-from storage import journal
+from storage import journal_retention
 from storage.customers import NOBODY
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseDown
@@ -249,7 +249,7 @@ async def test_retention_runs_beside_the_work(world: World) -> None:
     async with world.working():
         await world.until(lambda: world.rows("SELECT 1 FROM daily_total"))
     async with world.database.reading() as tx:
-        assert await journal.counts(tx) == before
+        assert (await journal_retention.count_items(tx))._asdict() == before
     assert await world.rows("SELECT 1 FROM item") == []
 
 

@@ -13,7 +13,7 @@ from tortoise.exceptions import IntegrityError
 
 from storage import fence
 from storage.fence import Move
-from storage.sql.database import TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
+from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
@@ -430,4 +430,4 @@ async def test_a_commit_whose_answer_is_lost_happens_once_behind_the_fence(migra
         assert cutter.cuts == 1
         assert tries == [True, False], "the second try finds its own version"
         assert await value(database) == 1
-        assert len(tries) <= TRIES
+        assert len(tries) <= MAX_TRIES

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from storage.sql.database import Database, DatabaseSettings, WrongDatabase
-from storage.sql.migrate import changes, check_server, migrate, missing
+from storage.sql.migrate import check_server, list_missing, list_unwritten, migrate
 from tests.support.servers import MariaDBServer
 
 ASCII = {
@@ -21,12 +21,12 @@ async def test_a_database_is_made_once(database_url: str) -> None:
     assert applied[0] == "0001_initial"
     assert await migrate(settings) == []
     opened = await Database.open(settings)
-    assert await missing(opened) == []
+    assert await list_missing(opened) == []
     await opened.close()
 
 
 async def test_the_models_ask_for_nothing_more(migrated_url: str) -> None:
-    assert await changes(DatabaseSettings(migrated_url)) == []
+    assert await list_unwritten(DatabaseSettings(migrated_url)) == []
 
 
 async def test_ids_compare_byte_by_byte_and_text_holds_everything(

@@ -1,0 +1,127 @@
+"""Reads the outbox: what is to be sent, what statuses may be about, and how many rows have each status."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from storage.outbox import OutboxRow
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Row, Tx, placeholders
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+
+LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
+OPEN = (OutboxStatus.QUEUED, OutboxStatus.SENDING, OutboxStatus.UNKNOWN, OutboxStatus.HELD)
+OPEN_COLUMNS = (
+    "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, detail, owner, attempts, "
+    "refusals, resent, marked_at, status_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """A row as far as the matching of statuses needs it."""
+
+    outbox_id: int
+    customer_id: int
+    status: OutboxStatus
+    wamid: str | None
+    origin: Origin = Origin.PROMPT
+    refusals: int = 0
+    marked_at: datetime | None = None
+
+
+async def load_open_rows(tx: Tx, customer_ids: Sequence[int], max_per_lane: int) -> list[OutboxRow]:
+    """Loads what these customers are still to be sent, or may have been, in the order of sending: at most
+    `max_per_lane` of each, and as many that are held."""
+    rows = await tx.fetch(
+        f"SELECT {OPEN_COLUMNS} FROM (SELECT {OPEN_COLUMNS}, ROW_NUMBER() OVER "
+        "(PARTITION BY customer_id, CASE WHEN status = ? THEN 1 ELSE 0 END ORDER BY version, id) AS place "
+        f"FROM outbox WHERE customer_id IN ({placeholders(len(customer_ids))}) "
+        f"AND status IN ({placeholders(len(OPEN))})) AS waiting "
+        "WHERE place <= ? ORDER BY customer_id, version, id",
+        [OutboxStatus.HELD, *customer_ids, *OPEN, max_per_lane],
+    )
+    return [_from_row(row) for row in rows]
+
+
+def _from_row(row: Row) -> OutboxRow:
+    """Makes an OutboxRow of the values of OPEN_COLUMNS."""
+    (outbox_id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, detail, owner,
+     attempts, refusals, resent, marked_at, status_at) = row  # fmt: skip
+    return OutboxRow(
+        outbox_id=outbox_id,
+        customer_id=customer_id,
+        version=version,
+        origin=Origin(origin),
+        payload=payload,
+        due_at=from_millis(due_at),
+        item_id=item_id,
+        ticket_id=ticket_id,
+        status=OutboxStatus(status),
+        why=Why(OutboxReason(reason), detail),
+        owner=owner,
+        attempts=attempts,
+        refusals=refusals,
+        resent=resent,
+        marked_at=None if marked_at is None else from_millis(marked_at),
+        status_at=from_millis(status_at),
+    )
+
+
+async def load_payloads(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, str]:
+    """Loads what these rows say."""
+    rows = await tx.fetch(f"SELECT id, payload FROM outbox WHERE id IN ({placeholders(len(outbox_ids))})", outbox_ids)
+    return dict(rows)
+
+
+async def find_sent(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | str]) -> list[SentRow]:
+    """Finds the rows that statuses may be about, by our id or by Meta's."""
+    wanted = list(set(values))
+    if not wanted:
+        return []
+    rows = await tx.fetch(
+        "SELECT id, customer_id, status, wamid, origin, refusals, marked_at FROM outbox "
+        f"WHERE {column} IN ({placeholders(len(wanted))})",
+        wanted,
+    )
+    return [
+        SentRow(
+            outbox_id=outbox_id,
+            customer_id=customer_id,
+            status=OutboxStatus(status),
+            wamid=wamid,
+            origin=Origin(origin),
+            refusals=refusals,
+            marked_at=None if marked_at is None else from_millis(marked_at),
+        )
+        for outbox_id, customer_id, status, wamid, origin, refusals, marked_at in rows
+    ]
+
+
+async def find_due_customers(
+    tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequence[str], limit: int
+) -> list[int]:
+    """Finds customers with rows to send now, and with rows whose sender is dead, has lost them, or is in doubt, the
+    longest waiting first. A sender counts as dead when it isn't in `alive` and marked its row before
+    `dead_owner_before`."""
+    rows = await tx.fetch(
+        "SELECT customer_id, MIN(due_at) AS oldest FROM outbox WHERE (status = ? AND due_at <= ?) "
+        f"OR (status = ? AND marked_at < ? AND owner NOT IN ({placeholders(len(alive))})) "
+        "OR (status = ? AND marked_at < ?) "
+        "OR (status = ? AND due_at <= ?) GROUP BY customer_id ORDER BY oldest LIMIT ?",
+        [
+            *(OutboxStatus.QUEUED, to_millis(now)),
+            *(OutboxStatus.SENDING, to_millis(dead_owner_before), *alive),
+            *(OutboxStatus.SENDING, to_millis(now - LOST_AFTER)),
+            *(OutboxStatus.UNKNOWN, to_millis(now)),
+            limit,
+        ],
+    )
+    return [row[0] for row in rows]
+
+
+async def count_statuses(tx: Tx) -> dict[OutboxStatus, int]:
+    """Counts the rows of each status."""
+    rows = await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")
+    return {OutboxStatus(status): int(count) for status, count in rows}
