@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
+from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.messages.build import message_of
-from bot.whatsapp.webhook.contacts import phone_of
 from bot.whatsapp.webhook.events import read_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
 from storage.files import FileRow
@@ -115,7 +115,7 @@ class Effects:
                 ticket_id=effect.ticket_id,
                 customer_id=lane.customer_id,
                 name=effect.name or read_name(at.item.payload) or at.name,
-                mobile=f"+{address}" if phone_of(address) else "",
+                mobile=f"+{address}" if read_phone_digits(address) else "",
                 issue_type=effect.issue_type,
                 issue_type_other=effect.issue_type_other,
                 title=effect.title,

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.messages import interactive
 from bot.whatsapp.messages.limits import TooLong, Unsendable, filled, objects, plain_id_in, units, within
 from bot.whatsapp.messages.media_kinds import MEDIA_RULES, media_kind, upload_type
 from bot.whatsapp.messages.split_text import split_before, split_text
 from bot.whatsapp.messages.template import template
-from bot.whatsapp.webhook.contacts import phone_of
 from flows.effects import Offer, Option, Say
 from flows.limits import LIMITS
 
@@ -54,7 +54,7 @@ def build(message: Message, *, to: str, opaque: str, quoted_wamid: str = "") -> 
     """
     content = _content(message)
     body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
-    if phone := phone_of(to):
+    if phone := read_phone_digits(to):
         body["to"] = "+" + phone
     elif to:
         body["recipient"] = to

@@ -5,38 +5,16 @@ paired with a message by its ids, never by its place in the list. The number is 
 came: that is the form that can be answered (Brazilian and Mexican numbers have two).
 """
 
-import re
 from functools import cached_property
 from typing import NamedTuple
 
 from bot.phones import lookup_forms, read_phone
+from bot.whatsapp.addresses import Addresses, read_addresses, read_phone_digits
 from bot.whatsapp.sanitize import one_line
 from bot.whatsapp.webhook.items import Renamed, Sender
 
-_PHONE = re.compile(r"\+?([0-9]{3,20})")
-_BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
-_OPAQUE_ID = re.compile(r"[!-~]{1,160}")
-
 _NUMBER_CHANGES = ("user_changed_number", "customer_changed_number")
 _CHANGES = (*_NUMBER_CHANGES, "user_changed_user_id")
-
-
-def is_bsuid(address: str) -> bool:
-    return _BSUID.fullmatch(address) is not None
-
-
-def phone_of(value: object) -> str:
-    """The digits of a phone number, "" for anything else."""
-    match = _PHONE.fullmatch(value) if isinstance(value, str) else None
-    return match[1] if match else ""
-
-
-def ids_of(phone: object, bsuid: object) -> tuple[str, str]:
-    """(phone, bsuid) from a pair of fields of which either may be missing, null, empty or in the other one's place."""
-    user_id = bsuid if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid) else ""
-    if not user_id and isinstance(phone, str) and is_bsuid(phone):
-        user_id = phone
-    return phone_of(phone), user_id
 
 
 class Contact(NamedTuple):
@@ -59,11 +37,11 @@ class People:
             for contact_id in (contact.phone, contact.bsuid):
                 if contact_id:
                     self._by_id[contact_id] = contact
-        self._found: dict[tuple[str, str], tuple[Sender | None, Contact | None]] = {}
+        self._found: dict[Addresses, tuple[Sender | None, Contact | None]] = {}
 
     def find(self, phone: object, bsuid: object) -> tuple[Sender | None, Contact | None]:
         """Whoever has these ids, with what their contact adds to them, and that contact."""
-        ids = ids_of(phone, bsuid)
+        ids = read_addresses(phone, bsuid)
         if ids not in self._found:
             self._found[ids] = self._find(*ids)
         return self._found[ids]
@@ -81,16 +59,18 @@ class People:
     @cached_property
     def _alone(self) -> bool:
         """True when the whole change is one person's: their only contact is theirs in whatever form its number is."""
-        people = {ids_of(one.get("from"), one.get("from_user_id")) for one in _dicts(self._value.get("messages"))}
+        people: set[Addresses] = set()
+        for one in _dicts(self._value.get("messages")):
+            people.add(read_addresses(one.get("from"), one.get("from_user_id")))
         for one in _dicts(self._value.get("statuses")):
-            people.add(ids_of(one.get("recipient_id"), one.get("recipient_user_id")))
+            people.add(read_addresses(one.get("recipient_id"), one.get("recipient_user_id")))
         for one in _dicts(self._value.get("message_echoes")):
-            people.add(ids_of(one.get("to"), one.get("to_user_id")))
+            people.add(read_addresses(one.get("to"), one.get("to_user_id")))
         return len(people) == 1
 
 
 def _contact(contact: dict[str, object]) -> Contact:
-    phone, bsuid = ids_of(contact.get("wa_id"), contact.get("user_id"))
+    phone, bsuid = read_addresses(contact.get("wa_id"), contact.get("user_id"))
     profile = contact.get("profile")
     if not isinstance(profile, dict):
         return Contact(phone, bsuid, "", "")
@@ -118,7 +98,7 @@ def given_phone(message: dict[str, object], sender: Sender) -> str:
     if any(owner not in (None, "", sender.bsuid) for owner in (card.get("user_id"), entry.get("user_id"))):
         return ""
     written = entry.get("phone")
-    known, typed = phone_of(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
+    known, typed = read_phone_digits(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
     if known and typed and typed not in lookup_forms(known) and known not in lookup_forms(typed):
         return ""
     return known or typed or ""
@@ -129,8 +109,8 @@ def renamed_by_message(message: dict[str, object]) -> Renamed | None:
     system = message.get("system")
     if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _CHANGES:
         return None
-    old_phone, old_bsuid = ids_of(message.get("from"), message.get("from_user_id"))
-    new_phone, new_bsuid = ids_of(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
+    old_phone, old_bsuid = read_addresses(message.get("from"), message.get("from_user_id"))
+    new_phone, new_bsuid = read_addresses(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
     return _changed(old_phone, new_phone, old_bsuid, new_bsuid)
 
 
@@ -139,8 +119,8 @@ def renamed_by_update(update: dict[str, object]) -> Renamed | None:
     ids = update.get("user_id")
     if not isinstance(ids, dict):
         return None
-    phone, old_bsuid = ids_of(update.get("wa_id"), ids.get("previous"))
-    _, new_bsuid = ids_of(None, ids.get("current"))
+    phone, old_bsuid = read_addresses(update.get("wa_id"), ids.get("previous"))
+    _, new_bsuid = read_addresses(None, ids.get("current"))
     return _changed(phone, "", old_bsuid, new_bsuid)
 
 

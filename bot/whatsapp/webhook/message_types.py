@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.json_access import id_in, instant_in, line_in, object_in, objects_in, text_in, wamid_in
 from bot.whatsapp.sanitize import clean, file_name, mime_type
 from bot.whatsapp.webhook.contact_cards import read_card
-from bot.whatsapp.webhook.contacts import phone_of
 from bot.whatsapp.webhook.form_replies import read_form, read_order
 from flows.events import Author, Change, EventKind, Lost, Media, MediaKind
 
@@ -159,7 +159,7 @@ def _revoke(message: Message) -> Read:
 def _system(message: Message) -> Read:
     system = object_in(message, "system")
     kind, body = text_in(system, "type"), line_in(system, "body", 300)
-    number = phone_of(system.get("wa_id") or system.get("new_wa_id"))
+    number = read_phone_digits(system.get("wa_id") or system.get("new_wa_id"))
     if kind in ("user_changed_number", "customer_changed_number"):
         shown = f"[their number is now +{number}]" if number else "[their number has changed]"
     elif kind == "user_changed_user_id":

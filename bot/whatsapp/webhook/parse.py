@@ -19,7 +19,7 @@ from typing import NamedTuple
 from bot.whatsapp.json_access import object_in, text_in
 from bot.whatsapp.sanitize import TEXT_CAP, clean, payload_of
 from bot.whatsapp.webhook import fields
-from bot.whatsapp.webhook.contacts import People, given_phone, ids_of, renamed_by_message, renamed_by_update
+from bot.whatsapp.webhook.contacts import People, given_phone, renamed_by_message, renamed_by_update
 from bot.whatsapp.webhook.decoding import decode
 from bot.whatsapp.webhook.events import read_event, read_status
 from bot.whatsapp.webhook.items import Item, Kind, Reason, Renamed, Sender, Status
@@ -184,8 +184,7 @@ class _Reader:
         """It has no id: the customer, its type and its time say which it is, in whatever body it comes again."""
         recipient, whom = object_in(value, "recipient"), object_in(value, "sender")
         number = text_in(recipient, "phone_number_id") or _number_of(value)
-        phone, bsuid = ids_of(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
-        sender, contact = People(value).find(phone, bsuid)
+        sender, contact = People(value).find(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
         timestamp = text_in(value, "timestamp")
         reason = None
         if number and number != self._phone_number_id:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.whatsapp.webhook.contacts import is_bsuid
+from bot.whatsapp.addresses import is_bsuid
 from bot.whatsapp.webhook.parse import Item, Kind, Renamed, Sender
 from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, items_of
 

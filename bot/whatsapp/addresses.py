@@ -1,0 +1,41 @@
+"""Tells the two kinds of WhatsApp address apart: a phone number, and a business-scoped user id (BSUID).
+
+Invariants
+- A phone number is never taken for a BSUID or the other way round, whichever field Meta put it in.
+- Nothing raises: whatever is neither reads as "".
+
+Source: Meta, WhatsApp Business Platform > Business-scoped user IDs.
+"""
+
+import re
+from typing import NamedTuple
+
+_PHONE = re.compile(r"\+?([0-9]{3,20})")
+_BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+_OPAQUE_ID = re.compile(r"[!-~]{1,160}")  # Meta promises no shape for user ids, so a field of theirs is taken as it is
+
+
+class Addresses(NamedTuple):
+    """The addresses of one person, each "" when it is not known: `phone` in digits without a plus, and `bsuid`."""
+
+    phone: str
+    bsuid: str
+
+
+def is_bsuid(text: str) -> bool:
+    """Whether the text has the shape of a BSUID, such as "US.13491208655302741918"."""
+    return _BSUID.fullmatch(text) is not None
+
+
+def read_phone_digits(value: object) -> str:
+    """Returns the digits of a phone number as Meta writes it, with or without a plus; "" for anything else."""
+    match = _PHONE.fullmatch(value) if isinstance(value, str) else None
+    return match[1] if match else ""
+
+
+def read_addresses(phone: object, bsuid: object) -> Addresses:
+    """Reads a pair of Meta's fields, of which either may be missing, null, empty or hold the other one's value."""
+    user_id = bsuid if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid) else ""
+    if not user_id and isinstance(phone, str) and is_bsuid(phone):
+        user_id = phone
+    return Addresses(read_phone_digits(phone), user_id)
