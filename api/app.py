@@ -63,7 +63,7 @@ def make_app(parts: Parts) -> Quart:
     add_desk(app, shared, sessions, doctor, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app.register_blueprint(make_doctor(doctor))
-    door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.webhook, settings.trusted_proxies)
+    door = WebhookDoor(app.asgi_app, parts.intake, [app_secret], parts.metrics.count_webhook, settings.trusted_proxies)
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 

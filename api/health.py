@@ -77,7 +77,7 @@ def make_health(parts: ApiParts) -> GuardedBlueprint:
     @open_to_all
     async def metrics() -> Response:
         """What this process has counted, for Prometheus."""
-        return Response(parts.metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(parts.metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     return blueprint
 

@@ -21,7 +21,7 @@ from api.settings_checks import Network
 from api.web.client_address import is_trusted, peer_network
 from bot.whatsapp.diagnostics import probe
 from bot.whatsapp.webhook.items import Item
-from bot.whatsapp.webhook.signature import challenge, signature_ok
+from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
 from storage.sql.database import DatabaseDown
 
 ANSWER_SECONDS = 8.0
@@ -70,7 +70,7 @@ def make_handshake(verify_token: str) -> Blueprint:
 
     @blueprint.get(probe.WEBHOOK_PATH)
     async def handshake() -> Response:
-        answer = challenge(request.args.items(multi=True), verify_token)
+        answer = answer_verification(request.args.items(multi=True), verify_token)
         if answer is None:
             refused = '{"success": false, "message": "Webhook verification failed"}'
             return Response(refused, 403, content_type="application/json")
@@ -109,15 +109,15 @@ class WebhookDoor:
         except _Gone:
             return
         except _Probed as probed:
-            await _answer(200, send, probe.told(self._sighting(probed.nonce, scope)))
+            await _answer(200, send, probe.encode_report(self._sighting(probed.nonce, scope)))
             return
         self._on_answer(status)
         await _answer(status, send)
 
-    def _sighting(self, nonce: str, scope: Scope) -> probe.Sighting:
+    def _sighting(self, nonce: str, scope: Scope) -> probe.ProbeReport:
         peer = (scope.get("client") or ("",))[0]
         forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == FORWARDED]
-        return probe.Sighting(
+        return probe.ProbeReport(
             nonce,
             peer=peer,
             scheme=scope.get("scheme", ""),
@@ -135,9 +135,9 @@ class WebhookDoor:
         except TimeoutError:
             return 408
         signatures = [value for name, value in headers if name.lower() == SIGNATURE]
-        if len(signatures) != 1 or not signature_ok(body, signatures[0], self._app_secrets):
+        if len(signatures) != 1 or not is_signature_valid(body, signatures[0], self._app_secrets):
             return 401
-        if nonce := probe.nonce_of(body):
+        if nonce := probe.read_nonce(body):
             raise _Probed(nonce)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

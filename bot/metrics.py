@@ -21,18 +21,18 @@ class Metrics:
     def _counter(self, name: str, told: str, label: str) -> Counter:
         return Counter(name, told, [label], registry=self._registry)
 
-    def webhook(self, status: int) -> None:
+    def count_webhook(self, status: int) -> None:
         """A webhook was answered."""
         self._webhooks.labels(str(status)).inc()
 
-    def items(self, fate: Fate, count: int = 1) -> None:
+    def count_items(self, fate: Fate, count: int = 1) -> None:
         """So many items got their fate here."""
         self._items.labels(fate).inc(count)
 
-    def send(self, outcome: str) -> None:
+    def count_send(self, outcome: str) -> None:
         """A request to the Graph API ended: accepted, refused, not_sent or unknown."""
         self._sends.labels(outcome).inc()
 
-    def page(self) -> bytes:
+    def render(self) -> bytes:
         """What Prometheus reads."""
         return generate_latest(self._registry)

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def phase(name: Phase, count: int) -> Iterator[None]:
+def log_phase(name: Phase, count: int) -> Iterator[None]:
     """Brackets `name`, over `count` lanes or rows."""
     log.debug("phase", phase=name, state="begin", n=count)
     try:

@@ -8,7 +8,7 @@ import re
 
 from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
-LEAST_DIGITS, MOST_DIGITS = 7, 15
+MIN_DIGITS, MAX_DIGITS = 7, 15
 _TYPED = re.compile(r"\+[0-9 ()./-]{2,40}", re.ASCII)
 _BRAZIL = re.compile(r"55([0-9]{2})(9?)([6-9][0-9]{7})")
 _MEXICO = re.compile(r"52(1?)([0-9]{10})")
@@ -27,10 +27,10 @@ def read_phone(text: str) -> str | None:
         digits = format_number(parse(text.strip()), PhoneNumberFormat.E164).removeprefix("+")
     except NumberParseException:
         return None
-    return digits if LEAST_DIGITS <= len(digits) <= MOST_DIGITS else None
+    return digits if MIN_DIGITS <= len(digits) <= MAX_DIGITS else None
 
 
-def lookup_forms(digits: str) -> tuple[str, ...]:
+def list_phone_variants(digits: str) -> tuple[str, ...]:
     """The number itself, then the form under which WhatsApp may know it: Brazil's ninth digit, Mexico's 1, Argentina's
     9 (never added: without it, the number may be a landline)."""
     if match := _BRAZIL.fullmatch(digits):

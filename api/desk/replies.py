@@ -19,7 +19,7 @@ from api.web.fields import Emoji, Text, row_id
 from bot.agents.errors import ErrorCode, MessageNotFound
 from bot.agents.files import FileCommands
 from bot.agents.replies import ReplyCommands, Request
-from bot.whatsapp.sanitize import TEXT_CAP
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS
 from storage import files
 from storage.sql.database import Database
 from storage.statuses import FileState
@@ -74,7 +74,7 @@ def add_writing(
                 idempotency_id=row_id(form_field("idempotency_id")),
             )
         except ValidationError:
-            says = TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING
+            says = TOO_LONG if len(draft.text) > MAX_TEXT_CHARACTERS else NOTHING
             return await ticket_page.show(ticket_id, 422, says, draft)
         return go_to(f"/desk/tickets/{ticket_id}#end")
 
@@ -97,7 +97,9 @@ def add_writing(
                 idempotency_id=row_id(form_field("ask_idempotency_id")),
             )
         except ValidationError:
-            return await ticket_page.show(ticket_id, 422, TOO_LONG if len(draft.text) > TEXT_CAP else NOTHING, draft)
+            return await ticket_page.show(
+                ticket_id, 422, TOO_LONG if len(draft.text) > MAX_TEXT_CHARACTERS else NOTHING, draft
+            )
         return go_to(f"/desk/tickets/{ticket_id}#end")
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies/<reply_id>/reaction")

@@ -4,18 +4,18 @@ from datetime import timedelta
 
 from api.doctor.exam import Exam, there
 from api.doctor.finding import Finding, bad, good
-from bot.whatsapp.diagnostics.reachability import Step, way_to
+from bot.whatsapp.diagnostics.reachability import Step, check_reachability
 from bot.whatsapp.diagnostics.setup import (
     NO_SUCH_OBJECT,
     WRONG_PARAMETER,
     Token,
-    read_number,
-    read_numbers,
+    is_proof_refused,
+    read_phone_number,
+    read_phone_numbers,
     read_token,
-    refuses_proof,
 )
-from bot.whatsapp.diagnostics.versions import usable_until, version_of
-from bot.whatsapp.graph.client import Answer
+from bot.whatsapp.diagnostics.versions import find_expiry, read_version
+from bot.whatsapp.graph.client import GraphResponse
 
 MOST_SKEW = timedelta(seconds=60)
 SOON = timedelta(days=14)
@@ -27,7 +27,7 @@ ANOTHER = (
 WHERE_IDS = "Copy it from App Dashboard > WhatsApp > API Setup"
 
 
-def said(answer: Answer) -> str:
+def said(answer: GraphResponse) -> str:
     """What came instead of an answer, in a sentence."""
     error = answer.error
     if error is None:
@@ -36,14 +36,14 @@ def said(answer: Answer) -> str:
     return f"{error.reason.rstrip('.')} (Meta's code {error.code}{detail})"
 
 
-def unexpected(answer: Answer) -> Finding:
+def unexpected(answer: GraphResponse) -> Finding:
     """A refusal that has nothing to do with what was asked."""
     return bad(said(answer), "Run the doctor again in a few minutes; if it stays, look Meta's code up.")
 
 
 async def graph_api(exam: Exam) -> Finding:
     """Is there a way to Meta?"""
-    broken = await way_to(exam.known.whatsapp_api_url)
+    broken = await check_reachability(exam.known.whatsapp_api_url)
     if broken is None:
         return good("The Graph API can be reached.")
     what = {
@@ -61,7 +61,7 @@ async def graph_api(exam: Exam) -> Finding:
 
 async def clock(exam: Exam) -> Finding:
     """Is our clock right? Windows and signatures of time go by it."""
-    theirs = await there(exam.meta).date()
+    theirs = await there(exam.meta).read_clock()
     if theirs is None:
         return good("Meta did not say what time it is.")
     ahead = (exam.now() - theirs).total_seconds()
@@ -76,8 +76,8 @@ async def clock(exam: Exam) -> Finding:
 
 async def access_token(exam: Exam) -> Finding:
     """Does Meta take the token, and for how long?"""
-    answer = await exam.once("token", there(exam.meta).token)
-    if refuses_proof(answer):
+    answer = await exam.once("token", there(exam.meta).get_token)
+    if is_proof_refused(answer):
         return good("Meta knows the token; more is seen once the app secret is right.")
     if answer.error is not None and answer.error.code in (0, 190):
         return _no_token(answer)
@@ -98,14 +98,14 @@ async def access_token(exam: Exam) -> Finding:
 
 async def _token_by_its_app(exam: Exam) -> Token | None:
     """What is known of a token that may not be asked about itself."""
-    app_id = (await there(exam.meta).app()).value.get("id")
+    app_id = (await there(exam.meta).get_app()).value.get("id")
     if not isinstance(app_id, str):
         return None
-    answer = await there(exam.meta).token_by_app(app_id)
+    answer = await there(exam.meta).get_token_as_app(app_id)
     return read_token(answer) if answer.ok else Token(app_id, True, None, None, ())
 
 
-def _no_token(answer: Answer) -> Finding:
+def _no_token(answer: GraphResponse) -> Finding:
     why = {
         458: "the app was removed from the account",
         460: "the password of its owner was changed",
@@ -119,9 +119,9 @@ def _no_token(answer: Answer) -> Finding:
 
 async def app_secret(exam: Exam) -> Finding:
     """Is the app secret that of the token's app?"""
-    answer = await exam.once("token", there(exam.meta).token)
-    if not refuses_proof(answer) and exam.token is not None and exam.token.app_id:
-        answer = await there(exam.meta).token_by_app(exam.token.app_id)
+    answer = await exam.once("token", there(exam.meta).get_token)
+    if not is_proof_refused(answer) and exam.token is not None and exam.token.app_id:
+        answer = await there(exam.meta).get_token_as_app(exam.token.app_id)
         if answer.ok:
             return good("It is that of the token's app.")
         if answer.error is None or answer.error.code not in (1, 100, 101, 104, 190):
@@ -150,17 +150,17 @@ async def phone_number_id(exam: Exam) -> Finding:
     """Is it the id of a number?"""
     settings = exam.known
     given = settings.whatsapp_phone_number_id
-    answer = await there(exam.meta).number(given)
+    answer = await there(exam.meta).get_phone_number(given)
     if answer.ok and answer.value.get("display_phone_number"):
-        exam.number = read_number(answer)
+        exam.number = read_phone_number(answer)
         return good(f"It is {exam.number.shown}, {exam.number.name}.")
     if answer.failure or (answer.error is not None and answer.error.code not in (NO_SUCH_OBJECT, WRONG_PARAMETER)):
         return unexpected(answer)
-    its_numbers = await there(exam.meta).numbers_of(given)
+    its_numbers = await there(exam.meta).get_phone_numbers(given)
     if its_numbers.ok:
         return bad(
             "WHATSAPP_PHONE_NUMBER_ID is the id of a WhatsApp Business Account (a WABA id), and not of a number.",
-            f"Set {_choices(read_numbers(its_numbers)) or WHERE_IDS}",
+            f"Set {_choices(read_phone_numbers(its_numbers)) or WHERE_IDS}",
         )
     known = await _known_numbers(exam)
     digits = {"".join(filter(str.isdecimal, shown)): one for one, shown in known.items()}
@@ -180,8 +180,8 @@ async def _known_numbers(exam: Exam) -> dict[str, str]:
     accounts = [exam.known.whatsapp_business_account_id, *there(exam.token).account_ids]
     found: dict[str, str] = {}
     for account_id in [one for one in dict.fromkeys(accounts) if one][:5]:
-        answer = await there(exam.meta).numbers_of(account_id)
-        found |= read_numbers(answer) if answer.ok else {}
+        answer = await there(exam.meta).get_phone_numbers(account_id)
+        found |= read_phone_numbers(answer) if answer.ok else {}
     return found
 
 
@@ -195,8 +195,8 @@ async def business_account_id(exam: Exam) -> Finding:
     own = settings.whatsapp_phone_number_id
     given = settings.whatsapp_business_account_id
     for account_id in (given,) if given else there(exam.token).account_ids[:5]:
-        answer = await there(exam.meta).numbers_of(account_id)
-        if answer.ok and own in read_numbers(answer):
+        answer = await there(exam.meta).get_phone_numbers(account_id)
+        if answer.ok and own in read_phone_numbers(answer):
             exam.account_id = account_id
             if given:
                 return good("It is the account of this number.")
@@ -223,12 +223,12 @@ async def business_account_id(exam: Exam) -> Finding:
 
 async def graph_version(exam: Exam) -> Finding:
     """Does Meta still serve the version that we ask for?"""
-    version = version_of(exam.known.whatsapp_api_url)
-    until = usable_until(version)
+    version = read_version(exam.known.whatsapp_api_url)
+    until = find_expiry(version)
     newest = "Set WHATSAPP_API_URL=https://graph.facebook.com/v25.0"
     if until is not None and until <= exam.now():
         return bad(f"{version} of the Graph API expired on {until:%Y-%m-%d}.", newest)
-    answered = (await exam.once("token", there(exam.meta).token)).api_version
+    answered = (await exam.once("token", there(exam.meta).get_token)).api_version
     if version and answered and answered != version:
         return bad(f"Meta answers with {answered} where WHATSAPP_API_URL asks for {version}.", newest)
     if until is not None and until - exam.now() < SOON:

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from api.settings import Settings, StorageSettings
 from bot.whatsapp.diagnostics import reachability
-from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting
-from bot.whatsapp.diagnostics.setup import Checkup, Number, Token
-from bot.whatsapp.diagnostics.webhook_check import Handshake, Visitor
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, ProbeReport
+from bot.whatsapp.diagnostics.setup import PhoneNumber, SetupClient, Token
+from bot.whatsapp.diagnostics.webhook_check import Handshake, WebhookChecker
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database
 
@@ -32,14 +32,14 @@ class Exam:
     settings: Settings | None
     storage: StorageSettings | None
     problems: list[str]
-    visitor: Visitor
-    meta: Checkup | None
+    visitor: WebhookChecker
+    meta: SetupClient | None
     now: Callable[[], datetime]
     stack: AsyncExitStack
     database: Database | None = None
     lanes: Lanes | None = None
     token: Token | None = None
-    number: Number | None = None
+    number: PhoneNumber | None = None
     account_id: str = ""
     _asked: dict[object, Any] = field(default_factory=dict)
 
@@ -62,21 +62,23 @@ class Exam:
     @property
     def stand_in(self) -> bool:
         """Whether a program on this machine plays Meta: then it reaches what others don't."""
-        return reachability.on_this_machine(self.known.whatsapp_api_url)
+        return reachability.is_on_this_machine(self.known.whatsapp_api_url)
 
-    async def way_to(self, url: str) -> reachability.Broken | None:
+    async def way_to(self, url: str) -> reachability.Unreachable | None:
         """How far one gets to the server of this address."""
-        return await self.once(("way", url), lambda: reachability.way_to(url))
+        return await self.once(("way", url), lambda: reachability.check_reachability(url))
 
     async def handshake(self, base_url: str) -> Handshake:
         """Does what Meta does to find out whether this address is ours."""
         token = self.known.whatsapp_verify_token.get_secret_value()
-        return await self.once(("handshake", base_url), lambda: self.visitor.handshake(base_url + WEBHOOK_PATH, token))
+        return await self.once(
+            ("handshake", base_url), lambda: self.visitor.check_handshake(base_url + WEBHOOK_PATH, token)
+        )
 
-    async def probe(self, base_url: str) -> Sighting | reachability.Fetched:
+    async def probe(self, base_url: str) -> ProbeReport | reachability.FetchResult:
         """How a signed webhook that comes in there is seen, or what came instead of an answer."""
         secret = self.known.whatsapp_app_secret.get_secret_value()
-        return await self.once(("probe", base_url), lambda: self.visitor.probe(base_url + WEBHOOK_PATH, secret))
+        return await self.once(("probe", base_url), lambda: self.visitor.send_probe(base_url + WEBHOOK_PATH, secret))
 
     async def runs_here(self) -> bool:
         """Whether a Tick answers where the settings make it listen."""

@@ -190,7 +190,7 @@ async def _worker_alive(exam: Exam) -> bool | None:
             alive = None
         if alive is not None:
             return alive
-    return await exam.visitor.worker_told(exam.own_url if await exam.runs_here() else exam.public_url)
+    return await exam.visitor.has_worker(exam.own_url if await exam.runs_here() else exam.public_url)
 
 
 async def channel(exam: Exam) -> Finding:

@@ -30,7 +30,7 @@ LEVELS = {
 
 async def app_subscription(exam: Exam) -> Finding:
     """Does our app hear of this account's messages at all?"""
-    answer = await there(exam.meta).apps_of(exam.account_id)
+    answer = await there(exam.meta).get_subscribed_apps(exam.account_id)
     if not answer.ok:
         return unexpected(answer)
     if there(exam.token).app_id in read_apps(answer):
@@ -45,7 +45,7 @@ async def app_subscription(exam: Exam) -> Finding:
 
 async def callback_at_meta(exam: Exam) -> Finding:
     """Does Meta call our address?"""
-    answer = await exam.once("subscriptions", lambda: there(exam.meta).subscriptions(there(exam.token).app_id))
+    answer = await exam.once("subscriptions", lambda: there(exam.meta).get_subscriptions(there(exam.token).app_id))
     if not answer.ok:
         return unexpected(answer)
     subscription = read_subscription(answer)
@@ -68,7 +68,7 @@ async def callback_at_meta(exam: Exam) -> Finding:
 
 async def webhook_fields(exam: Exam) -> Finding:
     """Is the app told of messages?"""
-    answer = await exam.once("subscriptions", lambda: there(exam.meta).subscriptions(there(exam.token).app_id))
+    answer = await exam.once("subscriptions", lambda: there(exam.meta).get_subscriptions(there(exam.token).app_id))
     subscription = read_subscription(answer)
     if subscription is not None and "messages" in subscription.fields:
         return good(f"`messages` is subscribed, and {len(subscription.fields) - 1} others.")
@@ -96,7 +96,7 @@ async def number(exam: Exam) -> Finding:
 
 async def restrictions(exam: Exam) -> Finding:
     """Does Meta let it send?"""
-    obstacles = there(exam.number).obstacles
+    obstacles = there(exam.number).health_issues
     if not obstacles:
         return good("Meta lets it send.")
     worst = min(obstacles, key=lambda one: (one.state != "BLOCKED", one.where == "BUSINESS"))

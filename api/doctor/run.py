@@ -22,8 +22,8 @@ from api.doctor.report import NOT_LOOKED_AT, Check, Hiding, Report
 from api.doctor.table import CHECKS, SETTINGS, Row
 from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
 from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS
-from bot.whatsapp.diagnostics.setup import Checkup
-from bot.whatsapp.diagnostics.webhook_check import Visitor
+from bot.whatsapp.diagnostics.setup import SetupClient
+from bot.whatsapp.diagnostics.webhook_check import WebhookChecker
 from bot.whatsapp.graph.client import GraphSettings, open_http
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database
@@ -62,8 +62,8 @@ async def examine(
     hiding = Hiding([*secrets, *(known.secrets() if known else ())])
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
-        meta = None if settings is None else Checkup(_graph(settings, answer_seconds), http)
-        visitor = Visitor(http, answer_seconds)
+        meta = None if settings is None else SetupClient(_graph(settings, answer_seconds), http)
+        visitor = WebhookChecker(http, answer_seconds)
         exam = Exam(settings, known, list(problems), visitor, meta, now, stack, database, lanes)
         checks = [*_settings(exam)]
         checks += await _looked_at(exam, checks[0].ok)

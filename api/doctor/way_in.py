@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from api.doctor.exam import Exam
 from api.doctor.finding import Finding, bad, good
 from api.settings_checks import Network
-from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting
-from bot.whatsapp.diagnostics.reachability import Step, on_this_machine
-from bot.whatsapp.diagnostics.webhook_check import FORGED, Handshake, Seen, title_of
+from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, ProbeReport
+from bot.whatsapp.diagnostics.reachability import Step, is_on_this_machine
+from bot.whatsapp.diagnostics.webhook_check import FORGED_ADDRESS, Handshake, Responder, read_page_title
 
 WIDEST = {4: 8, 6: 16}  # no proxy's network is larger
 NOT_FROM_HERE = " If webhooks arrive all the same, only this machine can't reach its own public address."
@@ -40,7 +40,7 @@ async def public_url(exam: Exam) -> Finding:
             "Set PUBLIC_URL to the address at which your reverse proxy or tunnel serves Tick, such as "
             "https://desk.example.com",
         )
-    if not exam.stand_in and on_this_machine(url):
+    if not exam.stand_in and is_on_this_machine(url):
         return bad(
             "PUBLIC_URL names this machine alone: Meta can't call it.",
             "Set PUBLIC_URL to the address that others use, of a reverse proxy or a tunnel.",
@@ -97,30 +97,30 @@ async def callback_answer(exam: Exam) -> Finding:
     seen = await exam.handshake(exam.public_url)
     url = exam.public_url + WEBHOOK_PATH
     titled = f" titled {seen.detail!r}" if seen.detail else ""
-    match seen.seen:
-        case Seen.NOTHING:
+    match seen.responder:
+        case Responder.NOTHING:
             return bad(f"{url}: {seen.detail}.", "Look at the reverse proxy or the tunnel, and at what it passes on.")
-        case Seen.NOT_FOUND:
+        case Responder.NOT_FOUND:
             return bad(
                 f"{url} is answered with 404 Not Found{titled}: not by Tick, which has this path.",
                 "Let the reverse proxy pass this path on to Tick unchanged, or mend the path in PUBLIC_URL.",
             )
-        case Seen.PAGE:
+        case Responder.PAGE:
             return bad(
                 f"{url} is answered with a web page{titled} (HTTP {seen.status}) and not by Tick.",
                 "Most often that is a tunnel's warning, a sign-in page or a default site: switch it off for this path.",
             )
-        case Seen.REDIRECT:
+        case Responder.REDIRECT:
             return bad(
                 f"{url} is redirected to {seen.detail} (HTTP {seen.status}), and Meta does not follow.",
                 "Set PUBLIC_URL to the address where it ends, or let the proxy pass the request on instead.",
             )
-        case Seen.GATEWAY:
+        case Responder.GATEWAY:
             return bad(
                 f"The proxy at {exam.public_url} answers, and does not reach Tick behind it (HTTP {seen.status}).",
                 f"Let it pass requests on to {exam.own_url}, or wherever HOST and PORT put Tick.",
             )
-        case Seen.STRANGE:
+        case Responder.STRANGE:
             return bad(
                 f"{url} is answered with HTTP {seen.status}, and not by Tick.",
                 "Look at what stands in front: a firewall, a sign-in, another service at this address.",
@@ -131,7 +131,7 @@ async def callback_answer(exam: Exam) -> Finding:
 async def verify_token(exam: Exam) -> Finding:
     """Does the running Tick have our verify token?"""
     seen = await exam.handshake(exam.public_url)
-    if seen.seen is Seen.TICK:
+    if seen.responder is Responder.TICK:
         return good("The handshake passes: the challenge came back.")
     reason = "The handshake came back with 403 Webhook verification failed: Tick there has another verify token"
     return bad(f"{reason} than WHATSAPP_VERIFY_TOKEN.", await _another_setting(exam, "WHATSAPP_VERIFY_TOKEN"))
@@ -140,7 +140,7 @@ async def verify_token(exam: Exam) -> Finding:
 async def _another_setting(exam: Exam, name: str) -> str:
     """Whether it is the Tick of these settings that answers at PUBLIC_URL, with an older value."""
     own: Handshake | None = await exam.handshake(exam.own_url) if await exam.way_to(exam.own_url) is None else None
-    if own is not None and own.seen is Seen.TICK:
+    if own is not None and own.responder is Responder.TICK:
         return f"PUBLIC_URL leads to another Tick than the one at {exam.own_url}: let it lead here."
     return f"{RESTART} If it was started with other settings than these, set the same {name} for both."
 
@@ -148,11 +148,11 @@ async def _another_setting(exam: Exam, name: str) -> str:
 async def signed_webhook(exam: Exam) -> Finding:
     """Does what Meta signs get through, to somebody who has our app secret?"""
     came = await exam.probe(exam.public_url)
-    if isinstance(came, Sighting):
+    if isinstance(came, ProbeReport):
         return good("A signed webhook gets through unchanged.")
     if came.status == 401:
         own = await exam.probe(exam.own_url) if await exam.runs_here() else None
-        if isinstance(own, Sighting):
+        if isinstance(own, ProbeReport):
             return bad(
                 "A signed webhook is refused (401) at PUBLIC_URL, and taken by Tick itself: something in between "
                 "changes the body or the signature.",
@@ -164,7 +164,7 @@ async def signed_webhook(exam: Exam) -> Finding:
         )
     if came.failure:
         return bad(f"A signed webhook gets no answer: {came.failure}.", "Let the proxy pass POST on to Tick.")
-    titled = f" with a page titled {title!r}" if (title := title_of(came.body)) else ""
+    titled = f" with a page titled {title!r}" if (title := read_page_title(came.body)) else ""
     return bad(
         f"A signed webhook is answered{titled} (HTTP {came.status}) and not by Tick, though the handshake is.",
         "Let the proxy, or the firewall before it, pass POST on to Tick as it does GET.",
@@ -174,7 +174,7 @@ async def signed_webhook(exam: Exam) -> Finding:
 async def proxies(exam: Exam) -> Finding:
     """Is the address of who calls believed from our proxies, and from nobody else?"""
     seen = await exam.probe(exam.public_url)
-    if not isinstance(seen, Sighting):
+    if not isinstance(seen, ProbeReport):
         return bad("Nobody has told how a request looks to Tick.", RESTART)
     trusted = exam.known.trusted_proxies
     if wide := [network for network in trusted if network.prefixlen < WIDEST[network.version]]:
@@ -183,8 +183,8 @@ async def proxies(exam: Exam) -> Finding:
             "Set TRUSTED_PROXIES to the addresses of your reverse proxies alone.",
         )
     hops = [hop.strip() for line in seen.forwarded for hop in line.split(",")]
-    added = hops[hops.index(FORGED) + 1 :] if FORGED in hops else hops
-    if seen.believed == FORGED and not (added and _ours(added[-1], trusted)):
+    added = hops[hops.index(FORGED_ADDRESS) + 1 :] if FORGED_ADDRESS in hops else hops
+    if seen.believed == FORGED_ADDRESS and not (added and _ours(added[-1], trusted)):
         return bad(
             f"TRUSTED_PROXIES trusts too far: {seen.peer} passed on an address that the doctor had made up, and Tick "
             "believed it. Anybody can pose as anybody.",

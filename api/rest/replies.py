@@ -17,7 +17,7 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
 from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
 from bot.agents.replies import ReplyCommands
-from bot.whatsapp.sanitize import TEXT_CAP, clean
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean
 from storage import replies, tickets
 from storage.files import FileRow
 from storage.replies import StoredReply
@@ -31,7 +31,7 @@ class NewReply(Body):
 
     ticket_id: TicketId
     file_ids: Ids = []
-    message: Annotated[str, Field(max_length=TEXT_CAP, validate_default=True)] = ""
+    message: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, validate_default=True)] = ""
     author: OptionalLine = None
     quote: Id | None = None
 

@@ -20,7 +20,7 @@ from bot.agents import tickets as commands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketChange, TicketCommands
 from bot.clock import Clock
-from bot.phones import lookup_forms
+from bot.phones import list_phone_variants
 from storage import files, tickets
 from storage.sql.database import Database
 from storage.statuses import TicketStatus
@@ -147,7 +147,7 @@ def make_tickets(
     async def list_tickets(query_args: Filter) -> Response:
         """List tickets, the newest first."""
         limit = min(query_args.limit, MOST_A_PAGE)
-        mobiles = [f"+{form}" for form in lookup_forms(query_args.mobile)] if query_args.mobile else []
+        mobiles = [f"+{form}" for form in list_phone_variants(query_args.mobile)] if query_args.mobile else []
         async with database.reading() as tx:
             found, total = await tickets.load_page(
                 tx,

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bot.phones import read_phone
-from bot.whatsapp.sanitize import TEXT_CAP, clean, one_line
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean, clean_line
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 10
@@ -40,11 +40,11 @@ def _text(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    return _text(one_line(text, TEXT_CAP))
+    return _text(clean_line(text, MAX_TEXT_CHARACTERS))
 
 
 def _optional_line(text: str | None) -> str | None:
-    text = one_line(text or "", TEXT_CAP)
+    text = clean_line(text or "", MAX_TEXT_CHARACTERS)
     return text if readable(text) else None
 
 
@@ -85,7 +85,7 @@ def _emoji(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(min_length=1, max_length=TEXT_CAP), AfterValidator(_text)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS), AfterValidator(_text)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 Topic = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_line)]
 OptionalLine = Annotated[str | None, Field(max_length=200), AfterValidator(_optional_line)]

@@ -7,7 +7,7 @@ of that type, whatever it is said to be; all others are downloads without a type
 import re
 from urllib.parse import quote
 
-from bot.whatsapp.sanitize import file_name
+from bot.whatsapp.sanitize import clean_file_name
 
 HEAD_BYTES = 16
 ANY_TYPE = "application/octet-stream"
@@ -54,7 +54,7 @@ def shown_type(head: bytes, claimed: str) -> str:
 def disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
     """The name as all programs read it, and as it is. Photos and voice notes have none: they get one, with the ending
     of what they are."""
-    shown = file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
+    shown = clean_file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
     plain = _NOT_PLAIN.sub("_", shown.encode("ascii", "replace").decode().replace("?", "_"))
     return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
 

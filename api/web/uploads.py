@@ -24,8 +24,8 @@ from api.server.serving import LINGER_SECONDS, READ_SECONDS
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.whatsapp.messages.limits import Unsendable
-from bot.whatsapp.messages.media_kinds import MEDIA_RULES, media_kind
-from bot.whatsapp.sanitize import file_name, mime_type
+from bot.whatsapp.messages.media_kinds import MEDIA_RULES, choose_media_kind
+from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 from storage import audit, files
 from storage.audit import Line
 from storage.blobs.store import FileStore, StoreDown, key_of
@@ -38,7 +38,7 @@ BODY = "tick.upload"
 PIECE_BYTES = 64 * 1024
 MOST_PARTS = 40
 MOST_FIELD_BYTES = 300_000  # of all fields together: the longest answer in the longest writing is 262 kB
-MOST_BYTES = MEDIA_RULES["document"].most_bytes
+MOST_BYTES = MEDIA_RULES["document"].max_bytes
 ALL_SECONDS = 900.0
 log = structlog.get_logger(__name__)
 
@@ -106,11 +106,11 @@ class Uploads:
         return Received(fields, kept)
 
     async def _keep(self, part: File, form: "_Form", kept: list[FileRow]) -> None:
-        file_id, name = self._ids.next(), file_name(part.filename)
+        file_id, name = self._ids.next(), clean_file_name(part.filename)
         claimed = part.headers.get("content-type", "")
         if claimed in ("", "application/octet-stream"):
             claimed = mimetypes.guess_type(name)[0] or claimed
-        kind_of_file = mime_type(claimed)
+        kind_of_file = clean_mime_type(claimed)
         digest, size = hashlib.sha256(), 0
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -123,13 +123,13 @@ class Uploads:
                 yield piece
 
         try:
-            kind = media_kind(kind_of_file, 1)  # before a hundred megabytes of it are read
+            kind = choose_media_kind(kind_of_file, 1)  # before a hundred megabytes of it are read
             now = self._clock()
             row = FileRow(file_id, "out", kind, FileState.LOOSE, now, now, mime_type=kind_of_file, filename=name)
             kept.append(row)
             await self._database.run(lambda tx: files.insert(tx, [row]))
             await self._store.put(key_of(file_id), pieces())
-            kind = media_kind(kind_of_file, size)  # now that it is known how large it is
+            kind = choose_media_kind(kind_of_file, size)  # now that it is known how large it is
         except Unsendable as error:
             raise UploadRefused(422, str(error)) from None
         kept[-1] = replace(

@@ -21,9 +21,9 @@ import structlog
 from bot.account.updates import retry_after_good_news
 from bot.clock import Clock
 from bot.whatsapp.errors import Action
-from bot.whatsapp.graph.client import Answer, GraphClient
-from bot.whatsapp.sanitize import one_line
-from bot.whatsapp.webhook.account_updates import STANDS
+from bot.whatsapp.graph.client import GraphClient, GraphResponse
+from bot.whatsapp.sanitize import clean_line
+from bot.whatsapp.webhook.account_updates import EXPIRES_AFTER
 from storage import alerts, meta_snapshots
 from storage.alerts import Alert
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
@@ -127,11 +127,11 @@ class PhoneNumberMonitor:
                 log.warning("account_not_answered", problem=_describe_problem(answer))
             await self._database.run(lambda tx: self._store(tx, answer, asked_at), clash=Clash.RUN_AGAIN)
 
-    async def _store(self, tx: Tx, answer: Answer, at: datetime) -> None:
+    async def _store(self, tx: Tx, answer: GraphResponse, at: datetime) -> None:
         known = parse_snapshot(await meta_snapshots.read(tx, self.phone_number_id))
         await meta_snapshots.write(tx, self.phone_number_id, json.dumps(asdict(_merge_answer(known, answer))))
         await alerts.expire(tx, at - MAX_INFO_ALERT_AGE)
-        for subject_prefix, max_age in STANDS.items():
+        for subject_prefix, max_age in EXPIRES_AFTER.items():
             await alerts.expire(tx, at - max_age, subject_prefix)
         for finding in read_findings(answer, self._graph.api_version_seen, at):
             if finding.alert is not None:
@@ -160,11 +160,11 @@ def parse_snapshot(body: str) -> PhoneNumberSnapshot:
     return PhoneNumberSnapshot(**{name: stored[name] for name in names if name in stored})
 
 
-def _describe_problem(answer: Answer) -> str:
+def _describe_problem(answer: GraphResponse) -> str:
     return answer.error.reason if answer.error else answer.failure
 
 
-def _merge_answer(known: PhoneNumberSnapshot, answer: Answer) -> PhoneNumberSnapshot:
+def _merge_answer(known: PhoneNumberSnapshot, answer: GraphResponse) -> PhoneNumberSnapshot:
     if not answer.ok:
         return replace(known, problem=_describe_problem(answer))
     value = answer.value
@@ -180,11 +180,11 @@ def _merge_answer(known: PhoneNumberSnapshot, answer: Answer) -> PhoneNumberSnap
         "throughput": throughput.get("level") if isinstance(throughput, Mapping) else None,
         "health": health.get("can_send_message") if isinstance(health, Mapping) else None,
     }
-    found = {name: one_line(text, MAX_TEXT_CHARACTERS) for name, text in texts.items() if isinstance(text, str)}
+    found = {name: clean_line(text, MAX_TEXT_CHARACTERS) for name, text in texts.items() if isinstance(text, str)}
     return replace(known, **found, problem="")
 
 
-def read_findings(answer: Answer, other_version: str, at: datetime) -> Iterator[Finding]:
+def read_findings(answer: GraphResponse, other_version: str, at: datetime) -> Iterator[Finding]:
     """Reads what an answer of Meta's says about each subject that it speaks of.
 
     `other_version`: the version of the Graph API that Meta answered with, when it is not ours; else "".
@@ -237,7 +237,7 @@ def _read_health_details(health: Any) -> Iterator[str]:
             if isinstance(error, Mapping):
                 texts += (error.get("error_description"), error.get("possible_solution"))
         texts += _list_or_empty(entity.get("additional_info"))
-        yield from (one_line(text, MAX_TEXT_CHARACTERS) for text in texts if isinstance(text, str))
+        yield from (clean_line(text, MAX_TEXT_CHARACTERS) for text in texts if isinstance(text, str))
 
 
 def _list_or_empty(value: object) -> list[object]:

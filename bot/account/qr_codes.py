@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.whatsapp.errors import Action
-from bot.whatsapp.graph.client import Answer, GraphClient, GraphError
+from bot.whatsapp.graph.client import GraphClient, GraphError, GraphResponse
 from bot.whatsapp.sanitize import clean
 
 MAX_TEXT_CHARACTERS = 140  # Meta's limit
@@ -100,7 +100,7 @@ def _parse_entry(entry: object) -> QrCode | None:
     return QrCode(code, clean(text, MAX_LISTED_TEXT_CHARACTERS) if isinstance(text, str) else "")
 
 
-def _raise_for_error(answer: Answer) -> None:
+def _raise_for_error(answer: GraphResponse) -> None:
     if answer.error is not None:
         error = answer.error
         log.warning("qr_code_refused", code=error.code, detail=error.detail, trace_id=error.trace_id)

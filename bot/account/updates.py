@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.delivery import circuit_breaker
 from bot.templates.health import is_known_status, record_status
-from bot.whatsapp.webhook.account_updates import News, TemplateChange
+from bot.whatsapp.webhook.updates import AccountUpdate, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
@@ -18,7 +18,7 @@ from storage.statuses import AlertSeverity
 from storage.templates import REMOVED, StoredTemplate
 
 
-async def record_updates(tx: Tx, updates: Sequence[tuple[datetime, News]]) -> None:
+async def record_updates(tx: Tx, updates: Sequence[tuple[datetime, AccountUpdate]]) -> None:
     """Records updates, each with the time at which Meta said it.
 
     Every process takes the subjects in the same order, so that no two wait for each other.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bot.agents.errors import NotInDoubt
 from bot.agents.transaction import LockedCustomer
 from bot.templates.choice import convert_to_template
-from bot.whatsapp.messages.build import fit
+from bot.whatsapp.messages.build import fit_to_limits
 from storage import audit, outbox, outbox_reads
 from storage.audit import Line
 from storage.outbox import OutboxRow
@@ -51,7 +51,7 @@ def compose(
     origin: Origin, contents: Sequence[Content], *, ticket_id: int | None, new_id: Callable[[], int]
 ) -> OutboundMessage:
     """Makes a message of contents of any length, with its ids, before the transaction."""
-    parts = [Part(new_id(), piece) for content in contents for piece in fit(content)]
+    parts = [Part(new_id(), piece) for content in contents for piece in fit_to_limits(content)]
     return OutboundMessage(origin=origin, parts=parts, ticket_id=ticket_id)
 
 

@@ -16,7 +16,7 @@ from bot.agents.errors import MessageNotFound, NotOnWhatsApp, UnusableValue, Win
 from bot.agents.messages import SentMessage
 from bot.agents.transaction import AgentTransaction, LockedCustomer
 from bot.templates.notice_kinds import NoticeKind
-from bot.whatsapp.messages.build import fit
+from bot.whatsapp.messages.build import fit_to_limits
 from storage import audit, files, replies
 from storage.files import FileRow
 from storage.replies import StoredReply
@@ -190,7 +190,7 @@ def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_w
         contents[0]["caption"] = text
     if quoted_wamid:
         contents[0]["quoted"] = quoted_wamid
-    fitting = [piece for content in contents for piece in fit(content)]
+    fitting = [piece for content in contents for piece in fit_to_limits(content)]
     for piece in fitting:
         if piece["type"] == "text":
             piece["notice"] = notices.for_template(NoticeKind.REPLY, ticket, str(piece["text"]))

@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
-from bot.phones import lookup_forms
+from bot.phones import list_phone_variants
 from bot.service_window import window_open
 from storage import customers, fence, tickets
 from storage.audit import Line
@@ -90,7 +90,7 @@ class AgentTransaction:
 
     async def find_customer(self, phone: str) -> int | None:
         """Finds whose phone this is, in any of its national forms."""
-        aliases = [phone_alias(form) for form in lookup_forms(phone)]
+        aliases = [phone_alias(form) for form in list_phone_variants(phone)]
         async with self.database.reading() as tx:
             directory = await customers.read_directory(tx, aliases, self._clock(), "")
         return directory.find(aliases)
@@ -135,7 +135,7 @@ class AgentTransaction:
 
     async def _run_for_new_customer(self, customer_id: int, phone: str, name: str, write: Write[T]) -> T:
         now = self._clock()
-        aliases = [phone_alias(form) for form in lookup_forms(phone)]
+        aliases = [phone_alias(form) for form in list_phone_variants(phone)]
         body = LaneState(address=phone).to_json()
 
         async def work(tx: Tx) -> T:

@@ -111,7 +111,7 @@ class CircuitBreaker:
 
     def _renew_token(self) -> None:
         if token := self._read_token():
-            self._graph.renew(token)
+            self._graph.replace_token(token)
 
     async def _has_alert(self) -> bool:
         async with self._database.reading() as tx:

@@ -32,9 +32,9 @@ from bot.delivery.side_effects import (
     TripBreaker,
 )
 from bot.media.uploader import UploadFailed
-from bot.whatsapp.errors import Action, Scope, action_of, wait_of
+from bot.whatsapp.errors import Action, Scope, classify_error, compute_backoff_seconds
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
-from bot.whatsapp.webhook.items import Status
+from bot.whatsapp.webhook.items import MessageStatus
 from storage.outbox import MOVES, OutboxRow
 from storage.outbox_reads import SentRow
 from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
@@ -79,7 +79,7 @@ class Decision:
 
 
 class Row(Protocol):
-    """What a refusal is judged by: an OutboxRow, or a Sent."""
+    """What a refusal is judged by: an OutboxRow, or a SentRow."""
 
     @property
     def origin(self) -> Origin: ...
@@ -114,12 +114,12 @@ def decide_answer(
             )
 
 
-def decide_status(row: SentRow, status: Status, current: OutboxStatus) -> Decision:
+def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus) -> Decision:
     """Decides about a row that a status is about, and that is `current` by now."""
     reported = OutboxStatus(status.status)
     if reported is not OutboxStatus.FAILED:
         return REPORTED[reported] if current in MOVES[reported] else SUPERSEDED
-    verdict = action_of(status.error_code)
+    verdict = classify_error(status.error_code)
     refused = Refused(
         code=status.error_code,
         action=verdict.action,
@@ -187,13 +187,13 @@ def _decide_refusal(refusal: _Refusal) -> Decision:
         return Decision(None, effects=tuple(effect for effect in effects if isinstance(effect, CloseWindow)))
     if move.status is not OutboxStatus.QUEUED:
         return Decision(move, effects=effects)
-    return Decision(move, Deferred(wait_of(refusal.refused, refusal.row.refusals)), effects)
+    return Decision(move, Deferred(compute_backoff_seconds(refusal.refused, refusal.row.refusals)), effects)
 
 
 def _move_after(refusal: _Refusal) -> RowMove:
     refused, row, is_late = refusal.refused, refusal.row, refusal.is_late
     why = Why(OutboxReason.REFUSED, refusal.text)
-    wait_seconds = wait_of(refused, row.refusals)
+    wait_seconds = compute_backoff_seconds(refused, row.refusals)
     is_lost_prompt = is_late and row.origin is Origin.PROMPT
     match refused.action:
         case _ if is_late and refused.code is None:

@@ -18,10 +18,10 @@ import structlog
 from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.lane_state import LaneState
-from bot.phases import phase
+from bot.phases import log_phase
 from bot.service_window import window_open, without_window
 from bot.templates.choice import convert_to_template
-from bot.whatsapp.webhook.items import Reason
+from bot.whatsapp.webhook.items import IgnoredReason
 from storage import customers, fence, journal, outbox
 from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
@@ -165,8 +165,10 @@ class OutboxWriter:
                     made.add(write.outbox_id)
             for write in accepted:
                 if now - write.marked_at > LATE_ANSWER:
-                    await journal.revive_statuses(tx, self._phone_number_id, write.wamid, reason=Reason.UNKNOWN_MESSAGE)
+                    await journal.revive_statuses(
+                        tx, self._phone_number_id, write.wamid, reason=IgnoredReason.UNKNOWN_MESSAGE
+                    )
 
-        with phase("marking", len(writes)):
+        with log_phase("marking", len(writes)):
             await self._database.run(work)
         return [now if write.outbox_id in made else None for write in writes]

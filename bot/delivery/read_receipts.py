@@ -17,7 +17,7 @@ from typing import cast
 import structlog
 
 from bot.whatsapp.errors import Action, Scope
-from bot.whatsapp.graph.client import Answer, GraphClient
+from bot.whatsapp.graph.client import GraphClient, GraphResponse
 
 PACE_SECONDS = 1.0  # between two calls for one customer
 TYPING_SECONDS = 25.0  # how long WhatsApp shows the indicator
@@ -150,7 +150,7 @@ class ReadReceipts:
         except Exception:
             log.exception("read_mark_failed")
 
-    def _note_answer(self, answer: Answer) -> None:
+    def _note_answer(self, answer: GraphResponse) -> None:
         """Pauses after a failure, unless it is about this one message: any other concerns the next one as well."""
         error = answer.error
         if answer.ok or (error is not None and (error.action in ABOUT_ONE_MESSAGE or error.scope is Scope.PAIR)):

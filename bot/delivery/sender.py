@@ -36,12 +36,13 @@ from bot.lane_state import LaneState
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
-from bot.phases import phase
+from bot.phases import log_phase
 from bot.service_window import window_open
 from bot.templates.health import TemplateKey
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
-from bot.whatsapp.messages.build import Unsendable, build
+from bot.whatsapp.messages.build import build_body
+from bot.whatsapp.messages.limits import Unsendable
 from storage.outbox import OutboxRow
 from storage.sql.database import DatabaseDown
 from storage.statuses import OutboxReason, OutboxStatus, Why
@@ -102,7 +103,7 @@ class Sender:
             if isinstance(form, Why):
                 return await self._carry_out(row, message, decide_closed_window(row, message.get("type"), form))
             form = await self._with_file(form)
-            body = build(form, to=state.address, opaque=str(row.outbox_id))
+            body = build_body(form, to=state.address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Deferred(RETRY_SECONDS)
         except Unsendable as error:
@@ -148,14 +149,14 @@ class Sender:
             return Deferred(0.0)
         self.under_way.add(row.outbox_id)
         try:
-            with phase("sending", 1):
+            with log_phase("sending", 1):
                 answer = await self._graph.send(body)
             return await self._settle(row, form, marked_at, answer)
         finally:
             self.under_way.discard(row.outbox_id)
 
     async def _settle(self, row: OutboxRow, form: Message, marked_at: datetime, answer: Outcome) -> Deferred | None:
-        self._metrics.send(OUTCOMES[type(answer)])
+        self._metrics.count_send(OUTCOMES[type(answer)])
         decision = decide_answer(
             row, answer, marked_at, is_template=form.get("type") == "template", doubt_seconds=self._doubt_seconds
         )

@@ -32,13 +32,13 @@ from datetime import datetime
 import structlog
 
 from bot.ids import IdMaker
-from bot.phones import lookup_forms
-from bot.whatsapp.webhook.items import Item, Kind, Renamed, Sender
+from bot.phones import list_phone_variants
+from bot.whatsapp.webhook.items import AddressChange, Item, ItemKind, WhatsAppUser
 from storage.alerts import Alert
 from storage.customers import NOBODY, Directory, bsuid_alias, given_alias, phone_alias
 from storage.statuses import AlertSeverity
 
-WRITES = (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER)  # what may make a customer; a status never does
+WRITES = (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER)  # what may make a customer; a status never does
 log = structlog.get_logger(__name__)
 
 
@@ -56,16 +56,16 @@ class Identity:
 
     def customer_of(self, item: Item) -> int | None:
         """Whose the item is; None when nobody is in it. Changes the directory."""
-        if item.renamed:
-            return self._rename(item, item.renamed)
-        directory, sender = self.directory, item.sender
+        if item.address_change:
+            return self._rename(item, item.address_change)
+        directory, sender = self.directory, item.customer
         aliases = _aliases(sender)
         found = directory.find(_lookups(sender))
-        if item.kind is Kind.STATUS:
+        if item.kind is ItemKind.STATUS:
             if found is None and sender and sender.phone:
                 found = directory.find(_given(sender.phone))
             return NOBODY if found is None else found
-        if item.kind is Kind.MESSAGE and sender and sender.phone:
+        if item.kind is ItemKind.MESSAGE and sender and sender.phone:
             giver = directory.find(_given(sender.phone))
             if found is None and giver is not None and not sender.bsuid:
                 return giver
@@ -78,8 +78,8 @@ class Identity:
             if others:
                 log.warning("two_customers_share_a_message", customer_id=found, others=sorted(others))
             directory.attach(found, aliases)
-        if found is not None and item.given:
-            self._give(found, item.given)
+        if found is not None and item.given_phone:
+            self._give(found, item.given_phone)
         return found
 
     def _give(self, customer_id: int, phone: str) -> None:
@@ -87,7 +87,7 @@ class Identity:
         has = customer_id in self.numbered or directory.has(customer_id, phone_alias(""), given_alias(""))
         if customer_id not in self.asked or has:
             return
-        whose = directory.find([*map(phone_alias, lookup_forms(phone)), *_given(phone)])
+        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_given(phone)])
         if whose is None:
             directory.attach(customer_id, [given_alias(phone)])
         elif whose != customer_id:
@@ -105,15 +105,15 @@ class Identity:
         message = f"{what} It is not taken for theirs; the card that they sent is on their ticket."
         self.alerts.append(Alert(f"number:{giver}", AlertSeverity.INFO, message, self.now))
 
-    def _rename(self, item: Item, renamed: Renamed) -> int | None:
+    def _rename(self, item: Item, renamed: AddressChange) -> int | None:
         directory = self.directory
-        old = _aliases(Sender(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.sender)
-        new = _aliases(Sender(renamed.new_phone, renamed.new_bsuid))
+        old = _aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.customer)
+        new = _aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid))
         found = directory.find(old)
         if found is None:
             found = directory.find(new)
         if found is None:
-            return directory.add(self.ids.next(), "", new) if item.kind is Kind.MESSAGE and new else None
+            return directory.add(self.ids.next(), "", new) if item.kind is ItemKind.MESSAGE and new else None
         if renamed.new_phone and renamed.old_phone:
             for alias in (phone_alias(renamed.old_phone), *_given(renamed.old_phone)):
                 directory.detach(alias)
@@ -125,22 +125,26 @@ class Identity:
 
 def aliases_of(item: Item) -> list[str]:
     """All that must be known of the aliases before `item` is settled."""
-    given = [*_given(item.given), *map(phone_alias, lookup_forms(item.given))] if item.given else []
-    if item.sender and item.sender.phone and item.kind in (Kind.MESSAGE, Kind.STATUS):
-        given += _given(item.sender.phone)
-    if not item.renamed:
-        return [*_lookups(item.sender), *given]
-    renamed = item.renamed
+    given = (
+        [*_given(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
+        if item.given_phone
+        else []
+    )
+    if item.customer and item.customer.phone and item.kind in (ItemKind.MESSAGE, ItemKind.STATUS):
+        given += _given(item.customer.phone)
+    if not item.address_change:
+        return [*_lookups(item.customer), *given]
+    renamed = item.address_change
     return [
-        *_lookups(item.sender),
+        *_lookups(item.customer),
         *given,
-        *_aliases(Sender(renamed.old_phone, renamed.old_bsuid)),
+        *_aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)),
         *_given(renamed.old_phone),
-        *_aliases(Sender(renamed.new_phone, renamed.new_bsuid)),
+        *_aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid)),
     ]
 
 
-def _aliases(sender: Sender | None) -> list[str]:
+def _aliases(sender: WhatsAppUser | None) -> list[str]:
     """The phone first: where phone and user id lead to two customers, the phone's is meant."""
     if sender is None:
         return []
@@ -148,16 +152,16 @@ def _aliases(sender: Sender | None) -> list[str]:
     return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
 
 
-def _lookups(sender: Sender | None) -> list[str]:
+def _lookups(sender: WhatsAppUser | None) -> list[str]:
     """The aliases under which the customer may be known: also the other forms of a Brazilian, Mexican or Argentinian
     number, which Meta uses side by side."""
     if sender is None or not sender.phone:
         return _aliases(sender)
-    return [*map(phone_alias, lookup_forms(sender.phone)), *_aliases(Sender(bsuid=sender.bsuid))]
+    return [*map(phone_alias, list_phone_variants(sender.phone)), *_aliases(WhatsAppUser(bsuid=sender.bsuid))]
 
 
 def _given(phone: str) -> list[str]:
-    return [given_alias(form) for form in lookup_forms(phone)]
+    return [given_alias(form) for form in list_phone_variants(phone)]
 
 
 def _end(phone: str) -> str:

@@ -20,9 +20,9 @@ from bot.intake.identity import WRITES, Identity, aliases_of
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
-from bot.whatsapp.webhook.account_updates import read_news
-from bot.whatsapp.webhook.items import Item, Kind, Reason
-from bot.whatsapp.webhook.parse import read_webhook
+from bot.whatsapp.webhook.account_updates import read_account_updates
+from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
+from bot.whatsapp.webhook.parse import parse_webhook
 from storage import alerts, customers, journal
 from storage.customers import Directory, bsuid_alias
 from storage.journal import KeyHolder, NewItem
@@ -54,7 +54,7 @@ class Intake:
     async def receive(self, body: bytes) -> Sequence[Item]:
         """Journals every item of `body`; raises DatabaseDown when it can't, and then Meta keeps the webhook for us."""
         received_at = self._clock()
-        items = read_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
+        items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
         await self._group.submit((received_at, items), len(items))
         return items
 
@@ -72,7 +72,7 @@ class Intake:
             fresh = {item_id for item_id, _, item in made if first[item.key].item_id == item_id}
             wanted = {alias for item_id, _, item in made if item_id in fresh for alias in aliases_of(item)}
             directory = await customers.read_directory(tx, wanted, self._clock(), empty)
-            given = [bsuid_alias(item.sender.bsuid) for _, _, item in made if item.given and item.sender]
+            given = [bsuid_alias(item.customer.bsuid) for _, _, item in made if item.given_phone and item.customer]
             identity = await self._identity(tx, directory, given)
             new = [
                 self._journalled(item_id, received_at, item, identity if item_id in fresh else None)
@@ -83,15 +83,18 @@ class Intake:
             differing.update(
                 first[item.key].item_id
                 for _, _, item in made
-                if item.kind is Kind.MESSAGE and first[item.key].payload not in ("", item.payload)  # "": emptied by now
+                if item.kind is ItemKind.MESSAGE
+                and first[item.key].payload not in ("", item.payload)  # "": emptied by now
             )
             rung.clear()
             rung.update(item.customer_id for item in new if item.customer_id is not None and not item.reason)
             repeated = await journal.store(tx, new, holders)
-            told = [item for item_id, _, item in made if item_id in fresh and item.kind is Kind.ACCOUNT]
+            told = [item for item_id, _, item in made if item_id in fresh and item.kind is ItemKind.ACCOUNT]
             for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
                 await alerts.raise_alert(tx, alert)
-            await record_updates(tx, [(item.meta_at, one) for item in told for one in read_news(item.payload)])
+            await record_updates(
+                tx, [(item.meta_at, one) for item in told for one in read_account_updates(item.payload)]
+            )
             return repeated
 
         duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)
@@ -101,7 +104,7 @@ class Intake:
             log.warning("came_again_changed", item_id=item_id, kept="what came first")
         for reason, count in Counter(item.ignored for _, _, item in made if item.ignored).items():
             log.info("ignored", reason=reason, count=count)
-            self._metrics.items(Fate.IGNORED, count)
+            self._metrics.count_items(Fate.IGNORED, count)
         self._ring(rung)
         return [None] * len(arrivals)
 
@@ -114,16 +117,16 @@ class Intake:
     def _journalled(self, item_id: int, received_at: datetime, item: Item, identity: Identity | None) -> NewItem:
         """Without an identity the item came before: it is only counted, and says nothing about who is who any more."""
         reason = item.ignored or ""
-        done = item.kind is Kind.ACCOUNT and not reason
+        done = item.kind is ItemKind.ACCOUNT and not reason
         customer_id = None if reason or done or identity is None else identity.customer_of(item)
         if customer_id is None and not reason and not done:
-            reason = Reason.NO_SENDER
+            reason = IgnoredReason.NO_SENDER
         address = ""
-        if item.renamed:
-            renamed = item.renamed
+        if item.address_change:
+            renamed = item.address_change
             address = renamed.new_phone or renamed.old_phone or renamed.new_bsuid  # a phone, where there is one
-        elif item.kind in WRITES and item.sender:
-            address = item.sender.address
+        elif item.kind in WRITES and item.customer:
+            address = item.customer.address
         return NewItem(
             item_id, item.key, item.kind, customer_id, address, item.meta_at, received_at, item.payload, reason, done
         )

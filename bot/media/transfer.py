@@ -22,8 +22,8 @@ from bot.clock import Clock
 from bot.media.orphaned_uploads import INTERVAL_SECONDS, delete_orphaned_uploads
 from bot.media.uploader import STORE_DOWN_SECONDS, MediaUploader
 from bot.whatsapp.graph.client import GraphClient
-from bot.whatsapp.graph.media import AccountStopped, Located, MediaFailed, locate
-from bot.whatsapp.graph.media_download import AddressGone, Downloads
+from bot.whatsapp.graph.media import AccountStopped, MediaFailed, MediaLocation, locate_media
+from bot.whatsapp.graph.media_download import Downloads, MediaUrlExpired
 from bot.whatsapp.graph.media_hosts import MediaRefused
 from storage import files
 from storage.blobs.store import FileStore, StoreDown, key_of
@@ -193,11 +193,11 @@ class MediaTransfer:
     async def _try_fetch(self, row: FileRow) -> Fetched:
         """Fetches one file, and says what became of it; raises nothing but CancelledError."""
         try:
-            located = await locate(self._graph, row.media_id)
+            located = await locate_media(self._graph, row.media_id)
             try:
                 fetched = await self._download(row, located)
-            except AddressGone:
-                fetched = await self._download(row, await locate(self._graph, row.media_id))
+            except MediaUrlExpired:
+                fetched = await self._download(row, await locate_media(self._graph, row.media_id))
         except AccountStopped as error:
             return self._pause_all(row, str(error), error.wait_seconds)
         except StoreDown as error:
@@ -212,8 +212,8 @@ class MediaTransfer:
         self._pause, self._is_probing = None, False
         return fetched
 
-    async def _download(self, row: FileRow, located: Located) -> Fetched:
-        download = self._downloads.of(located, self._graph.settings.access_token, row.sha256)
+    async def _download(self, row: FileRow, located: MediaLocation) -> Fetched:
+        download = self._downloads.start(located, self._graph.settings.access_token, row.sha256)
         async with aclosing(download.pieces()) as pieces:
             await self._store.put(key_of(row.file_id), pieces)
         return Fetched(row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type)

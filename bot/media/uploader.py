@@ -8,10 +8,10 @@ Source: Meta, business-phone-numbers/media (POST /{phone-number-id}/media; an id
 from datetime import timedelta
 
 from bot.clock import Clock
-from bot.whatsapp.errors import ACTIONS, Action
-from bot.whatsapp.graph.client import Answer, GraphClient
+from bot.whatsapp.errors import ERROR_POLICIES, Action
+from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.graph.response import GraphError
-from bot.whatsapp.messages.media_kinds import upload_type
+from bot.whatsapp.messages.media_kinds import normalize_mime_type
 from storage import files
 from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
 from storage.files import FileRow
@@ -69,12 +69,12 @@ class MediaUploader:
             raise UploadFailed("Its bytes are no longer in the store of files.", None) from None
         except StoreDown as error:
             raise UploadFailed(str(error), STORE_DOWN_SECONDS) from None
-        mime_type = upload_type(row.mime_type)
+        mime_type = normalize_mime_type(row.mime_type)
         answer = await self._graph.upload(pieces, mime_type=mime_type, filename=row.filename, size=size)
         return _read_media_id(answer)
 
 
-def _read_media_id(answer: Answer) -> str:
+def _read_media_id(answer: GraphResponse) -> str:
     """Returns the id in Meta's answer to an upload; raises UploadFailed when it has none."""
     if answer.error is not None:
         raise _to_upload_failed(answer.error)
@@ -86,6 +86,6 @@ def _read_media_id(answer: Answer) -> str:
 
 
 def _to_upload_failed(error: GraphError) -> UploadFailed:
-    reason = ACTIONS[UPLOAD_ERROR_CODE].reason if error.code == INVALID_PARAMETER_CODE else error.reason
+    reason = ERROR_POLICIES[UPLOAD_ERROR_CODE].reason if error.code == INVALID_PARAMETER_CODE else error.reason
     may_pass = error.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
     return UploadFailed(reason, error.wait_seconds if may_pass else None, refused=error.action is Action.RETRY)

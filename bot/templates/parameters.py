@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
-from bot.whatsapp.messages.limits import units
 from bot.whatsapp.sanitize import clean
+from flows.language.formatting import count_units
 
 REQUIRED_VALUES = frozenset({NoticeValue.TICKET_ID, NoticeValue.TEXT})  # without them the message would say nothing
 _VALUE_WORDS = {NoticeValue.TICKET_ID: "ticket's number", NoticeValue.TEXT: "message's words"}
@@ -225,7 +225,7 @@ def fill_parameters(
                 words = _VALUE_WORDS[NoticeValue(given[parameter])]
                 return f"needs the {words} in its {name}, and there is nothing to put there"
             texts[parameter] = text or MISSING_VALUE
-        length = units(_PARAMETER.sub(lambda found, texts=texts: texts[found[1]], component.text))  # type: ignore[misc]
+        length = count_units(_PARAMETER.sub(lambda found, texts=texts: texts[found[1]], component.text))  # type: ignore[misc]
         if length > max_characters:
             return f"has no room for it: its {name} would have {length} characters, and WhatsApp takes {max_characters}"
         if texts or name == "body":

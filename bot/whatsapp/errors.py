@@ -32,31 +32,31 @@ class Scope(StrEnum):
     CHANNEL = "channel"  # nothing goes out
 
 
-class Verdict(NamedTuple):
+class ErrorPolicy(NamedTuple):
     action: Action
     wait_seconds: float
     reason: str
     scope: Scope = Scope.ROW
 
 
-def _retry(reason: str, wait_seconds: float = 5) -> Verdict:
-    return Verdict(Action.RETRY, wait_seconds, reason)
+def _retry(reason: str, wait_seconds: float = 5) -> ErrorPolicy:
+    return ErrorPolicy(Action.RETRY, wait_seconds, reason)
 
 
-def _after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> Verdict:
-    return Verdict(Action.RETRY_AFTER, wait_seconds, reason, scope)
+def _after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> ErrorPolicy:
+    return ErrorPolicy(Action.RETRY_AFTER, wait_seconds, reason, scope)
 
 
-def _drop(reason: str) -> Verdict:
-    return Verdict(Action.DROP, 0, reason)
+def _drop(reason: str) -> ErrorPolicy:
+    return ErrorPolicy(Action.DROP, 0, reason)
 
 
-def _recipient(reason: str, scope: Scope = Scope.PAIR) -> Verdict:
-    return Verdict(Action.RECIPIENT, 0, reason, scope)
+def _recipient(reason: str, scope: Scope = Scope.PAIR) -> ErrorPolicy:
+    return ErrorPolicy(Action.RECIPIENT, 0, reason, scope)
 
 
-def _stop(reason: str, probe_seconds: float = 60) -> Verdict:
-    return Verdict(Action.STOP, probe_seconds, reason, Scope.CHANNEL)
+def _stop(reason: str, probe_seconds: float = 60) -> ErrorPolicy:
+    return ErrorPolicy(Action.STOP, probe_seconds, reason, Scope.CHANNEL)
 
 
 _TOKEN = "The access token is missing, expired or revoked. Make a new one in Meta's Business settings."  # noqa: S105
@@ -71,7 +71,7 @@ _REGISTER = "The phone number is not registered with the Cloud API. Register it 
 _PIN = "The two-step verification PIN is wrong, or the phone number must be verified first."
 _SETUP = "This belongs to the setting up of the number, and says nothing about this message."
 
-ACTIONS: Mapping[int, Verdict] = MappingProxyType(
+ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
     {
         0: _stop(_TOKEN, 5),
         1: _retry("Meta could not say what was wrong."),
@@ -108,7 +108,9 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
         131041: _drop(_GROUPS),
         131042: _stop("There is a problem with the payment method of the WhatsApp account.", 300),
         131045: _stop(_REGISTER),
-        131047: Verdict(Action.TEMPLATE, 0, "More than 24 hours since the customer wrote: only a template may go out."),
+        131047: ErrorPolicy(
+            Action.TEMPLATE, 0, "More than 24 hours since the customer wrote: only a template may go out."
+        ),
         131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours.", 3600),
         131049: _drop("Meta held this message back to spare the customer. Not before 24 hours from now."),
         131050: _recipient("The customer does not want marketing messages from you: send no more of them.", Scope.ROW),
@@ -154,7 +156,7 @@ ACTIONS: Mapping[int, Verdict] = MappingProxyType(
     }
 )
 
-_RANGES: tuple[tuple[range, Verdict], ...] = (
+_RANGES: tuple[tuple[range, ErrorPolicy], ...] = (
     (range(200, 300), _stop(_PERMISSION)),
     (range(131200, 131300), _drop(_GROUPS)),
     (range(138000, 139000), _drop("Calls are not supported.")),
@@ -168,7 +170,7 @@ _LONGEST_WAIT_SECONDS: Final = 3600.0
 _LONGEST_PAIR_WAIT_SECONDS: Final = 300.0  # a burst of 45 is paid back in 270 s
 
 
-class Waiting(Protocol):
+class Backoff(Protocol):
     """What says how long to wait: a Verdict, and what was made of one and the answer's headers."""
 
     @property
@@ -179,7 +181,7 @@ class Waiting(Protocol):
     def scope(self) -> Scope: ...
 
 
-def wait_of(refused: Waiting, refusals: int) -> float:
+def compute_backoff_seconds(refused: Backoff, refusals: int) -> float:
     """Seconds until a refused message may be tried again; `refusals`: how often it was refused before this time.
 
     A retry waits twice as long each time, the pair limit four times as Meta asks (1, 4, 16 ... s). The number's own
@@ -193,14 +195,14 @@ def wait_of(refused: Waiting, refusals: int) -> float:
     return min(_LONGEST_WAIT_SECONDS, max(refused.wait_seconds, grown))
 
 
-def action_of(code: int | None, http_status: int = 0, is_transient: bool = False) -> Verdict:
+def classify_error(code: int | None, http_status: int = 0, is_transient: bool = False) -> ErrorPolicy:
     """What to do after an error. For a status there is no HTTP status; None is an answer without a code.
 
     A code nobody knows is tried again when Meta says so or answered 5xx, and else given up: repeating what was refused
     for an unknown reason can only make it worse.
     """
-    if code is not None and code in ACTIONS:
-        return ACTIONS[code]
+    if code is not None and code in ERROR_POLICIES:
+        return ERROR_POLICIES[code]
     if code is not None:
         for codes, verdict in _RANGES:
             if code in codes:

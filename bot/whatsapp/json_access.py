@@ -8,13 +8,13 @@ import json
 import re
 from datetime import UTC, datetime
 
-from bot.whatsapp.sanitize import TEXT_CAP, clean, one_line, plain_id
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean, clean_line, to_storable_id
 
 _ID_CAP = 256
 _SECONDS = re.compile(r"[0-9]{1,11}")
 
 
-def load(payload: str) -> dict[str, object]:
+def load_object(payload: str) -> dict[str, object]:
     """The object that a text is the JSON of."""
     try:
         value = json.loads(payload)
@@ -23,17 +23,17 @@ def load(payload: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def object_in(value: dict[str, object], key: str) -> dict[str, object]:
+def get_object(value: dict[str, object], key: str) -> dict[str, object]:
     held = value.get(key)
     return held if isinstance(held, dict) else {}
 
 
-def objects_in(value: dict[str, object], key: str) -> list[dict[str, object]]:
+def get_objects(value: dict[str, object], key: str) -> list[dict[str, object]]:
     held = value.get(key)
     return [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
 
 
-def text_in(value: dict[str, object], key: str, cap: int = TEXT_CAP) -> str:
+def get_text(value: dict[str, object], key: str, cap: int = MAX_TEXT_CHARACTERS) -> str:
     """The text behind a key. Ids and times may also have come as numbers."""
     held = value.get(key)
     if type(held) is int:
@@ -41,24 +41,24 @@ def text_in(value: dict[str, object], key: str, cap: int = TEXT_CAP) -> str:
     return clean(held, cap) if isinstance(held, str) else ""
 
 
-def line_in(value: dict[str, object], key: str, cap: int) -> str:
+def get_line(value: dict[str, object], key: str, cap: int) -> str:
     """The same as one line: a name, a title, a sum with a decimal point."""
     held = value.get(key)
-    return str(held) if type(held) is float else one_line(text_in(value, key), cap)
+    return str(held) if type(held) is float else clean_line(get_text(value, key), cap)
 
 
-def id_in(value: dict[str, object], key: str) -> str:
+def get_id(value: dict[str, object], key: str) -> str:
     """An id is whole or it is not there: a part of it would be another id."""
-    held = text_in(value, key)
+    held = get_text(value, key)
     return held if len(held) <= _ID_CAP else ""
 
 
-def wamid_in(value: dict[str, object], key: str) -> str:
+def get_wamid(value: dict[str, object], key: str) -> str:
     held = value.get(key)
-    return plain_id(held) if isinstance(held, str) else ""
+    return to_storable_id(held) if isinstance(held, str) else ""
 
 
-def instant_in(value: dict[str, object], key: str) -> datetime | None:
+def get_instant(value: dict[str, object], key: str) -> datetime | None:
     """The moment behind a key that holds unix seconds, as text or as a number."""
-    seconds = text_in(value, key)
+    seconds = get_text(value, key)
     return datetime.fromtimestamp(int(seconds), UTC) if _SECONDS.fullmatch(seconds) and int(seconds) else None

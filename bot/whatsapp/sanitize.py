@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 
-TEXT_CAP = 65_536
-_PAYLOAD_CAP = 4 * TEXT_CAP  # a text at its cap with all that may stand around it
+MAX_TEXT_CHARACTERS = 65_536
+_PAYLOAD_CAP = 4 * MAX_TEXT_CHARACTERS  # a text at its cap with all that may stand around it
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MARK = "… [cut]"
 
@@ -35,7 +35,7 @@ _PLAIN_ID = re.compile(r"[!-}]{1,200}")
 _MIME_TYPE = re.compile(r'[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9_.-]+=[a-z0-9_.+"-]+){0,3}')
 
 
-def clean(text: str, cap: int = TEXT_CAP) -> str:
+def clean(text: str, cap: int = MAX_TEXT_CHARACTERS) -> str:
     """The same text without what could hurt; cut, with a mark, when it is longer than the cap."""
     if _DIRTY.search(text):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -46,13 +46,13 @@ def clean(text: str, cap: int = TEXT_CAP) -> str:
     return text
 
 
-def one_line(text: str, cap: int) -> str:
+def clean_line(text: str, cap: int) -> str:
     """A name, a title, an address: clean, without line breaks or runs of spaces, and without marks that would turn what
     stands behind it around."""
     return clean(" ".join(_TURNING.sub("", clean(text)).split()), cap)
 
 
-def plain_id(text: str) -> str:
+def to_storable_id(text: str) -> str:
     """An id of Meta's that any column takes: itself as a rule, the hash of one that is too long or strange. The same id
     is the same text wherever it comes from, so a status still finds its message."""
     if not text or _PLAIN_ID.fullmatch(text):
@@ -60,7 +60,7 @@ def plain_id(text: str) -> str:
     return "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def file_name(text: str) -> str:
+def clean_file_name(text: str) -> str:
     """A name to show beside a file; files are stored under names of our own."""
     name = re.split(r"[/\\]", _INVISIBLE.sub("", clean(text)))[-1]
     name = " ".join(_NOT_IN_FILE_NAMES.sub("_", name).split()).strip(". ")
@@ -72,7 +72,7 @@ def file_name(text: str) -> str:
     return name if len(name) <= _FILE_NAME_CAP else name[: _FILE_NAME_CAP - 1] + "…"
 
 
-def mime_type(text: str) -> str:
+def clean_mime_type(text: str) -> str:
     """The type as it was given when it looks like one; never trusted to decide how a file is served."""
     lowered = text[:200].strip().lower()
     return lowered if len(lowered) <= 100 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
@@ -90,11 +90,15 @@ def clean_json(value: object, depth: int = 32) -> object:
     return value
 
 
-def payload_of(value: object) -> str:
+def encode_payload(value: object) -> str:
     """JSON text that any database takes. Most needs no cleaning: one look at the text is quicker than at its parts."""
     try:
         text = _encode(value)
-        if len(text) <= TEXT_CAP and text.count("{") + text.count("[") < 64 and not _NEEDS_CLEANING.search(text):
+        if (
+            len(text) <= MAX_TEXT_CHARACTERS
+            and text.count("{") + text.count("[") < 64
+            and not _NEEDS_CLEANING.search(text)
+        ):
             return text
     except RecursionError:
         pass

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.whatsapp.addresses import read_phone_digits
-from bot.whatsapp.messages.build import message_of
-from bot.whatsapp.webhook.events import read_name
+from bot.whatsapp.messages.build import effect_to_message
+from bot.whatsapp.webhook.events import read_profile_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
 from storage.files import FileRow
 from storage.journal import PendingItem
@@ -114,7 +114,7 @@ class Effects:
             NewTicket(
                 ticket_id=effect.ticket_id,
                 customer_id=lane.customer_id,
-                name=effect.name or read_name(at.item.payload) or at.name,
+                name=effect.name or read_profile_name(at.item.payload) or at.name,
                 mobile=f"+{address}" if read_phone_digits(address) else "",
                 issue_type=effect.issue_type,
                 issue_type_other=effect.issue_type_other,
@@ -173,7 +173,7 @@ class Effects:
         )
 
     def row(self, customer_id: int, version: int, item_id: int, effect: Say | Offer, now: datetime) -> OutboxRow:
-        payload = json.dumps(message_of(effect), ensure_ascii=False, separators=(",", ":"))
+        payload = json.dumps(effect_to_message(effect), ensure_ascii=False, separators=(",", ":"))
         return OutboxRow(self._ids.next(), customer_id, version, Origin.PROMPT, payload, now, item_id=item_id)
 
 

@@ -76,4 +76,4 @@ class Poison:
             return bool(died)
 
         if await self._database.run(work):
-            self._metrics.items(Fate.DEAD)
+            self._metrics.count_items(Fate.DEAD)

@@ -14,7 +14,7 @@ import structlog
 from bot.clock import Clock
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
-from bot.phases import phase
+from bot.phases import log_phase
 from bot.service_window import without_window
 from bot.templates.sync import TemplateSync
 from bot.worker import parking, statuses
@@ -77,7 +77,7 @@ class Rounds:
     async def play(self, lanes: Sequence[ClaimedLane], most_items: int = MOST_ITEMS) -> list[Played]:
         """What waits in `lanes`, the oldest of each. When it raises, nothing was changed."""
         most_items = max(1, min(most_items, MOST_IN_ROUND // max(1, len(lanes))))
-        with phase("claimed", len(lanes)):
+        with log_phase("claimed", len(lanes)):
             known = {lane.customer_id: (lane.version, lane.body) for lane in lanes if lane.version is not None}
             waiting = [lane.customer_id for lane in lanes]
             played: list[Played] = []
@@ -172,7 +172,7 @@ class Rounds:
         dropped: set[int] = set()
         while plan.writes():
             try:
-                with phase("transaction", len(plan.lanes)):
+                with log_phase("transaction", len(plan.lanes)):
                     await self._database.run(plan.write)
                 self._count(plan)
                 if plan.matched.template_refusals:
@@ -187,8 +187,10 @@ class Rounds:
         return dropped
 
     def _count(self, plan: Plan) -> None:
-        self._metrics.items(Fate.DONE, sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done))
-        self._metrics.items(Fate.IGNORED, sum(map(len, plan.matched.ignored.values())))
+        self._metrics.count_items(
+            Fate.DONE, sum(len(lane.done) for lane in plan.lanes.values()) + len(plan.matched.done)
+        )
+        self._metrics.count_items(Fate.IGNORED, sum(map(len, plan.matched.ignored.values())))
 
     async def _moved(self, plan: Plan) -> set[int]:
         async with self._database.reading() as tx:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.templates.refusals import TemplateRefused
-from bot.whatsapp.errors import Action, Scope, Verdict, action_of, wait_of
+from bot.whatsapp.errors import Action, ErrorPolicy, Scope, classify_error, compute_backoff_seconds
 from bot.whatsapp.webhook.events import read_status
-from bot.whatsapp.webhook.items import Reason
-from bot.whatsapp.webhook.items import Status as Reported
+from bot.whatsapp.webhook.items import IgnoredReason, MessageStatus
 from storage.customers import NOBODY
 from storage.journal import PendingItem
 from storage.outbox import MOVES, Way
@@ -56,22 +55,22 @@ class Matched:
     template_refusals: dict[int, TemplateRefused] = field(default_factory=dict)  # row -> what it says of its template
     stopping: dict[int, str] = field(default_factory=dict)  # code -> why; Meta would refuse others for it too
     done: list[int] = field(default_factory=list)
-    ignored: dict[Reason, list[int]] = field(default_factory=dict)
+    ignored: dict[IgnoredReason, list[int]] = field(default_factory=dict)
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until it is given up
     settled: set[int] = field(default_factory=set)  # customers of whom one came to its end
 
 
-def read(items: Sequence[PendingItem]) -> list[tuple[PendingItem, Reported]]:
+def read(items: Sequence[PendingItem]) -> list[tuple[PendingItem, MessageStatus]]:
     """The statuses, parsed."""
     return [(item, read_status(item.payload)) for item in items]
 
 
-def row_ids(statuses: Sequence[tuple[PendingItem, Reported]]) -> list[int]:
+def row_ids(statuses: Sequence[tuple[PendingItem, MessageStatus]]) -> list[int]:
     """The outbox ids that they name."""
     return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
 
 
-def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentRow]) -> list[str]:
+def unnamed(statuses: Sequence[tuple[PendingItem, MessageStatus]], rows: Sequence[SentRow]) -> list[str]:
     """The wamids of those whose row was not found by the id that they name, so must be looked for by Meta's."""
     found = {row.outbox_id: row.wamid for row in rows}
     return [
@@ -81,7 +80,7 @@ def unnamed(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[Sen
     ]
 
 
-def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentRow], now: datetime) -> Matched:
+def match(statuses: Sequence[tuple[PendingItem, MessageStatus]], rows: Sequence[SentRow], now: datetime) -> Matched:
     """Applies `statuses`, in their order, to `rows` in memory."""
     by_id = {row.outbox_id: row for row in rows}
     by_wamid = {row.wamid: row for row in rows if row.wamid}
@@ -96,10 +95,10 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentR
                 rest = (WAITS - age).total_seconds()
                 matched.waiting[item.customer_id] = min(rest, matched.waiting.get(item.customer_id, rest))
             else:
-                matched.ignored.setdefault(Reason.UNKNOWN_MESSAGE, []).append(item.item_id)
+                matched.ignored.setdefault(IgnoredReason.UNKNOWN_MESSAGE, []).append(item.item_id)
                 matched.settled.add(item.customer_id)
         elif former.get(row.outbox_id) == status.wamid:
-            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.ignored.setdefault(IgnoredReason.SUPERSEDED, []).append(item.item_id)
             matched.settled.add(item.customer_id)
         elif status.status == OutboxStatus.FAILED and _refuse(row, status, current, matched):
             former[row.outbox_id] = status.wamid
@@ -107,7 +106,7 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentR
             matched.settled.add(item.customer_id)
             matched.done.append(item.item_id)
         elif current[row.outbox_id] not in MOVES[OutboxStatus(status.status)]:
-            matched.ignored.setdefault(Reason.SUPERSEDED, []).append(item.item_id)
+            matched.ignored.setdefault(IgnoredReason.SUPERSEDED, []).append(item.item_id)
             matched.settled.add(item.customer_id)
         else:
             matched.settled.add(item.customer_id)
@@ -116,7 +115,7 @@ def match(statuses: Sequence[tuple[PendingItem, Reported]], rows: Sequence[SentR
     return matched
 
 
-def _advance(row: SentRow, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> None:
+def _advance(row: SentRow, status: MessageStatus, current: dict[int, OutboxStatus], matched: Matched) -> None:
     reached = current[row.outbox_id] = OutboxStatus(status.status)
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
@@ -127,7 +126,7 @@ def _advance(row: SentRow, status: Reported, current: dict[int, OutboxStatus], m
     if reached is not OutboxStatus.FAILED:
         return
     _blame(row, status, matched)
-    verdict = action_of(status.error_code)
+    verdict = classify_error(status.error_code)
     matched.failures[row.outbox_id] = Why(OutboxReason.REFUSED, _why(status, verdict))
     if verdict.action is Action.RECIPIENT and verdict.scope is Scope.PAIR:
         matched.unreachable[row.customer_id] = _why(status, verdict)
@@ -136,10 +135,10 @@ def _advance(row: SentRow, status: Reported, current: dict[int, OutboxStatus], m
         matched.stopping[status.error_code] = _why(status, verdict)
 
 
-def _refuse(row: SentRow, status: Reported, current: dict[int, OutboxStatus], matched: Matched) -> bool:
+def _refuse(row: SentRow, status: MessageStatus, current: dict[int, OutboxStatus], matched: Matched) -> bool:
     """Whether the message is not lost: refused for the closed window, it takes another way; what a template could not
     carry waits for the customer; and what may pass is tried again, a prompt too."""
-    verdict = action_of(status.error_code)
+    verdict = classify_error(status.error_code)
     passes = status.error_code is not None and verdict.action in (Action.RETRY, Action.RETRY_AFTER)
     if verdict.action is Action.TEMPLATE:
         sent_at = row.marked_at or status.at
@@ -160,22 +159,22 @@ def _refuse(row: SentRow, status: Reported, current: dict[int, OutboxStatus], ma
     current[row.outbox_id] = way
     for others in matched.advances.values():
         others.pop(row.outbox_id, None)
-    wait = timedelta(seconds=wait_of(verdict, row.refusals))
+    wait = timedelta(seconds=compute_backoff_seconds(verdict, row.refusals))
     why = Why(OutboxReason.REFUSED, _why(status, verdict))
     matched.other_ways[row.outbox_id] = OtherWay(row.customer_id, way, status.wamid, why, wait)
     matched.rerouted.add(row.customer_id)
     return True
 
 
-def _blame(row: SentRow, status: Reported, matched: Matched) -> None:
+def _blame(row: SentRow, status: MessageStatus, matched: Matched) -> None:
     """A template's trouble is told of the template too."""
-    code, verdict = status.error_code, action_of(status.error_code)
+    code, verdict = status.error_code, classify_error(status.error_code)
     if code is not None and code in TEMPLATE_CODES and verdict.action is Action.DROP:
         refused = TemplateRefused(code, verdict.reason, status.at, row.marked_at or status.at)
         matched.template_refusals.setdefault(row.outbox_id, refused)
 
 
-def _why(status: Reported, verdict: Verdict) -> str:
+def _why(status: MessageStatus, verdict: ErrorPolicy) -> str:
     """For the agent beside the message: the code, our sentence, and Meta's own words, which may say more."""
     if status.error_code is None:
         return status.error_text
@@ -184,7 +183,7 @@ def _why(status: Reported, verdict: Verdict) -> str:
 
 
 def _row_of(
-    item: PendingItem, status: Reported, by_id: dict[int, SentRow], by_wamid: dict[str, SentRow]
+    item: PendingItem, status: MessageStatus, by_id: dict[int, SentRow], by_wamid: dict[str, SentRow]
 ) -> SentRow | None:
     named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
     if named is not None and named.wamid not in (None, status.wamid) and named.status not in UNSENT:

@@ -16,7 +16,7 @@ from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.settings import BotSettings
 from bot.whatsapp.webhook.events import read_event
-from bot.whatsapp.webhook.items import Kind
+from bot.whatsapp.webhook.items import ItemKind
 from bot.worker.effects import Effects, Failure, LaneTurns, Writing
 from flows import About, Conversation, Desk, Event, Say, Ticket, take_turn
 from storage.journal import PendingItem
@@ -121,7 +121,7 @@ class Turns:
         state = lane.state
         if late:
             lane.late.append(item.item_id)
-        elif item.address and (item.kind == Kind.MESSAGE or not state.address):  # told by others, it is a beginning
+        elif item.address and (item.kind == ItemKind.MESSAGE or not state.address):  # told by others, it is a beginning
             state = replace(state, address=item.address)
         if event.kind == "echo":
             until = item.meta_at + timedelta(seconds=self._settings.quiet_seconds)
@@ -136,6 +136,6 @@ class Turns:
 
 def _event(item: PendingItem) -> Event:
     """What is neither a message nor about one says nothing in the conversation: it may bring another address."""
-    if item.kind not in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
+    if item.kind not in (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER):
         return Event("silent", item.meta_at, item.item_id)
-    return read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=False, kind=Kind(item.kind))
+    return read_event(item.payload, item_id=item.item_id, at=item.meta_at, late=False, kind=ItemKind(item.kind))

@@ -12,9 +12,9 @@ from tests.support.servers import MariaDBServer, RedisServer
 
 async def test_alive_and_counting(light_service: Service) -> None:
     assert await light_service.data("GET", "/healthz", role=None) == {"status": "alive"}
-    light_service.parts.metrics.webhook(200)
-    light_service.parts.metrics.items(Fate.DONE, 3)
-    light_service.parts.metrics.send("accepted")
+    light_service.parts.metrics.count_webhook(200)
+    light_service.parts.metrics.count_items(Fate.DONE, 3)
+    light_service.parts.metrics.count_send("accepted")
     page = await light_service.call("GET", "/metrics", role=None)
     assert page.headers["Content-Type"].startswith("text/plain; version=")
     for line in ('tick_webhooks_total{status="200"} 1.0', 'tick_items_total{fate="done"} 3.0',

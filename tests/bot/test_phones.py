@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.phones import lookup_forms, read_phone
+from bot.phones import list_phone_variants, read_phone
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from bot.phones import lookup_forms, read_phone
     ],
 )
 def test_the_other_form_of_a_number(digits: str, also: str) -> None:
-    assert lookup_forms(digits) == ((digits, also) if also else (digits,))
+    assert list_phone_variants(digits) == ((digits, also) if also else (digits,))
 
 
 @pytest.mark.parametrize(

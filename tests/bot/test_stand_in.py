@@ -13,7 +13,7 @@ from bot.templates.health import TemplateKey
 from bot.templates.parameters import ParameterMapping
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, Refused, open_http
-from bot.whatsapp.messages.build import build
+from bot.whatsapp.messages.build import build_body
 from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
@@ -97,7 +97,7 @@ async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused
     await place.database.run(lambda tx: rows.save_notice(tx, notice))
     payload = await place.templates.convert_to_template(WORDS)
     assert isinstance(payload, dict)
-    body = build(payload, to="15550001234", opaque="1")
+    body = build_body(payload, to="15550001234", opaque="1")
     assert isinstance(await place.graph.send(body), Accepted)
     made["status"] = "PAUSED"
     answer = await place.graph.send(body)

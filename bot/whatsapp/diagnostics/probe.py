@@ -14,7 +14,7 @@ _MOST_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ProbeReport:
     """How a request looked to the server: who connected, what X-Forwarded-For said, and the address it believes."""
 
     nonce: str
@@ -30,7 +30,7 @@ def probe_body(nonce: str) -> bytes:
     return _BEGINNING + nonce.encode("ascii") + b'"}'
 
 
-def nonce_of(body: bytes) -> str:
+def read_nonce(body: bytes) -> str:
     """The nonce of a probe; empty for every other body, at the cost of comparing its beginning."""
     if not body.startswith(_BEGINNING) or len(body) > _MOST_BYTES:
         return ""
@@ -38,12 +38,12 @@ def nonce_of(body: bytes) -> str:
     return nonce if nonce.isalnum() and body == probe_body(nonce) else ""
 
 
-def told(sighting: Sighting) -> bytes:
+def encode_report(sighting: ProbeReport) -> bytes:
     """The answer to a probe."""
     return json.dumps({"success": True, "probe": asdict(sighting)}).encode()
 
 
-def read_told(body: bytes, nonce: str) -> Sighting | None:
+def decode_report(body: bytes, nonce: str) -> ProbeReport | None:
     """The sighting of the probe with this nonce; None when the answer is no such thing."""
     try:
         value = json.loads(body)
@@ -54,4 +54,4 @@ def read_told(body: bytes, nonce: str) -> Sighting | None:
         return None
     texts = {name: str(probe.get(name, ""))[:200] for name in ("peer", "scheme", "believed")}
     forwarded = [str(line)[:1000] for line in probe["forwarded"][:20]]
-    return Sighting(nonce, forwarded=forwarded, peer_trusted=probe.get("peer_trusted") is True, **texts)
+    return ProbeReport(nonce, forwarded=forwarded, peer_trusted=probe.get("peer_trusted") is True, **texts)

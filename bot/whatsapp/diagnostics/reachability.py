@@ -36,7 +36,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Unreachable:
     """The way ends here. `why`: what follows "because", for TLS."""
 
     step: Step
@@ -44,7 +44,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResult:
     """An answer over HTTP; `failure` says why there was none."""
 
     status: int = 0
@@ -53,7 +53,7 @@ class Fetched:
     failure: str = ""
 
 
-async def way_to(url: str) -> Broken | None:
+async def check_reachability(url: str) -> Unreachable | None:
     """Where the way to this address ends; None when a server is there and, on https, its certificate is good."""
     parts = urlsplit(url)
     host, tls = parts.hostname or "", parts.scheme == "https"
@@ -62,16 +62,16 @@ async def way_to(url: str) -> Broken | None:
         async with asyncio.timeout(STEP_SECONDS):
             await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError):
-        return Broken(Step.NAME)
+        return Unreachable(Step.NAME)
     try:
         await _connect(host, port)
     except TimeoutError:
-        return Broken(Step.SILENT)
+        return Unreachable(Step.SILENT)
     except ConnectionRefusedError:
-        return Broken(Step.REFUSED)
+        return Unreachable(Step.REFUSED)
     except OSError as error:
         # several addresses, several errors: asyncio raises one for all of them
-        return Broken(Step.REFUSED if "refused" in str(error).lower() else Step.NETWORK)
+        return Unreachable(Step.REFUSED if "refused" in str(error).lower() else Step.NETWORK)
     return await _certificate(host, port) if tls else None
 
 
@@ -83,7 +83,7 @@ async def fetch(
     content: bytes = b"",
     *,
     seconds: float = ANSWER_SECONDS,
-) -> Fetched:
+) -> FetchResult:
     """One request, read no further than a page can be of interest. Redirects are not followed: Meta does not."""
     extensions = {"timeout": httpx.Timeout(seconds, connect=STEP_SECONDS).as_dict()}
     try:
@@ -99,10 +99,10 @@ async def fetch(
             finally:
                 await response.aclose()
     except (TimeoutError, httpx.TimeoutException):
-        return Fetched(failure="no answer came in time")
+        return FetchResult(failure="no answer came in time")
     except Exception as error:  # noqa: BLE001 - the messages hold the address, and with it what was asked
-        return Fetched(failure=f"the connection broke before an answer came ({type(error).__name__})")
-    return Fetched(response.status_code, response.headers, bytes(body[:_MOST_BYTES]))
+        return FetchResult(failure=f"the connection broke before an answer came ({type(error).__name__})")
+    return FetchResult(response.status_code, response.headers, bytes(body[:_MOST_BYTES]))
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None = None) -> bytes:
@@ -118,17 +118,17 @@ async def _connect(host: str, port: int, context: ssl.SSLContext | None = None) 
     return certificate
 
 
-async def _certificate(host: str, port: int) -> Broken | None:
+async def _certificate(host: str, port: int) -> Unreachable | None:
     try:
         await _connect(host, port, httpx.create_ssl_context(trust_env=False))
     except ssl.SSLCertVerificationError as error:
-        return Broken(Step.TLS, await _wrong_with(host, port, error))
+        return Unreachable(Step.TLS, await _wrong_with(host, port, error))
     except ssl.SSLError as error:
         plain = "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error)
         why = "what answers there does not speak TLS" if plain else "the TLS handshake fails"
-        return Broken(Step.TLS, why)
+        return Unreachable(Step.TLS, why)
     except (OSError, TimeoutError):
-        return Broken(Step.TLS, "the connection breaks off during the TLS handshake")
+        return Unreachable(Step.TLS, "the connection breaks off during the TLS handshake")
     return None
 
 
@@ -164,7 +164,7 @@ async def _wrong_with(host: str, port: int, error: ssl.SSLCertVerificationError)
     return ", and ".join(dict.fromkeys(found)) or "it is not good"
 
 
-def on_this_machine(url: str) -> bool:
+def is_on_this_machine(url: str) -> bool:
     """Whether the address names this machine itself, where nobody else gets."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):

@@ -12,15 +12,15 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from bot.whatsapp.diagnostics.reachability import fetch
-from bot.whatsapp.graph.client import Answer, GraphClient, GraphSettings
-from bot.whatsapp.sanitize import one_line
+from bot.whatsapp.graph.client import GraphClient, GraphResponse, GraphSettings
+from bot.whatsapp.sanitize import clean_line
 
 NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,platform_type,webhook_configuration,"
     "health_status"
 )
 SUBSCRIBED_OBJECT = "whatsapp_business_account"
-LEAST_FIELDS = "id,display_phone_number,verified_name,quality_rating"
+BASIC_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"
 NO_SUCH_OBJECT, WRONG_PARAMETER = 33, 100
 _PROOF_CODES = (100, 104)
 
@@ -37,7 +37,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class HealthIssue:
     """What keeps messages from going out, in Meta's words."""
 
     where: str
@@ -47,7 +47,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class PhoneNumber:
     """A business phone number. `callbacks`: the addresses that webhooks go to, by level; the first one counts."""
 
     shown: str
@@ -57,7 +57,7 @@ class Number:
     name_status: str
     platform: str
     callbacks: Sequence[tuple[str, str]]
-    obstacles: Sequence[Obstacle]
+    health_issues: Sequence[HealthIssue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Subscription:
     fields: frozenset[str] = field(default_factory=frozenset)
 
 
-class Checkup:
+class SetupClient:
     """Asks Meta with one token."""
 
     def __init__(self, settings: GraphSettings, http: httpx.AsyncClient) -> None:
@@ -77,7 +77,7 @@ class Checkup:
         self._http = http
         self._client = GraphClient(settings, http)
 
-    async def date(self) -> datetime | None:
+    async def read_clock(self) -> datetime | None:
         """Meta's clock, by any answer of its; None when it did not say."""
         answer = await fetch(self._http, "GET", f"{self._settings.api_url}/", {"User-Agent": "tick"})
         try:
@@ -86,37 +86,37 @@ class Checkup:
             return None
         return date if date.tzinfo else date.replace(tzinfo=UTC)
 
-    async def token(self) -> Answer:
+    async def get_token(self) -> GraphResponse:
         """The token, asked about itself."""
         return await self._client.get("debug_token", {"input_token": self._settings.access_token})
 
-    async def app(self) -> Answer:
+    async def get_app(self) -> GraphResponse:
         """The app that the token belongs to."""
         return await self._client.get("app", {"fields": "id"})
 
-    async def token_by_app(self, app_id: str) -> Answer:
+    async def get_token_as_app(self, app_id: str) -> GraphResponse:
         """The token, asked about as the app: only who has the right app secret may."""
         return await self._as_app(app_id).get("debug_token", {"input_token": self._settings.access_token})
 
-    async def subscriptions(self, app_id: str) -> Answer:
+    async def get_subscriptions(self, app_id: str) -> GraphResponse:
         """The webhooks of the app."""
         return await self._as_app(app_id).get(f"{app_id}/subscriptions")
 
-    async def number(self, number_id: str) -> Answer:
+    async def get_phone_number(self, number_id: str) -> GraphResponse:
         """A business phone number. A field that a version lacks is refused as a whole, so there is a second try."""
         answer = await self._client.get(number_id, {"fields": NUMBER_FIELDS})
         if answer.error is not None and answer.error.code == WRONG_PARAMETER:
-            fewer = await self._client.get(number_id, {"fields": LEAST_FIELDS})
+            fewer = await self._client.get(number_id, {"fields": BASIC_NUMBER_FIELDS})
             return fewer if fewer.ok else answer
         return answer
 
-    async def numbers_of(self, account_id: str) -> Answer:
+    async def get_phone_numbers(self, account_id: str) -> GraphResponse:
         """The numbers of a WhatsApp Business Account."""
         return await self._client.get(
             f"{account_id}/phone_numbers", {"fields": "id,display_phone_number", "limit": "100"}
         )
 
-    async def apps_of(self, account_id: str) -> Answer:
+    async def get_subscribed_apps(self, account_id: str) -> GraphResponse:
         """The apps that hear of this account's messages."""
         return await self._client.get(f"{account_id}/subscribed_apps")
 
@@ -125,13 +125,13 @@ class Checkup:
         return GraphClient(replace(self._settings, access_token=token), self._http)
 
 
-def refuses_proof(answer: Answer) -> bool:
+def is_proof_refused(answer: GraphResponse) -> bool:
     """Whether Meta knows the token, and the app secret is not that of its app."""
     error = answer.error
     return error is not None and error.code in _PROOF_CODES and "appsecret_proof" in error.detail.lower()
 
 
-def read_token(answer: Answer) -> Token:
+def read_token(answer: GraphResponse) -> Token:
     data = _mapping(answer.value.get("data"))
     expires = data.get("expires_at")
     scopes = data.get("scopes")
@@ -146,12 +146,12 @@ def read_token(answer: Answer) -> Token:
     )
 
 
-def read_number(answer: Answer) -> Number:
+def read_phone_number(answer: GraphResponse) -> PhoneNumber:
     value = answer.value
     configured = _mapping(value.get("webhook_configuration"))
     levels = ("phone_number", "whatsapp_business_account", "application")
     health = _mapping(value.get("health_status"))
-    return Number(
+    return PhoneNumber(
         _text(value.get("display_phone_number")),
         _text(value.get("verified_name")),
         _text(value.get("quality_rating")),
@@ -159,23 +159,23 @@ def read_number(answer: Answer) -> Number:
         _text(value.get("name_status")),
         _text(value.get("platform_type")),
         [(level, url) for level in levels if (url := _text(configured.get(level)))],
-        list(_obstacles(health)),
+        list(_read_health_issues(health)),
     )
 
 
-def read_numbers(answer: Answer) -> dict[str, str]:
+def read_phone_numbers(answer: GraphResponse) -> dict[str, str]:
     """The numbers as people write them, by their ids."""
     rows = [_mapping(row) for row in _rows(answer.value.get("data"))]
     return {_text(row.get("id")): _text(row.get("display_phone_number")) for row in rows}
 
 
-def read_apps(answer: Answer) -> set[str]:
+def read_apps(answer: GraphResponse) -> set[str]:
     """The ids of the apps."""
     rows = [_mapping(_mapping(row).get("whatsapp_business_api_data")) for row in _rows(answer.value.get("data"))]
     return {_text(row.get("id")) for row in rows}
 
 
-def read_subscription(answer: Answer) -> Subscription | None:
+def read_subscription(answer: GraphResponse) -> Subscription | None:
     """What the app has subscribed of WhatsApp; None when it has nothing."""
     for row in _rows(answer.value.get("data")):
         row = _mapping(row)
@@ -189,14 +189,14 @@ def read_subscription(answer: Answer) -> Subscription | None:
     return None
 
 
-def _obstacles(health: Mapping[str, object]) -> Iterator[Obstacle]:
+def _read_health_issues(health: Mapping[str, object]) -> Iterator[HealthIssue]:
     for entity in map(_mapping, _rows(health.get("entities"))):
         state = _text(entity.get("can_send_message"))
         if state in ("", "AVAILABLE"):
             continue
         errors = [_mapping(error) for error in _rows(entity.get("errors"))] or [{}]
         for error in errors:
-            yield Obstacle(
+            yield HealthIssue(
                 _text(entity.get("entity_type")),
                 state,
                 _text(error.get("error_description")),
@@ -204,7 +204,7 @@ def _obstacles(health: Mapping[str, object]) -> Iterator[Obstacle]:
             )
     state = _text(health.get("can_send_message"))
     if state not in ("", "AVAILABLE") and not _rows(health.get("entities")):
-        yield Obstacle("", state, "", "")
+        yield HealthIssue("", state, "", "")
 
 
 def _instant(seconds: int) -> datetime | None:
@@ -223,4 +223,4 @@ def _rows(value: object) -> Sequence[object]:
 
 
 def _text(value: object) -> str:
-    return one_line(value, 300) if isinstance(value, str) else ""
+    return clean_line(value, 300) if isinstance(value, str) else ""

@@ -22,13 +22,13 @@ USABLE_UNTIL: Mapping[str, date] = {
 _VERSION = re.compile(r"/(v(\d+)\.\d+)/?$")
 
 
-def version_of(api_url: str) -> str:
+def read_version(api_url: str) -> str:
     """The version that this address names; empty when it names none."""
     found = _VERSION.search(api_url)
     return found[1] if found else ""
 
 
-def usable_until(version: str) -> datetime | None:
+def find_expiry(version: str) -> datetime | None:
     """The end of its last day; None when no end is known. Versions older than the table ended long ago."""
     until = USABLE_UNTIL.get(version)
     if until is None and version and int(version[1:].partition(".")[0]) < 18:

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 
 from bot.whatsapp.errors import Action, Scope
-from bot.whatsapp.graph.http import Content, Graph, GraphSettings, open_http
-from bot.whatsapp.graph.multipart import file_form
-from bot.whatsapp.graph.response import Answer, GraphError
-from bot.whatsapp.sanitize import plain_id
+from bot.whatsapp.graph.http import GraphSettings, GraphTransport, RequestBody, open_http
+from bot.whatsapp.graph.multipart import build_multipart
+from bot.whatsapp.graph.response import GraphError, GraphResponse
+from bot.whatsapp.sanitize import to_storable_id
 
-__all__ = ["Accepted", "Answer", "GraphClient", "GraphError", "GraphSettings", "NotSent", "Outcome", "Refused"]
+__all__ = ["Accepted", "GraphClient", "GraphError", "GraphResponse", "GraphSettings", "NotSent", "Outcome", "Refused"]
 __all__ += ["Unknown", "open_http"]
 
 
@@ -70,74 +70,78 @@ class GraphClient:
     def __init__(
         self, settings: GraphSettings, http: httpx.AsyncClient, read_token: Callable[[], str] = lambda: ""
     ) -> None:
-        self._graph = Graph(settings, http)
+        self._transport = GraphTransport(settings, http)
         self._read_token = read_token
 
     @property
     def settings(self) -> GraphSettings:
         """With the token that is used now."""
-        return self._graph.settings
+        return self._transport.settings
 
     @property
     def api_version_seen(self) -> str:
         """The version that Meta answers with when it is not the one we ask for; "" as long as it is."""
-        return self._graph.api_version_seen
+        return self._transport.api_version_seen
 
-    def renew(self, access_token: str) -> None:
+    def replace_token(self, access_token: str) -> None:
         """Every call that begins from now on carries this token."""
-        self._graph.renew(access_token)
+        self._transport.replace_token(access_token)
 
     async def send(self, body: dict[str, object]) -> Outcome:
         """One attempt to send one message."""
-        return _outcome(await self._graph.ask("POST", self._own("messages"), None, _json(body)))
+        return _outcome(await self._transport.request("POST", self._own("messages"), None, _json(body)))
 
-    async def mark_read(self, wamid: str, *, typing: bool) -> Answer:
+    async def mark_read(self, wamid: str, *, typing: bool) -> GraphResponse:
         """Shows the customer that their message was read; `typing` also that an answer is being written, for 25 s."""
         body: dict[str, object] = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
         if typing:
             body["typing_indicator"] = {"type": "text"}
         answer = await self.post(self._own("messages"), body)
         if answer.ok and answer.value.get("success") is not True:
-            return Answer(failure="Meta answered something else than success.", api_version=answer.api_version)
+            return GraphResponse(failure="Meta answered something else than success.", api_version=answer.api_version)
         return answer
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
         """`path` is below the version: an id, or "{id}/message_templates"."""
         return await self._ask("GET", path, params)
 
-    async def post(self, path: str, body: dict[str, object], params: Mapping[str, str] | None = None) -> Answer:
+    async def post(self, path: str, body: dict[str, object], params: Mapping[str, str] | None = None) -> GraphResponse:
         """Sends a JSON object."""
         return await self._ask("POST", path, params, _json(body))
 
-    async def delete(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    async def delete(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
         """Removes what the path names."""
         return await self._ask("DELETE", path, params)
 
-    async def upload(self, file: Path | AsyncIterator[bytes], *, mime_type: str, filename: str, size: int) -> Answer:
+    async def upload(
+        self, file: Path | AsyncIterator[bytes], *, mime_type: str, filename: str, size: int
+    ) -> GraphResponse:
         """Gives Meta a file of exactly `size` bytes, never all of it in memory; its id is in `value["id"]`."""
-        return await self._graph.ask("POST", self._own("media"), None, file_form(file, mime_type, filename, size))
+        return await self._transport.request(
+            "POST", self._own("media"), None, build_multipart(file, mime_type, filename, size)
+        )
 
     async def _ask(
-        self, method: str, path: str, params: Mapping[str, str] | None, content: Content | None = None
-    ) -> Answer:
+        self, method: str, path: str, params: Mapping[str, str] | None, content: RequestBody | None = None
+    ) -> GraphResponse:
         token = self.settings.access_token
-        answer = await self._graph.ask(method, path, params, content)
+        answer = await self._transport.request(method, path, params, content)
         if answer.error is None or answer.error.action is not Action.STOP:
             return answer
         if (other := self._read_token()) in ("", token):
             return answer
-        self.renew(other)
-        return await self._graph.ask(method, path, params, content)  # a refusal has had no effect
+        self.replace_token(other)
+        return await self._transport.request(method, path, params, content)  # a refusal has had no effect
 
     def _own(self, part: str) -> str:
         return f"{self.settings.phone_number_id}/{part}"
 
 
-def _json(body: dict[str, object]) -> Content:
-    return Content(json.dumps(body).encode())
+def _json(body: dict[str, object]) -> RequestBody:
+    return RequestBody(json.dumps(body).encode())
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: GraphResponse) -> Outcome:
     if wamid := _wamid_of(answer.value):
         return Accepted(wamid)
     if not answer.sent:
@@ -154,4 +158,4 @@ def _wamid_of(value: dict[str, object]) -> str:
     messages = value.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     wamid = first.get("id") if isinstance(first, dict) else None
-    return plain_id(wamid) if isinstance(wamid, str) else ""
+    return to_storable_id(wamid) if isinstance(wamid, str) else ""

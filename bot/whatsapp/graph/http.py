@@ -19,7 +19,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bot.whatsapp.graph.response import Answer, no_answer, read_answer
+from bot.whatsapp.graph.response import GraphResponse, failed_response, parse_response
 
 USER_AGENT = "tick/0.1.0"  # Meta's document wants a name and three numbers
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
@@ -44,12 +44,12 @@ class GraphSettings:
     answer_seconds: float = 15.0
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A file of ours that could not be read while it was being sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class RequestBody:
     """The body of a request: bytes, or a stream of so many."""
 
     data: bytes | AsyncIterator[bytes] = field(repr=False)
@@ -58,7 +58,7 @@ class Content:
 
 
 @cache
-def trusted() -> ssl.SSLContext:
+def load_trusted_certificates() -> ssl.SSLContext:
     """Whom we believe. Read once a process: reading all of the certificates takes longer than a request."""
     return httpx.create_ssl_context(trust_env=False)
 
@@ -69,14 +69,16 @@ def open_http() -> httpx.AsyncClient:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=trusted())
+        connector = aiohttp.TCPConnector(
+            limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=load_trusted_certificates()
+        )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    transport = AiohttpTransport(verify=trusted(), trust_env=False, client=session)
+    transport = AiohttpTransport(verify=load_trusted_certificates(), trust_env=False, client=session)
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
 
-class Graph:
+class GraphTransport:
     """Asks with one token."""
 
     def __init__(self, settings: GraphSettings, http: httpx.AsyncClient) -> None:
@@ -92,7 +94,7 @@ class Graph:
         self._all_seconds = settings.connect_seconds + settings.answer_seconds
         self._take(settings)
 
-    def renew(self, access_token: str) -> None:
+    def replace_token(self, access_token: str) -> None:
         """Asks with this token from now on."""
         self._take(replace(self.settings, access_token=access_token))
 
@@ -110,30 +112,30 @@ class Graph:
             "User-Agent": USER_AGENT,
         }
 
-    async def ask(
-        self, method: str, path: str, params: Mapping[str, str] | None = None, content: Content | None = None
-    ) -> Answer:
+    async def request(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, content: RequestBody | None = None
+    ) -> GraphResponse:
         """One attempt; raises nothing but CancelledError, after which the request may have gone out too."""
         if not _PATH.fullmatch(path) or ".." in path:
-            return no_answer("An id that can't be part of an address of the Graph API.", sent=False)
+            return failed_response("An id that can't be part of an address of the Graph API.", sent=False)
         try:
             request = self._request(method, path, params or {}, content)
         except Exception:  # noqa: BLE001 - its message may hold what is secret
-            return no_answer("No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False)
+            return failed_response("No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False)
         seconds = self._all_seconds + (content.length / _SLOWEST_BYTES_PER_SECOND if content else 0)
         secrets = self._secrets
         try:
             async with asyncio.timeout(seconds):
                 status, headers, body = await self._exchange(request)
         except TimeoutError:
-            return no_answer("Meta's answer did not come in time.", sent=True)
+            return failed_response("Meta's answer did not come in time.", sent=True)
         except Exception as error:  # noqa: BLE001 - whatever broke, the question is only whether something went out
             return _broken(error)
-        answer = read_answer(status, headers, body, secrets)
+        answer = parse_response(status, headers, body, secrets)
         self._note_version(answer.api_version)
         return answer
 
-    def _request(self, method: str, path: str, params: Mapping[str, str], content: Content | None) -> httpx.Request:
+    def _request(self, method: str, path: str, params: Mapping[str, str], content: RequestBody | None) -> httpx.Request:
         if not self.settings.access_token.isprintable():
             raise ValueError  # it would be found out only after there is a connection
         headers = dict(self._headers)
@@ -169,17 +171,19 @@ class Graph:
             self.api_version_seen = "" if answered == ours[1] else answered
 
 
-def _broken(error: Exception) -> Answer:
+def _broken(error: Exception) -> GraphResponse:
     """Names of classes only: the messages of these errors hold the address, and with it the proof."""
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, httpx.UnsupportedProtocol | aiohttp.InvalidURL):
-            return no_answer("WHATSAPP_API_URL is not an address.", sent=False)
+            return failed_response("WHATSAPP_API_URL is not an address.", sent=False)
         if isinstance(cause, _BEFORE_SENDING):
-            return no_answer(f"No connection to the Graph API ({_name_of(cause)}).", sent=False)
-        if isinstance(cause, Unreadable):
-            return no_answer(f"Our own file could not be read ({cause}).", sent=True)
-    return no_answer(f"The connection broke before Meta's answer was complete ({_name_of(chain[-1])}).", sent=True)
+            return failed_response(f"No connection to the Graph API ({_name_of(cause)}).", sent=False)
+        if isinstance(cause, UnreadableFile):
+            return failed_response(f"Our own file could not be read ({cause}).", sent=True)
+    return failed_response(
+        f"The connection broke before Meta's answer was complete ({_name_of(chain[-1])}).", sent=True
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 
 from bot.whatsapp.errors import Action
-from bot.whatsapp.graph.client import Answer, GraphClient
+from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.graph.media_hosts import MediaRefused
-from bot.whatsapp.sanitize import mime_type
+from bot.whatsapp.sanitize import clean_mime_type
 
 _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _UNKNOWN_ID = frozenset({33, 100})
@@ -35,7 +35,7 @@ class AccountStopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class MediaLocation:
     """What Meta says of a file. `sha256` in hex, `size` in bytes, each "" or None when it doesn't say."""
 
     url: str
@@ -56,7 +56,7 @@ def sha256_hex(text: str) -> str:
     return decoded.hex() if len(decoded) == 32 else ""
 
 
-async def locate(graph: GraphClient, media_id: str) -> Located:
+async def locate_media(graph: GraphClient, media_id: str) -> MediaLocation:
     """Asks Meta where the file is now; raises MediaRefused, MediaFailed or AccountStopped."""
     if not _MEDIA_ID.fullmatch(media_id):
         raise MediaRefused("The message named no file that Meta could have.")
@@ -71,10 +71,12 @@ async def locate(graph: GraphClient, media_id: str) -> Located:
     if not url:
         raise MediaFailed("Meta answered without saying where it is.")
     known = size if type(size) is int and size >= 0 else None
-    return Located(url, mime_type(claimed) if claimed else "", sha256_hex(_text(value.get("sha256"))), known)
+    return MediaLocation(
+        url, clean_mime_type(claimed) if claimed else "", sha256_hex(_text(value.get("sha256"))), known
+    )
 
 
-def _trouble(answer: Answer) -> Exception:
+def _trouble(answer: GraphResponse) -> Exception:
     error = answer.error
     if error is None:
         return MediaFailed(answer.failure)

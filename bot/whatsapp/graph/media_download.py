@@ -18,34 +18,34 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from bot.whatsapp.graph.http import trusted
-from bot.whatsapp.graph.media import Located, MediaFailed
-from bot.whatsapp.graph.media_hosts import MediaRefused, Origin, check_url, is_public, origin_of, redirected
+from bot.whatsapp.graph.http import load_trusted_certificates
+from bot.whatsapp.graph.media import MediaFailed, MediaLocation
+from bot.whatsapp.graph.media_hosts import MediaRefused, Origin, check_url, is_public, parse_origin, resolve_redirect
 
 MEGABYTE = 1024 * 1024
 PIECE_BYTES = 64 * 1024
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 _GONE = frozenset({401, 403, 404, 410})  # an address of Meta's lives five minutes
 
 
-class AddressGone(MediaFailed):
+class MediaUrlExpired(MediaFailed):
     """The address is too old: ask Meta for another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """How much of a file is read, and how long it may take: without a byte, in all, and at least so many a second once
-    `patience_seconds` have passed. Only waiting for the other side counts."""
+    `grace_seconds` have passed. Only waiting for the other side counts."""
 
-    most_bytes: int = 100 * MEGABYTE
+    max_bytes: int = 100 * MEGABYTE
     answer_seconds: float = 15.0
     idle_seconds: float = 15.0
-    patience_seconds: float = 20.0
-    slowest_bytes: int = 20_000
-    all_seconds: float = 900.0
+    grace_seconds: float = 20.0
+    min_bytes_per_second: int = 20_000
+    total_seconds: float = 900.0
 
 
-class _PublicOnly(AbstractResolver):
+class _PublicResolver(AbstractResolver):
     """Gives the connector addresses to connect to, all of them public but those of our own origin."""
 
     def __init__(self, resolver: AbstractResolver, own: Origin) -> None:
@@ -65,7 +65,7 @@ class _PublicOnly(AbstractResolver):
 class Download:
     """One file on its way. `size` and `sha256` are of what has come so far."""
 
-    def __init__(self, downloads: "Downloads", located: Located, access_token: str, sha256: str) -> None:
+    def __init__(self, downloads: "Downloads", located: MediaLocation, access_token: str, sha256: str) -> None:
         self._downloads = downloads
         self._located = located
         self._access_token = access_token
@@ -84,11 +84,11 @@ class Download:
         limits, claimed = self._downloads.limits, self._located.size
         _check_size(claimed, limits)
         try:
-            response = await self._downloads.ask(self._located.url, self._access_token)
+            response = await self._downloads.open_response(self._located.url, self._access_token)
             async with response:
                 _check_size(response.content_length, limits)
                 pace = _Pace(limits)
-                while piece := await pace.of(response.content):
+                while piece := await pace.read_piece(response.content):
                     self.size += len(piece)
                     _check_size(self.size, limits)
                     self._digest.update(piece)
@@ -104,23 +104,23 @@ class Download:
 class Downloads:
     """Reads files from where Meta says they are."""
 
-    def __init__(self, session: aiohttp.ClientSession, own: Origin, limits: Limits) -> None:
+    def __init__(self, session: aiohttp.ClientSession, own: Origin, limits: DownloadLimits) -> None:
         self._session = session
         self._own = own
         self.limits = limits
 
-    def of(self, located: Located, access_token: str, sha256: str = "") -> Download:
+    def start(self, located: MediaLocation, access_token: str, sha256: str = "") -> Download:
         """The download of a file. `sha256`: in hex, as the webhook had it; it counts more than what Meta says now."""
         return Download(self, located, access_token, sha256)
 
-    async def ask(self, url: str, access_token: str) -> aiohttp.ClientResponse:
+    async def open_response(self, url: str, access_token: str) -> aiohttp.ClientResponse:
         """The answer that has the bytes."""
         async with asyncio.timeout(self.limits.answer_seconds):
             return await self._follow(url, access_token)
 
     async def _follow(self, url: str, access_token: str) -> aiohttp.ClientResponse:
         check_url(url, self._own)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = await self._session.get(
                 URL(url, encoded=True), headers={"Authorization": f"Bearer {access_token}"}, allow_redirects=False
             )
@@ -129,19 +129,19 @@ class Downloads:
             response.close()
             if response.status not in (301, 302, 303, 307, 308):
                 raise _status_trouble(response.status)
-            url = redirected(url, response.headers.get("Location", ""), self._own)
+            url = resolve_redirect(url, response.headers.get("Location", ""), self._own)
         raise MediaFailed("Meta's servers sent us round in circles for it.")
 
 
 @asynccontextmanager
 async def open_downloads(
-    api_url: str, limits: Limits = Limits(), resolver: AbstractResolver | None = None
+    api_url: str, limits: DownloadLimits = DownloadLimits(), resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Downloads]:
     """Downloads, with connections of their own: a file that takes its time never holds up a message."""
-    own = origin_of(api_url)
+    own = parse_origin(api_url)
     connector = aiohttp.TCPConnector(
-        limit=32, resolver=_PublicOnly(resolver or ThreadedResolver(), own), use_dns_cache=False,
-        ssl=trusted(),
+        limit=32, resolver=_PublicResolver(resolver or ThreadedResolver(), own), use_dns_cache=False,
+        ssl=load_trusted_certificates(),
     )  # fmt: skip
     session = aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
@@ -155,27 +155,29 @@ async def open_downloads(
 class _Pace:
     """Whether bytes come fast enough, going by the time that we waited for them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DownloadLimits) -> None:
         self._limits = limits
         self._waited = 0.0
         self._bytes = 0
 
-    async def of(self, content: aiohttp.StreamReader) -> bytes:
+    async def read_piece(self, content: aiohttp.StreamReader) -> bytes:
         """The next piece, b"" at the end."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         piece = await content.read(PIECE_BYTES)
         self._waited += loop.time() - begun
         self._bytes += len(piece)
-        late = self._waited - self._limits.patience_seconds
-        if self._waited > self._limits.all_seconds or (late > 0 and self._bytes < late * self._limits.slowest_bytes):
+        late = self._waited - self._limits.grace_seconds
+        if self._waited > self._limits.total_seconds or (
+            late > 0 and self._bytes < late * self._limits.min_bytes_per_second
+        ):
             raise MediaFailed("It came too slowly, and was given up.")
         return piece
 
 
 def _status_trouble(status: int) -> MediaFailed:
     if status in _GONE:
-        return AddressGone(f"Meta's servers no longer have it where Meta says it is (HTTP {status}).")
+        return MediaUrlExpired(f"Meta's servers no longer have it where Meta says it is (HTTP {status}).")
     if status == 200:
         return MediaFailed("Meta's servers sent it packed, which was not asked for.")
     return MediaFailed(f"Meta's servers could not give it just now (HTTP {status}).")
@@ -190,6 +192,6 @@ def _broken(error: BaseException) -> str:
     return f"The connection broke before all of it was here ({type(error).__name__})."
 
 
-def _check_size(size: int | None, limits: Limits) -> None:
-    if size is not None and size > limits.most_bytes:
-        raise MediaRefused(f"Larger than {limits.most_bytes // MEGABYTE} MB.")
+def _check_size(size: int | None, limits: DownloadLimits) -> None:
+    if size is not None and size > limits.max_bytes:
+        raise MediaRefused(f"Larger than {limits.max_bytes // MEGABYTE} MB.")

@@ -32,7 +32,7 @@ class Origin:
     port: int
 
 
-def origin_of(url: str) -> Origin:
+def parse_origin(url: str) -> Origin:
     """The origin; raises MediaRefused for what is no plain web address."""
     if not _PLAIN.fullmatch(url):
         raise MediaRefused("Meta named an address for it that can't be read.")
@@ -50,7 +50,7 @@ def origin_of(url: str) -> Origin:
 
 def check_url(url: str, own: Origin) -> Origin:
     """The origin of `url`, which may be asked with the token; raises MediaRefused for every other."""
-    found = origin_of(url)
+    found = parse_origin(url)
     if found == own:
         return found
     if (found.scheme, found.port) == ("https", 443) and _META.fullmatch(found.host):
@@ -58,7 +58,7 @@ def check_url(url: str, own: Origin) -> Origin:
     raise MediaRefused("Its address is not on Meta's servers, and nothing else is asked for it.")
 
 
-def redirected(url: str, location: str, own: Origin) -> str:
+def resolve_redirect(url: str, location: str, own: Origin) -> str:
     """Where a redirect from `url` leads; raises MediaRefused when that is nowhere we go."""
     if not _PLAIN.fullmatch(location):
         raise MediaRefused("Meta named an address for it that can't be read.")

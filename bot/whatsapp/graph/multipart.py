@@ -9,18 +9,18 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bot.whatsapp.graph.http import Content, Unreadable
-from bot.whatsapp.sanitize import file_name, mime_type
+from bot.whatsapp.graph.http import RequestBody, UnreadableFile
+from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 
 _PIECE_BYTES = 256 * 1024
 
 
-def file_form(file: Path | AsyncIterator[bytes], kind: str, filename: str, size: int) -> Content:
+def build_multipart(file: Path | AsyncIterator[bytes], kind: str, filename: str, size: int) -> RequestBody:
     """The body of POST /media. `kind` is a MIME type."""
     boundary = secrets.token_hex(16)
-    kind = mime_type(kind)
+    kind = clean_mime_type(kind)
     # Neither name leaves a quote, a line break or a backslash in the form; what is not ASCII goes as UTF-8.
-    name = file_name(filename) or "file"
+    name = clean_file_name(filename) or "file"
     start = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="messaging_product"\r\n\r\nwhatsapp\r\n'
         f'--{boundary}\r\nContent-Disposition: form-data; name="type"\r\n\r\n{kind}\r\n'
@@ -35,7 +35,7 @@ def file_form(file: Path | AsyncIterator[bytes], kind: str, filename: str, size:
             yield piece
         yield end
 
-    return Content(pieces(), f"multipart/form-data; boundary={boundary}", len(start) + size + len(end))
+    return RequestBody(pieces(), f"multipart/form-data; boundary={boundary}", len(start) + size + len(end))
 
 
 async def _exactly(size: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -47,9 +47,9 @@ async def _exactly(size: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
                 break
             yield piece
     except Exception as error:
-        raise Unreadable(type(error).__name__) from error
+        raise UnreadableFile(type(error).__name__) from error
     if left:
-        raise Unreadable("its size is another")
+        raise UnreadableFile("its size is another")
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:

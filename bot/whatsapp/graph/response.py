@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.whatsapp.errors import Action, Scope, action_of
-from bot.whatsapp.sanitize import one_line
+from bot.whatsapp.errors import Action, Scope, classify_error
+from bot.whatsapp.sanitize import clean_line
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _APP_LIMIT_WAIT_SECONDS = 300.0  # the app's calls are counted over a sliding hour, and Meta does not say when it ends
@@ -33,7 +33,7 @@ class GraphError:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GraphResponse:
     """`value`: the JSON object of a 2xx answer, else {}. `failure`: why there was no answer, as a sentence.
     `sent`: False when surely nothing went out."""
 
@@ -49,12 +49,14 @@ class Answer:
         return self.error is None and not self.failure
 
 
-def no_answer(failure: str, *, sent: bool) -> Answer:
+def failed_response(failure: str, *, sent: bool) -> GraphResponse:
     """Nothing came back that could be read."""
-    return Answer(failure=failure, sent=sent)
+    return GraphResponse(failure=failure, sent=sent)
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes | None, secrets: Sequence[str] = ()) -> Answer:
+def parse_response(
+    status: int, headers: Mapping[str, str], body: bytes | None, secrets: Sequence[str] = ()
+) -> GraphResponse:
     """`body` is None when it was longer than any answer of Meta's."""
     value = _json_of(body)
     good = 200 <= status < 300
@@ -64,12 +66,14 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes | None, sec
     error = held if isinstance(held, dict) else {}
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
     if good and code is None and value is not None:
-        return Answer(value, api_version=version)
+        return GraphResponse(value, api_version=version)
     if code is None and (good or status >= 500):
-        return Answer(failure=f"Meta answered HTTP {status} without saying what became of it.", api_version=version)
+        return GraphResponse(
+            failure=f"Meta answered HTTP {status} without saying what became of it.", api_version=version
+        )
     # 100 is any wrong parameter; with this subcode it is the object's own id that is wrong, and nothing will pass.
-    verdict = action_of(33 if (code, subcode) == (100, 33) else code, status, error.get("is_transient") is True)
-    return Answer(
+    verdict = classify_error(33 if (code, subcode) == (100, 33) else code, status, error.get("is_transient") is True)
+    return GraphResponse(
         value if good and value else {},
         GraphError(
             33 if (code, subcode) == (100, 33) else code,
@@ -111,7 +115,7 @@ def _short(value: object, secrets: Sequence[str]) -> str:
         return ""
     for secret in secrets:
         value = value.replace(secret, "***") if secret else value
-    return one_line(value, 300)
+    return clean_line(value, 300)
 
 
 def _wait(action: Action, scope: Scope, headers: Mapping[str, str]) -> float:

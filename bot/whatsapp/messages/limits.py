@@ -6,6 +6,8 @@ what is too long is an error where it was written, because the one who wrote it 
 
 from collections.abc import Mapping, Sequence
 
+from flows.language.formatting import count_units
+
 
 class Unsendable(ValueError):
     """A message that Meta would refuse, found before it went out."""
@@ -15,37 +17,32 @@ class TooLong(Unsendable):
     """A part of the message is over its limit."""
 
 
-def units(text: str) -> int:
-    """Length in UTF-16 units: an emoji outside the basic plane is two."""
-    return len(text) + sum(character > "\uffff" for character in text)
-
-
-def within(key: str, text: object, limit: int) -> str:
+def check_text(key: str, text: object, limit: int) -> str:
     """The text, which may be empty."""
     if not isinstance(text, str):
         raise Unsendable(f"{key} is not a text")
-    if units(text) > limit:
-        raise TooLong(f"{key} has {units(text)} of at most {limit} characters")
+    if count_units(text) > limit:
+        raise TooLong(f"{key} has {count_units(text)} of at most {limit} characters")
     return text
 
 
-def filled(held: Mapping[str, object], key: str, limit: int) -> str:
+def require_text(held: Mapping[str, object], key: str, limit: int) -> str:
     """The text under the key, which has something in it."""
-    text = within(key, held.get(key, ""), limit)
+    text = check_text(key, held.get(key, ""), limit)
     if not text.strip():
         raise Unsendable(f"{key} is empty")
     return text
 
 
-def plain_id_in(held: Mapping[str, object], key: str, limit: int) -> str:
+def require_id(held: Mapping[str, object], key: str, limit: int) -> str:
     """An id: a text without a space around it, since Meta would give it back without."""
-    found = filled(held, key, limit)
+    found = require_text(held, key, limit)
     if found != found.strip():
         raise Unsendable(f"{key} has a space around it")
     return found
 
 
-def objects(held: Mapping[str, object], key: str, most: int) -> list[Mapping[str, object]]:
+def require_objects(held: Mapping[str, object], key: str, most: int) -> list[Mapping[str, object]]:
     """A list of 1 to `most` objects."""
     found = held.get(key)
     if not isinstance(found, Sequence) or isinstance(found, str) or not all(isinstance(one, Mapping) for one in found):

@@ -16,12 +16,12 @@ OPUS: Final = "audio/ogg; codecs=opus"
 
 @dataclass(frozen=True, slots=True)
 class MediaRule:
-    """`most_bytes` and the types of one kind; whether it shows a caption, and a name."""
+    """`max_bytes` and the types of one kind; whether it shows a caption, and a name."""
 
-    most_bytes: int
-    types: frozenset[str]
-    caption: bool = True
-    filename: bool = False
+    max_bytes: int
+    mime_types: frozenset[str]
+    shows_caption: bool = True
+    shows_filename: bool = False
 
 
 MEDIA_RULES: Final = MappingProxyType(
@@ -29,10 +29,10 @@ MEDIA_RULES: Final = MappingProxyType(
         "image": MediaRule(5 * _MB, frozenset({"image/jpeg", "image/png"})),
         "video": MediaRule(16 * _MB, frozenset({"video/mp4", "video/3gpp"})),
         "audio": MediaRule(
-            16 * _MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", OPUS}), caption=False
+            16 * _MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", OPUS}), shows_caption=False
         ),
         # Only those who make stickers know what is one: a webp of somebody's holiday isn't.
-        "sticker": MediaRule(500 * 1024, frozenset({"image/webp"}), caption=False),
+        "sticker": MediaRule(500 * 1024, frozenset({"image/webp"}), shows_caption=False),
         "document": MediaRule(
             100 * _MB,
             frozenset(
@@ -47,7 +47,7 @@ MEDIA_RULES: Final = MappingProxyType(
                     f"{_OFFICE}.presentationml.presentation",
                 }
             ),
-            filename=True,
+            shows_filename=True,
         ),
     }
 )
@@ -64,7 +64,7 @@ _ALSO_CALLED: Final = MappingProxyType(
 )
 
 
-def upload_type(mime_type: str) -> str:
+def normalize_mime_type(mime_type: str) -> str:
     """The name under which Meta takes a file of this type; itself where it has no other."""
     plain, _, parameters = mime_type.strip().lower().partition(";")
     plain = _ALSO_CALLED.get(plain.strip(), plain.strip())
@@ -73,15 +73,15 @@ def upload_type(mime_type: str) -> str:
     return "text/plain" if plain.startswith("text/") else plain
 
 
-def media_kind(mime_type: str, size: int) -> str:
+def choose_media_kind(mime_type: str, size: int) -> str:
     """What to send a file as. Raises Unsendable."""
-    name = upload_type(mime_type)
+    name = normalize_mime_type(mime_type)
     if size < 1:
         raise Unsendable("The file is empty.")
-    kind = next((kind for kind in _CHOSEN if name in MEDIA_RULES[kind].types), None)
+    kind = next((kind for kind in _CHOSEN if name in MEDIA_RULES[kind].mime_types), None)
     if kind is None:
         raise Unsendable(f"WhatsApp takes no files of the type {name[:60]}. Send it as a PDF or, a picture, as JPEG.")
-    most = MEDIA_RULES[kind].most_bytes
-    if size > most:
-        raise TooLong(f"The {kind} has {size / _MB:.1f} MB, and WhatsApp takes at most {most // _MB} MB of one.")
+    max_bytes = MEDIA_RULES[kind].max_bytes
+    if size > max_bytes:
+        raise TooLong(f"The {kind} has {size / _MB:.1f} MB, and WhatsApp takes at most {max_bytes // _MB} MB of one.")
     return kind

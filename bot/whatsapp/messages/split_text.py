@@ -6,7 +6,7 @@ Invariant: every piece is within the limit, and only white space at the cuts is 
 import re
 import unicodedata
 
-from bot.whatsapp.messages.limits import units
+from flows.language.formatting import count_units
 from flows.limits import LIMITS
 
 _JOINED = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
@@ -17,7 +17,7 @@ def split_text(text: str, limit: int = LIMITS.text) -> list[str]:
     other place is left."""
     pieces = []
     rest = text.strip()
-    while units(rest) > limit:
+    while count_units(rest) > limit:
         most = _fitting(rest, limit)
         cut = next((at for mark in ("\n\n", "\n", " ") if (at := rest.rfind(mark, most // 2, most + 1)) > 0), 0)
         if not cut:
@@ -27,11 +27,11 @@ def split_text(text: str, limit: int = LIMITS.text) -> list[str]:
     return [*pieces, rest] if rest else pieces
 
 
-def split_before(text: str, limit: int) -> tuple[list[str], str]:
+def split_before_question(text: str, limit: int) -> tuple[list[str], str]:
     """(what goes ahead, the end that stays): of the end, which has the question in it, as many whole paragraphs as the
     limit allows, else lines, else words."""
     *ahead, last = split_text(text) or [""]
-    if units(last) <= limit:
+    if count_units(last) <= limit:
         return ahead, last
     least = len(last) - _fitting(last[::-1], limit)
     cut = next((at for mark in ("\n\n", "\n", " ") if (at := last.find(mark, least - 1)) > 0), 0)

@@ -8,17 +8,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.whatsapp.messages.limits import Unsendable, within
+from bot.whatsapp.messages.limits import Unsendable, check_text
 
-HEADER_CAP: Final = 60
-BODY_CAP: Final = 1024
+MAX_HEADER_UNITS: Final = 60
+MAX_BODY_UNITS: Final = 1024
 _NAME = re.compile(r"[a-z0-9_]{1,512}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z]{2,4}){0,2}")
 _PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,100}")
 _REFUSED = re.compile(r"[\n\r\t\u2028\u2029]| {4}")
 
 
-def template(message: Mapping[str, object]) -> dict[str, object]:
+def build_template(message: Mapping[str, object]) -> dict[str, object]:
     """The template's part of the body of POST /messages."""
     name, language = message.get("name"), message.get("language")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -28,7 +28,7 @@ def template(message: Mapping[str, object]) -> dict[str, object]:
     built: dict[str, object] = {"name": name, "language": {"code": language}}
     components = [
         {"type": kind, "parameters": parameters}
-        for kind, limit in (("header", HEADER_CAP), ("body", BODY_CAP))
+        for kind, limit in (("header", MAX_HEADER_UNITS), ("body", MAX_BODY_UNITS))
         if (parameters := _parameters(kind, message.get(kind), limit))
     ]
     return built | ({"components": components} if components else {})
@@ -53,7 +53,7 @@ def _parameter_name(name: object) -> str:
 
 
 def _parameter(key: str, text: object, limit: int) -> str:
-    found = within(f"parameter {key}", text, limit)
+    found = check_text(f"parameter {key}", text, limit)
     if not found.strip():
         raise Unsendable(f"parameter {key} is empty")
     if _REFUSED.search(found):

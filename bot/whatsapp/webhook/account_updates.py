@@ -8,15 +8,26 @@ template's state is for us.
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from bot.whatsapp.json_access import instant_in, line_in, load, object_in, objects_in, text_in
-from bot.whatsapp.webhook.template_updates import template_category, template_quality, template_status, template_text
-from bot.whatsapp.webhook.updates import WORDS, News, Severity, TemplateChange, Value, event_in, in_words, news
-
-__all__ = ["STANDS", "News", "Severity", "TemplateChange", "read_news"]
+from bot.whatsapp.json_access import get_instant, get_line, get_object, get_objects, get_text, load_object
+from bot.whatsapp.webhook.template_updates import (
+    read_template_category,
+    read_template_quality,
+    read_template_status,
+    read_template_text,
+)
+from bot.whatsapp.webhook.updates import (
+    MAX_DETAIL_CHARACTERS,
+    AccountUpdate,
+    Severity,
+    Value,
+    get_event,
+    make_update,
+    to_words,
+)
 
 # How long bad news stand that nobody need take back, by how their subjects begin; whatever else is bad is so until Meta
 # says otherwise. Its restrictions last 30 days at most.
-STANDS: Mapping[str, timedelta] = {
+EXPIRES_AFTER: Mapping[str, timedelta] = {
     "account:alert:": timedelta(days=31),
     "account:restriction": timedelta(days=31),
     "account:security": timedelta(days=7),
@@ -31,48 +42,54 @@ STANDS: Mapping[str, timedelta] = {
 _ERRORS, _RESTRICTIONS = 3, 5
 
 
-def read_news(payload: str) -> list[News]:
+def read_account_updates(payload: str) -> list[AccountUpdate]:
     """The news in the payload of an item of kind `account`."""
-    held = load(payload)
-    read = _READERS.get(text_in(held, "field"))
-    found = read(object_in(held, "value")) if read else None
+    held = load_object(payload)
+    read = _READERS.get(get_text(held, "field"))
+    found = read(get_object(held, "value")) if read else None
     return [found] if found else []
 
 
 def _number(value: Value) -> str:
-    digits = line_in(value, "display_phone_number", 30).lstrip("+")
+    digits = get_line(value, "display_phone_number", 30).lstrip("+")
     return f"our number +{digits}" if digits else "our number"
 
 
-def _quality(value: Value) -> News | None:
-    event = event_in(value)
-    limit = line_in(value, "max_daily_conversations_per_business", 40) or line_in(value, "current_limit", 40)
+def _quality(value: Value) -> AccountUpdate | None:
+    event = get_event(value)
+    limit = get_line(value, "max_daily_conversations_per_business", 40) or get_line(value, "current_limit", 40)
     now = f" Limit: {limit}." if limit else ""
     if event == "FLAGGED":
-        return news("number:quality", "red", f"Customers' feedback on {_number(value)} is bad: it is flagged.{now}")
+        return make_update(
+            "number:quality", "red", f"Customers' feedback on {_number(value)} is bad: it is flagged.{now}"
+        )
     if event == "UNFLAGGED":
-        return news("number:quality", "clear", f"Customers' feedback on {_number(value)} is good again.{now}")
+        return make_update("number:quality", "clear", f"Customers' feedback on {_number(value)} is good again.{now}")
     severity: Severity = "yellow" if event == "DOWNGRADE" else "info" if event not in _BETTER else "clear"
-    return news("number:limit", severity, f"Meta says of {_number(value)}: {in_words(event)}.{now}") if event else None
+    return (
+        make_update("number:limit", severity, f"Meta says of {_number(value)}: {to_words(event)}.{now}")
+        if event
+        else None
+    )
 
 
 _BETTER = ("UPGRADE", "THROUGHPUT_UPGRADE", "ONBOARDING")
 
 
-def _name(value: Value) -> News | None:
-    decision, name = event_in(value, "decision"), line_in(value, "requested_verified_name", 100)
-    why = line_in(value, "rejection_reason", 100)
-    message = f"The name {name} of {_number(value)} is {in_words(decision)}" + (f": {in_words(why)}." if why else ".")
-    return news("number:name", _DECISIONS.get(decision, "info"), message) if decision else None
+def _name(value: Value) -> AccountUpdate | None:
+    decision, name = get_event(value, "decision"), get_line(value, "requested_verified_name", 100)
+    why = get_line(value, "rejection_reason", 100)
+    message = f"The name {name} of {_number(value)} is {to_words(decision)}" + (f": {to_words(why)}." if why else ".")
+    return make_update("number:name", _DECISIONS.get(decision, "info"), message) if decision else None
 
 
 _DECISIONS: dict[str, Severity] = {"APPROVED": "clear", "REJECTED": "red", "DECLINED": "red"}
 
 
-def _review(value: Value) -> News | None:
-    decision = event_in(value, "decision")
-    message = f"Meta's review of our account: {in_words(decision)}."
-    return news("account:review", _DECISIONS.get(decision, "info"), message) if decision else None
+def _review(value: Value) -> AccountUpdate | None:
+    decision = get_event(value, "decision")
+    message = f"Meta's review of our account: {to_words(decision)}."
+    return make_update("account:review", _DECISIONS.get(decision, "info"), message) if decision else None
 
 
 # Events of an account: the subject, how bad, and the words. What is in no line here is told as it is.
@@ -103,41 +120,41 @@ _NO_NEWS = (
 )
 
 
-def _account(value: Value) -> News | None:
-    event = event_in(value)
+def _account(value: Value) -> AccountUpdate | None:
+    event = get_event(value)
     if not event or event in _NO_NEWS:
         return None
     if event == "ACCOUNT_RESTRICTION":
         return _restriction(value)
     if event == "ACCOUNT_VIOLATION":
-        kind = line_in(object_in(value, "violation_info"), "violation_type", 100)
-        return news("account:violation", "red", f"Meta says that our account broke its rules: {in_words(kind)}.")
+        kind = get_line(get_object(value, "violation_info"), "violation_type", 100)
+        return make_update("account:violation", "red", f"Meta says that our account broke its rules: {to_words(kind)}.")
     if event == "DISABLED_UPDATE":
-        ban = object_in(value, "ban_info")
-        state, date = event_in(ban, "waba_ban_state"), line_in(ban, "waba_ban_date", 40)
+        ban = get_object(value, "ban_info")
+        state, date = get_event(ban, "waba_ban_state"), get_line(ban, "waba_ban_date", 40)
         if not state:
             return None
-        message = f"Our account {_BANS.get(state, f'has the state {in_words(state)}')}" + (
+        message = f"Our account {_BANS.get(state, f'has the state {to_words(state)}')}" + (
             f" ({date})." if date else "."
         )
-        return news("account:ban", "clear" if state == "REINSTATE" else "red", message)
+        return make_update("account:ban", "clear" if state == "REINSTATE" else "red", message)
     subject, severity, message = _ACCOUNT_EVENTS.get(
-        event, (f"account:{event.lower()}", "info", f"Meta says of our account: {in_words(event)}.")
+        event, (f"account:{event.lower()}", "info", f"Meta says of our account: {to_words(event)}.")
     )
-    return news(subject, severity, message)
+    return make_update(subject, severity, message)
 
 
-def _restriction(value: Value) -> News:
-    told, held = [], objects_in(value, "restriction_info")
+def _restriction(value: Value) -> AccountUpdate:
+    told, held = [], get_objects(value, "restriction_info")
     for one in held[:_RESTRICTIONS]:
-        until = instant_in(one, "expiration")
+        until = get_instant(one, "expiration")
         told.append(
-            in_words(line_in(one, "restriction_type", 80)) + (f" until {until:%Y-%m-%d %H:%M} UTC" if until else "")
+            to_words(get_line(one, "restriction_type", 80)) + (f" until {until:%Y-%m-%d %H:%M} UTC" if until else "")
         )
     told += _more(len(held) - _RESTRICTIONS)
     if not told:
-        return news("account:restriction", "clear", "Our account is not restricted.")
-    return news("account:restriction", "red", f"Our account is restricted: {'; '.join(told)}.")
+        return make_update("account:restriction", "clear", "Our account is not restricted.")
+    return make_update("account:restriction", "red", f"Our account is restricted: {'; '.join(told)}.")
 
 
 def _more(count: int) -> list[str]:
@@ -147,61 +164,61 @@ def _more(count: int) -> list[str]:
 _SEVERITIES: dict[str, Severity] = {"CRITICAL": "red", "WARNING": "yellow"}
 
 
-def _alert(value: Value) -> News | None:
-    told = object_in(value, "alert_info") or value
-    kind, words = event_in(told, "alert_type"), line_in(told, "alert_description", WORDS)
+def _alert(value: Value) -> AccountUpdate | None:
+    told = get_object(value, "alert_info") or value
+    kind, words = get_event(told, "alert_type"), get_line(told, "alert_description", MAX_DETAIL_CHARACTERS)
     if not kind and not words:
         return None
-    over = event_in(told, "alert_status") in ("NONE", "RESOLVED", "INACTIVE")
-    severity = "clear" if over else _SEVERITIES.get(event_in(told, "alert_severity"), "info")
-    return news(f"account:alert:{kind or 'OTHER'}", severity, words or f"Meta's alert: {in_words(kind)}.")
+    over = get_event(told, "alert_status") in ("NONE", "RESOLVED", "INACTIVE")
+    severity = "clear" if over else _SEVERITIES.get(get_event(told, "alert_severity"), "info")
+    return make_update(f"account:alert:{kind or 'OTHER'}", severity, words or f"Meta's alert: {to_words(kind)}.")
 
 
-def _capability(value: Value) -> News | None:
+def _capability(value: Value) -> AccountUpdate | None:
     keys = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone")
-    limit = next(filter(None, (line_in(value, key, 40) for key in keys)), "")
+    limit = next(filter(None, (get_line(value, key, 40) for key in keys)), "")
     message = f"Meta's limit of people that we may write to first in 24 hours: {limit}."
-    return news("account:limit", "info", message) if limit else None
+    return make_update("account:limit", "info", message) if limit else None
 
 
-def _settings(value: Value) -> News:
-    event = event_in(value)
-    return news(
+def _settings(value: Value) -> AccountUpdate:
+    event = get_event(value)
+    return make_update(
         "account:settings",
         "info",
-        "Our account's settings were changed at Meta" + (f": {in_words(event)}." if event else "."),
+        "Our account's settings were changed at Meta" + (f": {to_words(event)}." if event else "."),
     )
 
 
-def _security(value: Value) -> News:
-    event = in_words(event_in(value)) or "a change"
+def _security(value: Value) -> AccountUpdate:
+    event = to_words(get_event(value)) or "a change"
     message = f"Security of {_number(value)}: {event}. If nobody of yours did this, act now."
-    return news("account:security", "yellow", message)
+    return make_update("account:security", "yellow", message)
 
 
-def _errors(value: Value) -> News | None:
-    held = objects_in(value, "errors")
+def _errors(value: Value) -> AccountUpdate | None:
+    held = get_objects(value, "errors")
     errors = [
-        f"{line_in(error, 'code', 20)} {line_in(error, 'title', 100) or line_in(error, 'message', 100)}".strip()
+        f"{get_line(error, 'code', 20)} {get_line(error, 'title', 100) or get_line(error, 'message', 100)}".strip()
         for error in held[:_ERRORS]
     ]
     errors += _more(len(held) - _ERRORS)
-    return news("webhook:errors", "yellow", f"Meta reports errors: {'; '.join(errors)}.") if errors else None
+    return make_update("webhook:errors", "yellow", f"Meta reports errors: {'; '.join(errors)}.") if errors else None
 
 
-_READERS: dict[str, Callable[[Value], News | None]] = {
+_READERS: dict[str, Callable[[Value], AccountUpdate | None]] = {
     "account_alerts": _alert,
     "account_review_update": _review,
     "account_settings_update": _settings,
     "account_update": _account,
     "business_capability_update": _capability,
-    "message_template_components_update": template_text,
-    "message_template_quality_update": template_quality,
-    "message_template_status_update": template_status,
+    "message_template_components_update": read_template_text,
+    "message_template_quality_update": read_template_quality,
+    "message_template_status_update": read_template_status,
     "messages": _errors,
     "phone_number_name_update": _name,
     "phone_number_quality_update": _quality,
     "security": _security,
     "standby": _errors,
-    "template_category_update": template_category,
+    "template_category_update": read_template_category,
 }

@@ -6,30 +6,30 @@ typed, for people to read.
 
 import re
 
-from bot.whatsapp.json_access import line_in, object_in, objects_in, text_in
-from bot.whatsapp.sanitize import one_line
+from bot.whatsapp.json_access import get_line, get_object, get_objects, get_text
+from bot.whatsapp.sanitize import clean_line
 
 _PHONES, _EMAILS = 3, 1
 _WORD = 120
 _VCARD = re.compile(r"^(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGNORECASE)
 
 
-def read_card(card: dict[str, object]) -> str:
+def describe_contact_card(card: dict[str, object]) -> str:
     """What they gave because we asked is said to be their own: nobody has looked whether it is."""
-    label = "contact given as theirs" if text_in(card, "origin") == "contact_request" else "contact"
-    phones, emails = objects_in(card, "phones"), objects_in(card, "emails")
+    label = "contact given as theirs" if get_text(card, "origin") == "contact_request" else "contact"
+    phones, emails = get_objects(card, "phones"), get_objects(card, "emails")
     words = [_name(card)]
-    words += [line_in(phone, "phone", _WORD) or line_in(phone, "wa_id", _WORD) for phone in phones[:_PHONES]]
-    words += [line_in(email, "email", _WORD) for email in emails[:_EMAILS]]
+    words += [get_line(phone, "phone", _WORD) or get_line(phone, "wa_id", _WORD) for phone in phones[:_PHONES]]
+    words += [get_line(email, "email", _WORD) for email in emails[:_EMAILS]]
     words = list(filter(None, words))
-    words = [*words, *_left_out(len(phones), len(emails))] if words else _vcard(text_in(card, "vcard"))
+    words = [*words, *_left_out(len(phones), len(emails))] if words else _vcard(get_text(card, "vcard"))
     return f"[{label}: {', '.join(words) or 'without a name'}]"
 
 
 def _name(card: dict[str, object]) -> str:
-    name, organization = object_in(card, "name"), object_in(card, "org")
-    found = (line_in(name, "formatted_name", _WORD), line_in(name, "first_name", _WORD))
-    return next(filter(None, (*found, line_in(organization, "company", _WORD))), "")
+    name, organization = get_object(card, "name"), get_object(card, "org")
+    found = (get_line(name, "formatted_name", _WORD), get_line(name, "first_name", _WORD))
+    return next(filter(None, (*found, get_line(organization, "company", _WORD))), "")
 
 
 def _left_out(phones: int, emails: int) -> list[str]:
@@ -40,6 +40,6 @@ def _left_out(phones: int, emails: int) -> list[str]:
 def _vcard(text: str) -> list[str]:
     found = {"FN": list[str](), "TEL": list[str](), "EMAIL": list[str]()}
     for key, value in _VCARD.findall(text):
-        found[key.upper()].append(one_line(value, _WORD))
+        found[key.upper()].append(clean_line(value, _WORD))
     words = found["FN"][:1] + found["TEL"][:_PHONES] + found["EMAIL"][:_EMAILS]
     return [*filter(None, words), *_left_out(len(found["TEL"]), len(found["EMAIL"]))]

@@ -8,10 +8,10 @@ came: that is the form that can be answered (Brazilian and Mexican numbers have 
 from functools import cached_property
 from typing import NamedTuple
 
-from bot.phones import lookup_forms, read_phone
+from bot.phones import list_phone_variants, read_phone
 from bot.whatsapp.addresses import Addresses, read_addresses, read_phone_digits
-from bot.whatsapp.sanitize import one_line
-from bot.whatsapp.webhook.items import Renamed, Sender
+from bot.whatsapp.sanitize import clean_line
+from bot.whatsapp.webhook.items import AddressChange, WhatsAppUser
 
 _NUMBER_CHANGES = ("user_changed_number", "customer_changed_number")
 _CHANGES = (*_NUMBER_CHANGES, "user_changed_user_id")
@@ -26,7 +26,7 @@ class Contact(NamedTuple):
     username: str
 
 
-class People:
+class Contacts:
     """The contacts of one change, to look up there who its messages are from and its statuses for."""
 
     def __init__(self, value: dict[str, object]) -> None:
@@ -37,23 +37,23 @@ class People:
             for contact_id in (contact.phone, contact.bsuid):
                 if contact_id:
                     self._by_id[contact_id] = contact
-        self._found: dict[Addresses, tuple[Sender | None, Contact | None]] = {}
+        self._found: dict[Addresses, tuple[WhatsAppUser | None, Contact | None]] = {}
 
-    def find(self, phone: object, bsuid: object) -> tuple[Sender | None, Contact | None]:
+    def find(self, phone: object, bsuid: object) -> tuple[WhatsAppUser | None, Contact | None]:
         """Whoever has these ids, with what their contact adds to them, and that contact."""
         ids = read_addresses(phone, bsuid)
         if ids not in self._found:
             self._found[ids] = self._find(*ids)
         return self._found[ids]
 
-    def _find(self, phone: str, bsuid: str) -> tuple[Sender | None, Contact | None]:
+    def _find(self, phone: str, bsuid: str) -> tuple[WhatsAppUser | None, Contact | None]:
         contact = self._by_id.get(bsuid) or self._by_id.get(phone)
         if contact is None and len(self._known) == 1 and self._alone:
             only = self._known[0]
             contact = None if bsuid and only.bsuid else only  # two ids that differ are two people
         if contact is None:
-            return (Sender(phone, bsuid) if phone or bsuid else None), None
-        sender = Sender(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
+            return (WhatsAppUser(phone, bsuid) if phone or bsuid else None), None
+        sender = WhatsAppUser(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
         return (sender if sender.address else None), contact
 
     @cached_property
@@ -75,8 +75,8 @@ def _contact(contact: dict[str, object]) -> Contact:
     if not isinstance(profile, dict):
         return Contact(phone, bsuid, "", "")
     name, username = profile.get("name"), profile.get("username")
-    name = one_line(name, 128) if isinstance(name, str) else ""
-    username = one_line(username, 64) if isinstance(username, str) else ""
+    name = clean_line(name, 128) if isinstance(name, str) else ""
+    username = clean_line(username, 64) if isinstance(username, str) else ""
     return Contact(phone, bsuid, name, username)
 
 
@@ -84,7 +84,7 @@ def _dicts(value: object) -> list[dict[str, object]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def given_phone(message: dict[str, object], sender: Sender) -> str:
+def read_given_phone(message: dict[str, object], sender: WhatsAppUser) -> str:
     """The number on the one card by which somebody who shows us none answers our request for it; "" where the card
     says more than one thing. Whether it is believed is settled in bot/intake/identity.py."""
     cards = message.get("contacts")
@@ -99,12 +99,12 @@ def given_phone(message: dict[str, object], sender: Sender) -> str:
         return ""
     written = entry.get("phone")
     known, typed = read_phone_digits(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
-    if known and typed and typed not in lookup_forms(known) and known not in lookup_forms(typed):
+    if known and typed and typed not in list_phone_variants(known) and known not in list_phone_variants(typed):
         return ""
     return known or typed or ""
 
 
-def renamed_by_message(message: dict[str, object]) -> Renamed | None:
+def read_address_change(message: dict[str, object]) -> AddressChange | None:
     """The change a `system` message tells of. Its sender is the one they were."""
     system = message.get("system")
     if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _CHANGES:
@@ -114,7 +114,7 @@ def renamed_by_message(message: dict[str, object]) -> Renamed | None:
     return _changed(old_phone, new_phone, old_bsuid, new_bsuid)
 
 
-def renamed_by_update(update: dict[str, object]) -> Renamed | None:
+def read_user_id_update(update: dict[str, object]) -> AddressChange | None:
     """The change an entry of the field `user_id_update` tells of: the id is another, the number stays."""
     ids = update.get("user_id")
     if not isinstance(ids, dict):
@@ -124,9 +124,9 @@ def renamed_by_update(update: dict[str, object]) -> Renamed | None:
     return _changed(phone, "", old_bsuid, new_bsuid)
 
 
-def _changed(old_phone: str, new_phone: str, old_bsuid: str, new_bsuid: str) -> Renamed | None:
+def _changed(old_phone: str, new_phone: str, old_bsuid: str, new_bsuid: str) -> AddressChange | None:
     new_phone = "" if new_phone == old_phone else new_phone
     new_bsuid = "" if new_bsuid == old_bsuid else new_bsuid
     if not (old_phone or old_bsuid) or not (new_phone or new_bsuid):
         return None
-    return Renamed(old_phone, new_phone, old_bsuid, new_bsuid)
+    return AddressChange(old_phone, new_phone, old_bsuid, new_bsuid)

@@ -25,6 +25,6 @@ def _refuse_constant(name: str) -> object:
 _decode = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refuse_constant).decode
 
 
-def decode(body: bytes) -> object:
+def decode_json(body: bytes) -> object:
     """Raises ValueError (bad UTF-8 is one, too) or RecursionError for what is not JSON, or is too deep to be read."""
     return _decode(body.decode("utf-8"))

@@ -7,41 +7,50 @@ to Meta's own agent, or by a person of ours in the Business app, is nothing for 
 
 from datetime import UTC, datetime
 
-from bot.whatsapp.json_access import id_in, instant_in, line_in, load, object_in, objects_in, text_in, wamid_in
-from bot.whatsapp.sanitize import clean, one_line
+from bot.whatsapp.json_access import (
+    get_id,
+    get_instant,
+    get_line,
+    get_object,
+    get_objects,
+    get_text,
+    get_wamid,
+    load_object,
+)
+from bot.whatsapp.sanitize import clean, clean_line
 from bot.whatsapp.webhook.handovers import read_handover, read_summary
-from bot.whatsapp.webhook.items import Kind, Status
+from bot.whatsapp.webhook.items import ItemKind, MessageStatus
 from bot.whatsapp.webhook.message_types import read_message
 from flows.events import Author, Event, EventKind
 
-BY_APP = "[in the Business app]"
-BY_META, TO_META = "[by Meta's agent]", "[to Meta's agent]"
-SUMMARY = "[what Meta's agent noted]"
+FROM_BUSINESS_APP = "[in the Business app]"
+FROM_META_AGENT, TO_META_AGENT = "[by Meta's agent]", "[to Meta's agent]"
+META_AGENT_SUMMARY = "[what Meta's agent noted]"
 
 
-def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Kind = Kind.MESSAGE) -> Event:
+def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: ItemKind = ItemKind.MESSAGE) -> Event:
     """The event of a message, an echo or a handover, from its payload as `read_webhook` wrote it."""
-    held = load(payload)
-    if kind is Kind.HANDOVER:
-        return read_handover(object_in(held, "handover"), item_id, at, late)
-    message = object_in(held, "message")
+    held = load_object(payload)
+    if kind is ItemKind.HANDOVER:
+        return read_handover(get_object(held, "handover"), item_id, at, late)
+    message = get_object(held, "message")
     read, extra = read_message(message), _extra(held, message)
     standby = held.get("standby") is True
-    quoted = read.about or wamid_in(object_in(message, "context"), "id")
+    quoted = read.about or get_wamid(get_object(message, "context"), "id")
     event_kind: EventKind = read.kind
     author: Author = read.author
     text, shown = read.text, clean("\n".join(filter(None, (read.shown, extra))))
-    if standby or kind is Kind.ECHO:
+    if standby or kind is ItemKind.ECHO:
         said = "\n".join(filter(None, (text, shown)))
-        mark = BY_APP if not standby else BY_META if kind is Kind.ECHO else TO_META
+        mark = FROM_BUSINESS_APP if not standby else FROM_META_AGENT if kind is ItemKind.ECHO else TO_META_AGENT
         text, shown = "", clean(f"{mark} {said}" if said else mark)
         event_kind = "silent" if standby else "echo"
-        author = author if kind is Kind.MESSAGE else "meta" if standby else "agent"
+        author = author if kind is ItemKind.MESSAGE else "meta" if standby else "agent"
     return Event(
         kind=event_kind,
         at=at,
         item_id=item_id,
-        wamid=wamid_in(message, "id"),
+        wamid=get_wamid(message, "id"),
         text=text,
         option_id=read.option_id if event_kind == "option" else "",
         quoted_wamid=quoted,
@@ -49,7 +58,7 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
         late=late,
         shown=shown,
         author=author,
-        opens_window=kind is Kind.MESSAGE and read.kind != "silent",
+        opens_window=kind is ItemKind.MESSAGE and read.kind != "silent",
         about=bool(quoted and (read.about or read.change)),
         change=read.change,
         edited=read.edited,
@@ -57,44 +66,44 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: Ki
     )
 
 
-def read_name(payload: str) -> str:
+def read_profile_name(payload: str) -> str:
     """What the customer calls themselves: untrusted, for display only."""
-    return one_line(text_in(object_in(load(payload), "contact"), "name"), 200)
+    return clean_line(get_text(get_object(load_object(payload), "contact"), "name"), 200)
 
 
-def read_status(payload: str) -> Status:
+def read_status(payload: str) -> MessageStatus:
     """The status of a status item; without a time of its own it is as old as can be, and the item's time counts."""
-    status = load(payload)
-    name = text_in(status, "status")
-    errors = objects_in(status, "errors")
+    status = load_object(payload)
+    name = get_text(status, "status")
+    errors = get_objects(status, "errors")
     error = errors[0] if errors else {}
     code = error.get("code")
-    return Status(
-        wamid=wamid_in(status, "id"),
+    return MessageStatus(
+        wamid=get_wamid(status, "id"),
         status="read" if name == "played" else name,
-        at=instant_in(status, "timestamp") or datetime.fromtimestamp(0, UTC),
-        opaque=id_in(status, "biz_opaque_callback_data"),
+        at=get_instant(status, "timestamp") or datetime.fromtimestamp(0, UTC),
+        opaque=get_id(status, "biz_opaque_callback_data"),
         error_code=code if type(code) is int else None,
-        error_text=text_in(object_in(error, "error_data"), "details", 300) or text_in(error, "title", 300),
+        error_text=get_text(get_object(error, "error_data"), "details", 300) or get_text(error, "title", 300),
     )
 
 
 def _extra(held: dict[str, object], message: dict[str, object]) -> str:
     """What stands beside any message: where it came from, what it is about."""
-    context, referral = object_in(message, "context"), object_in(message, "referral")
+    context, referral = get_object(message, "context"), get_object(message, "referral")
     lines = []
     if context.get("frequently_forwarded") is True:
         lines.append("[forwarded many times]")
     elif context.get("forwarded") is True:
         lines.append("[forwarded]")
-    product = line_in(object_in(context, "referred_product"), "product_retailer_id", 100)
+    product = get_line(get_object(context, "referred_product"), "product_retailer_id", 100)
     if product:
         lines.append(f"[about the product {product}]")
     if referral:
-        source = "a post" if text_in(referral, "source_type") == "post" else "an ad"
-        title = line_in(referral, "headline", 200) or line_in(referral, "body", 200)
-        words = ", ".join(filter(None, (title, line_in(referral, "source_url", 300))))
+        source = "a post" if get_text(referral, "source_type") == "post" else "an ad"
+        title = get_line(referral, "headline", 200) or get_line(referral, "body", 200)
+        words = ", ".join(filter(None, (title, get_line(referral, "source_url", 300))))
         lines.append(f"[came by {source}: {words}]" if words else f"[came by {source}]")
     if summary := read_summary(held):
-        lines.append(f"{SUMMARY} {summary}")
+        lines.append(f"{META_AGENT_SUMMARY} {summary}")
     return "\n".join(lines)

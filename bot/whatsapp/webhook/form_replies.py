@@ -5,21 +5,21 @@ Invariant: short whatever was sent, and total: a form's answers are JSON inside 
 
 import json
 
-from bot.whatsapp.json_access import line_in, objects_in, text_in
-from bot.whatsapp.sanitize import clean, one_line
+from bot.whatsapp.json_access import get_line, get_objects, get_text
+from bot.whatsapp.sanitize import clean, clean_line
 
 _FIELDS, _ITEMS = 30, 20
 _KEY, _VALUE = 80, 500
 
 
-def read_form(reply: dict[str, object]) -> str:
+def describe_form_reply(reply: dict[str, object]) -> str:
     """One line an answer, under the form's name where it has one. `flow_token` is ours, and no answer."""
-    name = line_in(reply, "name", _KEY)
+    name = get_line(reply, "name", _KEY)
     title = f"[form: {name}]\n" if name and name != "flow" else "[form] "
-    answers = _answers(text_in(reply, "response_json"))
-    lines = [f"{one_line(key, _KEY)}: {_shown(value)}" for key, value in answers.items() if key != "flow_token"]
+    answers = _answers(get_text(reply, "response_json"))
+    lines = [f"{clean_line(key, _KEY)}: {_shown(value)}" for key, value in answers.items() if key != "flow_token"]
     more = [f"[{len(lines) - _FIELDS} more answers]"] if len(lines) > _FIELDS else []
-    body = line_in(reply, "body", _VALUE)
+    body = get_line(reply, "body", _VALUE)
     return (title + "\n".join([*(lines[:_FIELDS] or [body]), *more])).strip()
 
 
@@ -37,23 +37,23 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return clean(value, _VALUE)
     if isinstance(value, list) and all(isinstance(one, (str, int)) for one in value):
-        return one_line(", ".join(map(str, value)), _VALUE)
+        return clean_line(", ".join(map(str, value)), _VALUE)
     try:
-        return one_line(json.dumps(value, ensure_ascii=False), _VALUE)
+        return clean_line(json.dumps(value, ensure_ascii=False), _VALUE)
     except (ValueError, RecursionError):
         return "…"
 
 
-def read_order(order: dict[str, object]) -> str:
+def describe_order(order: dict[str, object]) -> str:
     """What they wrote with it, then one line an item."""
-    items = objects_in(order, "product_items")
+    items = get_objects(order, "product_items")
     lines = [f"[order of {len(items)} {'product' if len(items) == 1 else 'products'}]", *map(_item, items[:_ITEMS])]
     if len(items) > _ITEMS:
         lines.append(f"[{len(items) - _ITEMS} more products]")
-    return clean("\n".join(filter(None, (text_in(order, "text"), *lines))))
+    return clean("\n".join(filter(None, (get_text(order, "text"), *lines))))
 
 
 def _item(item: dict[str, object]) -> str:
-    product = line_in(item, "product_retailer_id", _KEY) or "a product without a number"
-    price = " ".join(filter(None, (line_in(item, "item_price", 30), line_in(item, "currency", 10))))
-    return f"{line_in(item, 'quantity', 30) or '1'} × {product}" + (f", {price} each" if price else "")
+    product = get_line(item, "product_retailer_id", _KEY) or "a product without a number"
+    price = " ".join(filter(None, (get_line(item, "item_price", 30), get_line(item, "currency", 10))))
+    return f"{get_line(item, 'quantity', 30) or '1'} × {product}" + (f", {price} each" if price else "")

@@ -9,13 +9,13 @@ Every part of a handover may be missing. Its first form had only `previous_owner
 
 from datetime import datetime
 
-from bot.whatsapp.json_access import line_in, object_in, text_in
-from bot.whatsapp.sanitize import TEXT_CAP, clean
+from bot.whatsapp.json_access import get_line, get_object, get_text
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean
 from flows.events import Event
 
 PASSED, TAKEN = "control_passed", "control_taken"
-META = ("ai_agent", "meta_business_agent")
-SERVICES = ("escalation", "customer_service", "marketing", "utility", "ctwa", "partner_app", "app")
+META_AGENT_ROLES = ("ai_agent", "meta_business_agent")
+SERVICE_ROLES = ("escalation", "customer_service", "marketing", "utility", "ctwa", "partner_app", "app")
 
 HANDED_OVER, HANDED_TO_US = "[handed over by Meta's agent]", "[handed over to us]"
 META_LEADS, META_LEFT = "[Meta's agent leads this chat now]", "[Meta's agent no longer leads this chat]"
@@ -25,23 +25,23 @@ _ROLE = 40
 
 def read_handover(value: dict[str, object], item_id: int, at: datetime, late: bool) -> Event:
     """The event: a chat that is ours from here on, or something to be shown."""
-    kind = line_in(value, "type", _ROLE)
-    change = object_in(value, kind)
-    old = line_in(change, "previous_owner_role", _ROLE) or line_in(change, "previous_owner_app_role", _ROLE)
-    new = line_in(change, "new_owner_role", _ROLE)
-    if kind == PASSED and new not in META and (new in ("", *SERVICES) or old not in SERVICES):
-        mark = HANDED_OVER if old in META else HANDED_TO_US
-        told = read_summary(change) or read_summary(value) or line_in(change, "metadata", 1000)
+    kind = get_line(value, "type", _ROLE)
+    change = get_object(value, kind)
+    old = get_line(change, "previous_owner_role", _ROLE) or get_line(change, "previous_owner_app_role", _ROLE)
+    new = get_line(change, "new_owner_role", _ROLE)
+    if kind == PASSED and new not in META_AGENT_ROLES and (new in ("", *SERVICE_ROLES) or old not in SERVICE_ROLES):
+        mark = HANDED_OVER if old in META_AGENT_ROLES else HANDED_TO_US
+        told = read_summary(change) or read_summary(value) or get_line(change, "metadata", 1000)
         return Event("handover", at, item_id, late=late, shown=clean(f"{mark} {told}".rstrip()), author="meta")
     return Event("silent", at, item_id, late=late, shown=_shown(kind, old, new), author="meta")
 
 
 def _shown(kind: str, old: str, new: str) -> str:
-    if kind in (PASSED, TAKEN) and new in META:
+    if kind in (PASSED, TAKEN) and new in META_AGENT_ROLES:
         return META_LEADS
-    if kind == TAKEN and old in META and new in ("", *SERVICES):
+    if kind == TAKEN and old in META_AGENT_ROLES and new in ("", *SERVICE_ROLES):
         return META_LEFT
-    if kind == TAKEN and old in SERVICES and new in SERVICES:
+    if kind == TAKEN and old in SERVICE_ROLES and new in SERVICE_ROLES:
         return OTHERS_LEAD
     said = ", ".join(filter(None, (kind, old and f"from {old}", new and f"to {new}"))).replace("_", " ")
     return f"[who leads this chat may have changed: {said}]" if said else "[who leads this chat may have changed]"
@@ -49,4 +49,4 @@ def _shown(kind: str, old: str, new: str) -> str:
 
 def read_summary(value: dict[str, object]) -> str:
     """What Meta's agent says of a chat."""
-    return text_in(object_in(object_in(value, "conversation_context"), "summary"), "text", TEXT_CAP // 2)
+    return get_text(get_object(get_object(value, "conversation_context"), "summary"), "text", MAX_TEXT_CHARACTERS // 2)

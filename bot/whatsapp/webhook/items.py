@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ItemKind(StrEnum):
     MESSAGE = "message"
     STATUS = "status"
     ECHO = "echo"  # a message to a customer that we did not send: written in the Business app, or by Meta's agent
@@ -17,7 +17,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Reason(StrEnum):
+class IgnoredReason(StrEnum):
     """Why an item has no effect. The last two are found later, when a status meets the outbox."""
 
     NOT_JSON = "not_json"
@@ -37,7 +37,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class WhatsAppUser:
     """A customer as Meta names them: at least one of phone (digits) and bsuid is there. Name and username are theirs to
     choose: they are shown, and never compared."""
 
@@ -52,7 +52,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
+class AddressChange:
     """A customer whose number or business-scoped user id was replaced; "" is what Meta didn't say."""
 
     old_phone: str = ""
@@ -64,17 +64,17 @@ class Renamed:
 @dataclass(frozen=True, slots=True)
 class Item:
     key: str
-    kind: Kind
+    kind: ItemKind
     meta_at: datetime
     payload: str
-    sender: Sender | None
-    ignored: Reason | None
-    renamed: Renamed | None = None
-    given: str = ""  # the number that they gave as theirs, asked for it (see people.given_phone)
+    customer: WhatsAppUser | None
+    ignored: IgnoredReason | None
+    address_change: AddressChange | None = None
+    given_phone: str = ""  # the number that they gave as theirs, asked for it (see people.given_phone)
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class MessageStatus:
     """What became of a message of ours. `opaque` is the outbox row's id, when Meta gave it back."""
 
     wamid: str

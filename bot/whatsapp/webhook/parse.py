@@ -16,32 +16,29 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from bot.whatsapp.json_access import object_in, text_in
-from bot.whatsapp.sanitize import TEXT_CAP, clean, payload_of
+from bot.whatsapp.json_access import get_object, get_text
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean, encode_payload
 from bot.whatsapp.webhook import fields
-from bot.whatsapp.webhook.contacts import People, given_phone, renamed_by_message, renamed_by_update
-from bot.whatsapp.webhook.decoding import decode
-from bot.whatsapp.webhook.events import read_event, read_status
-from bot.whatsapp.webhook.items import Item, Kind, Reason, Renamed, Sender, Status
-
-__all__ = ["Item", "Kind", "Reason", "Renamed", "Sender", "Status", "read_event", "read_status", "read_webhook"]
+from bot.whatsapp.webhook.contacts import Contacts, read_address_change, read_given_phone, read_user_id_update
+from bot.whatsapp.webhook.decoding import decode_json
+from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
 
 _STATUSES = ("sent", "delivered", "read", "played", "failed")
 _STATUS_KEYS = ("id", "status", "timestamp", "biz_opaque_callback_data", "errors")  # the rest is prices
 _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_KINDS = {"messages": Kind.MESSAGE, "statuses": Kind.STATUS, "message_echoes": Kind.ECHO}
+_KINDS = {"messages": ItemKind.MESSAGE, "statuses": ItemKind.STATUS, "message_echoes": ItemKind.ECHO}
 _KNOWN = frozenset((*fields.CHATS, fields.HANDOVERS, fields.USER_IDS, *fields.ACCOUNT, *fields.NOT_USED))
 
 
-def read_webhook(body: bytes, *, phone_number_id: str, received_at: datetime) -> list[Item]:
+def parse_webhook(body: bytes, *, phone_number_id: str, received_at: datetime) -> list[Item]:
     """Everything in the body, in its order. `phone_number_id` is ours: what is for another number is ignored."""
     reader = _Reader(body, phone_number_id, received_at)
     try:
-        value = decode(body)
+        value = decode_json(body)
     except (ValueError, RecursionError):
-        text = body[: 4 * TEXT_CAP].decode("utf-8", "replace")
-        return [reader.ignored(Reason.NOT_JSON, "", clean(text))]
+        text = body[: 4 * MAX_TEXT_CHARACTERS].decode("utf-8", "replace")
+        return [reader.ignored(IgnoredReason.NOT_JSON, "", clean(text))]
     return list(reader.body(value))
 
 
@@ -49,8 +46,8 @@ class _Change(NamedTuple):
     """What the messages, statuses and echoes of one change have in common."""
 
     number: str
-    foreign: Reason | None  # why none of them is for us
-    people: People
+    foreign: IgnoredReason | None  # why none of them is for us
+    people: Contacts
     standby: bool
     context: object  # what Meta's agent says of the chat that it hands over
 
@@ -66,11 +63,11 @@ class _Reader:
 
     def body(self, value: object) -> Iterator[Item]:
         if not isinstance(value, dict) or value.get("object") != "whatsapp_business_account":
-            yield self.ignored(Reason.NOT_WHATSAPP, "", value)
+            yield self.ignored(IgnoredReason.NOT_WHATSAPP, "", value)
             return
         entries = value.get("entry")
         if not isinstance(entries, list) or not entries:
-            yield self.ignored(Reason.MALFORMED if entries else Reason.EMPTY, "", value)
+            yield self.ignored(IgnoredReason.MALFORMED if entries else IgnoredReason.EMPTY, "", value)
             return
         for at, entry in enumerate(entries):
             yield from self._entry(entry, f"entry.{at}")
@@ -79,22 +76,22 @@ class _Reader:
         changes = entry.get("changes") if isinstance(entry, dict) else None
         if not isinstance(entry, dict) or not isinstance(changes, list) or not changes:
             malformed = not isinstance(entry, dict) or changes
-            yield self.ignored(Reason.MALFORMED if malformed else Reason.EMPTY, path, entry)
+            yield self.ignored(IgnoredReason.MALFORMED if malformed else IgnoredReason.EMPTY, path, entry)
             return
         for at, change in enumerate(changes):
             yield from self._change(change, entry.get("id"), entry.get("time"), f"{path}.changes.{at}")
 
     def _change(self, change: object, waba_id: object, time: object, path: str) -> Iterator[Item]:
         if not isinstance(change, dict):
-            yield self.ignored(Reason.MALFORMED, path, change)
+            yield self.ignored(IgnoredReason.MALFORMED, path, change)
             return
         field, value = change.get("field"), change.get("value")
         if not isinstance(field, str) or field not in _KNOWN:
-            yield self.ignored(Reason.UNKNOWN_FIELD, path, change)
+            yield self.ignored(IgnoredReason.UNKNOWN_FIELD, path, change)
         elif field in fields.NOT_USED:
-            yield self.ignored(Reason.NOT_USED, path, change)
+            yield self.ignored(IgnoredReason.NOT_USED, path, change)
         elif not isinstance(value, dict):
-            yield self.ignored(Reason.EMPTY if value is None else Reason.MALFORMED, path, change)
+            yield self.ignored(IgnoredReason.EMPTY if value is None else IgnoredReason.MALFORMED, path, change)
         elif field in fields.CHATS:
             yield from self._chats(field, value, path, change)
         elif field == fields.HANDOVERS:
@@ -103,61 +100,67 @@ class _Reader:
             yield from self._updates(value, path, change)
         else:
             news = {"waba_id": waba_id, "field": field, "value": value}
-            yield Item(self._place(path), Kind.ACCOUNT, self._meta_at(time), payload_of(news), None, None)
+            yield Item(self._place(path), ItemKind.ACCOUNT, self._meta_at(time), encode_payload(news), None, None)
 
     def _chats(self, field: str, outer: dict[str, object], path: str, change: object) -> Iterator[Item]:
         """What customers, Meta and people of ours wrote, and what became of our messages."""
         inner = outer.get("standby") if field == "standby" else None
         value = outer | inner if isinstance(inner, dict) else outer
         number = _number_of(value)
-        foreign = None if number == self._phone_number_id else Reason.FOREIGN_NUMBER if number else Reason.NO_NUMBER
+        foreign = (
+            None
+            if number == self._phone_number_id
+            else IgnoredReason.FOREIGN_NUMBER
+            if number
+            else IgnoredReason.NO_NUMBER
+        )
         names = [name for name in fields.CHATS[field] if value.get(name)]
-        if not names and value.get("errors") and foreign is not Reason.FOREIGN_NUMBER:
-            yield Item(self._place(path), Kind.ACCOUNT, self._received_at, payload_of(change), None, None)
+        if not names and value.get("errors") and foreign is not IgnoredReason.FOREIGN_NUMBER:
+            yield Item(self._place(path), ItemKind.ACCOUNT, self._received_at, encode_payload(change), None, None)
         elif not names:
-            yield self.ignored(Reason.EMPTY, path, change)
-        change_of = _Change(number, foreign, People(value), field == "standby", value.get("conversation_context"))
+            yield self.ignored(IgnoredReason.EMPTY, path, change)
+        change_of = _Change(number, foreign, Contacts(value), field == "standby", value.get("conversation_context"))
         for name in names:
             held, kind = value[name], _KINDS[name]
             where = f"{path}.standby.{name}" if inner else f"{path}.{name}"
             if not isinstance(held, list):
-                yield self.ignored(Reason.MALFORMED, where, held, kind)
+                yield self.ignored(IgnoredReason.MALFORMED, where, held, kind)
                 continue
             for at, one in enumerate(held):
                 place = f"{where}.{at}"
                 if not isinstance(one, dict):
-                    yield self.ignored(Reason.MALFORMED, place, one, kind)
-                elif kind is Kind.STATUS:
+                    yield self.ignored(IgnoredReason.MALFORMED, place, one, kind)
+                elif kind is ItemKind.STATUS:
                     yield self._status(one, change_of, place)
                 else:
                     yield self._message(one, kind, change_of, place, first=at == 0)
 
-    def _message(self, message: dict[str, object], kind: Kind, change: _Change, path: str, *, first: bool) -> Item:
+    def _message(self, message: dict[str, object], kind: ItemKind, change: _Change, path: str, *, first: bool) -> Item:
         """A message of a customer's, or an echo of one to them."""
         message_id = message.get("id")
         found = isinstance(message_id, str) and message_id
         key = self._key("m", change.number, message_id) if found and change.number else self._place(path)
-        names = ("from", "from_user_id") if kind is Kind.MESSAGE else ("to", "to_user_id")
+        names = ("from", "from_user_id") if kind is ItemKind.MESSAGE else ("to", "to_user_id")
         sender, contact = change.people.find(*map(message.get, names))
         reason = change.foreign
         if reason is None:
             if not found:
-                reason = Reason.NO_ID
+                reason = IgnoredReason.NO_ID
             elif message.get("group_id"):
-                reason = Reason.GROUP
+                reason = IgnoredReason.GROUP
             elif sender is None:
-                reason = Reason.NO_SENDER
+                reason = IgnoredReason.NO_SENDER
         held: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
         if change.standby:
             held["standby"] = True
-        if change.context and kind is Kind.MESSAGE and first:
+        if change.context and kind is ItemKind.MESSAGE and first:
             held["conversation_context"] = change.context
-        payload, meta_at = payload_of(held), self._meta_at(message.get("timestamp"))
+        payload, meta_at = encode_payload(held), self._meta_at(message.get("timestamp"))
         if reason is not None:
             return Item(key, kind, meta_at, payload, None, reason)
-        renamed = renamed_by_message(message) if message.get("type") == "system" else None
-        asked = kind is Kind.MESSAGE and not change.standby and message.get("type") == "contacts"
-        given = given_phone(message, sender) if asked and sender else ""
+        renamed = read_address_change(message) if message.get("type") == "system" else None
+        asked = kind is ItemKind.MESSAGE and not change.standby and message.get("type") == "contacts"
+        given = read_given_phone(message, sender) if asked and sender else ""
         return Item(key, kind, meta_at, payload, sender, None, renamed, given)
 
     def _status(self, status: dict[str, object], change: _Change, path: str) -> Item:
@@ -169,56 +172,56 @@ class _Reader:
         reason = change.foreign
         if reason is None:
             if not found:
-                reason = Reason.NO_ID
+                reason = IgnoredReason.NO_ID
             elif status.get("recipient_type") == "group":
-                reason = Reason.GROUP
+                reason = IgnoredReason.GROUP
             elif name not in _STATUSES:
-                reason = Reason.UNKNOWN_STATUS
+                reason = IgnoredReason.UNKNOWN_STATUS
             elif sender is None:
-                reason = Reason.NO_SENDER
+                reason = IgnoredReason.NO_SENDER
         held = {key: status[key] for key in _STATUS_KEYS if key in status}
-        payload = payload_of(held | {"standby": True} if change.standby else held)
-        return Item(key, Kind.STATUS, self._meta_at(timestamp), payload, None if reason else sender, reason)
+        payload = encode_payload(held | {"standby": True} if change.standby else held)
+        return Item(key, ItemKind.STATUS, self._meta_at(timestamp), payload, None if reason else sender, reason)
 
     def _handover(self, value: dict[str, object], path: str, change: object) -> Item:
         """It has no id: the customer, its type and its time say which it is, in whatever body it comes again."""
-        recipient, whom = object_in(value, "recipient"), object_in(value, "sender")
-        number = text_in(recipient, "phone_number_id") or _number_of(value)
-        sender, contact = People(value).find(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
-        timestamp = text_in(value, "timestamp")
+        recipient, whom = get_object(value, "recipient"), get_object(value, "sender")
+        number = get_text(recipient, "phone_number_id") or _number_of(value)
+        sender, contact = Contacts(value).find(whom.get("phone_number") or whom.get("wa_id"), whom.get("user_id"))
+        timestamp = get_text(value, "timestamp")
         reason = None
         if number and number != self._phone_number_id:
-            reason = Reason.FOREIGN_NUMBER
+            reason = IgnoredReason.FOREIGN_NUMBER
         elif sender is None:
-            reason = Reason.NO_SENDER
+            reason = IgnoredReason.NO_SENDER
         key = self._place(path)
         if sender and timestamp:
-            key = self._key("h", number, sender.address, text_in(value, "type"), timestamp)
+            key = self._key("h", number, sender.address, get_text(value, "type"), timestamp)
         held = {"handover": value, "contact": contact and contact._asdict()}
-        payload, meta_at = payload_of(held), self._meta_at(timestamp)
-        return Item(key, Kind.HANDOVER, meta_at, payload, None if reason else sender, reason)
+        payload, meta_at = encode_payload(held), self._meta_at(timestamp)
+        return Item(key, ItemKind.HANDOVER, meta_at, payload, None if reason else sender, reason)
 
     def _updates(self, value: dict[str, object], path: str, change: object) -> Iterator[Item]:
         """User ids are a business's, not a number's: an update without a number is for us."""
         updates = value.get("user_id_update")
         number = _number_of(value)
         if number and number != self._phone_number_id:
-            yield self.ignored(Reason.FOREIGN_NUMBER, path, change)
+            yield self.ignored(IgnoredReason.FOREIGN_NUMBER, path, change)
             return
         if not isinstance(updates, list) or not updates:
-            yield self.ignored(Reason.MALFORMED if updates else Reason.EMPTY, path, change)
+            yield self.ignored(IgnoredReason.MALFORMED if updates else IgnoredReason.EMPTY, path, change)
             return
         for at, update in enumerate(updates):
             where = f"{path}.user_id_update.{at}"
-            renamed = renamed_by_update(update) if isinstance(update, dict) else None
+            renamed = read_user_id_update(update) if isinstance(update, dict) else None
             if renamed is None:
-                yield self.ignored(Reason.MALFORMED, where, update)
+                yield self.ignored(IgnoredReason.MALFORMED, where, update)
             else:
                 meta_at = self._meta_at(update.get("timestamp"))
-                yield Item(self._place(where), Kind.OTHER, meta_at, payload_of(update), None, None, renamed)
+                yield Item(self._place(where), ItemKind.OTHER, meta_at, encode_payload(update), None, None, renamed)
 
-    def ignored(self, reason: Reason, path: str, value: object, kind: Kind = Kind.OTHER) -> Item:
-        return Item(self._place(path), kind, self._received_at, payload_of(value), None, reason)
+    def ignored(self, reason: IgnoredReason, path: str, value: object, kind: ItemKind = ItemKind.OTHER) -> Item:
+        return Item(self._place(path), kind, self._received_at, encode_payload(value), None, reason)
 
     @cached_property
     def _digest(self) -> str:

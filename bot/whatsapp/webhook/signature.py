@@ -15,7 +15,7 @@ _PREFIX = b"sha256="
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 
 
-def signature_ok(body: bytes, header: bytes | None, secrets: Sequence[str]) -> bool:
+def is_signature_valid(body: bytes, header: bytes | None, secrets: Sequence[str]) -> bool:
     """True when the header is "sha256=" and the lower-case hex HMAC of the body under one of the secrets.
 
     Several secrets make a rotation possible. An empty one counts as none, so a missing setting lets nobody in.
@@ -31,7 +31,7 @@ def signature_ok(body: bytes, header: bytes | None, secrets: Sequence[str]) -> b
     return good
 
 
-def challenge(query: Iterable[tuple[str, str]], verify_token: str) -> str | None:
+def answer_verification(query: Iterable[tuple[str, str]], verify_token: str) -> str | None:
     """What to answer to Meta's handshake as text/plain, or None for a 403.
 
     A parameter that is repeated could be read in two ways by two programs, so it is refused like a missing one.

@@ -1,7 +1,16 @@
 """News of our templates: what Meta approves, pauses, turns down, and what customers think of them."""
 
-from bot.whatsapp.json_access import line_in, object_in
-from bot.whatsapp.webhook.updates import WORDS, News, Severity, TemplateChange, Value, event_in, in_words, news
+from bot.whatsapp.json_access import get_line, get_object
+from bot.whatsapp.webhook.updates import (
+    MAX_DETAIL_CHARACTERS,
+    AccountUpdate,
+    Severity,
+    TemplateChange,
+    Value,
+    get_event,
+    make_update,
+    to_words,
+)
 
 _LONGEST_NAME = 512  # Meta's limit
 
@@ -26,53 +35,53 @@ _TEMPLATE_EVENTS: dict[str, tuple[str, Severity]] = {
 
 def _template_of(value: Value) -> tuple[str, str, str]:
     """(id, name, language), the name "" when it is none."""
-    name = line_in(value, "message_template_name", 2 * _LONGEST_NAME)
+    name = get_line(value, "message_template_name", 2 * _LONGEST_NAME)
     name = name if len(name) <= _LONGEST_NAME else ""
-    return line_in(value, "message_template_id", 32), name, line_in(value, "message_template_language", 20)
+    return get_line(value, "message_template_id", 32), name, get_line(value, "message_template_language", 20)
 
 
-def template_status(value: Value) -> News | None:
+def read_template_status(value: Value) -> AccountUpdate | None:
     template_id, name, language = _template_of(value)
-    event = event_in(value)
+    event = get_event(value)
     if not name or not event:
         return None
     if event in ("FLAGGED", "UNFLAGGED"):  # a warning: it can still be sent
-        message = f"Meta warns that customers dislike the template {name} ({language}): {in_words(event)}."
-        return news(f"template-quality:{name}:{language}", "yellow" if event == "FLAGGED" else "clear", message)
+        message = f"Meta warns that customers dislike the template {name} ({language}): {to_words(event)}."
+        return make_update(f"template-quality:{name}:{language}", "yellow" if event == "FLAGGED" else "clear", message)
     status, severity = _TEMPLATE_EVENTS.get(event, (event, "yellow"))
-    reason = line_in(value, "reason", WORDS)
+    reason = get_line(value, "reason", MAX_DETAIL_CHARACTERS)
     details = (
-        line_in(object_in(value, "rejection_info"), "reason", WORDS),
-        line_in(object_in(value, "other_info"), "description", WORDS),
+        get_line(get_object(value, "rejection_info"), "reason", MAX_DETAIL_CHARACTERS),
+        get_line(get_object(value, "other_info"), "description", MAX_DETAIL_CHARACTERS),
         "" if reason.upper() == "NONE" else reason,
     )
     why = next(filter(None, details), "")
     change = TemplateChange(template_id, name, language, status, why)
-    message = f"Meta says of the template {name} ({language}): {in_words(event)}" + (f", {why}" if why else "")
-    return news(f"template:{name}:{language}", severity, message, change)
+    message = f"Meta says of the template {name} ({language}): {to_words(event)}" + (f", {why}" if why else "")
+    return make_update(f"template:{name}:{language}", severity, message, change)
 
 
-def template_quality(value: Value) -> News | None:
+def read_template_quality(value: Value) -> AccountUpdate | None:
     _, name, language = _template_of(value)
-    score = event_in(value, "new_quality_score")
+    score = get_event(value, "new_quality_score")
     if not name or not score:
         return None
     severity: Severity = "yellow" if score in ("RED", "YELLOW") else "clear"
-    message = f"Customers' feedback on the template {name} ({language}) is {in_words(score)}. Meta pauses bad ones."
-    return news(f"template-quality:{name}:{language}", severity, message)
+    message = f"Customers' feedback on the template {name} ({language}) is {to_words(score)}. Meta pauses bad ones."
+    return make_update(f"template-quality:{name}:{language}", severity, message)
 
 
-def template_category(value: Value) -> News | None:
+def read_template_category(value: Value) -> AccountUpdate | None:
     _, name, language = _template_of(value)
-    category = event_in(value, "correct_category") or event_in(value, "new_category")
+    category = get_event(value, "correct_category") or get_event(value, "new_category")
     if not name or not category:
         return None
     when = "will be" if value.get("correct_category") else "is now"
-    message = f"The template {name} ({language}) {when} of the category {in_words(category)}, which has its own price."
-    return news(f"template-category:{name}:{language}", "yellow" if category == "MARKETING" else "info", message)
+    message = f"The template {name} ({language}) {when} of the category {to_words(category)}, which has its own price."
+    return make_update(f"template-category:{name}:{language}", "yellow" if category == "MARKETING" else "info", message)
 
 
-def template_text(value: Value) -> News | None:
+def read_template_text(value: Value) -> AccountUpdate | None:
     _, name, language = _template_of(value)
     message = f"The text of the template {name} ({language}) was changed at Meta. Does it still fit what is filled in?"
-    return news(f"template-text:{name}:{language}", "info", message) if name else None
+    return make_update(f"template-text:{name}:{language}", "info", message) if name else None

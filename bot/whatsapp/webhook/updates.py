@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.whatsapp.json_access import line_in
-from bot.whatsapp.sanitize import one_line
+from bot.whatsapp.json_access import get_line
+from bot.whatsapp.sanitize import clean_line
 
 Severity = Literal["red", "yellow", "info", "clear"]
 Value = dict[str, object]
 
-WORDS = 300  # the most that one of Meta's texts takes of a message
+MAX_DETAIL_CHARACTERS = 300  # the most that one of Meta's texts takes of a message
 _SUBJECT_CAP, _MESSAGE_CAP = 200, 500
 _PLAIN = re.compile(r"[!-~]+")
 
@@ -28,7 +28,7 @@ class TemplateChange:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class AccountUpdate:
     """One piece of it; `clear` is good news, which ends whatever the subject's bad news was."""
 
     subject: str
@@ -37,17 +37,19 @@ class News:
     template: TemplateChange | None = None
 
 
-def news(subject: str, severity: Severity, message: str, template: TemplateChange | None = None) -> News:
+def make_update(
+    subject: str, severity: Severity, message: str, template: TemplateChange | None = None
+) -> AccountUpdate:
     """Texts come from Meta: a subject that is too long or strange for its column becomes a hash."""
     if len(subject) > _SUBJECT_CAP or not _PLAIN.fullmatch(subject):
         kind = subject.partition(":")[0]
         subject = f"{kind}:~{hashlib.sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
-    return News(subject, severity, one_line(message, _MESSAGE_CAP), template)
+    return AccountUpdate(subject, severity, clean_line(message, _MESSAGE_CAP), template)
 
 
-def event_in(value: Value, key: str = "event") -> str:
-    return line_in(value, key, 60).upper()
+def get_event(value: Value, key: str = "event") -> str:
+    return get_line(value, key, 60).upper()
 
 
-def in_words(event: str) -> str:
+def to_words(event: str) -> str:
     return event.lower().replace("_", " ")

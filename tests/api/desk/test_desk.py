@@ -14,7 +14,7 @@ from quart import Quart
 
 from api.web.auth import PERMISSIONS, Permission, declaration
 from api.web.credentials import Role
-from bot.whatsapp.sanitize import TEXT_CAP
+from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS
 from storage import alerts, files, templates
 from storage.alerts import Alert
 from storage.files import FileRow
@@ -293,7 +293,7 @@ async def test_files_that_are_not_taken(light_service: Service) -> None:
         assert await light_service.sent() == []
         assert light_service.kept_files() == []
         # what is wrong with the words costs no file: the next try has it still
-        kept = await alex.send(path, files=[good], message="x" * (TEXT_CAP + 1))
+        kept = await alex.send(path, files=[good], message="x" * (MAX_TEXT_CHARACTERS + 1))
         assert (kept.status_code, "Attached: <bdi>lamps.png</bdi>" in kept.text) == (422, True)
         (attached,) = re.findall(r'name="attached" value="(\d+)"', kept.text)
         assert (await alex.send(path, attached=attached, message="Look.")).status_code == 303
@@ -478,7 +478,7 @@ async def test_a_double_click_answers_once(service: Service) -> None:
 async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:
     ticket_id = await open_ticket(light_service)
     async with visitor(light_service, Role.AGENT) as alex:
-        for message in ("", " \r\n ", "\u200b\u2060", "\u0000", "x" * (TEXT_CAP + 1)):
+        for message in ("", " \r\n ", "\u200b\u2060", "\u0000", "x" * (MAX_TEXT_CHARACTERS + 1)):
             refused = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=message)
             assert refused.status_code == 422
             assert 'role="alert"' in refused.text
@@ -492,7 +492,7 @@ async def test_what_people_write_stays_text(light_service: Service) -> None:
             more = {"name": text, "description": text, "issue_type": text[:50], "issue_type_other": text}
             ticket_id = await open_ticket(light_service, **more)
             await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text)
-            draft = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text + "x" * TEXT_CAP)
+            draft = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text + "x" * MAX_TEXT_CHARACTERS)
             await light_service.execute("UPDATE reply SET author_name = ? WHERE ticket_id = ?", [text, ticket_id])
             await light_service.execute("UPDATE ticket SET attachment_name = ? WHERE id = ?", [text, ticket_id])
             said = await customers_message(light_service, ticket_id, text, kind="note", author="meta", changed="edited")

@@ -12,11 +12,17 @@ from api.doctor.report import Check, Hiding, Report
 from api.doctor.run import examine
 from api.settings import Settings
 from bot.clock import utc_now
-from bot.whatsapp.diagnostics.reachability import Fetched, on_this_machine
-from bot.whatsapp.diagnostics.setup import read_apps, read_number, read_numbers, read_subscription, read_token
-from bot.whatsapp.diagnostics.versions import usable_until, version_of
-from bot.whatsapp.diagnostics.webhook_check import Handshake, Seen, read_handshake
-from bot.whatsapp.graph.client import Answer
+from bot.whatsapp.diagnostics.reachability import FetchResult, is_on_this_machine
+from bot.whatsapp.diagnostics.setup import (
+    read_apps,
+    read_phone_number,
+    read_phone_numbers,
+    read_subscription,
+    read_token,
+)
+from bot.whatsapp.diagnostics.versions import find_expiry, read_version
+from bot.whatsapp.diagnostics.webhook_check import Handshake, Responder, read_handshake
+from bot.whatsapp.graph.client import GraphResponse
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 JSON = {"content-type": "application/json"}
@@ -37,12 +43,12 @@ ANYTHING = st.recursive(
 @settings(max_examples=60)
 @given(st.dictionaries(KEYS, ANYTHING))
 def test_whatever_meta_answers_can_be_read(value: dict[str, object]) -> None:
-    answer = Answer(value)
-    number = read_number(answer)
-    texts = [number.shown, number.name, read_token(answer).app_id, *read_apps(answer), *read_numbers(answer)]
+    answer = GraphResponse(value)
+    number = read_phone_number(answer)
+    texts = [number.shown, number.name, read_token(answer).app_id, *read_apps(answer), *read_phone_numbers(answer)]
     subscription = read_subscription(answer)
     texts += [*subscription.fields, subscription.callback_url] if subscription else []
-    texts += [obstacle.description for obstacle in number.obstacles]
+    texts += [obstacle.description for obstacle in number.health_issues]
     assert all(len(text) <= 300 and "\x1b" not in text and "\ud800" not in text for text in texts)
 
 
@@ -56,27 +62,27 @@ def test_whatever_meta_answers_can_be_read(value: dict[str, object]) -> None:
 )
 def test_what_keeps_messages_from_going_out(entities: list[tuple[str, str]], states: list[tuple[str, str]]) -> None:
     rows = [{"entity_type": kind, "can_send_message": state, "errors": [{}]} for kind, state in entities]
-    number = read_number(Answer({"health_status": {"can_send_message": "LIMITED", "entities": rows}}))
-    assert [(one.where, one.state) for one in number.obstacles] == states
+    number = read_phone_number(GraphResponse({"health_status": {"can_send_message": "LIMITED", "entities": rows}}))
+    assert [(one.where, one.state) for one in number.health_issues] == states
 
 
 @pytest.mark.parametrize(
     ("fetched", "expected"),
     [
-        (Fetched(200, {}, b"4711"), Handshake(Seen.TICK, 200)),
-        (Fetched(200, {}, b"4711\n"), Handshake(Seen.STRANGE, 200)),
-        (Fetched(200, HTML, b'"4711"'), Handshake(Seen.PAGE, 200)),
-        (Fetched(403, JSON, b'{"message": "Webhook verification failed"}'), Handshake(Seen.OTHER_TOKEN, 403)),
-        (Fetched(403, JSON, b'{"message": "Forbidden"}'), Handshake(Seen.STRANGE, 403)),
-        (Fetched(403, HTML, b"<p>Webhook verification failed"), Handshake(Seen.PAGE, 403)),
-        (Fetched(511, HTML, b"<TITLE>\n Tunnel &amp; co </TITLE>"), Handshake(Seen.PAGE, 511, "Tunnel & co")),
-        (Fetched(307, {"location": "https://a.example/b?c=secret"}, b""), Handshake(Seen.REDIRECT, 307, "https://a.example/b")),
-        (Fetched(530, HTML, b"<title>\x1b[31mError 1033</title>"), Handshake(Seen.GATEWAY, 530, "Error 1033")),
-        (Fetched(404, JSON, b"{}"), Handshake(Seen.NOT_FOUND, 404)),
-        (Fetched(failure="no answer came in time"), Handshake(Seen.NOTHING, 0, "no answer came in time")),
+        (FetchResult(200, {}, b"4711"), Handshake(Responder.TICK, 200)),
+        (FetchResult(200, {}, b"4711\n"), Handshake(Responder.STRANGE, 200)),
+        (FetchResult(200, HTML, b'"4711"'), Handshake(Responder.PAGE, 200)),
+        (FetchResult(403, JSON, b'{"message": "Webhook verification failed"}'), Handshake(Responder.OTHER_TOKEN, 403)),
+        (FetchResult(403, JSON, b'{"message": "Forbidden"}'), Handshake(Responder.STRANGE, 403)),
+        (FetchResult(403, HTML, b"<p>Webhook verification failed"), Handshake(Responder.PAGE, 403)),
+        (FetchResult(511, HTML, b"<TITLE>\n Tunnel &amp; co </TITLE>"), Handshake(Responder.PAGE, 511, "Tunnel & co")),
+        (FetchResult(307, {"location": "https://a.example/b?c=secret"}, b""), Handshake(Responder.REDIRECT, 307, "https://a.example/b")),
+        (FetchResult(530, HTML, b"<title>\x1b[31mError 1033</title>"), Handshake(Responder.GATEWAY, 530, "Error 1033")),
+        (FetchResult(404, JSON, b"{}"), Handshake(Responder.NOT_FOUND, 404)),
+        (FetchResult(failure="no answer came in time"), Handshake(Responder.NOTHING, 0, "no answer came in time")),
     ],
 )  # fmt: skip
-def test_every_answer_to_a_handshake_has_a_word(fetched: Fetched, expected: Handshake) -> None:
+def test_every_answer_to_a_handshake_has_a_word(fetched: FetchResult, expected: Handshake) -> None:
     assert read_handshake(fetched, "4711") == expected
 
 
@@ -92,8 +98,8 @@ def test_every_answer_to_a_handshake_has_a_word(fetched: Fetched, expected: Hand
     ],
 )
 def test_until_when_a_version_is_served(url: str, version: str, until: str) -> None:
-    end = usable_until(version_of(url))
-    assert (version_of(url), f"{end:%Y-%m-%d}" if end else "") == (version, until)
+    end = find_expiry(read_version(url))
+    assert (read_version(url), f"{end:%Y-%m-%d}" if end else "") == (version, until)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_until_when_a_version_is_served(url: str, version: str, until: str) -> N
      ("https://desk.example.com", False), ("http://10.0.0.1", False)],
 )  # fmt: skip
 def test_which_addresses_are_this_machine(url: str, here: bool) -> None:
-    assert on_this_machine(url) is here
+    assert is_on_this_machine(url) is here
 
 
 def test_a_report_never_shows_a_secret_of_the_settings() -> None:

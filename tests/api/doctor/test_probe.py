@@ -15,7 +15,14 @@ from quart import Quart
 from api.server.serving import listen_nearby, port_of, serve_http
 from api.simulator.bodies import sign
 from api.webhook import WebhookDoor
-from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, Sighting, nonce_of, probe_body, read_told, told
+from bot.whatsapp.diagnostics.probe import (
+    WEBHOOK_PATH,
+    ProbeReport,
+    decode_report,
+    encode_report,
+    probe_body,
+    read_nonce,
+)
 from bot.whatsapp.webhook.items import Item
 from tests.support.plain_http import plain_http
 
@@ -70,7 +77,7 @@ async def test_a_probe_is_told_how_it_was_seen(
         first = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
         again = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
     assert (first.status_code, first.content) == (200, again.content)
-    assert read_told(first.content, "a1b2c3") == Sighting(
+    assert decode_report(first.content, "a1b2c3") == ProbeReport(
         "a1b2c3", "127.0.0.1", "http", forwarded, believed, peer_trusted
     )
     assert kept.bodies == []
@@ -109,8 +116,8 @@ async def test_what_only_looks_like_a_probe_is_a_webhook_like_any_other(body: by
 
 @given(st.binary(max_size=300))
 def test_no_bytes_are_a_probe_but_those_that_are_made_as_one(body: bytes) -> None:
-    assert nonce_of(body) == "" or probe_body(nonce_of(body)) == body
-    assert nonce_of(probe_body("x") + body[:1]) in ("", "x")
+    assert read_nonce(body) == "" or probe_body(read_nonce(body)) == body
+    assert read_nonce(probe_body("x") + body[:1]) in ("", "x")
 
 
 KEYS = st.sampled_from(["probe", "nonce", "forwarded", "peer", "believed"])
@@ -120,9 +127,9 @@ VALUES: st.SearchStrategy[object] = st.sampled_from([None, "n", 5, True, [], ["f
 @settings(max_examples=60)
 @given(st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES)))
 def test_whatever_answers_a_probe_is_read_or_not(value: dict[str, object]) -> None:
-    read = read_told(json.dumps(value).encode(), "n")
+    read = decode_report(json.dumps(value).encode(), "n")
     assert read is None or read.nonce == "n"
-    assert read_told(told(Sighting("n", "p", "http", ["f"], "b", True)), "n") == Sighting(
+    assert decode_report(encode_report(ProbeReport("n", "p", "http", ["f"], "b", True)), "n") == ProbeReport(
         "n", "p", "http", ["f"], "b", True
     )
-    assert read_told(told(Sighting("m", "p", "http", [], "b", True)), "n") is None
+    assert decode_report(encode_report(ProbeReport("m", "p", "http", [], "b", True)), "n") is None

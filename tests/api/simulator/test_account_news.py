@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.simulator.account_news import NEWS
-from bot.whatsapp.webhook.account_updates import read_news
+from bot.whatsapp.webhook.account_updates import read_account_updates
 from tests.api.simulator.echo_service import running
 from tests.support.places import PAYLOADS
 
@@ -51,7 +51,7 @@ async def test_news_of_the_account(tmp_path: Path, what: str) -> None:
     entry, change, _ = await told(tmp_path, what)
     field, subject, severity = ACCOUNT[what]
     assert (change["field"], "metadata" in change["value"], "time" in entry) == (field, False, True)
-    (news,) = read_news(json.dumps(change))
+    (news,) = read_account_updates(json.dumps(change))
     assert (news.subject, news.severity) == (subject, severity)
 
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, open_http
-from bot.whatsapp.messages.build import build
+from bot.whatsapp.messages.build import build_body
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 
 ANA, BEN = "15550100001", "15550100002"
@@ -51,7 +51,7 @@ async def test_the_services_own_client_is_understood(tmp_path: Path) -> None:
         await service.until(lambda: service.texts() == ["silence"])
         client = GraphClient(GraphSettings(service.graph, NUMBER_ID, TOKEN, SECRET), http)
         for number, offer in enumerate(offers):
-            outcome = await client.send(build(offer, to=ANA, opaque=str(number)))
+            outcome = await client.send(build_body(offer, to=ANA, opaque=str(number)))
             assert isinstance(outcome, Accepted), outcome
         assert [m["kind"] for m in await service.chat(ANA)][1:] == ["text", "buttons", "list"]
 

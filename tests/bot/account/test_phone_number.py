@@ -11,7 +11,8 @@ import pytest
 
 from bot.account.phone_number import FIELDS, PhoneNumberMonitor, PhoneNumberSnapshot
 from bot.account.updates import record_updates
-from bot.whatsapp.webhook.account_updates import News, read_news
+from bot.whatsapp.webhook.account_updates import read_account_updates
+from bot.whatsapp.webhook.updates import AccountUpdate
 from storage import alerts
 from storage.alerts import Alert
 from storage.sql.database import Database
@@ -201,8 +202,8 @@ async def test_updates_that_meta_need_not_take_back_end_by_themselves(
     light_watched: Watched, field: str, value: dict[str, object], days: int
 ) -> None:
     template = {"message_template_name": "hello", "message_template_language": "en"}
-    (bad,) = read_news(json.dumps({"field": field, "value": template | value}))
-    lasting = News("account:ban", "red", "Banned.")
+    (bad,) = read_account_updates(json.dumps({"field": field, "value": template | value}))
+    lasting = AccountUpdate("account:ban", "red", "Banned.")
     await light_watched.database.run(lambda tx: record_updates(tx, [(NOW, bad), (NOW, lasting)]))
     assert len(await light_watched.refresh_with(WELL, minutes=days * 24 * 60)) == 2
     assert await light_watched.refresh_with(WELL) == ["red account:ban: Banned."]

@@ -8,7 +8,7 @@ import pytest
 
 from bot.account.updates import record_updates
 from bot.templates.parameters import ParameterMapping
-from bot.whatsapp.webhook.account_updates import News, Severity, TemplateChange
+from bot.whatsapp.webhook.updates import AccountUpdate, Severity, TemplateChange
 from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Database
@@ -31,15 +31,15 @@ def at(second: int) -> datetime:
 
 def update_of(
     status: str, severity: Severity = "red", change: Mapping[str, str] | None = None, reason: str = ""
-) -> News:
+) -> AccountUpdate:
     fields = {"template_id": "55501", "name": "ticket_update", "language": "en", "status": status, "reason": reason}
     fields.update(change or {})
-    return News(
+    return AccountUpdate(
         f"template:{fields['name']}:{fields['language']}", severity, f"Meta says {status}.", TemplateChange(**fields)
     )
 
 
-async def record(database: Database, *updates: tuple[int, News]) -> None:
+async def record(database: Database, *updates: tuple[int, AccountUpdate]) -> None:
     await database.run(lambda tx: record_updates(tx, [(at(second), each) for second, each in updates]))
 
 
@@ -141,9 +141,9 @@ async def test_updates_that_fit_no_row_are_alerts_all_the_same(database: Databas
 
 
 async def test_updates_of_the_account(database: Database) -> None:
-    bad = News("number:quality", "yellow", "The quality of the number is low.")
-    good = News("number:quality", "clear", "")
-    await record(database, (2, bad), (1, News("account:ban", "red", "The account is banned.")))
+    bad = AccountUpdate("number:quality", "yellow", "The quality of the number is low.")
+    good = AccountUpdate("number:quality", "clear", "")
+    await record(database, (2, bad), (1, AccountUpdate("account:ban", "red", "The account is banned.")))
     assert [alert.subject for alert in await read_alerts(database)] == ["account:ban", "number:quality"]
     await record(database, (1, good))
     assert len(await read_alerts(database)) == 2

@@ -15,9 +15,9 @@ from bot.lane_state import LaneState
 from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
 from bot.templates.health import TemplateKey
-from bot.whatsapp.errors import action_of
+from bot.whatsapp.errors import classify_error
 from bot.whatsapp.graph.client import Outcome, Refused
-from bot.whatsapp.webhook.items import Status
+from bot.whatsapp.webhook.items import MessageStatus
 from bot.worker.statuses import match
 from storage.journal import PendingItem
 from storage.outbox import FOR_A_PERSON, Move, OutboxRow
@@ -172,7 +172,7 @@ def reported(
     unsent = current in (OutboxStatus.QUEUED, OutboxStatus.HELD, OutboxStatus.SENDING, OutboxStatus.UNKNOWN)
     wamid = FORMER if unsent else WAMID
     row = SentRow(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
-    matched = match([(item, Status(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
+    matched = match([(item, MessageStatus(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
     lines = [f"close window {_ago(at)}" for at in matched.closed_windows.values()]
     lines += [f"mark unreachable {_short(why)}" for why in matched.unreachable.values()]
     lines += ["mark reachable" for _ in matched.reached]
@@ -205,7 +205,7 @@ def _shown(why: Why) -> str:
 def _short(said: str) -> str:
     """Our sentence for a code is in the table of errors: here it is only `...`."""
     code, _, _ = said.partition(":")
-    reason = action_of(int(code) if code.isdecimal() else None).reason
+    reason = classify_error(int(code) if code.isdecimal() else None).reason
     return said.replace(reason, "...")
 
 

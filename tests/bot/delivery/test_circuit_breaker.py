@@ -8,7 +8,7 @@ import pytest
 from bot.delivery.circuit_breaker import CLEARED_PROBE_SECONDS, CircuitBreaker
 from bot.intake.intake import Intake
 from bot.metrics import Metrics
-from bot.whatsapp.errors import ACTIONS
+from bot.whatsapp.errors import ERROR_POLICIES
 from bot.whatsapp.graph.client import Refused
 from storage import alerts
 from storage.redis.client import RedisSettings, open_redis
@@ -230,7 +230,7 @@ async def test_the_numbers_limit_uses_up_nobodys_tries(world: World) -> None:
     assert len(world.graph.requests) == 8
 
 
-EXPIRED = Refused(190, ACTIONS[190].action, ACTIONS[190].wait_seconds, ACTIONS[190].reason)
+EXPIRED = Refused(190, ERROR_POLICIES[190].action, ERROR_POLICIES[190].wait_seconds, ERROR_POLICIES[190].reason)
 
 
 def breaker(world: World) -> CircuitBreaker:

@@ -16,7 +16,7 @@ import structlog
 
 from bot.delivery.decision import MAX_REFUSALS
 from bot.media.uploader import UploadFailed
-from bot.whatsapp.errors import Action, Scope, action_of
+from bot.whatsapp.errors import Action, Scope, classify_error
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.events import read_status
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
@@ -48,7 +48,7 @@ async def answers_of(outcome: Outcome) -> dict[str, list[str]]:
 
 
 def refused(code: int | None, http_status: int = 400, *, is_transient: bool = False) -> Refused:
-    verdict = action_of(code, http_status, is_transient)
+    verdict = classify_error(code, http_status, is_transient)
     return Refused(code, verdict.action, verdict.wait_seconds, verdict.reason, "no", scope=verdict.scope)
 
 

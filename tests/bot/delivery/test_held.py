@@ -13,7 +13,7 @@ from bot.templates.assignments import TemplateAssignments
 from bot.templates.health import TemplateKey
 from bot.templates.notice_kinds import NoticeKind
 from bot.templates.parameters import ParameterMapping
-from bot.whatsapp.webhook.account_updates import News, TemplateChange
+from bot.whatsapp.webhook.updates import AccountUpdate, TemplateChange
 from bot.worker.rounds import MOST_ROWS
 from storage import alerts, outbox, templates
 from storage.outbox import Move, OutboxRow
@@ -54,7 +54,7 @@ class Desk:
     async def hear(self, status: str, name: str = NAME) -> None:
         """Meta's webhook about a template, of now."""
         change = TemplateChange(name, name, "en", status)
-        told = News(f"template:{name}:en", "clear" if status == "APPROVED" else "red", "", change)
+        told = AccountUpdate(f"template:{name}:en", "clear" if status == "APPROVED" else "red", "", change)
         await self.world.database.run(lambda tx: record_updates(tx, [(self.world.clock(), told)]))
 
     async def move(self, *statuses: TicketStatus) -> str:
@@ -343,7 +343,7 @@ async def test_good_news_of_the_account_are_tried_at_once(world: World, subject:
         await world.until(lambda: stopped(world))
         world.graph.always = None
         at = world.clock() + timedelta(seconds=1)
-        await world.database.run(lambda tx: record_updates(tx, [(at, News(subject, "clear", ""))]))
+        await world.database.run(lambda tx: record_updates(tx, [(at, AccountUpdate(subject, "clear", ""))]))
         if tried:
             await world.at_rest()
     assert await stopped(world) is not tried

@@ -19,7 +19,7 @@ from bot.media.transfer import MAX_NEW_FETCHES, MediaTransfer
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import sha256_hex
-from bot.whatsapp.graph.media_download import Limits, open_downloads
+from bot.whatsapp.graph.media_download import DownloadLimits, open_downloads
 from storage import files
 from storage.blobs.folder import FolderStore
 from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
@@ -31,7 +31,9 @@ from tests.bot.file_host import BYTES, Behaviour, FileHost, base64_hash, listeni
 NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)  # a Friday
 TOKEN = "the token of the tests"
 NUMBER = "106540352242922"
-LIMITS = Limits(1024 * 1024, 0.6, 0.6, 0.5, 20_000, 5.0)
+LIMITS = DownloadLimits(
+    max_bytes=1024 * 1024, answer_seconds=0.6, idle_seconds=0.6, grace_seconds=0.5, total_seconds=5.0
+)
 HASH = hashlib.sha256(BYTES).hexdigest()
 AGAIN = "It is tried again until 13 Mar, 14:00 UTC."
 
@@ -103,7 +105,7 @@ async def place(
     folder: Path,
     resolver: AbstractResolver | None = None,
     api_url: str = "",
-    limits: Limits = LIMITS,
+    limits: DownloadLimits = LIMITS,
 ) -> AsyncIterator[Place]:
     async with listening(FileHost()) as host, open_http() as http:
         url = api_url or host.api_url

@@ -17,8 +17,8 @@ from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from bot.templates.parameters import ParameterMapping
 from bot.templates.refusals import STATUS_BY_CODE
 from bot.templates.sync import NO_ACCOUNT, TemplateSync
-from bot.whatsapp.messages.build import build
-from bot.whatsapp.webhook.account_updates import News, TemplateChange
+from bot.whatsapp.messages.build import build_body
+from bot.whatsapp.webhook.updates import AccountUpdate, TemplateChange
 from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
@@ -69,7 +69,7 @@ class Desk:
     async def hear(self, status: str, minutes: float) -> None:
         """A webhook that left Meta so many minutes ago."""
         change = TemplateChange("1", "ticket_update", "en", status)
-        update = News("template:ticket_update:en", "clear" if status == "APPROVED" else "red", "", change)
+        update = AccountUpdate("template:ticket_update:en", "clear" if status == "APPROVED" else "red", "", change)
         at = self.now - timedelta(minutes=minutes)
         await self.database.run(lambda tx: record_updates(tx, [(at, update)]))
 
@@ -240,7 +240,7 @@ async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: 
     expected = {"type": "template", "name": "ticket_update", "language": "en"}
     assert payload == (NO_TEMPLATE if made is None else expected | made)
     if not isinstance(payload, Why):
-        assert build(payload, to="15550001234", opaque="1")["type"] == "template"
+        assert build_body(payload, to="15550001234", opaque="1")["type"] == "template"
     async with desk.database.reading() as tx:
         assert await rows.chosen(tx, kind, language) == ("ticket_update" if made else "")
 
@@ -301,7 +301,7 @@ async def test_the_words_of_webhook_and_list_go_by_their_times(desk: Desk) -> No
 
 
 async def test_text_that_was_changed_has_been_compared_after_the_next_list(light_desk: Desk) -> None:
-    update = News("template-text:ticket_update:en", "info", "The text was changed.")
+    update = AccountUpdate("template-text:ticket_update:en", "info", "The text was changed.")
     await light_desk.database.run(lambda tx: record_updates(tx, [(NOW, update)]))
     assert await light_desk.alerts() == ["info The text was changed."]
     await light_desk.listing(entry())

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bot.whatsapp.errors import ACTIONS, Action, Scope, Verdict, action_of, wait_of
+from bot.whatsapp.errors import ERROR_POLICIES, Action, ErrorPolicy, Scope, classify_error, compute_backoff_seconds
 from tests.support.places import PAYLOADS
 
 CLASSES = {
@@ -42,21 +42,21 @@ RANGES = [row for row in CODES if row.last > row.first]
 @pytest.mark.parametrize("row", CODES, ids=lambda row: str(row.first))
 def test_a_documented_code_has_its_class_whatever_http_says(row: Documented) -> None:
     for code in {row.first, (row.first + row.last) // 2, row.last}:
-        verdict = action_of(code)
+        verdict = classify_error(code)
         assert (verdict.action, verdict.scope, verdict.wait_seconds) == row[2:]
-        assert verdict == action_of(code, 500, True) == action_of(code, 400) == action_of(code, 429)
+        assert verdict == classify_error(code, 500, True) == classify_error(code, 400) == classify_error(code, 429)
         assert str(code) not in verdict.reason
 
 
 def test_the_table_has_the_documented_codes_and_no_others() -> None:
-    assert set(ACTIONS) == {row.first for row in CODES if row not in RANGES}
+    assert set(ERROR_POLICIES) == {row.first for row in CODES if row not in RANGES}
     assert all(one.last < next_one.first for one, next_one in pairwise(sorted(CODES)))
 
 
 @pytest.mark.parametrize("row", RANGES, ids=lambda row: str(row.first))
 def test_beside_a_range_nothing_is_known(row: Documented) -> None:
     for code in (row.first - 1, row.last + 1):
-        assert "does not know" in action_of(code).reason
+        assert "does not know" in classify_error(code).reason
 
 
 def test_the_recorded_codes_are_documented() -> None:
@@ -67,14 +67,14 @@ def test_the_recorded_codes_are_documented() -> None:
 
 
 def test_waits_belong_to_what_is_tried_again() -> None:
-    for code, verdict in ACTIONS.items():
+    for code, verdict in ERROR_POLICIES.items():
         retried = verdict.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
         assert (verdict.wait_seconds > 0) is retried, code
         assert (verdict.scope is Scope.CHANNEL) is (verdict.action is Action.STOP), code
 
 
 def test_sentences_are_for_people() -> None:
-    for verdict in ACTIONS.values():
+    for verdict in ERROR_POLICIES.values():
         assert verdict.reason.endswith(".")
         assert len(verdict.reason) <= 120
 
@@ -93,7 +93,7 @@ def test_sentences_are_for_people() -> None:
     ],
 )
 def test_an_unknown_code(code: int | None, http_status: int, is_transient: bool, action: Action, scope: Scope) -> None:
-    verdict = action_of(code, http_status, is_transient)
+    verdict = classify_error(code, http_status, is_transient)
     assert (verdict.action, verdict.scope) == (action, scope)
 
 
@@ -112,12 +112,12 @@ def test_an_unknown_code(code: int | None, http_status: int, is_transient: bool,
     ],
 )
 def test_how_waits_grow(code: int, waits: list[float]) -> None:
-    assert [wait_of(action_of(code), refusals) for refusals in range(len(waits))] == waits
+    assert [compute_backoff_seconds(classify_error(code), refusals) for refusals in range(len(waits))] == waits
 
 
 def test_a_wait_that_meta_has_raised_is_kept_and_comes_to_an_end() -> None:
-    raised = Verdict(Action.RETRY_AFTER, 900, "", Scope.NUMBER)
-    assert wait_of(raised, 0) == wait_of(raised, 7) == 900
-    assert wait_of(raised._replace(wait_seconds=90_000), 0) == 3600
-    assert wait_of(raised._replace(scope=Scope.PAIR), 3) == 900
-    assert wait_of(action_of(131000), 10**9) == 3600
+    raised = ErrorPolicy(Action.RETRY_AFTER, 900, "", Scope.NUMBER)
+    assert compute_backoff_seconds(raised, 0) == compute_backoff_seconds(raised, 7) == 900
+    assert compute_backoff_seconds(raised._replace(wait_seconds=90_000), 0) == 3600
+    assert compute_backoff_seconds(raised._replace(scope=Scope.PAIR), 3) == 900
+    assert compute_backoff_seconds(classify_error(131000), 10**9) == 3600

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.errors import action_of
+from bot.whatsapp.errors import classify_error
 from storage import alerts
 from tests.bot.graph import Reply, Request
 from tests.bot.test_service_window import last_is, ticket
@@ -175,4 +175,4 @@ async def test_what_would_stop_the_channel_is_told(world: World, code: int) -> N
         (told,) = [alert for alert in await alerts.open_alerts(tx) if alert.subject == f"sending:{code}"]
     assert told.severity == "red"
     assert told.message.startswith("Meta took a message, and refused it afterwards")
-    assert told.message.endswith(f"{action_of(code).reason} (Sorry)")
+    assert told.message.endswith(f"{classify_error(code).reason} (Sorry)")

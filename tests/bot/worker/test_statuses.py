@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.errors import Action, action_of
+from bot.whatsapp.errors import Action, classify_error
 from bot.whatsapp.webhook.events import read_status
-from bot.whatsapp.webhook.items import Reason
-from bot.whatsapp.webhook.items import Status as Reported
+from bot.whatsapp.webhook.items import IgnoredReason, MessageStatus
 from bot.worker.rounds import MOST_ITEMS
 from bot.worker.statuses import match
 from storage.customers import NOBODY
@@ -57,7 +56,7 @@ def orders() -> list[tuple[OutboxStatus, ...]]:
 @pytest.mark.parametrize("order", orders(), ids="-".join)
 def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[OutboxStatus, ...]) -> None:
     row = SentRow(7, 1, OutboxStatus.ACCEPTED, "wamid.A")
-    told = [(_item(at), Reported("wamid.A", status, NOW)) for at, status in enumerate(order, 1)]
+    told = [(_item(at), MessageStatus("wamid.A", status, NOW)) for at, status in enumerate(order, 1)]
     matched = match(told, [row], NOW)
     current, done, superseded = OutboxStatus.ACCEPTED, [], []
     for at, status in enumerate(order, 1):
@@ -67,7 +66,7 @@ def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[OutboxStatus, 
         else:
             superseded.append(at)
     assert matched.done == done
-    assert matched.ignored.get(Reason.SUPERSEDED, []) == superseded
+    assert matched.ignored.get(IgnoredReason.SUPERSEDED, []) == superseded
     assert [status for status, rows in matched.advances.items() if 7 in rows] == [current]
 
 
@@ -87,7 +86,7 @@ def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     (item,) = items_of(path.read_bytes())
     status = read_status(item.payload)
     matched = match([(_item(1), status)], [SentRow(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
-    end, noted = ENDS[action_of(status.error_code).action]
+    end, noted = ENDS[classify_error(status.error_code).action]
     if str(status.error_code).startswith("132"):
         end = "held"  # a template's trouble is not the words'
     elif status.error_code == 131050:
@@ -97,7 +96,7 @@ def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     assert (7 in matched.failures) is (end == "failed")
     said = other.why if other else matched.failures[7]
     assert said.reason is OutboxReason.REFUSED
-    assert said.detail.startswith(f"{status.error_code}: {action_of(status.error_code).reason}")
+    assert said.detail.startswith(f"{status.error_code}: {classify_error(status.error_code).reason}")
     assert (matched.closed_windows != {}) is (noted == "window")
     assert (matched.unreachable != {}) is (noted == "customer")
     assert list(matched.stopping) == ([status.error_code] if noted == "channel" else [])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.messages.build import build
+from bot.whatsapp.messages.build import build_body
 from tests.support.openapi import contract
 from tests.support.openapi.exceptions import EXCEPTIONS, Exceptional
 from tests.support.places import ROOT
@@ -34,7 +34,7 @@ def asking(**interactive: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("to", ["15550001111", "US.13491208655302741918"])
 def test_every_type_of_message_is_as_meta_describes_it(name: str, to: str) -> None:
-    assert contract.check("POST", SEND, build(MESSAGES[name]["message"], to=to, opaque="42")) == []
+    assert contract.check("POST", SEND, build_body(MESSAGES[name]["message"], to=to, opaque="42")) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.whatsapp.webhook.parse import read_webhook
+from bot.whatsapp.webhook.parse import parse_webhook
 from tests.support.places import PAYLOADS
 from tests.system.end_to_end.tick import NUMBER, Tick
 
@@ -29,7 +29,7 @@ async def test_everything_today_and_everything_again(tick: Tick) -> None:
     keys = [
         item.key
         for body in BODIES
-        for item in read_webhook(body, phone_number_id=NUMBER.phone_number_id, received_at=now)
+        for item in parse_webhook(body, phone_number_id=NUMBER.phone_number_id, received_at=now)
     ]
     await post_all(tick)
     counts = (await tick.desk("/api/whatsapp/status"))["journal"]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.errors import Action, Scope, action_of
-from bot.whatsapp.graph.client import Accepted, Answer, GraphClient, NotSent, Refused, Unknown, open_http
+from bot.whatsapp.errors import Action, Scope, classify_error
+from bot.whatsapp.graph.client import Accepted, GraphClient, GraphResponse, NotSent, Refused, Unknown, open_http
 from bot.whatsapp.graph.http import USER_AGENT
 from tests.bot.whatsapp.graph.wire import BODY, NUMBER, PROOF, SECRET, TEXT, TOKEN, Server, answer, client, graph, raw
 from tests.support.places import ROOT
@@ -25,7 +25,7 @@ ACCEPTED = b'{"messages": [{"id": "wamid.A"}]}'
 QR: dict[str, object] = {"prefilled_message": "Hi", "generate_qr_image": "SVG"}
 PDF = {"mime_type": "application/pdf", "filename": "manual.pdf"}
 
-Call = Callable[[GraphClient], Coroutine[Any, Any, Answer]]
+Call = Callable[[GraphClient], Coroutine[Any, Any, GraphResponse]]
 CALLS: dict[str, tuple[Call, str, object]] = {
     "get": (lambda graph: graph.get("106"), "GET /v25.0/106", None),
     "get with parameters": (
@@ -111,7 +111,7 @@ async def test_a_new_token_counts_from_the_next_call_on() -> None:
     async with graph(OK, OK, answer(ACCEPTED)) as (sender, server):
         await sender.get("106")
         assert_signed(server)
-        sender.renew("EAAanother")
+        sender.replace_token("EAAanother")
         assert sender.settings.access_token == "EAAanother"
         server.requests.clear()
         await sender.get("106")
@@ -171,7 +171,7 @@ async def test_meta_says_how_long(code: int | None, headers: list[tuple[str, str
         outcome = await sender.send(BODY)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.wait_seconds) == (code, wait_seconds)
-    assert outcome.scope is action_of(code, 429).scope
+    assert outcome.scope is classify_error(code, 429).scope
 
 
 async def test_how_far_a_refusal_reaches() -> None:
@@ -339,7 +339,7 @@ async def test_without_a_connection_nothing_was_asked() -> None:
 async def test_a_token_that_is_none_asks_nothing(token: str) -> None:
     async with graph(access_token=token) as (sender, server):
         got = await sender.get("106")
-        sender.renew(token)
+        sender.replace_token(token)
         assert await sender.send(BODY) == NotSent(got.failure)
     assert (got.sent, server.connections) == (False, 0)
 

@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from bot.whatsapp.errors import Action, action_of
+from bot.whatsapp.errors import Action, classify_error
 from bot.whatsapp.graph.client import (
     Accepted,
     GraphClient,
@@ -196,7 +196,7 @@ async def test_codes_in_strange_clothes(body: bytes, code: int | None) -> None:
     outcome = await outcome_of(answer(body, 403))
     assert isinstance(outcome, Refused)
     assert outcome.code == code
-    assert outcome.action is action_of(code, 403).action
+    assert outcome.action is classify_error(code, 403).action
     assert outcome.detail in ("", "red\ufffd")
 
 

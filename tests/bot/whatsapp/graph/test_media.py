@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bot.whatsapp.graph.media import sha256_hex
-from bot.whatsapp.graph.media_hosts import MediaRefused, check_url, is_public, origin_of, redirected
+from bot.whatsapp.graph.media_hosts import MediaRefused, check_url, is_public, parse_origin, resolve_redirect
 
-OWN = origin_of("https://graph.example.org/v25.0")
+OWN = parse_origin("https://graph.example.org/v25.0")
 LINES = (Path(__file__).parent / "media_urls.txt").read_text("utf-8").splitlines()
 URLS = [tuple(line.split(" ", 1)) for line in LINES if not line.startswith("#")]
 HEX = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -19,7 +19,7 @@ BASE64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
 def test_the_token_is_shown_to_these_addresses_alone(answer: str, url: str) -> None:
     if answer == "yes":
         assert check_url(url, OWN).scheme == "https"
-        assert redirected("https://lookaside.fbsbx.com/a", url, OWN) == url
+        assert resolve_redirect("https://lookaside.fbsbx.com/a", url, OWN) == url
     else:
         with pytest.raises(MediaRefused) as refusal:
             check_url(url, OWN)
@@ -45,7 +45,7 @@ def test_what_is_no_address(url: str) -> None:
     ],
 )
 def test_redirects_that_are_followed(location: str, target: str) -> None:
-    assert redirected("https://lookaside.fbsbx.com/a", location, OWN) == target
+    assert resolve_redirect("https://lookaside.fbsbx.com/a", location, OWN) == target
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_redirects_that_are_followed(location: str, target: str) -> None:
 )
 def test_redirects_that_are_not(location: str) -> None:
     with pytest.raises(MediaRefused):
-        redirected("https://lookaside.fbsbx.com/a", location, OWN)
+        resolve_redirect("https://lookaside.fbsbx.com/a", location, OWN)
 
 
 def test_our_own_origin_is_the_only_one_without_tls() -> None:
-    own = origin_of("http://127.0.0.1:5000/simulator/graph/v25.0")
+    own = parse_origin("http://127.0.0.1:5000/simulator/graph/v25.0")
     assert check_url("http://127.0.0.1:5000/x", own) == own
     for url in ("http://127.0.0.1:5001/x", "https://127.0.0.1:5000/x", "http://localhost:5000/x", "http://127.0.0.1/x"):
         with pytest.raises(MediaRefused):

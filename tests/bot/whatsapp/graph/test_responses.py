@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.errors import action_of
-from bot.whatsapp.webhook.parse import Kind, read_status
+from bot.whatsapp.errors import classify_error
+from bot.whatsapp.webhook.events import read_status
+from bot.whatsapp.webhook.items import ItemKind
 from tests.bot.whatsapp.graph.wire import BODY, answer, graph
 from tests.bot.whatsapp.webhook.reading import items_of
 from tests.support.places import PAYLOADS
@@ -59,8 +60,8 @@ async def test_an_odd_answer(name: str) -> None:
 @pytest.mark.parametrize("name", FAILED)
 def test_a_failed_status(name: str) -> None:
     (item,) = items_of((PAYLOADS / "statuses-failed" / name).read_bytes())
-    assert (item.kind, item.ignored) == (Kind.STATUS, None)
+    assert (item.kind, item.ignored) == (ItemKind.STATUS, None)
     status = read_status(item.payload)
-    verdict = action_of(status.error_code)
+    verdict = classify_error(status.error_code)
     told = {"wamid": status.wamid, "status": status.status, "code": status.error_code, "text": status.error_text}
     assert told | verdict._asdict() == FAILED[name]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.messages.build import TooLong, Unsendable, build, message_of
+from bot.whatsapp.messages.build import build_body, effect_to_message
+from bot.whatsapp.messages.limits import TooLong, Unsendable
 from flows.effects import Offer, Option, Say
 
 MESSAGES = json.loads((Path(__file__).parent / "messages.json").read_text("utf-8"))
@@ -30,7 +31,7 @@ def sections(*rows: int, title: str = "Title") -> list[dict[str, object]]:
 
 
 def sent(message: Mapping[str, Any], to: str = "15550001111", **more: str) -> dict[str, Any]:
-    return build(message, to=to, opaque="42", **more)
+    return build_body(message, to=to, opaque="42", **more)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -99,9 +100,9 @@ def test_up_to_a_limit_it_goes_out_and_beyond_it_does_not(
 
 
 def test_our_own_mark_has_a_limit_too() -> None:
-    build({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 512)
+    build_body({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 512)
     with pytest.raises(TooLong):
-        build({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 513)
+        build_body({"type": "text", "text": "x"}, to="15550001111", opaque="x" * 513)
 
 
 @pytest.mark.parametrize(
@@ -201,18 +202,18 @@ def test_somebody_must_be_there_to_send_to() -> None:
 
 def test_what_a_flow_says_becomes_what_is_kept() -> None:
     few = tuple(Option(f"o{number}", f"Label {number}", "more") for number in range(3))
-    assert message_of(Say("Hello")) == {"type": "text", "text": "Hello"}
-    assert message_of(Offer("Which?", few[:1])) == {
+    assert effect_to_message(Say("Hello")) == {"type": "text", "text": "Hello"}
+    assert effect_to_message(Offer("Which?", few[:1])) == {
         "type": "buttons",
         "text": "Which?",
         "options": [{"option_id": "o0", "label": "Label 0"}],
     }
-    many = message_of(Offer("Which?", (*few, Option("o3", "Label 3")), "Choose"))
+    many = effect_to_message(Offer("Which?", (*few, Option("o3", "Label 3")), "Choose"))
     assert (many["type"], many["button"]) == ("list", "Choose")
     assert isinstance(many["options"], list)
     assert many["options"][-1] == {"option_id": "o3", "label": "Label 3", "description": ""}
     for effect in (Say("Hello"), Offer("Which?", few), Offer("Which?", (*few, Option("o3", "Label 3")), "Choose")):
-        sent(message_of(effect))
+        sent(effect_to_message(effect))
 
 
 ANYTHING = st.recursive(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.whatsapp.messages.build import TooLong, Unsendable, media_kind, upload_type
+from bot.whatsapp.messages.limits import TooLong, Unsendable
+from bot.whatsapp.messages.media_kinds import choose_media_kind, normalize_mime_type
 
 MB = 1024 * 1024
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -32,7 +33,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
     ],
 )
 def test_what_a_file_is_sent_as(mime_type: str, size: int, kind: str, name: str) -> None:
-    assert (media_kind(mime_type, size), upload_type(mime_type)) == (kind, name)
+    assert (choose_media_kind(mime_type, size), normalize_mime_type(mime_type)) == (kind, name)
 
 
 @pytest.mark.parametrize(
@@ -77,5 +78,5 @@ def test_what_a_file_is_sent_as(mime_type: str, size: int, kind: str, name: str)
 )
 def test_what_whatsapp_does_not_take(mime_type: str, size: int, error: type[Unsendable], said: str) -> None:
     with pytest.raises(error) as refused:
-        media_kind(mime_type, size)
+        choose_media_kind(mime_type, size)
     assert str(refused.value) == said

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.messages.build import TooLong, Unsendable, build, fit, split_text, units
-from bot.whatsapp.messages.split_text import split_before
+from bot.whatsapp.messages.build import build_body, fit_to_limits
+from bot.whatsapp.messages.limits import TooLong, Unsendable
+from bot.whatsapp.messages.split_text import split_before_question, split_text
+from flows.language.formatting import count_units
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 LONG = "word " * 400  # 2,000 characters
@@ -75,9 +77,9 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_too_much_for_one_message(name: str) -> None:
     message, fitted = CASES[name]
-    assert fit(message) == fitted
+    assert fit_to_limits(message) == fitted
     for one in fitted:
-        build({"media_id": "1", **one}, to="15550001111", opaque="42")
+        build_body({"media_id": "1", **one}, to="15550001111", opaque="42")
 
 
 @pytest.mark.parametrize(
@@ -99,12 +101,12 @@ def test_what_is_too_much_for_one_message(name: str) -> None:
 )
 def test_what_no_split_can_mend_is_an_error_where_it_was_written(message: dict[str, Any]) -> None:
     with pytest.raises(Unsendable):
-        fit(message)
+        fit_to_limits(message)
 
 
 def test_a_text_without_end_is_an_error() -> None:
     with pytest.raises(TooLong):
-        fit(text("x" * 1_000_001))
+        fit_to_limits(text("x" * 1_000_001))
 
 
 @pytest.mark.parametrize(
@@ -131,13 +133,13 @@ WRITTEN = st.text(alphabet=st.sampled_from("ab \n\U0001f600\u0301\u200d"), max_s
 @given(WRITTEN, st.integers(2, 40))
 def test_every_piece_fits_and_nothing_is_lost(written: str, limit: int) -> None:
     pieces = split_text(written, limit)
-    assert all(0 < units(piece) <= limit for piece in pieces)
+    assert all(0 < count_units(piece) <= limit for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(written.split())
 
 
 @given(WRITTEN, st.integers(2, 40))
 def test_the_end_that_stays_fits_and_nothing_is_lost(written: str, limit: int) -> None:
-    ahead, end = split_before(written, limit)
-    assert units(end) <= limit
+    ahead, end = split_before_question(written, limit)
+    assert count_units(end) <= limit
     assert "".join("".join([*ahead, end]).split()) == "".join(written.split())
     assert all(piece.strip() for piece in ahead)

@@ -3,15 +3,17 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from bot.whatsapp.webhook.account_updates import read_news
-from bot.whatsapp.webhook.parse import Item, Kind, read_event, read_status, read_webhook
+from bot.whatsapp.webhook.account_updates import read_account_updates
+from bot.whatsapp.webhook.events import read_event, read_status
+from bot.whatsapp.webhook.items import Item, ItemKind
+from bot.whatsapp.webhook.parse import parse_webhook
 
 OUR_NUMBER = "106540352242922"
 RECEIVED_AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, UTC)
 
 
 def items_of(body: bytes) -> list[Item]:
-    return read_webhook(body, phone_number_id=OUR_NUMBER, received_at=RECEIVED_AT)
+    return parse_webhook(body, phone_number_id=OUR_NUMBER, received_at=RECEIVED_AT)
 
 
 def outcome_of(body: bytes) -> list[dict[str, object]]:
@@ -24,11 +26,11 @@ def _described(item: Item) -> dict[str, object]:
         "kind": item.kind.value,
         "ignored": item.ignored and item.ignored.value,
         "meta_at": "received" if item.meta_at == RECEIVED_AT else item.meta_at.isoformat(),
-        "sender": item.sender and _filled(asdict(item.sender)),
-        "renamed": item.renamed and _filled(asdict(item.renamed)),
-        "given": item.given,
+        "sender": item.customer and _filled(asdict(item.customer)),
+        "renamed": item.address_change and _filled(asdict(item.address_change)),
+        "given": item.given_phone,
     }
-    if item.ignored is None and item.kind in (Kind.MESSAGE, Kind.ECHO, Kind.HANDOVER):
+    if item.ignored is None and item.kind in (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER):
         event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))
         del event["at"], event["item_id"]
         if event["author"] == "customer":
@@ -38,9 +40,9 @@ def _described(item: Item) -> dict[str, object]:
         if len(event["text"]) > 200 and len(set(event["text"])) == 1:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
         described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
-    if item.ignored is None and item.kind is Kind.ACCOUNT:
-        described["news"] = [asdict(news) for news in read_news(item.payload)]
-    if item.ignored is None and item.kind is Kind.STATUS:
+    if item.ignored is None and item.kind is ItemKind.ACCOUNT:
+        described["news"] = [asdict(news) for news in read_account_updates(item.payload)]
+    if item.ignored is None and item.kind is ItemKind.STATUS:
         described["status"] = _filled(asdict(read_status(item.payload)) | {"at": ""})
     return _filled(described)
 

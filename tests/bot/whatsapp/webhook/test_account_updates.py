@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from bot.whatsapp.webhook import fields
-from bot.whatsapp.webhook.account_updates import News, read_news
+from bot.whatsapp.webhook.account_updates import read_account_updates
+from bot.whatsapp.webhook.updates import AccountUpdate
 
 EXPECTED = json.loads((Path(__file__).parents[1] / "expected" / "news.json").read_text("utf-8"))
 
 
-def news_of(field: str, value: object) -> list[News]:
-    return read_news(json.dumps({"waba_id": "102290129340398", "field": field, "value": value}))
+def news_of(field: str, value: object) -> list[AccountUpdate]:
+    return read_account_updates(json.dumps({"waba_id": "102290129340398", "field": field, "value": value}))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -79,4 +80,4 @@ def test_what_is_stored_may_be_anything() -> None:
         '{"field": ["security"]}',
         '{"field": "security", "value": 7}',
     ):
-        assert all(one.message for one in read_news(payload))
+        assert all(one.message for one in read_account_updates(payload))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.whatsapp.addresses import is_bsuid
-from bot.whatsapp.webhook.parse import Item, Kind, Renamed, Sender
+from bot.whatsapp.webhook.items import AddressChange, Item, ItemKind, WhatsAppUser
 from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, items_of
 
 
@@ -17,14 +17,14 @@ def item_of(field: str = "messages", **value: object) -> Item:
     return item
 
 
-def sender_of(message: dict[str, object], *contacts: dict[str, object]) -> Sender | None:
+def sender_of(message: dict[str, object], *contacts: dict[str, object]) -> WhatsAppUser | None:
     text = {"id": "wamid.A", "type": "text", "text": {"body": "x"}}
-    return item_of(messages=[text | message], contacts=list(contacts)).sender
+    return item_of(messages=[text | message], contacts=list(contacts)).customer
 
 
 PHONE, BSUID = "15550001111", "US.13491208655302741918"
 ANN = {"profile": {"name": "Ann", "username": "ann"}, "wa_id": PHONE, "user_id": BSUID}
-KNOWN = Sender(PHONE, BSUID, "Ann", "ann")
+KNOWN = WhatsAppUser(PHONE, BSUID, "Ann", "ann")
 
 
 @pytest.mark.parametrize(
@@ -33,50 +33,64 @@ KNOWN = Sender(PHONE, BSUID, "Ann", "ann")
         ({"from": PHONE, "from_user_id": BSUID}, ANN, KNOWN),
         ({"from": PHONE}, ANN, KNOWN),
         ({"from_user_id": BSUID}, ANN, KNOWN),
-        ({"from": None, "from_user_id": BSUID}, ANN | {"wa_id": ""}, Sender("", BSUID, "Ann", "ann")),
+        ({"from": None, "from_user_id": BSUID}, ANN | {"wa_id": ""}, WhatsAppUser("", BSUID, "Ann", "ann")),
         ({"from": "", "from_user_id": ""}, ANN, KNOWN),
-        ({"from": BSUID}, {}, Sender("", BSUID)),
-        ({"from": BSUID}, {"wa_id": BSUID}, Sender("", BSUID)),
-        ({"from": "US.ENT.11815799212886844830"}, {}, Sender("", "US.ENT.11815799212886844830")),
-        ({"from": "+15550001111"}, {}, Sender(PHONE)),
-        ({"from": "5541988887777"}, {"wa_id": "554188887777", "user_id": "BR.1"}, Sender("5541988887777", "BR.1")),
-        ({"from": PHONE, "from_user_id": "US.1"}, {"wa_id": "15550002222", "user_id": "US.2"}, Sender(PHONE, "US.1")),
-        ({"from": PHONE}, {"profile": "Ann", "wa_id": PHONE}, Sender(PHONE)),
+        ({"from": BSUID}, {}, WhatsAppUser("", BSUID)),
+        ({"from": BSUID}, {"wa_id": BSUID}, WhatsAppUser("", BSUID)),
+        ({"from": "US.ENT.11815799212886844830"}, {}, WhatsAppUser("", "US.ENT.11815799212886844830")),
+        ({"from": "+15550001111"}, {}, WhatsAppUser(PHONE)),
+        (
+            {"from": "5541988887777"},
+            {"wa_id": "554188887777", "user_id": "BR.1"},
+            WhatsAppUser("5541988887777", "BR.1"),
+        ),
+        (
+            {"from": PHONE, "from_user_id": "US.1"},
+            {"wa_id": "15550002222", "user_id": "US.2"},
+            WhatsAppUser(PHONE, "US.1"),
+        ),
+        ({"from": PHONE}, {"profile": "Ann", "wa_id": PHONE}, WhatsAppUser(PHONE)),
     ],
 )
-def test_senders(message: dict[str, object], contact: dict[str, object], sender: Sender) -> None:
+def test_senders(message: dict[str, object], contact: dict[str, object], sender: WhatsAppUser) -> None:
     assert sender_of(message, contact) == sender
 
 
 @pytest.mark.parametrize(
     ("echo", "contacts", "sender"),
     [
-        ({"to": PHONE}, [], Sender(PHONE)),
+        ({"to": PHONE}, [], WhatsAppUser(PHONE)),
         ({"to": PHONE}, [ANN], KNOWN),
         ({"to_user_id": BSUID}, [ANN], KNOWN),
-        ({"to": BSUID}, [], Sender("", BSUID)),
-        ({"to": None, "to_user_id": BSUID}, [], Sender("", BSUID)),
-        ({"to": "5541988887777"}, [{"wa_id": "554188887777", "user_id": "BR.1"}], Sender("5541988887777", "BR.1")),
+        ({"to": BSUID}, [], WhatsAppUser("", BSUID)),
+        ({"to": None, "to_user_id": BSUID}, [], WhatsAppUser("", BSUID)),
+        (
+            {"to": "5541988887777"},
+            [{"wa_id": "554188887777", "user_id": "BR.1"}],
+            WhatsAppUser("5541988887777", "BR.1"),
+        ),
     ],
 )
-def test_an_echo_is_about_whom_it_went_to(echo: dict[str, object], contacts: list[object], sender: Sender) -> None:
+def test_an_echo_is_about_whom_it_went_to(
+    echo: dict[str, object], contacts: list[object], sender: WhatsAppUser
+) -> None:
     held = {"id": "wamid.E", "from": "15550783881", "type": "text", "text": {"body": "x"}} | echo
     item = item_of("smb_message_echoes", message_echoes=[held], contacts=contacts)
-    assert (item.kind, item.sender, item.renamed) == (Kind.ECHO, sender, None)
+    assert (item.kind, item.customer, item.address_change) == (ItemKind.ECHO, sender, None)
 
 
 @pytest.mark.parametrize(
     ("person", "sender"),
     [
-        ({"phone_number": PHONE}, Sender(PHONE)),
-        ({"phone_number": f"+{PHONE}", "user_id": BSUID}, Sender(PHONE, BSUID)),
-        ({"user_id": BSUID}, Sender("", BSUID)),
-        ({"wa_id": PHONE}, Sender(PHONE)),
+        ({"phone_number": PHONE}, WhatsAppUser(PHONE)),
+        ({"phone_number": f"+{PHONE}", "user_id": BSUID}, WhatsAppUser(PHONE, BSUID)),
+        ({"user_id": BSUID}, WhatsAppUser("", BSUID)),
+        ({"wa_id": PHONE}, WhatsAppUser(PHONE)),
     ],
 )
-def test_a_handover_is_about_its_sender(person: dict[str, object], sender: Sender) -> None:
+def test_a_handover_is_about_its_sender(person: dict[str, object], sender: WhatsAppUser) -> None:
     item = item_of("messaging_handovers", metadata=None, sender=person, type="control_passed", timestamp="1749416383")
-    assert (item.kind, item.sender) == (Kind.HANDOVER, sender)
+    assert (item.kind, item.customer) == (ItemKind.HANDOVER, sender)
 
 
 CARD: dict[str, object] = {
@@ -119,10 +133,10 @@ def with_phones(*phones: object, **more: object) -> dict[str, object]:
 )
 def test_a_number_is_given_by_one_plain_answer_to_a_request(cards: object, given: str) -> None:
     message = {"id": "wamid.C", "from_user_id": BSUID, "type": "contacts", "contacts": cards}
-    assert item_of("messages", messages=[message]).given == given
-    assert item_of("messages", messages=[message | {"from": PHONE}]).given == "", "their phone is known already"
-    assert item_of("messages", messages=[message | {"type": "text", "text": {"body": "x"}}]).given == ""
-    assert item_of("standby", standby={"messages": [message]}).given == "", "Meta's agent has asked for it"
+    assert item_of("messages", messages=[message]).given_phone == given
+    assert item_of("messages", messages=[message | {"from": PHONE}]).given_phone == "", "their phone is known already"
+    assert item_of("messages", messages=[message | {"type": "text", "text": {"body": "x"}}]).given_phone == ""
+    assert item_of("standby", standby={"messages": [message]}).given_phone == "", "Meta's agent has asked for it"
 
 
 def test_a_handover_that_comes_again_in_another_body_is_the_same() -> None:
@@ -135,7 +149,7 @@ def test_a_handover_that_comes_again_in_another_body_is_the_same() -> None:
 
 def test_the_phone_is_answered_when_there_is_one() -> None:
     assert KNOWN.address == PHONE
-    assert Sender("", BSUID).address == BSUID
+    assert WhatsAppUser("", BSUID).address == BSUID
 
 
 def test_a_second_person_keeps_another_form_of_the_number_to_themselves() -> None:
@@ -143,7 +157,7 @@ def test_a_second_person_keeps_another_form_of_the_number_to_themselves() -> Non
     value = {"metadata": {"phone_number_id": OUR_NUMBER}, "messages": messages, "contacts": [{"wa_id": "554188887777"}]}
     changes = [{"field": "messages", "value": value}]
     body = json.dumps({"object": "whatsapp_business_account", "entry": [{"changes": changes}]}).encode()
-    assert [item.sender for item in items_of(body)] == [Sender("5541988887777"), Sender(PHONE)]
+    assert [item.customer for item in items_of(body)] == [WhatsAppUser("5541988887777"), WhatsAppUser(PHONE)]
 
 
 NEW_PHONE, NEW_BSUID = "15550002222", "US.99"
@@ -152,35 +166,38 @@ NEW_PHONE, NEW_BSUID = "15550002222", "US.99"
 @pytest.mark.parametrize(
     ("message", "renamed"),
     [
-        ({"type": "user_changed_number", "wa_id": NEW_PHONE}, Renamed(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "user_changed_number", "new_wa_id": NEW_PHONE}, Renamed(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "customer_changed_number", "new_wa_id": NEW_PHONE}, Renamed(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "user_changed_user_id", "user_id": NEW_BSUID}, Renamed(PHONE, "", BSUID, NEW_BSUID)),
-        ({"type": "user_changed_user_id", "user_id": NEW_BSUID, "wa_id": PHONE}, Renamed(PHONE, "", BSUID, NEW_BSUID)),
-        ({"type": "user_changed_number", "wa_id": NEW_BSUID}, Renamed(PHONE, "", BSUID, NEW_BSUID)),
+        ({"type": "user_changed_number", "wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
+        ({"type": "user_changed_number", "new_wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
+        ({"type": "customer_changed_number", "new_wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
+        ({"type": "user_changed_user_id", "user_id": NEW_BSUID}, AddressChange(PHONE, "", BSUID, NEW_BSUID)),
+        (
+            {"type": "user_changed_user_id", "user_id": NEW_BSUID, "wa_id": PHONE},
+            AddressChange(PHONE, "", BSUID, NEW_BSUID),
+        ),
+        ({"type": "user_changed_number", "wa_id": NEW_BSUID}, AddressChange(PHONE, "", BSUID, NEW_BSUID)),
         ({"type": "user_changed_number", "wa_id": PHONE}, None),
         ({"type": "user_changed_number", "wa_id": "<b>"}, None),
         ({"type": "customer_identity_changed", "wa_id": NEW_PHONE}, None),
         ({}, None),
     ],
 )
-def test_a_system_message_renames_its_sender(message: dict[str, object], renamed: Renamed | None) -> None:
+def test_a_system_message_renames_its_sender(message: dict[str, object], renamed: AddressChange | None) -> None:
     system = {"id": "wamid.S", "type": "system", "from": PHONE, "from_user_id": BSUID, "system": message}
     item = item_of(messages=[system])
-    assert (item.renamed, item.sender) == (renamed, Sender(PHONE, BSUID))
+    assert (item.address_change, item.customer) == (renamed, WhatsAppUser(PHONE, BSUID))
 
 
 def test_only_a_system_message_renames() -> None:
     text = {"id": "wamid.S", "type": "text", "from": PHONE, "system": {"type": "user_changed_number", "wa_id": "155"}}
-    assert item_of(messages=[text]).renamed is None
+    assert item_of(messages=[text]).address_change is None
 
 
 @pytest.mark.parametrize("metadata", [{"phone_number_id": OUR_NUMBER}, None])
 def test_an_update_of_user_ids_renames(metadata: object) -> None:
     update = {"wa_id": PHONE, "user_id": {"previous": BSUID, "current": NEW_BSUID}, "timestamp": "1749416383"}
     item = item_of("user_id_update", metadata=metadata, user_id_update=[update])
-    assert item.kind is Kind.OTHER
-    assert (item.renamed, item.sender) == (Renamed(PHONE, "", BSUID, NEW_BSUID), None)
+    assert item.kind is ItemKind.OTHER
+    assert (item.address_change, item.customer) == (AddressChange(PHONE, "", BSUID, NEW_BSUID), None)
     assert item.meta_at.year == 2025
     assert item.key.endswith(":entry.0.changes.0.user_id_update.0")
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.whatsapp.sanitize import file_name, mime_type
-from bot.whatsapp.webhook.events import read_name
-from bot.whatsapp.webhook.parse import read_event, read_status
+from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
+from bot.whatsapp.webhook.events import read_event, read_profile_name, read_status
 from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, outcome_of
 
 EXPECTED = json.loads((Path(__file__).parents[1] / "expected" / "messages.json").read_text("utf-8"))
@@ -52,9 +51,9 @@ def test_a_strange_wamid_fits_its_column_and_is_found_again(wamid: str) -> None:
 
 
 def test_the_name_of_the_sender() -> None:
-    assert read_name('{"message": {}, "contact": {"name": "Ann"}}') == "Ann"
+    assert read_profile_name('{"message": {}, "contact": {"name": "Ann"}}') == "Ann"
     for payload in ("", "{", '{"contact": null}', '{"contact": {"name": null}}'):
-        assert read_name(payload) == ""
+        assert read_profile_name(payload) == ""
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_the_name_of_the_sender() -> None:
     ids=lambda value: repr(value)[-30:],
 )
 def test_names_of_files(given: str, shown: str) -> None:
-    assert file_name(given) == shown
+    assert clean_file_name(given) == shown
 
 
 @pytest.mark.parametrize(
@@ -96,4 +95,4 @@ def test_names_of_files(given: str, shown: str) -> None:
     ids=lambda value: repr(value)[-30:],
 )
 def test_types_of_files(given: str, kept: str) -> None:
-    assert mime_type(given) == kept
+    assert clean_mime_type(given) == kept

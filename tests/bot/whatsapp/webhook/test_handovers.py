@@ -7,11 +7,11 @@ import pytest
 from bot.whatsapp.webhook.handovers import (
     HANDED_OVER,
     HANDED_TO_US,
-    META,
+    META_AGENT_ROLES,
     META_LEADS,
     META_LEFT,
     OTHERS_LEAD,
-    SERVICES,
+    SERVICE_ROLES,
     read_handover,
 )
 from tests.bot.whatsapp.webhook.reading import RECEIVED_AT
@@ -70,8 +70,10 @@ def test_the_first_form_names_the_owner_before() -> None:
 
 @pytest.mark.parametrize("kind", ["control_passed", "control_taken", "", "x" * 5000])
 def test_it_is_a_short_line_whatever_the_roles(kind: str) -> None:
-    for old, new in product((*META, "", "x" * 5000), (*META, *SERVICES, "\u202e\0", "x\ny" * 5000)):
+    for old, new in product(
+        (*META_AGENT_ROLES, "", "x" * 5000), (*META_AGENT_ROLES, *SERVICE_ROLES, "\u202e\0", "x\ny" * 5000)
+    ):
         becomes, shown = read(kind, old, new)
-        assert becomes == ("handover" if kind == "control_passed" and new not in META else "silent")
+        assert becomes == ("handover" if kind == "control_passed" and new not in META_AGENT_ROLES else "silent")
         assert 0 < len(shown) < 200
         assert "\n" not in shown

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.whatsapp.webhook import fields
-from bot.whatsapp.webhook.account_updates import read_news
-from bot.whatsapp.webhook.parse import Item, Kind, Reason, read_event, read_status
+from bot.whatsapp.webhook.account_updates import read_account_updates
+from bot.whatsapp.webhook.events import read_event, read_status
+from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
 from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, items_of
 from tests.support.places import PAYLOADS
 
@@ -47,16 +48,16 @@ def check(items: list[Item]) -> None:
         assert len(item.payload) <= 300_000
         assert item.meta_at.tzinfo is not None
         assert item.meta_at <= RECEIVED_AT
-        assert item.ignored is None or (item.sender is None and item.renamed is None)
-        known = item.renamed is not None or (item.sender is not None and item.sender.address)
-        assert item.ignored is not None or known or item.kind is Kind.ACCOUNT
-        assert item.kind is not Kind.ACCOUNT or item.sender is None
-        for kind in Kind:
+        assert item.ignored is None or (item.customer is None and item.address_change is None)
+        known = item.address_change is not None or (item.customer is not None and item.customer.address)
+        assert item.ignored is not None or known or item.kind is ItemKind.ACCOUNT
+        assert item.kind is not ItemKind.ACCOUNT or item.customer is None
+        for kind in ItemKind:
             event = read_event(item.payload, item_id=1, at=item.meta_at, late=True, kind=kind)
             assert max(len(event.text), len(event.shown), len(event.edited)) <= 65_536
             for text in (event.text, event.shown, event.edited, event.wamid, event.option_id, event.quoted_wamid):
                 assert not re.search(UNSAFE, text)
-        for news in read_news(item.payload):
+        for news in read_account_updates(item.payload):
             assert re.fullmatch(r"[!-~]{1,200}", news.subject)
             assert 0 < len(news.message) <= 500
             for text in (news.message, *(astuple(news.template) if news.template else ())):
@@ -154,67 +155,76 @@ def test_a_field_of_any_kind_with_anything_in_it(field: str, value: dict[str, An
 
 HEAD = b'{"object": "whatsapp_business_account"'
 WITHOUT_EFFECT = {
-    "no bytes": (b"", Reason.NOT_JSON),
-    "white space": (b" \n", Reason.NOT_JSON),
-    "null": (b"null", Reason.NOT_WHATSAPP),
-    "a list": (b"[]", Reason.NOT_WHATSAPP),
-    "a string": (b'"x"', Reason.NOT_WHATSAPP),
-    "a number": (b"123", Reason.NOT_WHATSAPP),
-    "a number over all bounds": (b"1e999999", Reason.NOT_WHATSAPP),
-    "a million digits": (b"9" * 1_000_000, Reason.NOT_WHATSAPP),
-    "NaN": (b"NaN", Reason.NOT_JSON),
-    "infinity": (b'{"object": -Infinity}', Reason.NOT_JSON),
-    "lists a hundred thousand deep": (b"[" * 100_000, Reason.NOT_JSON),
-    "objects a hundred thousand deep": (b'{"a":' * 100_000, Reason.NOT_JSON),
-    "a byte order mark": (b"\xef\xbb\xbf" + webhook(MESSAGE), Reason.NOT_JSON),
-    "UTF-16": (webhook(MESSAGE).decode().encode("utf-16"), Reason.NOT_JSON),
-    "UTF-16 without a mark": (webhook(MESSAGE).decode().encode("utf-16-le"), Reason.NOT_JSON),
-    "gzip": (gzip.compress(webhook(MESSAGE), mtime=0), Reason.NOT_JSON),
-    "not UTF-8": (webhook(MESSAGE).replace(b"hello", b"\xff\xfe"), Reason.NOT_JSON),
-    "a surrogate in UTF-8": (webhook(MESSAGE).replace(b"hello", b"\xed\xa0\x80"), Reason.NOT_JSON),
-    "Instagram": (b'{"object": "instagram", "entry": []}', Reason.NOT_WHATSAPP),
-    "no entry": (HEAD + b"}", Reason.EMPTY),
-    "entry is an object": (HEAD + b', "entry": {"id": 1}}', Reason.MALFORMED),
-    "an entry is a number": (HEAD + b', "entry": [7]}', Reason.MALFORMED),
-    "changes is a number": (HEAD + b', "entry": [{"changes": 7}]}', Reason.MALFORMED),
-    "a change is a number": (HEAD + b', "entry": [{"changes": [7]}]}', Reason.MALFORMED),
-    "field history": (webhook(MESSAGE, field="history"), Reason.NOT_USED),
-    "a field to come": (webhook(MESSAGE, field="messages_v2"), Reason.UNKNOWN_FIELD),
-    "a field that is a list": (webhook(MESSAGE).replace(b'"messages"', b'["messages"]', 1), Reason.UNKNOWN_FIELD),
-    "standby with nothing in it": (webhook(field="standby", standby={"messages": []}), Reason.EMPTY),
-    "standby that is a list": (webhook(field="standby", standby=[MESSAGE]), Reason.EMPTY),
-    "no echoes": (webhook(MESSAGE, field="smb_message_echoes"), Reason.EMPTY),
-    "echoes that are an object": (webhook(field="smb_message_echoes", message_echoes=MESSAGE), Reason.MALFORMED),
-    "an echo to nobody": (webhook(field="smb_message_echoes", message_echoes=[MESSAGE], contacts=[]), Reason.NO_SENDER),
+    "no bytes": (b"", IgnoredReason.NOT_JSON),
+    "white space": (b" \n", IgnoredReason.NOT_JSON),
+    "null": (b"null", IgnoredReason.NOT_WHATSAPP),
+    "a list": (b"[]", IgnoredReason.NOT_WHATSAPP),
+    "a string": (b'"x"', IgnoredReason.NOT_WHATSAPP),
+    "a number": (b"123", IgnoredReason.NOT_WHATSAPP),
+    "a number over all bounds": (b"1e999999", IgnoredReason.NOT_WHATSAPP),
+    "a million digits": (b"9" * 1_000_000, IgnoredReason.NOT_WHATSAPP),
+    "NaN": (b"NaN", IgnoredReason.NOT_JSON),
+    "infinity": (b'{"object": -Infinity}', IgnoredReason.NOT_JSON),
+    "lists a hundred thousand deep": (b"[" * 100_000, IgnoredReason.NOT_JSON),
+    "objects a hundred thousand deep": (b'{"a":' * 100_000, IgnoredReason.NOT_JSON),
+    "a byte order mark": (b"\xef\xbb\xbf" + webhook(MESSAGE), IgnoredReason.NOT_JSON),
+    "UTF-16": (webhook(MESSAGE).decode().encode("utf-16"), IgnoredReason.NOT_JSON),
+    "UTF-16 without a mark": (webhook(MESSAGE).decode().encode("utf-16-le"), IgnoredReason.NOT_JSON),
+    "gzip": (gzip.compress(webhook(MESSAGE), mtime=0), IgnoredReason.NOT_JSON),
+    "not UTF-8": (webhook(MESSAGE).replace(b"hello", b"\xff\xfe"), IgnoredReason.NOT_JSON),
+    "a surrogate in UTF-8": (webhook(MESSAGE).replace(b"hello", b"\xed\xa0\x80"), IgnoredReason.NOT_JSON),
+    "Instagram": (b'{"object": "instagram", "entry": []}', IgnoredReason.NOT_WHATSAPP),
+    "no entry": (HEAD + b"}", IgnoredReason.EMPTY),
+    "entry is an object": (HEAD + b', "entry": {"id": 1}}', IgnoredReason.MALFORMED),
+    "an entry is a number": (HEAD + b', "entry": [7]}', IgnoredReason.MALFORMED),
+    "changes is a number": (HEAD + b', "entry": [{"changes": 7}]}', IgnoredReason.MALFORMED),
+    "a change is a number": (HEAD + b', "entry": [{"changes": [7]}]}', IgnoredReason.MALFORMED),
+    "field history": (webhook(MESSAGE, field="history"), IgnoredReason.NOT_USED),
+    "a field to come": (webhook(MESSAGE, field="messages_v2"), IgnoredReason.UNKNOWN_FIELD),
+    "a field that is a list": (
+        webhook(MESSAGE).replace(b'"messages"', b'["messages"]', 1),
+        IgnoredReason.UNKNOWN_FIELD,
+    ),
+    "standby with nothing in it": (webhook(field="standby", standby={"messages": []}), IgnoredReason.EMPTY),
+    "standby that is a list": (webhook(field="standby", standby=[MESSAGE]), IgnoredReason.EMPTY),
+    "no echoes": (webhook(MESSAGE, field="smb_message_echoes"), IgnoredReason.EMPTY),
+    "echoes that are an object": (webhook(field="smb_message_echoes", message_echoes=MESSAGE), IgnoredReason.MALFORMED),
+    "an echo to nobody": (
+        webhook(field="smb_message_echoes", message_echoes=[MESSAGE], contacts=[]),
+        IgnoredReason.NO_SENDER,
+    ),
     "an echo of another number": (
         webhook(field="smb_message_echoes", message_echoes=[MESSAGE], metadata={"phone_number_id": "999"}),
-        Reason.FOREIGN_NUMBER,
+        IgnoredReason.FOREIGN_NUMBER,
     ),
-    "a handover of nobody": (webhook(field="messaging_handovers", contacts=[]), Reason.NO_SENDER),
+    "a handover of nobody": (webhook(field="messaging_handovers", contacts=[]), IgnoredReason.NO_SENDER),
     "a handover at another number": (
         webhook(field="messaging_handovers", recipient={"phone_number_id": "999"}),
-        Reason.FOREIGN_NUMBER,
+        IgnoredReason.FOREIGN_NUMBER,
     ),
-    "account news without a value": (webhook(field="security").replace(b'"value": {', b'"was": {'), Reason.EMPTY),
+    "account news without a value": (
+        webhook(field="security").replace(b'"value": {', b'"was": {'),
+        IgnoredReason.EMPTY,
+    ),
     "account news that are a list": (
         b'{"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "security", "value": [1]}]}]}',
-        Reason.MALFORMED,
+        IgnoredReason.MALFORMED,
     ),
     "errors alone, of another number": (
         webhook(errors=[{"code": 130429}], metadata={"phone_number_id": "999"}),
-        Reason.EMPTY,
+        IgnoredReason.EMPTY,
     ),
-    "no messages": (webhook(), Reason.EMPTY),
-    "no updates of user ids": (webhook(field="user_id_update"), Reason.EMPTY),
-    "half an update": (webhook(field="user_id_update", user_id_update=[{"user_id": "US.1"}]), Reason.MALFORMED),
-    "a message is a string": (webhook("not a message"), Reason.MALFORMED),
-    "another number": (webhook(MESSAGE, metadata={"phone_number_id": "999"}), Reason.FOREIGN_NUMBER),
-    "no number": (webhook(MESSAGE, metadata=7), Reason.NO_NUMBER),
-    "an empty id": (webhook(MESSAGE | {"id": ""}), Reason.NO_ID),
-    "an id that is a number": (webhook(MESSAGE | {"id": 7}), Reason.NO_ID),
-    "a group": (webhook(MESSAGE | {"group_id": "Y2FwaV9n"}), Reason.GROUP),
-    "no sender": (webhook(MESSAGE | {"from": None}, contacts=None), Reason.NO_SENDER),
-    "not a sender": (webhook(MESSAGE | {"from": "<b>", "from_user_id": "a b"}, contacts=[]), Reason.NO_SENDER),
+    "no messages": (webhook(), IgnoredReason.EMPTY),
+    "no updates of user ids": (webhook(field="user_id_update"), IgnoredReason.EMPTY),
+    "half an update": (webhook(field="user_id_update", user_id_update=[{"user_id": "US.1"}]), IgnoredReason.MALFORMED),
+    "a message is a string": (webhook("not a message"), IgnoredReason.MALFORMED),
+    "another number": (webhook(MESSAGE, metadata={"phone_number_id": "999"}), IgnoredReason.FOREIGN_NUMBER),
+    "no number": (webhook(MESSAGE, metadata=7), IgnoredReason.NO_NUMBER),
+    "an empty id": (webhook(MESSAGE | {"id": ""}), IgnoredReason.NO_ID),
+    "an id that is a number": (webhook(MESSAGE | {"id": 7}), IgnoredReason.NO_ID),
+    "a group": (webhook(MESSAGE | {"group_id": "Y2FwaV9n"}), IgnoredReason.GROUP),
+    "no sender": (webhook(MESSAGE | {"from": None}, contacts=None), IgnoredReason.NO_SENDER),
+    "not a sender": (webhook(MESSAGE | {"from": "<b>", "from_user_id": "a b"}, contacts=[]), IgnoredReason.NO_SENDER),
 }
 
 
@@ -229,19 +239,19 @@ def test_what_has_no_effect_says_why(name: str) -> None:
     [
         ({}, None),
         ({"status": "played"}, None),
-        ({"status": "deleted"}, Reason.UNKNOWN_STATUS),
-        ({"status": ["sent"]}, Reason.UNKNOWN_STATUS),
-        ({"status": None}, Reason.UNKNOWN_STATUS),
-        ({"id": None}, Reason.NO_ID),
-        ({"recipient_id": None}, Reason.NO_SENDER),
+        ({"status": "deleted"}, IgnoredReason.UNKNOWN_STATUS),
+        ({"status": ["sent"]}, IgnoredReason.UNKNOWN_STATUS),
+        ({"status": None}, IgnoredReason.UNKNOWN_STATUS),
+        ({"id": None}, IgnoredReason.NO_ID),
+        ({"recipient_id": None}, IgnoredReason.NO_SENDER),
         ({"recipient_id": "", "recipient_user_id": "US.1"}, None),
-        ({"recipient_type": "group"}, Reason.GROUP),
+        ({"recipient_type": "group"}, IgnoredReason.GROUP),
     ],
 )
-def test_statuses(status: dict[str, object], reason: Reason | None) -> None:
+def test_statuses(status: dict[str, object], reason: IgnoredReason | None) -> None:
     whole = {"id": "wamid.O", "status": "sent", "timestamp": "1749416383", "recipient_id": "15550001111"} | status
     item = one(webhook(messages=None, statuses=[whole], contacts=None))
-    assert (item.kind, item.ignored) == (Kind.STATUS, reason)
+    assert (item.kind, item.ignored) == (ItemKind.STATUS, reason)
     if status.get("status") == "played":
         assert (read_status(item.payload).status, ":played:" in item.key) == ("read", True)
 
@@ -348,7 +358,7 @@ def test_of_two_equal_keys_the_last_counts() -> None:
 
 def test_a_profile_name_is_one_short_line() -> None:
     contact = CONTACT | {"profile": {"name": "Ad\nmin\0 " + "x" * 10_000, "username": "u" * 300}}
-    sender = one(webhook(MESSAGE, contacts=[contact])).sender
+    sender = one(webhook(MESSAGE, contacts=[contact])).customer
     assert sender is not None
     assert sender.name.startswith("Ad min xxx")
     assert (len(sender.name), len(sender.username)) == (128, 64)

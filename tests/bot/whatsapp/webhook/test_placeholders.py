@@ -18,7 +18,7 @@ from flows.scripts.open_ticket import FLOWS
 
 KNOWN = json.loads((Path(__file__).parents[1] / "expected" / "messages.json").read_text("utf-8"))
 MARKS = (
-    *(marks.BY_APP, marks.BY_META, marks.TO_META, marks.SUMMARY),
+    *(marks.FROM_BUSINESS_APP, marks.FROM_META_AGENT, marks.TO_META_AGENT, marks.META_AGENT_SUMMARY),
     *(handovers.HANDED_OVER, handovers.HANDED_TO_US, handovers.META_LEADS, handovers.META_LEFT, handovers.OTHERS_LEAD),
 )
 OPENED = "[opened the chat]"

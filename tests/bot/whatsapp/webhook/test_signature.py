@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.whatsapp.webhook.signature import challenge, signature_ok
+from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
 from tests.support.places import PAYLOADS
 
 SIGNED = json.loads((PAYLOADS / "signatures" / "signatures.json").read_text("utf-8"))
@@ -26,44 +26,44 @@ def test_a_signature_over_the_raw_bytes_is_good(name: str) -> None:
     body = (PAYLOADS / "signatures" / f"{name}.raw").read_bytes()
     case = SIGNED["valid"][name]
     assert len(body) == case["bytes"]
-    assert signature_ok(body, case["value"].encode(), [case["secret"]])
-    assert not signature_ok(body + b" ", case["value"].encode(), [case["secret"]])
+    assert is_signature_valid(body, case["value"].encode(), [case["secret"]])
+    assert not is_signature_valid(body + b" ", case["value"].encode(), [case["secret"]])
 
 
 @pytest.mark.parametrize("name", SIGNED["invalid_for_as_meta_sends"])
 def test_a_bad_header_is_refused(name: str) -> None:
     header = SIGNED["invalid_for_as_meta_sends"][name]
-    assert not signature_ok(BODY, None if header is None else header.encode(), [SECRET])
-    assert header is None or not signature_ok(BODY, header.encode("latin-1"), [SECRET])
+    assert not is_signature_valid(BODY, None if header is None else header.encode(), [SECRET])
+    assert header is None or not is_signature_valid(BODY, header.encode("latin-1"), [SECRET])
 
 
 @pytest.mark.parametrize(
     "header", [GOOD[:-1], GOOD + b"0", GOOD + b"," + GOOD, b" " + GOOD, GOOD + b"\n", GOOD.upper()]
 )
 def test_nothing_but_the_exact_header_will_do(header: bytes) -> None:
-    assert not signature_ok(BODY, header, [SECRET])
+    assert not is_signature_valid(BODY, header, [SECRET])
 
 
 def test_one_changed_byte_is_enough() -> None:
     for at in range(0, len(BODY), 17):
-        assert not signature_ok(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :], GOOD, [SECRET])
+        assert not is_signature_valid(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :], GOOD, [SECRET])
 
 
 def test_while_a_secret_is_replaced_both_are_good() -> None:
-    assert signature_ok(BODY, GOOD, ["the next one", SECRET])
-    assert signature_ok(BODY, GOOD, [SECRET, "the next one"])
+    assert is_signature_valid(BODY, GOOD, ["the next one", SECRET])
+    assert is_signature_valid(BODY, GOOD, [SECRET, "the next one"])
 
 
 def test_without_a_secret_nobody_comes_in() -> None:
     under_an_empty_key = b"sha256=" + hmac.digest(b"", BODY, "sha256").hex().encode()
-    assert not signature_ok(BODY, under_an_empty_key, [""])
-    assert not signature_ok(BODY, GOOD, [])
+    assert not is_signature_valid(BODY, under_an_empty_key, [""])
+    assert not is_signature_valid(BODY, GOOD, [])
 
 
 @given(st.binary(max_size=50), st.binary(max_size=90), st.lists(st.text(max_size=9), max_size=2))
 def test_nothing_makes_it_raise(body: bytes, header: bytes, secrets: list[str]) -> None:
-    assert not signature_ok(body, header, secrets)
-    assert not signature_ok(body, b"sha256=" + header, secrets)
+    assert not is_signature_valid(body, header, secrets)
+    assert not is_signature_valid(body, b"sha256=" + header, secrets)
 
 
 def query(**values: str) -> list[tuple[str, str]]:
@@ -72,8 +72,8 @@ def query(**values: str) -> list[tuple[str, str]]:
 
 
 def test_the_challenge_comes_back() -> None:
-    assert challenge(query(), "my_verify_token_123") == "1158201444"
-    assert challenge(query(challenge="test_challenge"), "my_verify_token_123") == "test_challenge"
+    assert answer_verification(query(), "my_verify_token_123") == "1158201444"
+    assert answer_verification(query(challenge="test_challenge"), "my_verify_token_123") == "test_challenge"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_the_challenge_comes_back() -> None:
     ids=repr,
 )
 def test_any_other_handshake_fails(pairs: list[tuple[str, str]]) -> None:
-    assert challenge(pairs, "my_verify_token_123") is None
+    assert answer_verification(pairs, "my_verify_token_123") is None
 
 
 def test_an_empty_token_of_ours_matches_nothing() -> None:
-    assert challenge(query(verify_token=""), "") is None
+    assert answer_verification(query(verify_token=""), "") is None
