@@ -1,12 +1,12 @@
-"""The one place that reads the wall clock; everything below gets times as values, and tests hand in another clock."""
+"""Reads the wall clock, in one place: everything below gets instants as values, and tests hand in another clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-Clock = Callable[[], datetime]
+Clock = Callable[[], datetime]  # gives the instant, aware, in UTC
 
 
 def utc_now() -> datetime:
-    """The time, aware, in UTC, in whole milliseconds: an answer tells the moment that will be read again."""
+    """Returns the instant, aware, in UTC, in whole milliseconds: as it is stored, so it reads the same again."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

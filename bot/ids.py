@@ -1,8 +1,9 @@
-"""Ids of rows, made by the process, so that rows go in by bulk statements and are known before the commit.
+"""Makes ids of rows in the process, so that rows go in by bulk statements and their ids are known before the commit.
 
-Invariant: ids of one process rise in the order in which they were made, so rows sort by arrival; ids of two processes
-clash about once in a million within the same millisecond, which the database reports as an error and never takes for a
-duplicate.
+Invariants
+- Ids of one process rise in the order in which they were made, so rows sort by arrival.
+- Ids of two processes clash about once in a million within the same millisecond, which the database reports as an
+  error and never takes for a duplicate.
 """
 
 import random
@@ -15,16 +16,16 @@ RANDOM_BITS = 22
 
 
 class IdMaker:
-    """Time-ordered ids of 63 bits: milliseconds, then 22 bits that begin at random and count on."""
+    """Makes time-ordered ids of 63 bits: milliseconds, then 22 bits that begin at random and count on."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last = 0
 
     def next(self) -> int:
-        """An id greater than all before."""
+        """Returns an id that is greater than all before."""
         millis = max(0, to_millis(self._clock()) - EPOCH_MILLIS)
-        # the upper half of the bits is room to count on within the millisecond
+        # The highest of the random bits is left 0, which is room to count on within the millisecond.
         fresh = millis << RANDOM_BITS | random.getrandbits(RANDOM_BITS - 1)
         self._last = max(self._last + 1, fresh)
         return self._last

@@ -1,7 +1,6 @@
-"""What the process is doing, as debug events: whoever kills it can name what was interrupted.
+"""Logs what the process is doing as debug events, so that whoever kills it can name what was interrupted.
 
-Invariant: for each phase there is an event when it begins and one when it ends, so the phases open at a death are
-known.
+Invariant: each phase has an event when it begins and one when it ends, so the phases open at a death are known.
 """
 
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def log_phase(name: Phase, count: int) -> Iterator[None]:
-    """Brackets `name`, over `count` lanes or rows."""
+    """Logs the begin and the end of the block as the phase `name`, over `count` lanes or rows."""
     log.debug("phase", phase=name, state="begin", n=count)
     try:
         yield

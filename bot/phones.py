@@ -1,14 +1,16 @@
-"""Phone numbers as people type them, and the other forms in which WhatsApp may know the same person.
+"""Reads phone numbers as people type them, and lists the variants under which WhatsApp may know the same number.
 
-Invariants: a number is kept and answered in the form in which it came; the other forms serve to look a customer up, and
+Invariant: a number is kept and answered in the form in which it came. The variants serve to look a customer up, and
 nothing is ever rewritten by them.
+
+Sources: ITU-T E.164 (at most 15 digits with the country code); Meta, business-phone-numbers/phone-numbers.
 """
 
 import re
 
 from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
-MIN_DIGITS, MAX_DIGITS = 7, 15
+MIN_DIGITS, MAX_DIGITS = 7, 15  # with the country code
 _TYPED = re.compile(r"\+[0-9 ()./-]{2,40}", re.ASCII)
 _BRAZIL = re.compile(r"55([0-9]{2})(9?)([6-9][0-9]{7})")
 _MEXICO = re.compile(r"52(1?)([0-9]{10})")
@@ -16,7 +18,7 @@ _ARGENTINA = re.compile(r"549([0-9]{10})")
 
 
 def read_phone(text: str) -> str | None:
-    """The digits of an international number with its `+`; None for what is none.
+    """Returns the digits of an international number that was typed with its `+`; None for what is none.
 
     It needs a country and a length that exist. More is not asked: WhatsApp knows numbers that national plans don't
     (Mexico's with the old mobile mark, test numbers that are too short), and Meta answers for the rest.
@@ -31,8 +33,11 @@ def read_phone(text: str) -> str | None:
 
 
 def list_phone_variants(digits: str) -> tuple[str, ...]:
-    """The number itself, then the form under which WhatsApp may know it: Brazil's ninth digit, Mexico's 1, Argentina's
-    9 (never added: without it, the number may be a landline)."""
+    """Returns the number itself, then the variant under which WhatsApp may know it.
+
+    That is Brazil's without or with its ninth digit, Mexico's without or with the old mobile mark 1, and Argentina's
+    without its 9 (which is never added: without it, the number may be a landline).
+    """
     if match := _BRAZIL.fullmatch(digits):
         area, nine, number = match.groups()
         return (digits, f"55{area}{'' if nine else '9'}{number}")

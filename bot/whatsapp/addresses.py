@@ -4,7 +4,7 @@ Invariants
 - A phone number is never taken for a BSUID or the other way round, whichever field Meta put it in.
 - Nothing raises: whatever is neither reads as "".
 
-Source: Meta, WhatsApp Business Platform > Business-scoped user IDs.
+Source: Meta, business-scoped-user-ids.
 """
 
 import re

@@ -1,11 +1,13 @@
-"""What each error code of the Graph API means for the message it came for: the only table of it.
+"""Says what each error code of the Graph API means for the message it came for: the only table of it.
 
-Invariant: the code alone decides. It may come as the answer to a send or in a status long after; HTTP statuses differ
-for the same code, and Meta's own words are in the language of the account. A sentence here is read by an agent beside
-the message that did not go out, so it says what happened and whose move it is.
+Invariants
+- The code alone decides. It may come as the answer to a send or in a status long after; HTTP statuses differ for the
+  same code, and Meta's own words are in the language of the account.
+- A reason is read by an agent beside the message that did not go out, so it says what happened and whose move it is.
+- `wait_seconds` is the wait after the first refusal, and `compute_backoff_seconds` says how it grows. For what stops
+  all sending it is the time until one message may go out to see whether it was mended.
 
-`wait_seconds` is the wait after the first refusal; `wait_of` says how it grows. For what stops the channel it is the
-time until one message may go out to see whether it has been mended.
+Source: Meta, support/error-codes.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,8 @@ from typing import Final, NamedTuple, Protocol
 
 
 class Action(StrEnum):
+    """What is done with a message that Meta refused."""
+
     RETRY = "retry"  # a few times, with a growing wait
     RETRY_AFTER = "retry_after"  # a limit was hit: not before the wait is over
     TEMPLATE = "template"  # only a template may go out now
@@ -33,6 +37,8 @@ class Scope(StrEnum):
 
 
 class ErrorPolicy(NamedTuple):
+    """What one error code means: what to do, after how many seconds, and the sentence for agents."""
+
     action: Action
     wait_seconds: float
     reason: str
@@ -156,7 +162,7 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
     }
 )
 
-_RANGES: tuple[tuple[range, ErrorPolicy], ...] = (
+_POLICIES_OF_RANGES: tuple[tuple[range, ErrorPolicy], ...] = (
     (range(200, 300), _stop(_PERMISSION)),
     (range(131200, 131300), _drop(_GROUPS)),
     (range(138000, 139000), _drop("Calls are not supported.")),
@@ -166,12 +172,12 @@ _RANGES: tuple[tuple[range, ErrorPolicy], ...] = (
 )
 
 
-_LONGEST_WAIT_SECONDS: Final = 3600.0
-_LONGEST_PAIR_WAIT_SECONDS: Final = 300.0  # a burst of 45 is paid back in 270 s
+_MAX_WAIT_SECONDS: Final = 3600.0
+_MAX_PAIR_WAIT_SECONDS: Final = 300.0  # a burst of 45 is paid back in 270 s
 
 
 class Backoff(Protocol):
-    """What says how long to wait: a Verdict, and what was made of one and the answer's headers."""
+    """What a backoff is computed from: an ErrorPolicy, or what was made of one and the response's headers."""
 
     @property
     def action(self) -> Action: ...
@@ -182,31 +188,31 @@ class Backoff(Protocol):
 
 
 def compute_backoff_seconds(refused: Backoff, refusals: int) -> float:
-    """Seconds until a refused message may be tried again; `refusals`: how often it was refused before this time.
+    """Returns the seconds until a refused message may be tried again, after `refusals` refusals before this one.
 
     A retry waits twice as long each time, the pair limit four times as Meta asks (1, 4, 16 ... s). The number's own
-    limits and the probes of a stopped channel keep the wait that is stated: it is others who used them up.
+    limits and the probes of stopped sending keep the wait that is stated: it is others who used them up.
     """
     growth = {Action.RETRY: 2.0, Action.RETRY_AFTER: 4.0 if refused.scope is Scope.PAIR else 1.0, Action.STOP: 1.0}
     if refused.action not in growth:
         return 0.0
-    longest = _LONGEST_PAIR_WAIT_SECONDS if refused.scope is Scope.PAIR else _LONGEST_WAIT_SECONDS
+    longest = _MAX_PAIR_WAIT_SECONDS if refused.scope is Scope.PAIR else _MAX_WAIT_SECONDS
     grown = min(longest, refused.wait_seconds * growth[refused.action] ** min(refusals, 20))
-    return min(_LONGEST_WAIT_SECONDS, max(refused.wait_seconds, grown))
+    return min(_MAX_WAIT_SECONDS, max(refused.wait_seconds, grown))
 
 
 def classify_error(code: int | None, http_status: int = 0, is_transient: bool = False) -> ErrorPolicy:
-    """What to do after an error. For a status there is no HTTP status; None is an answer without a code.
+    """Returns what an error means. A status has no `http_status`; a response without a code has None for it.
 
-    A code nobody knows is tried again when Meta says so or answered 5xx, and else given up: repeating what was refused
-    for an unknown reason can only make it worse.
+    A code that nobody knows is tried again when Meta says so or answered 5xx, and else given up: repeating what was
+    refused for an unknown reason can only make it worse.
     """
     if code is not None and code in ERROR_POLICIES:
         return ERROR_POLICIES[code]
     if code is not None:
-        for codes, verdict in _RANGES:
+        for codes, policy in _POLICIES_OF_RANGES:
             if code in codes:
-                return verdict
+                return policy
     if http_status == 429:
         return _after(60, _LIMIT)
     if is_transient or http_status >= 500:

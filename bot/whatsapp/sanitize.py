@@ -1,17 +1,20 @@
-"""Make what a stranger typed safe to store and to show, and change nothing else about it.
+"""Makes what a stranger typed safe to store and to show, and changes nothing else about it.
 
-Invariant: a string that leaves here holds no NUL, control character (but newline and tab), escape sequence of a
-terminal or lone surrogate, and is never longer than its cap. Markup, right-to-left marks and emoji stay: they are the
-text, and showing them safely is the business of the page that shows them. Only names of files, which people act on,
-lose their invisible characters.
+Invariants
+- A string that leaves here holds no NUL, no control character (but newline and tab), no escape sequence of a terminal
+  and no lone surrogate, and is never longer than its bound. Bounds count characters (code points).
+- Markup, right-to-left marks and emoji stay: they are the text, and the page that shows it escapes them.
+- Only file names, which people act on, lose their invisible characters.
 """
 
 import hashlib
 import json
 import re
+from typing import Final
 
 MAX_TEXT_CHARACTERS = 65_536
-_PAYLOAD_CAP = 4 * MAX_TEXT_CHARACTERS  # a text at its cap with all that may stand around it
+_MAX_PAYLOAD_CHARACTERS = 4 * MAX_TEXT_CHARACTERS  # the longest text, with all that may stand around it
+_MAX_BRACKETS_UNCHECKED = 64  # so few can't be nested deeper than a database or a parser follows
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MARK = "… [cut]"
 
@@ -27,59 +30,64 @@ _DIRTY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Zero-width characters and direction marks: "photo\u202Egnp.exe" reads as "photoexe.png".
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
-_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"|?*\n\t]')
-_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-_FILE_NAME_CAP = 120
+_WINDOWS_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_MAX_FILE_NAME_CHARACTERS = 120
 _PLAIN_ID = re.compile(r"[!-}]{1,200}")
 _MIME_TYPE = re.compile(r'[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9_.-]+=[a-z0-9_.+"-]+){0,3}')
+MEDIA_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Meta's id of a file that can be part of a Graph API path
 
 
-def clean(text: str, cap: int = MAX_TEXT_CHARACTERS) -> str:
-    """The same text without what could hurt; cut, with a mark, when it is longer than the cap."""
+def clean(text: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
+    """Returns the same text without what could hurt; one that is too long is cut, with a mark at its end."""
     if _DIRTY.search(text):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         text = _CONTROLS.sub("", _ESCAPES.sub("", text))
         text = _SURROGATES.sub("\ufffd", text)
-    if len(text) > cap:
-        text = text[: cap - len(_MARK)] + _MARK
+    if len(text) > max_characters:
+        text = text[: max_characters - len(_MARK)] + _MARK
     return text
 
 
-def clean_line(text: str, cap: int) -> str:
-    """A name, a title, an address: clean, without line breaks or runs of spaces, and without marks that would turn what
-    stands behind it around."""
-    return clean(" ".join(_TURNING.sub("", clean(text)).split()), cap)
+def clean_line(text: str, max_characters: int) -> str:
+    """Returns a name, a title or an address on one line, without runs of spaces or marks that turn the text around."""
+    return clean(" ".join(_DIRECTION_MARKS.sub("", clean(text)).split()), max_characters)
 
 
 def to_storable_id(text: str) -> str:
-    """An id of Meta's that any column takes: itself as a rule, the hash of one that is too long or strange. The same id
-    is the same text wherever it comes from, so a status still finds its message."""
+    """Returns an id of Meta's as any column takes it: itself as a rule, the hash of one that is too long or strange.
+
+    The same id gives the same text wherever it comes from, so a status still finds its message.
+    """
     if not text or _PLAIN_ID.fullmatch(text):
         return text
     return "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def clean_file_name(text: str) -> str:
-    """A name to show beside a file; files are stored under names of our own."""
+    """Returns a name to show beside a file; files are stored under names of our own."""
     name = re.split(r"[/\\]", _INVISIBLE.sub("", clean(text)))[-1]
     name = " ".join(_NOT_IN_FILE_NAMES.sub("_", name).split()).strip(". ")
-    if _DEVICE.fullmatch(name):
+    if _WINDOWS_DEVICE.fullmatch(name):
         name = "_" + name
     stem, dot, ending = name.rpartition(".")
-    if len(name) > _FILE_NAME_CAP and dot and len(ending) <= 10:
-        return stem[: _FILE_NAME_CAP - len(ending) - 2] + "…." + ending
-    return name if len(name) <= _FILE_NAME_CAP else name[: _FILE_NAME_CAP - 1] + "…"
+    if len(name) > _MAX_FILE_NAME_CHARACTERS and dot and len(ending) <= 10:
+        return stem[: _MAX_FILE_NAME_CHARACTERS - len(ending) - 2] + "…." + ending
+    return name if len(name) <= _MAX_FILE_NAME_CHARACTERS else name[: _MAX_FILE_NAME_CHARACTERS - 1] + "…"
 
 
 def clean_mime_type(text: str) -> str:
-    """The type as it was given when it looks like one; never trusted to decide how a file is served."""
+    """Returns the type as it was given when it looks like one, else application/octet-stream.
+
+    It is a claim of the sender's, and never decides how a file is served.
+    """
     lowered = text[:200].strip().lower()
     return lowered if len(lowered) <= 100 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
 
 
 def clean_json(value: object, depth: int = 32) -> object:
-    """A JSON value with clean strings, fit to be stored: cut where it is too long, empty where it is too deep."""
+    """Returns a JSON value with clean strings, fit to be stored: cut where too long, and empty below `depth` levels."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -91,16 +99,16 @@ def clean_json(value: object, depth: int = 32) -> object:
 
 
 def encode_payload(value: object) -> str:
-    """JSON text that any database takes. Most needs no cleaning: one look at the text is quicker than at its parts."""
+    """Encodes a JSON value as text that any database takes.
+
+    Most values need no cleaning, and one look at the whole text is quicker than one at each of its parts.
+    """
     try:
         text = _encode(value)
-        if (
-            len(text) <= MAX_TEXT_CHARACTERS
-            and text.count("{") + text.count("[") < 64
-            and not _NEEDS_CLEANING.search(text)
-        ):
+        is_flat = len(text) <= MAX_TEXT_CHARACTERS and text.count("{") + text.count("[") < _MAX_BRACKETS_UNCHECKED
+        if is_flat and not _NEEDS_CLEANING.search(text):
             return text
     except RecursionError:
         pass
     text = _encode(clean_json(value))
-    return text if len(text) <= _PAYLOAD_CAP else _encode(clean(text))
+    return text if len(text) <= _MAX_PAYLOAD_CHARACTERS else _encode(clean(text))

@@ -1,1 +1,1 @@
-"""What the doctor alone asks of Meta, and of our own public address."""
+"""Asks what only the doctor wants to know: of Meta about the set-up, and of our own public address."""

@@ -1,1 +1,1 @@
-"""The Graph API over HTTP: requests, and what their responses mean."""
+"""Calls the Graph API over HTTP, and reads what its responses mean."""

@@ -1,1 +1,1 @@
-"""Building the body of POST /messages: what WhatsApp takes, in its limits. Pure."""
+"""Builds the body of POST /messages within WhatsApp's limits. Pure: no I/O, no clock."""

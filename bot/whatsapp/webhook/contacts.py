@@ -1,8 +1,12 @@
-"""Who a message is from, and who became someone else.
+"""Finds out who a message is from, and who changed their phone number or user id.
 
-Invariant: a phone number and a business-scoped user id are never mixed up, wherever Meta put them, and a contact is
-paired with a message by its ids, never by its place in the list. The number is kept in the form in which the message
-came: that is the form that can be answered (Brazilian and Mexican numbers have two).
+Invariants
+- A phone number and a BSUID are never mixed up, wherever Meta put them (addresses.py).
+- A contact is paired with a message by its addresses, never by its place in the list.
+- The phone number is kept in the form in which the message came: that is the form that can be answered (Brazilian and
+  Mexican numbers have two).
+
+Source: Meta, business-scoped-user-ids.
 """
 
 from functools import cached_property
@@ -13,12 +17,12 @@ from bot.whatsapp.addresses import Addresses, read_addresses, read_phone_digits
 from bot.whatsapp.sanitize import clean_line
 from bot.whatsapp.webhook.items import AddressChange, WhatsAppUser
 
-_NUMBER_CHANGES = ("user_changed_number", "customer_changed_number")
-_CHANGES = (*_NUMBER_CHANGES, "user_changed_user_id")
+_MAX_NAME_CHARACTERS, _MAX_USERNAME_CHARACTERS = 128, 64
+_ADDRESS_CHANGES = ("user_changed_number", "customer_changed_number", "user_changed_user_id")  # types of `system`
 
 
 class Contact(NamedTuple):
-    """What Meta's `contacts` say of one person, clean and capped: the name is written by its owner."""
+    """What Meta's `contacts` say of one person, clean and bounded: the name is written by its owner."""
 
     phone: str
     bsuid: str
@@ -26,39 +30,46 @@ class Contact(NamedTuple):
     username: str
 
 
+class Person(NamedTuple):
+    """Whom a message or a status is about: with what their contact adds, and that contact where there is one."""
+
+    user: WhatsAppUser | None
+    contact: Contact | None
+
+
 class Contacts:
-    """The contacts of one change, to look up there who its messages are from and its statuses for."""
+    """Looks up, in the contacts of one change, whom its messages, echoes and statuses are about."""
 
     def __init__(self, value: dict[str, object]) -> None:
         self._value = value
-        self._known = list(map(_contact, _dicts(value.get("contacts"))))
-        self._by_id: dict[str, Contact] = {}
+        self._known = list(map(_read_contact, _dicts(value.get("contacts"))))
+        self._by_address: dict[str, Contact] = {}
         for contact in self._known:
-            for contact_id in (contact.phone, contact.bsuid):
-                if contact_id:
-                    self._by_id[contact_id] = contact
-        self._found: dict[Addresses, tuple[WhatsAppUser | None, Contact | None]] = {}
+            for address in (contact.phone, contact.bsuid):
+                if address:
+                    self._by_address[address] = contact
+        self._found: dict[Addresses, Person] = {}
 
-    def find(self, phone: object, bsuid: object) -> tuple[WhatsAppUser | None, Contact | None]:
-        """Whoever has these ids, with what their contact adds to them, and that contact."""
-        ids = read_addresses(phone, bsuid)
-        if ids not in self._found:
-            self._found[ids] = self._find(*ids)
-        return self._found[ids]
+    def find(self, phone: object, bsuid: object) -> Person:
+        """Returns who has these addresses, given as Meta's two fields, which may hold anything."""
+        addresses = read_addresses(phone, bsuid)
+        if addresses not in self._found:
+            self._found[addresses] = self._find(*addresses)
+        return self._found[addresses]
 
-    def _find(self, phone: str, bsuid: str) -> tuple[WhatsAppUser | None, Contact | None]:
-        contact = self._by_id.get(bsuid) or self._by_id.get(phone)
-        if contact is None and len(self._known) == 1 and self._alone:
+    def _find(self, phone: str, bsuid: str) -> Person:
+        contact = self._by_address.get(bsuid) or self._by_address.get(phone)
+        if contact is None and len(self._known) == 1 and self._is_about_one_person:
             only = self._known[0]
-            contact = None if bsuid and only.bsuid else only  # two ids that differ are two people
+            contact = None if bsuid and only.bsuid else only  # two user ids that differ are two people
         if contact is None:
-            return (WhatsAppUser(phone, bsuid) if phone or bsuid else None), None
-        sender = WhatsAppUser(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
-        return (sender if sender.address else None), contact
+            return Person(WhatsAppUser(phone, bsuid) if phone or bsuid else None, None)
+        user = WhatsAppUser(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
+        return Person(user if user.address else None, contact)
 
     @cached_property
-    def _alone(self) -> bool:
-        """True when the whole change is one person's: their only contact is theirs in whatever form its number is."""
+    def _is_about_one_person(self) -> bool:
+        """Whether the whole change is: then its only contact is theirs in whatever form the phone number is."""
         people: set[Addresses] = set()
         for one in _dicts(self._value.get("messages")):
             people.add(read_addresses(one.get("from"), one.get("from_user_id")))
@@ -69,14 +80,14 @@ class Contacts:
         return len(people) == 1
 
 
-def _contact(contact: dict[str, object]) -> Contact:
+def _read_contact(contact: dict[str, object]) -> Contact:
     phone, bsuid = read_addresses(contact.get("wa_id"), contact.get("user_id"))
     profile = contact.get("profile")
     if not isinstance(profile, dict):
         return Contact(phone, bsuid, "", "")
     name, username = profile.get("name"), profile.get("username")
-    name = clean_line(name, 128) if isinstance(name, str) else ""
-    username = clean_line(username, 64) if isinstance(username, str) else ""
+    name = clean_line(name, _MAX_NAME_CHARACTERS) if isinstance(name, str) else ""
+    username = clean_line(username, _MAX_USERNAME_CHARACTERS) if isinstance(username, str) else ""
     return Contact(phone, bsuid, name, username)
 
 
@@ -85,8 +96,11 @@ def _dicts(value: object) -> list[dict[str, object]]:
 
 
 def read_given_phone(message: dict[str, object], sender: WhatsAppUser) -> str:
-    """The number on the one card by which somebody who shows us none answers our request for it; "" where the card
-    says more than one thing. Whether it is believed is settled in bot/intake/identity.py."""
+    """Returns the number by which somebody who shows us none answers our request for it, in digits.
+
+    It stands on the one contact card of the message; "" where the card says more than one thing. Whether it is
+    believed is settled in bot/intake/identity.py.
+    """
     cards = message.get("contacts")
     card = cards[0] if isinstance(cards, list) and len(cards) == 1 else None
     if sender.phone or not isinstance(card, dict) or card.get("origin") != "contact_request":
@@ -105,28 +119,30 @@ def read_given_phone(message: dict[str, object], sender: WhatsAppUser) -> str:
 
 
 def read_address_change(message: dict[str, object]) -> AddressChange | None:
-    """The change a `system` message tells of. Its sender is the one they were."""
+    """Returns the change that a `system` message tells of, None when it tells of none. It is sent by whom they were."""
     system = message.get("system")
-    if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _CHANGES:
+    if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _ADDRESS_CHANGES:
         return None
-    old_phone, old_bsuid = read_addresses(message.get("from"), message.get("from_user_id"))
-    new_phone, new_bsuid = read_addresses(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
-    return _changed(old_phone, new_phone, old_bsuid, new_bsuid)
+    old = read_addresses(message.get("from"), message.get("from_user_id"))
+    new = read_addresses(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
+    return _make_change(old, new)
 
 
 def read_user_id_update(update: dict[str, object]) -> AddressChange | None:
-    """The change an entry of the field `user_id_update` tells of: the id is another, the number stays."""
+    """Returns the change that an entry of the field `user_id_update` tells of: the user id is another, the phone stays.
+
+    None when it tells of none.
+    """
     ids = update.get("user_id")
     if not isinstance(ids, dict):
         return None
-    phone, old_bsuid = read_addresses(update.get("wa_id"), ids.get("previous"))
-    _, new_bsuid = read_addresses(None, ids.get("current"))
-    return _changed(phone, "", old_bsuid, new_bsuid)
+    old = read_addresses(update.get("wa_id"), ids.get("previous"))
+    return _make_change(old, read_addresses(None, ids.get("current")))
 
 
-def _changed(old_phone: str, new_phone: str, old_bsuid: str, new_bsuid: str) -> AddressChange | None:
-    new_phone = "" if new_phone == old_phone else new_phone
-    new_bsuid = "" if new_bsuid == old_bsuid else new_bsuid
-    if not (old_phone or old_bsuid) or not (new_phone or new_bsuid):
+def _make_change(old: Addresses, new: Addresses) -> AddressChange | None:
+    new_phone = "" if new.phone == old.phone else new.phone
+    new_bsuid = "" if new.bsuid == old.bsuid else new.bsuid
+    if not any(old) or not (new_phone or new_bsuid):
         return None
-    return AddressChange(old_phone, new_phone, old_bsuid, new_bsuid)
+    return AddressChange(old_phone=old.phone, new_phone=new_phone, old_bsuid=old.bsuid, new_bsuid=new_bsuid)

@@ -1,8 +1,12 @@
-"""A stored message, echo, handover or status becomes what the conversation and the outbox can work with.
+"""Turns a stored item back into what the conversation and the outbox work with: an event, or a message's status.
 
-Invariant: never an exception, whatever is in the journal: it may have been written by an older version, or by a Meta
-that has changed. What a message says is read by its type in `message_types.py`; here it becomes an event. What was said
-to Meta's own agent, or by a person of ours in the Business app, is nothing for the bot to answer: it is only shown.
+Invariants
+- Nothing raises, whatever is in the journal: it may have been written by an older version, or by a Meta that has
+  changed.
+- What was said to Meta's own agent, or by a person of ours in the Business app, is nothing for the bot to answer: its
+  event is only shown.
+
+What a message says is read by its type in message_types.py.
 """
 
 from datetime import UTC, datetime
@@ -29,21 +33,21 @@ META_AGENT_SUMMARY = "[what Meta's agent noted]"
 
 
 def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: ItemKind = ItemKind.MESSAGE) -> Event:
-    """The event of a message, an echo or a handover, from its payload as `read_webhook` wrote it."""
+    """Returns the event of a message, an echo or a handover, from its item's payload."""
     held = load_object(payload)
     if kind is ItemKind.HANDOVER:
-        return read_handover(get_object(held, "handover"), item_id, at, late)
+        return read_handover(get_object(held, "handover"), item_id=item_id, at=at, late=late)
     message = get_object(held, "message")
-    read, extra = read_message(message), _extra(held, message)
+    read, context = read_message(message), _describe_context(held, message)
     standby = held.get("standby") is True
     quoted = read.about or get_wamid(get_object(message, "context"), "id")
     event_kind: EventKind = read.kind
     author: Author = read.author
-    text, shown = read.text, clean("\n".join(filter(None, (read.shown, extra))))
+    text, shown = read.text, clean("\n".join(filter(None, (read.shown, context))))
     if standby or kind is ItemKind.ECHO:
-        said = "\n".join(filter(None, (text, shown)))
+        words = "\n".join(filter(None, (text, shown)))
         mark = FROM_BUSINESS_APP if not standby else FROM_META_AGENT if kind is ItemKind.ECHO else TO_META_AGENT
-        text, shown = "", clean(f"{mark} {said}" if said else mark)
+        text, shown = "", clean(f"{mark} {words}" if words else mark)
         event_kind = "silent" if standby else "echo"
         author = author if kind is ItemKind.MESSAGE else "meta" if standby else "agent"
     return Event(
@@ -67,12 +71,15 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: It
 
 
 def read_profile_name(payload: str) -> str:
-    """What the customer calls themselves: untrusted, for display only."""
+    """Returns what the customer calls themselves, from an item's payload: untrusted, for display only."""
     return clean_line(get_text(get_object(load_object(payload), "contact"), "name"), 200)
 
 
 def read_status(payload: str) -> MessageStatus:
-    """The status of a status item; without a time of its own it is as old as can be, and the item's time counts."""
+    """Returns the status of a status item, from its payload.
+
+    One without a time of its own is as old as can be, so that the item's time counts.
+    """
     status = load_object(payload)
     name = get_text(status, "status")
     errors = get_objects(status, "errors")
@@ -88,8 +95,8 @@ def read_status(payload: str) -> MessageStatus:
     )
 
 
-def _extra(held: dict[str, object], message: dict[str, object]) -> str:
-    """What stands beside any message: where it came from, what it is about."""
+def _describe_context(held: dict[str, object], message: dict[str, object]) -> str:
+    """Describes, a line each, what may stand beside a message of any type: where it came from, what it is about."""
     context, referral = get_object(message, "context"), get_object(message, "referral")
     lines = []
     if context.get("frequently_forwarded") is True:

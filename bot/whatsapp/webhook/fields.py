@@ -1,9 +1,11 @@
-"""The fields that a webhook can have, and what each is to us.
+"""Lists the fields that a webhook can have, by what each is to us.
 
 A field is one thing that an app subscribes to at Meta. What is in no list here is kept, and counted as unknown.
+
+Source: Meta, webhooks/overview (the fields) and standby.
 """
 
-# Fields whose value holds lists of messages, statuses or echoes, and which of them.
+# Fields whose value holds lists of messages, statuses or echoes, each with the keys of the lists that count.
 CHATS = {
     "messages": ("messages", "statuses"),
     "standby": ("messages", "statuses", "message_echoes"),  # while an agent of Meta's leads the chat
@@ -12,6 +14,7 @@ CHATS = {
 HANDOVERS = "messaging_handovers"
 USER_IDS = "user_id_update"
 
+# Updates about our account, number and templates: they have no customer.
 ACCOUNT = frozenset(
     (
         "account_alerts",

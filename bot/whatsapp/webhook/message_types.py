@@ -1,11 +1,16 @@
-"""What a message says, by its type.
+"""Reads what a message says, by its type.
 
-Invariant: total, and every text stands for itself: "[photo]" is what an agent reads when there is no caption. What a
-person can't read here is `unreadable`, answered kindly and shown by a placeholder; what is no message at all (a
-reaction, an edit, a deletion, a system notice) is `silent`, answered with nothing and shown where it belongs.
+Invariants
+- Nothing raises, whatever is in the message.
+- Every text stands for itself: "[photo]" is what an agent reads when there is no caption.
+- What a person can't read here is `unreadable`: answered kindly, and shown by a placeholder.
+- What is no message at all (a reaction, an edit, a deletion, a system notice) is `silent`: answered with nothing, and
+  shown where it belongs.
 
-`request_welcome`, sent when a customer opens the chat for the first time, reads as a greeting
+`request_welcome`, which is sent when a customer opens the chat for the first time, reads as a greeting
 (flows/language/matching.py).
+
+Source: Meta, webhooks/overview (the field `messages`, with a page for each type); support/error-codes.
 """
 
 import re
@@ -14,29 +19,29 @@ from typing import NamedTuple
 
 from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.json_access import get_id, get_instant, get_line, get_object, get_objects, get_text, get_wamid
-from bot.whatsapp.sanitize import clean, clean_file_name, clean_mime_type
+from bot.whatsapp.sanitize import MEDIA_ID, clean, clean_file_name, clean_mime_type
 from bot.whatsapp.webhook.contact_cards import describe_contact_card
 from bot.whatsapp.webhook.form_replies import describe_form_reply, describe_order
 from flows.events import Author, Change, EventKind, Lost, Media, MediaKind
 
-MAX_CONTACT_CARDS = 5
-_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # it becomes a part of an address of the Graph API
+MAX_CONTACT_CARDS = 5  # that are shown of a message; the rest is counted
 _SHA256 = re.compile(r"[A-Za-z0-9+/=_-]{1,100}")
-_KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
-_NAMELESS = ("unsupported", "unknown")
-_NOT_FETCHED, _NOT_DELIVERED = 131052, 131060  # over 100 MB, or lost on Meta's side; only on the customer's phone
+_TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
+_NO_TYPE_NAMES = ("unsupported", "unknown")
+_MEDIA_DOWNLOAD_ERROR = 131052  # the file is over 100 MB, or was lost on Meta's side
+_MESSAGE_UNAVAILABLE = 131060  # the message is on the customer's phone alone
 
 Message = dict[str, object]
 
 
 class MessageContent(NamedTuple):
-    """What the type's own object says."""
+    """What a message says, as the parts of the event that it becomes (flows.events.Event explains them)."""
 
     kind: EventKind
     text: str = ""
     option_id: str = ""
     media: Media | None = None
-    about: str = ""  # the wamid that a reaction, an edit or a deletion is about
+    about: str = ""  # the wamid of the message that a reaction, an edit or a deletion is about
     shown: str = ""
     author: Author = "customer"
     change: Change = ""
@@ -45,58 +50,61 @@ class MessageContent(NamedTuple):
 
 
 def read_message(message: Message) -> MessageContent:
-    return _READERS.get(get_text(message, "type"), _unreadable)(message)
+    """Returns the content of one entry of a webhook's `messages` or `message_echoes`."""
+    return _READERS.get(get_text(message, "type"), _read_unsupported)(message)
 
 
-def _written(message: Message) -> MessageContent:
+def _read_text(message: Message) -> MessageContent:
     body = get_object(message, "text").get("body")
-    return MessageContent("text", clean(body)) if isinstance(body, str) else _unreadable(message)
+    return MessageContent("text", clean(body)) if isinstance(body, str) else _read_unsupported(message)
 
 
-def _interactive(message: Message) -> MessageContent:
+def _read_interactive(message: Message) -> MessageContent:
     interactive = get_object(message, "interactive")
     kind = get_text(interactive, "type")
     held = get_object(interactive, kind)
     if kind in ("button_reply", "list_reply"):
-        return _option(get_id(held, "id"), get_text(held, "title"), message)
+        return _read_option(get_id(held, "id"), get_text(held, "title"), message)
     if kind == "nfm_reply":
         return MessageContent("text", describe_form_reply(held))
     if kind == "call_permission_reply":
-        return MessageContent("silent", shown=_call_permission(held))
+        return MessageContent("silent", shown=_describe_call_permission(held))
     if kind == "payment_method":
         method = get_line(held, "payment_method", 60)
         return MessageContent("silent", shown=f"[chose to pay by {method}]" if method else "[chose how to pay]")
-    return _unreadable(message, kind)
+    return _read_unsupported(message, kind)
 
 
-def _call_permission(held: Message) -> str:
+def _describe_call_permission(held: Message) -> str:
     if get_text(held, "response") != "accept":
         return "[we may not call them]"
     until = get_instant(held, "expiration_timestamp")
     return f"[we may call them until {until:%Y-%m-%d %H:%M} UTC]" if until else "[we may call them]"
 
 
-def _button(message: Message) -> MessageContent:
-    """A button of a template says what stands on it: no flow has made its payload, which is the label as a rule."""
+def _read_button(message: Message) -> MessageContent:
+    """Reads a tap on a template's button as its label: no flow has made its payload, which is the label as a rule."""
     button = get_object(message, "button")
-    said = get_text(button, "text") or get_text(button, "payload")
-    return MessageContent("text", said) if said else _unreadable(message)
+    label = get_text(button, "text") or get_text(button, "payload")
+    return MessageContent("text", label) if label else _read_unsupported(message)
 
 
-def _option(option_id: str, title: str, message: Message) -> MessageContent:
+def _read_option(option_id: str, title: str, message: Message) -> MessageContent:
     if option_id:
         return MessageContent("option", title or option_id, option_id)
-    return MessageContent("text", title) if title else _unreadable(message)
+    return MessageContent("text", title) if title else _read_unsupported(message)
 
 
-def _media(kind: MediaKind, name: str) -> Callable[[Message], MessageContent]:
+def _media_reader(kind: MediaKind, name: str) -> Callable[[Message], MessageContent]:
+    """Makes the reader of one type of file. `name`: what an agent calls it."""
+
     def read(message: Message) -> MessageContent:
         held = get_object(message, get_text(message, "type"))
         caption = get_text(held, "caption")
         media_id, sha256 = get_id(held, "id"), get_id(held, "sha256")
-        this = "voice" if kind == "audio" and held.get("voice") is True else kind
-        shown = "voice note" if this == "voice" else name
-        if not _MEDIA_ID.fullmatch(media_id):  # Meta could not fetch it: the words that came with it are still words
+        own_kind = "voice" if kind == "audio" and held.get("voice") is True else kind
+        shown = "voice note" if own_kind == "voice" else name
+        if not MEDIA_ID.fullmatch(media_id):  # Meta could not fetch it: the words that came with it are still words
             lost = f"[{shown} that could not be received]"
             if not caption:
                 return MessageContent("unreadable", lost, lost="file")
@@ -104,47 +112,46 @@ def _media(kind: MediaKind, name: str) -> Callable[[Message], MessageContent]:
         filename = clean_file_name(get_text(held, "filename"))
         placeholder = f"[{shown}: {filename}]" if filename else f"[{shown}]"
         sha256 = sha256 if _SHA256.fullmatch(sha256) else ""
-        media = Media(media_id, clean_mime_type(get_text(held, "mime_type")), filename, this, sha256)
+        media = Media(media_id, clean_mime_type(get_text(held, "mime_type")), filename, own_kind, sha256)
         return MessageContent("media", caption or placeholder, media=media)
 
     return read
 
 
-def _place(message: Message) -> MessageContent:
+def _read_location(message: Message) -> MessageContent:
     place = get_object(message, "location")
     words = [get_line(place, key, 500) for key in ("name", "address")]
-    latitude, longitude = _degrees(place, "latitude", 90), _degrees(place, "longitude", 180)
+    latitude, longitude = _get_degrees(place, "latitude", 90), _get_degrees(place, "longitude", 180)
     if latitude is not None and longitude is not None:
-        words.append(f"{_six_places(latitude)}, {_six_places(longitude)}")
+        words.append(f"{_format_degrees(latitude)}, {_format_degrees(longitude)}")
     words.append(get_line(place, "url", 500))
     shown = " · ".join(filter(None, words))
     return MessageContent("place", f"[place: {shown}]" if shown else "[place]")
 
 
-def _cards(message: Message) -> MessageContent:
+def _read_contacts(message: Message) -> MessageContent:
     cards = get_objects(message, "contacts")
     if not cards:
-        return _unreadable(message)
+        return _read_unsupported(message)
     shown = "\n".join(map(describe_contact_card, cards[:MAX_CONTACT_CARDS]))
-    return MessageContent(
-        "contact",
-        shown + (f"\n[{len(cards) - MAX_CONTACT_CARDS} more contacts]" if len(cards) > MAX_CONTACT_CARDS else ""),
-    )
+    if len(cards) > MAX_CONTACT_CARDS:
+        shown += f"\n[{len(cards) - MAX_CONTACT_CARDS} more contacts]"
+    return MessageContent("contact", shown)
 
 
-def _order(message: Message) -> MessageContent:
+def _read_order(message: Message) -> MessageContent:
     return MessageContent("text", describe_order(get_object(message, "order")))
 
 
-def _reaction(message: Message) -> MessageContent:
+def _read_reaction(message: Message) -> MessageContent:
     reaction = get_object(message, "reaction")
     emoji = get_line(reaction, "emoji", 64)
     shown = f"[reaction {emoji}]" if emoji else "[took their reaction back]"
     return MessageContent("silent", shown=shown, about=get_wamid(reaction, "message_id"))
 
 
-def _edit(message: Message) -> MessageContent:
-    """The new text or caption, of the message it was."""
+def _read_edit(message: Message) -> MessageContent:
+    """Reads an edit: the new text or caption, and which message it is of."""
     edit = get_object(message, "edit")
     after = get_object(edit, "message")
     held = get_object(after, get_text(after, "type"))
@@ -154,12 +161,12 @@ def _edit(message: Message) -> MessageContent:
     return MessageContent("silent", shown=clean(shown), about=about, change="edited", edited=edited)
 
 
-def _revoke(message: Message) -> MessageContent:
+def _read_revoke(message: Message) -> MessageContent:
     about = get_wamid(get_object(message, "revoke"), "original_message_id")
     return MessageContent("silent", shown="[deleted this message]", about=about, change="revoked")
 
 
-def _system(message: Message) -> MessageContent:
+def _read_system(message: Message) -> MessageContent:
     system = get_object(message, "system")
     kind, body = get_text(system, "type"), get_line(system, "body", 300)
     number = read_phone_digits(system.get("wa_id") or system.get("new_wa_id"))
@@ -174,51 +181,52 @@ def _system(message: Message) -> MessageContent:
     return MessageContent("silent", shown=shown, author="system")
 
 
-def _welcome(message: Message) -> MessageContent:
+def _read_welcome(message: Message) -> MessageContent:
     return MessageContent("text", "[opened the chat]")
 
 
-def _unreadable(message: Message, part: str = "") -> MessageContent:
+def _read_unsupported(message: Message, part: str = "") -> MessageContent:
+    """Reads what can't be shown: why, or of which type it is. `part`: the type of what is in an `interactive` one."""
     codes = [error.get("code") for error in get_objects(message, "errors")]
-    if _NOT_FETCHED in codes:
+    if _MEDIA_DOWNLOAD_ERROR in codes:
         return MessageContent("unreadable", "[file that could not be received]", lost="file")
-    if _NOT_DELIVERED in codes:
+    if _MESSAGE_UNAVAILABLE in codes:
         return MessageContent("unreadable", "[message that WhatsApp did not pass on]", lost="message")
     own = get_text(message, "type")
     name = part or get_text(get_object(message, "unsupported"), "type") or ("" if own in _READERS else own)
-    if name in _NAMELESS or not _KIND_NAME.fullmatch(name):
+    if name in _NO_TYPE_NAMES or not _TYPE_NAME.fullmatch(name):
         return MessageContent("unreadable", "[message of a kind that can't be shown]")
     return MessageContent("unreadable", f"[message of the kind {name.replace('_', ' ')} that can't be shown]")
 
 
 _READERS: dict[str, Callable[[Message], MessageContent]] = {
-    "text": _written,
-    "interactive": _interactive,
-    "button": _button,
-    "image": _media("photo", "photo"),
-    "video": _media("video", "video"),
-    "audio": _media("audio", "audio"),
-    "voice": _media("voice", "voice note"),
-    "document": _media("file", "file"),
-    "sticker": _media("sticker", "sticker"),
-    "location": _place,
-    "contacts": _cards,
-    "order": _order,
-    "reaction": _reaction,
-    "edit": _edit,
-    "revoke": _revoke,
-    "system": _system,
-    "request_welcome": _welcome,
+    "text": _read_text,
+    "interactive": _read_interactive,
+    "button": _read_button,
+    "image": _media_reader("photo", "photo"),
+    "video": _media_reader("video", "video"),
+    "audio": _media_reader("audio", "audio"),
+    "voice": _media_reader("voice", "voice note"),
+    "document": _media_reader("file", "file"),
+    "sticker": _media_reader("sticker", "sticker"),
+    "location": _read_location,
+    "contacts": _read_contacts,
+    "order": _read_order,
+    "reaction": _read_reaction,
+    "edit": _read_edit,
+    "revoke": _read_revoke,
+    "system": _read_system,
+    "request_welcome": _read_welcome,
 }
 
 
-def _degrees(place: Message, key: str, most: int) -> float | None:
+def _get_degrees(place: Message, key: str, limit: int) -> float | None:
     held = place.get(key)
     if isinstance(held, bool) or not isinstance(held, (int, float)):
         return None
-    return float(held) if abs(held) <= most else None  # false for NaN too
+    return float(held) if abs(held) <= limit else None  # NaN is on no side of a limit
 
 
-def _six_places(degrees: float) -> str:
-    """A tenth of a metre."""
+def _format_degrees(degrees: float) -> str:
+    """Rounds to six decimal places, a tenth of a metre."""
     return f"{degrees:.6f}".rstrip("0").rstrip(".")

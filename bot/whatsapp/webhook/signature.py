@@ -1,8 +1,11 @@
-"""Who may speak to the webhook: Meta's signature on a POST, and the handshake on a GET.
+"""Checks that it is Meta who calls the webhook: the signature of a POST, and the verification request, a GET.
 
-Invariant: without the right secret both say no, in the same time and without an exception, whatever they are given.
-The bytes that were received are hashed. The parsed JSON written out again would be other bytes: Meta escapes non-ASCII
-characters and slashes, and a serialiser of ours would not do it in the same way.
+Invariants
+- Without the right secret both say no, in the same time and without an exception, whatever they are given.
+- The bytes that were received are hashed. The parsed JSON written out again would be other bytes: Meta escapes
+  non-ASCII characters and slashes, and a serialiser of ours would not do it in the same way.
+
+Source: Meta, webhooks/create-webhook-endpoint (X-Hub-Signature-256, hub.challenge); HMAC: RFC 2104.
 """
 
 import hmac
@@ -16,25 +19,27 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 
 
 def is_signature_valid(body: bytes, header: bytes | None, secrets: Sequence[str]) -> bool:
-    """True when the header is "sha256=" and the lower-case hex HMAC of the body under one of the secrets.
+    """Whether the header is "sha256=" and the lower-case hex HMAC-SHA256 of the body under one of the secrets.
 
-    Several secrets make a rotation possible. An empty one counts as none, so a missing setting lets nobody in.
+    `header` is None when the request has none. Several secrets make a rotation possible. An empty one counts as none,
+    so a missing setting lets nobody in.
     """
     if header is None or not header.startswith(_PREFIX):
         return False
     given = header[len(_PREFIX) :]
-    good = False
+    is_good = False
     for secret in secrets:
         if secret:
             wanted = hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256").hex().encode()
-            good |= hmac.compare_digest(wanted, given)
-    return good
+            is_good |= hmac.compare_digest(wanted, given)
+    return is_good
 
 
 def answer_verification(query: Iterable[tuple[str, str]], verify_token: str) -> str | None:
-    """What to answer to Meta's handshake as text/plain, or None for a 403.
+    """Returns what to answer to Meta's verification request as text/plain, None for a 403.
 
-    A parameter that is repeated could be read in two ways by two programs, so it is refused like a missing one.
+    `query` has the names and values of the URL's query, decoded. A parameter that is repeated
+    could be read in two ways by two programs, so it is refused like a missing one.
     """
     pairs = list(query)
     values = dict(pairs)

@@ -1,4 +1,11 @@
-"""News of our templates: what Meta approves, pauses, turns down, and what customers think of them."""
+"""Reads updates about our templates: what Meta approves, pauses or rejects, and what customers think of them.
+
+Invariant: nothing raises; an update that names no template, or says nothing of it, is None.
+
+Source: Meta, webhooks/overview (the fields message_template_*_update and template_category_update).
+"""
+
+from typing import NamedTuple
 
 from bot.whatsapp.json_access import get_line, get_object
 from bot.whatsapp.webhook.updates import (
@@ -12,10 +19,19 @@ from bot.whatsapp.webhook.updates import (
     to_words,
 )
 
-_LONGEST_NAME = 512  # Meta's limit
+_MAX_NAME_CHARACTERS = 512  # Meta's limit
 
-# What a template's event makes of it, and how bad that is.
-_TEMPLATE_EVENTS: dict[str, tuple[str, Severity]] = {
+
+class _Template(NamedTuple):
+    """Which template an update is about; the name is "" when there is none that Meta would take."""
+
+    template_id: str
+    name: str
+    language: str
+
+
+# The status that a template has after an event, and how bad that is.
+_STATUSES: dict[str, tuple[str, Severity]] = {
     "APPROVED": ("APPROVED", "clear"),
     "REINSTATED": ("APPROVED", "clear"),
     "UNARCHIVED": ("APPROVED", "clear"),
@@ -33,22 +49,23 @@ _TEMPLATE_EVENTS: dict[str, tuple[str, Severity]] = {
 }
 
 
-def _template_of(value: Value) -> tuple[str, str, str]:
-    """(id, name, language), the name "" when it is none."""
-    name = get_line(value, "message_template_name", 2 * _LONGEST_NAME)
-    name = name if len(name) <= _LONGEST_NAME else ""
-    return get_line(value, "message_template_id", 32), name, get_line(value, "message_template_language", 20)
+def _read_template(value: Value) -> _Template:
+    name = get_line(value, "message_template_name", 2 * _MAX_NAME_CHARACTERS)
+    name = name if len(name) <= _MAX_NAME_CHARACTERS else ""  # a part of it would be another template's
+    template_id, language = get_line(value, "message_template_id", 32), get_line(value, "message_template_language", 20)
+    return _Template(template_id, name, language)
 
 
 def read_template_status(value: Value) -> AccountUpdate | None:
-    template_id, name, language = _template_of(value)
+    """Reads `message_template_status_update`: the template's status, or Meta's warning about it."""
+    template_id, name, language = _read_template(value)
     event = get_event(value)
     if not name or not event:
         return None
     if event in ("FLAGGED", "UNFLAGGED"):  # a warning: it can still be sent
         message = f"Meta warns that customers dislike the template {name} ({language}): {to_words(event)}."
         return make_update(f"template-quality:{name}:{language}", "yellow" if event == "FLAGGED" else "clear", message)
-    status, severity = _TEMPLATE_EVENTS.get(event, (event, "yellow"))
+    status, severity = _STATUSES.get(event, (event, "yellow"))
     reason = get_line(value, "reason", MAX_DETAIL_CHARACTERS)
     details = (
         get_line(get_object(value, "rejection_info"), "reason", MAX_DETAIL_CHARACTERS),
@@ -58,11 +75,12 @@ def read_template_status(value: Value) -> AccountUpdate | None:
     why = next(filter(None, details), "")
     change = TemplateChange(template_id, name, language, status, why)
     message = f"Meta says of the template {name} ({language}): {to_words(event)}" + (f", {why}" if why else "")
-    return make_update(f"template:{name}:{language}", severity, message, change)
+    return make_update(f"template:{name}:{language}", severity, message, template=change)
 
 
 def read_template_quality(value: Value) -> AccountUpdate | None:
-    _, name, language = _template_of(value)
+    """Reads `message_template_quality_update`: what customers think of the template."""
+    _, name, language = _read_template(value)
     score = get_event(value, "new_quality_score")
     if not name or not score:
         return None
@@ -72,7 +90,8 @@ def read_template_quality(value: Value) -> AccountUpdate | None:
 
 
 def read_template_category(value: Value) -> AccountUpdate | None:
-    _, name, language = _template_of(value)
+    """Reads `template_category_update`: Meta has put the template into another category, or is about to."""
+    _, name, language = _read_template(value)
     category = get_event(value, "correct_category") or get_event(value, "new_category")
     if not name or not category:
         return None
@@ -82,6 +101,7 @@ def read_template_category(value: Value) -> AccountUpdate | None:
 
 
 def read_template_text(value: Value) -> AccountUpdate | None:
-    _, name, language = _template_of(value)
+    """Reads `message_template_components_update`: somebody has changed the template's text."""
+    _, name, language = _read_template(value)
     message = f"The text of the template {name} ({language}) was changed at Meta. Does it still fit what is filled in?"
     return make_update(f"template-text:{name}:{language}", "info", message) if name else None

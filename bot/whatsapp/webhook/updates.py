@@ -1,4 +1,7 @@
-"""What a piece of news is, and how the readers of it put one together."""
+"""Defines an update about our account, number or templates, and how its readers put one together.
+
+Invariant: `subject` is the same for the same thing whatever is said of it, so good news clears what bad news raised.
+"""
 
 import hashlib
 import re
@@ -8,17 +11,18 @@ from typing import Literal
 from bot.whatsapp.json_access import get_line
 from bot.whatsapp.sanitize import clean_line
 
-Severity = Literal["red", "yellow", "info", "clear"]
-Value = dict[str, object]
+Severity = Literal["red", "yellow", "info", "clear"]  # "clear" is good news: it ends whatever the bad news was
+Value = dict[str, object]  # the `value` of a change in a webhook
 
-MAX_DETAIL_CHARACTERS = 300  # the most that one of Meta's texts takes of a message
-_SUBJECT_CAP, _MESSAGE_CAP = 200, 500
+MAX_DETAIL_CHARACTERS = 300  # of one of Meta's texts in a message
+_MAX_EVENT_CHARACTERS = 60
+_MAX_SUBJECT_CHARACTERS, _MAX_MESSAGE_CHARACTERS = 200, 500  # as the columns of alerts take them
 _PLAIN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateChange:
-    """What became of a template."""
+    """The status that a template has now, as Meta's list of templates names it, and why."""
 
     template_id: str
     name: str
@@ -29,7 +33,7 @@ class TemplateChange:
 
 @dataclass(frozen=True, slots=True)
 class AccountUpdate:
-    """One piece of it; `clear` is good news, which ends whatever the subject's bad news was."""
+    """What Meta says of our account, our number or a template, as an operator reads it."""
 
     subject: str
     severity: Severity
@@ -40,16 +44,18 @@ class AccountUpdate:
 def make_update(
     subject: str, severity: Severity, message: str, template: TemplateChange | None = None
 ) -> AccountUpdate:
-    """Texts come from Meta: a subject that is too long or strange for its column becomes a hash."""
-    if len(subject) > _SUBJECT_CAP or not _PLAIN.fullmatch(subject):
+    """Makes an update of Meta's texts: a subject that is too long or strange for its column becomes a hash."""
+    if len(subject) > _MAX_SUBJECT_CHARACTERS or not _PLAIN.fullmatch(subject):
         kind = subject.partition(":")[0]
         subject = f"{kind}:~{hashlib.sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
-    return AccountUpdate(subject, severity, clean_line(message, _MESSAGE_CAP), template)
+    return AccountUpdate(subject, severity, clean_line(message, _MAX_MESSAGE_CHARACTERS), template)
 
 
 def get_event(value: Value, key: str = "event") -> str:
-    return get_line(value, key, 60).upper()
+    """Returns one of Meta's constants in capitals, such as "DISABLED_UPDATE"; "" when there is none."""
+    return get_line(value, key, _MAX_EVENT_CHARACTERS).upper()
 
 
 def to_words(event: str) -> str:
+    """Turns one of Meta's constants into words: "disabled update"."""
     return event.lower().replace("_", " ")

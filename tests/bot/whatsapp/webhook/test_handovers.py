@@ -23,7 +23,7 @@ def read(kind: object, old: object, new: object, **more: object) -> tuple[str, s
     """(kind, what is shown) of the event."""
     roles = {"previous_owner_role": old, "new_owner_role": new}
     change = {name: role for name, role in roles.items() if role is not None} | more
-    event = read_handover({"type": kind, str(kind): change}, 1, RECEIVED_AT, late=False)
+    event = read_handover({"type": kind, str(kind): change}, item_id=1, at=RECEIVED_AT, late=False)
     assert event.author == "meta"
     return event.kind, event.shown
 

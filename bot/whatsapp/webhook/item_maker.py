@@ -1,0 +1,160 @@
+"""Makes the items of one webhook body: each with its key, its time, whom it is about, or why it is ignored.
+
+Invariants
+- Nothing raises, whatever is in a message, a status or a handover.
+- An item's time is Meta's, and the time of arrival where Meta's is absent or can't be.
+
+Sources: Meta, webhooks/overview, business-scoped-user-ids and standby.
+"""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from bot.whatsapp.json_access import get_object, get_text
+from bot.whatsapp.sanitize import clean, encode_payload
+from bot.whatsapp.webhook import item_keys
+from bot.whatsapp.webhook.contacts import Contacts, read_address_change, read_given_phone
+from bot.whatsapp.webhook.item_keys import make_body_key, make_item_key
+from bot.whatsapp.webhook.items import AddressChange, IgnoredReason, Item, ItemKind
+
+_STATUSES = ("sent", "delivered", "read", "played", "failed")
+_KEPT_OF_A_STATUS = ("id", "status", "timestamp", "biz_opaque_callback_data", "errors")  # the rest is prices
+_UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
+
+
+class Change(NamedTuple):
+    """What the messages, statuses and echoes of one `change` in a webhook have in common."""
+
+    number: str  # the phone_number_id that it is for
+    ignored: IgnoredReason | None  # why none of them is for us
+    contacts: Contacts
+    is_standby: bool  # Meta's own agent leads the chat
+    context: object  # what Meta's agent says of the chat that it hands over
+
+
+class ItemMaker:
+    """Makes the items of one body. A `path` is the place in the body, such as "entry.0.changes.1.messages.2"."""
+
+    def __init__(self, body: bytes, phone_number_id: str, received_at: datetime) -> None:
+        self._body = body
+        self._phone_number_id = phone_number_id
+        self._received_at = received_at
+        self._received_second = int(received_at.timestamp())
+
+    def why_not_ours(self, number: str) -> IgnoredReason | None:
+        """Returns why what is for this phone_number_id is not for us; None where it is ours."""
+        if number == self._phone_number_id:
+            return None
+        return IgnoredReason.FOREIGN_NUMBER if number else IgnoredReason.NO_NUMBER
+
+    def make_message(
+        self, message: dict[str, object], kind: ItemKind, change: Change, path: str, *, first: bool
+    ) -> Item:
+        """Makes the item of a customer's message or of an echo. `first`: nothing in its list is before it."""
+        wamid = message.get("id")
+        has_id = isinstance(wamid, str) and wamid
+        key = make_item_key(item_keys.MESSAGE, change.number, wamid) if has_id and change.number else self._key_at(path)
+        phone_key, bsuid_key = ("from", "from_user_id") if kind is ItemKind.MESSAGE else ("to", "to_user_id")
+        customer, contact = change.contacts.find(message.get(phone_key), message.get(bsuid_key))
+        reason = change.ignored
+        if reason is None:
+            if not has_id:
+                reason = IgnoredReason.NO_ID
+            elif message.get("group_id"):
+                reason = IgnoredReason.GROUP
+            elif customer is None:
+                reason = IgnoredReason.NO_SENDER
+        held: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
+        if change.is_standby:
+            held["standby"] = True
+        if change.context and kind is ItemKind.MESSAGE and first:
+            held["conversation_context"] = change.context
+        payload, meta_at = encode_payload(held), self._read_time(message.get("timestamp"))
+        if reason is not None:
+            return Item(key, kind, meta_at, payload, customer=None, ignored=reason)
+        changed = read_address_change(message) if message.get("type") == "system" else None
+        may_give = kind is ItemKind.MESSAGE and not change.is_standby and message.get("type") == "contacts"
+        given = read_given_phone(message, customer) if may_give and customer else ""
+        return Item(
+            key, kind, meta_at, payload, customer=customer, ignored=None, address_change=changed, given_phone=given
+        )
+
+    def make_status(self, status: dict[str, object], change: Change, path: str) -> Item:
+        """Makes the item of what became of a message of ours."""
+        wamid, name, timestamp = status.get("id"), status.get("status"), status.get("timestamp")
+        has_id = isinstance(wamid, str) and wamid
+        key = make_item_key(item_keys.STATUS, change.number, wamid, name, timestamp)
+        key = key if has_id and change.number else self._key_at(path)
+        customer, _ = change.contacts.find(status.get("recipient_id"), status.get("recipient_user_id"))
+        reason = change.ignored
+        if reason is None:
+            if not has_id:
+                reason = IgnoredReason.NO_ID
+            elif status.get("recipient_type") == "group":
+                reason = IgnoredReason.GROUP
+            elif name not in _STATUSES:
+                reason = IgnoredReason.UNKNOWN_STATUS
+            elif customer is None:
+                reason = IgnoredReason.NO_SENDER
+        held = {key: status[key] for key in _KEPT_OF_A_STATUS if key in status}
+        payload = encode_payload(held | {"standby": True} if change.is_standby else held)
+        meta_at = self._read_time(timestamp)
+        return Item(key, ItemKind.STATUS, meta_at, payload, customer=None if reason else customer, ignored=reason)
+
+    def make_handover(self, value: dict[str, object], path: str) -> Item:
+        """Makes the item of a handover, which has no id: the customer, its type and its time say which one it is."""
+        recipient, whose = get_object(value, "recipient"), get_object(value, "sender")
+        number = get_text(recipient, "phone_number_id") or read_phone_number_id(value)
+        customer, contact = Contacts(value).find(whose.get("phone_number") or whose.get("wa_id"), whose.get("user_id"))
+        timestamp = get_text(value, "timestamp")
+        reason = None
+        if self.why_not_ours(number) is IgnoredReason.FOREIGN_NUMBER:
+            reason = IgnoredReason.FOREIGN_NUMBER
+        elif customer is None:
+            reason = IgnoredReason.NO_SENDER
+        key = self._key_at(path)
+        if customer and timestamp:
+            key = make_item_key(item_keys.HANDOVER, number, customer.address, get_text(value, "type"), timestamp)
+        payload = encode_payload({"handover": value, "contact": contact and contact._asdict()})
+        meta_at = self._read_time(timestamp)
+        return Item(key, ItemKind.HANDOVER, meta_at, payload, customer=None if reason else customer, ignored=reason)
+
+    def make_user_id_update(self, update: dict[str, object], address_change: AddressChange, path: str) -> Item:
+        """Makes the item of a changed user id, which is not a message of anybody's."""
+        key, meta_at, payload = self._key_at(path), self._read_time(update.get("timestamp")), encode_payload(update)
+        return Item(key, ItemKind.OTHER, meta_at, payload, customer=None, ignored=None, address_change=address_change)
+
+    def make_account_update(self, update: object, path: str, *, timestamp: object = None) -> Item:
+        """Makes the item of an update about our account, number or templates, which has no customer."""
+        key, meta_at, payload = self._key_at(path), self._read_time(timestamp), encode_payload(update)
+        return Item(key, ItemKind.ACCOUNT, meta_at, payload, customer=None, ignored=None)
+
+    def make_ignored(self, reason: IgnoredReason, path: str, value: object, kind: ItemKind = ItemKind.OTHER) -> Item:
+        """Makes the item of what can't be used, with all that there is of it."""
+        payload = encode_payload(value)
+        return Item(self._key_at(path), kind, self._received_at, payload, customer=None, ignored=reason)
+
+    @cached_property
+    def _body_hash(self) -> str:
+        return hashlib.sha256(self._body).hexdigest()
+
+    def _key_at(self, path: str) -> str:
+        return make_body_key(self._body_hash, path)
+
+    def _read_time(self, timestamp: object) -> datetime:
+        """Reads unix seconds; what is absent, no number, not positive or yet to come is the time of arrival."""
+        if isinstance(timestamp, str) and _UNIX_SECONDS.fullmatch(timestamp):
+            timestamp = int(timestamp)
+        if type(timestamp) is not int or not 0 < timestamp <= self._received_second:
+            return self._received_at
+        return datetime.fromtimestamp(timestamp, UTC)
+
+
+def read_phone_number_id(value: dict[str, object]) -> str:
+    """Returns the phone_number_id that a change is for, "" when it does not say."""
+    metadata = value.get("metadata")
+    number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+    return clean(str(number)) if isinstance(number, (str, int)) and number else ""
