@@ -213,7 +213,7 @@ class MediaTransfer:
         return fetched
 
     async def _download(self, row: FileRow, located: MediaLocation) -> Fetched:
-        download = self._downloads.start(located, self._graph.settings.access_token, row.sha256)
+        download = self._downloads.prepare(located, self._graph.settings.access_token, row.sha256)
         async with aclosing(download.pieces()) as pieces:
             await self._store.put(key_of(row.file_id), pieces)
         return Fetched(row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type)

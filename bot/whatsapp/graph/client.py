@@ -1,7 +1,13 @@
-"""What we ask of the Graph API, call by call, and an honest word on what became of each message.
+"""Calls the Graph API, and says of each message honestly what became of it.
 
-Invariant: a message is `NotSent` only when surely no byte of it went out. Meta has no idempotency key, so every other
-accident is `Unknown`: the message may be on the customer's phone.
+Invariants
+- A message is `NotSent` only when surely no byte of it went out. Meta has no idempotency key, so every other accident
+  is `Unknown`: the message may be on the customer's phone.
+- No call raises anything but CancelledError.
+
+This module is the door to the package: GraphSettings, GraphResponse, GraphError and open_http are imported from here.
+
+Source: Meta, messages/send-messages.
 """
 
 import json
@@ -23,15 +29,17 @@ __all__ += ["Unknown", "open_http"]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Meta has it, and will tell by this id what becomes of it."""
+    """Meta has the message, and will say by this id what becomes of it."""
 
     wamid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Meta said no. `reason` is ours and for agents, `detail` is Meta's; the trace id is what its support asks for.
-    `scope`: how much of what waits has to wait with it."""
+    """Meta said no. `reason` is ours and for agents, `detail` is Meta's; the trace id is what Meta's support asks for.
+
+    What to do is in `action`, after `wait_seconds`, and `scope` says how much has to wait with it.
+    """
 
     code: int | None
     action: Action
@@ -51,7 +59,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have gone out."""
+    """The message may have gone out: Meta's answer was lost."""
 
     reason: str
 
@@ -60,11 +68,11 @@ Outcome = Accepted | Refused | NotSent | Unknown
 
 
 class GraphClient:
-    """Speaks as one phone number. No call raises anything but CancelledError.
+    """Speaks as one phone number.
 
-    `read_token`: the access token as it is set by then, "" when it can't be read. What Meta refused to ours is asked
-    again at once where another is set, but for messages, which the channel looks after: so a new one is taken also by
-    a process that sends none.
+    `read_token` gives the access token as it is set by then, "" when it can't be read. What Meta refused to ours is
+    asked again at once where another is set, so that a new one is taken also by a process that sends no messages.
+    Messages are not asked again here: whether they go out at all is decided in bot/delivery/circuit_breaker.py.
     """
 
     def __init__(
@@ -75,7 +83,7 @@ class GraphClient:
 
     @property
     def settings(self) -> GraphSettings:
-        """With the token that is used now."""
+        """The settings, with the token that is used now."""
         return self._transport.settings
 
     @property
@@ -84,77 +92,84 @@ class GraphClient:
         return self._transport.api_version_seen
 
     def replace_token(self, access_token: str) -> None:
-        """Every call that begins from now on carries this token."""
+        """Has every call that begins from now on carry this token."""
         self._transport.replace_token(access_token)
 
     async def send(self, body: dict[str, object]) -> Outcome:
-        """One attempt to send one message."""
-        return _outcome(await self._transport.request("POST", self._own("messages"), None, _json(body)))
+        """Makes one attempt to send one message. `body` is as messages/build.py makes it."""
+        path = self._path_of_number("messages")
+        return _to_outcome(await self._transport.request("POST", path, None, _encode(body)))
 
     async def mark_read(self, wamid: str, *, typing: bool) -> GraphResponse:
         """Shows the customer that their message was read; `typing` also that an answer is being written, for 25 s."""
         body: dict[str, object] = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
         if typing:
             body["typing_indicator"] = {"type": "text"}
-        answer = await self.post(self._own("messages"), body)
-        if answer.ok and answer.value.get("success") is not True:
-            return GraphResponse(failure="Meta answered something else than success.", api_version=answer.api_version)
-        return answer
+        response = await self.post(self._path_of_number("messages"), body)
+        if response.ok and response.value.get("success") is not True:
+            failure = "Meta answered something else than success."
+            return GraphResponse(failure=failure, api_version=response.api_version)
+        return response
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
-        """`path` is below the version: an id, or "{id}/message_templates"."""
-        return await self._ask("GET", path, params)
+        """Reads what the path names. `path` is below the version: an id, or "{id}/message_templates"."""
+        return await self._request("GET", path, params)
 
     async def post(self, path: str, body: dict[str, object], params: Mapping[str, str] | None = None) -> GraphResponse:
-        """Sends a JSON object."""
-        return await self._ask("POST", path, params, _json(body))
+        """Posts a JSON object."""
+        return await self._request("POST", path, params, _encode(body))
 
     async def delete(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
-        """Removes what the path names."""
-        return await self._ask("DELETE", path, params)
+        """Deletes what the path names."""
+        return await self._request("DELETE", path, params)
 
     async def upload(
         self, file: Path | AsyncIterator[bytes], *, mime_type: str, filename: str, size: int
     ) -> GraphResponse:
         """Gives Meta a file of exactly `size` bytes, never all of it in memory; its id is in `value["id"]`."""
-        return await self._transport.request(
-            "POST", self._own("media"), None, build_multipart(file, mime_type, filename, size)
-        )
+        body = build_multipart(file, mime_type=mime_type, filename=filename, size=size)
+        return await self._transport.request("POST", self._path_of_number("media"), None, body)
 
-    async def _ask(
-        self, method: str, path: str, params: Mapping[str, str] | None, content: RequestBody | None = None
+    async def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: RequestBody | None = None
     ) -> GraphResponse:
         token = self.settings.access_token
-        answer = await self._transport.request(method, path, params, content)
-        if answer.error is None or answer.error.action is not Action.STOP:
-            return answer
+        response = await self._transport.request(method, path, params, body)
+        if response.error is None or response.error.action is not Action.STOP:
+            return response
         if (other := self._read_token()) in ("", token):
-            return answer
+            return response
         self.replace_token(other)
-        return await self._transport.request(method, path, params, content)  # a refusal has had no effect
+        return await self._transport.request(method, path, params, body)  # a refusal has had no effect
 
-    def _own(self, part: str) -> str:
-        return f"{self.settings.phone_number_id}/{part}"
+    def _path_of_number(self, edge: str) -> str:
+        return f"{self.settings.phone_number_id}/{edge}"
 
 
-def _json(body: dict[str, object]) -> RequestBody:
+def _encode(body: dict[str, object]) -> RequestBody:
     return RequestBody(json.dumps(body).encode())
 
 
-def _outcome(answer: GraphResponse) -> Outcome:
-    if wamid := _wamid_of(answer.value):
+def _to_outcome(response: GraphResponse) -> Outcome:
+    if wamid := _read_wamid(response.value):
         return Accepted(wamid)
-    if not answer.sent:
-        return NotSent(answer.failure)
-    error = answer.error
+    if not response.sent:
+        return NotSent(response.failure)
+    error = response.error
     if error is None:
-        return Unknown(answer.failure or "Meta answered without saying what became of the message.")
+        return Unknown(response.failure or "Meta answered without saying what became of the message.")
     return Refused(
-        error.code, error.action, error.wait_seconds, error.reason, error.detail, error.trace_id, error.scope
+        code=error.code,
+        action=error.action,
+        wait_seconds=error.wait_seconds,
+        reason=error.reason,
+        detail=error.detail,
+        trace_id=error.trace_id,
+        scope=error.scope,
     )
 
 
-def _wamid_of(value: dict[str, object]) -> str:
+def _read_wamid(value: dict[str, object]) -> str:
     messages = value.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     wamid = first.get("id") if isinstance(first, dict) else None

@@ -1,7 +1,10 @@
-"""What Meta knows of a customer's file: where it is now, and which hash it must have.
+"""Asks Meta about a customer's file: where it is now, and which hash it must have.
 
-Invariant: whatever Meta answers, the end is an address and its facts, or one of three troubles: this file is never to
-be had, it may be had later, or it is the account that Meta refuses and no file is to blame.
+Invariant: whatever Meta answers, the end is an address and its facts, or one of three exceptions: MediaRefused (this
+file is never to be had), MediaFailed (it may be had later), AccountStopped (it is the account that Meta refuses, and no
+file is to blame).
+
+Source: Meta, media (GET /{media-id}; an id lives seven days, its address five minutes).
 """
 
 import base64
@@ -12,14 +15,13 @@ from dataclasses import dataclass
 from bot.whatsapp.errors import Action
 from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.graph.media_hosts import MediaRefused
-from bot.whatsapp.sanitize import clean_mime_type
+from bot.whatsapp.sanitize import MEDIA_ID, clean_mime_type
 
-_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_UNKNOWN_ID = frozenset({33, 100})
+_UNKNOWN_ID_CODES = frozenset({33, 100})
 
 
 class MediaFailed(Exception):
-    """It could not be fetched now, and may be later, not before `wait_seconds`. The text is a sentence for agents."""
+    """The file could not be fetched now, and may be later, after `wait_seconds`. The text is a sentence for agents."""
 
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -27,7 +29,7 @@ class MediaFailed(Exception):
 
 
 class AccountStopped(Exception):
-    """It is our account or token that Meta refuses, whatever the file. Try again after `wait_seconds`."""
+    """Meta refuses our account or token, whatever the file. Try again after `wait_seconds`."""
 
     def __init__(self, reason: str, wait_seconds: float) -> None:
         super().__init__(reason)
@@ -36,7 +38,7 @@ class AccountStopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MediaLocation:
-    """What Meta says of a file. `sha256` in hex, `size` in bytes, each "" or None when it doesn't say."""
+    """Where Meta has a file, and what it says of it: `sha256` in hex, `size` in bytes, "" and None where unknown."""
 
     url: str
     mime_type: str
@@ -44,8 +46,8 @@ class MediaLocation:
     size: int | None
 
 
-def sha256_hex(text: str) -> str:
-    """A hash as Meta writes it, base64 in webhooks and hex elsewhere, in hex; "" when it is none."""
+def to_sha256_hex(text: str) -> str:
+    """Returns a hash as Meta writes it (base64 in webhooks, hex elsewhere) in hex; "" when it is none."""
     text = text.strip()
     if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
         return text.lower()
@@ -57,30 +59,32 @@ def sha256_hex(text: str) -> str:
 
 
 async def locate_media(graph: GraphClient, media_id: str) -> MediaLocation:
-    """Asks Meta where the file is now; raises MediaRefused, MediaFailed or AccountStopped."""
-    if not _MEDIA_ID.fullmatch(media_id):
+    """Asks Meta where the file is now. Raises MediaRefused, MediaFailed or AccountStopped."""
+    if not MEDIA_ID.fullmatch(media_id):
         raise MediaRefused("The message named no file that Meta could have.")
-    answer = await graph.get(media_id, {"phone_number_id": graph.settings.phone_number_id})
-    if not answer.ok:
-        raise _trouble(answer)
-    value = answer.value
+    response = await graph.get(media_id, {"phone_number_id": graph.settings.phone_number_id})
+    if not response.ok:
+        raise _to_exception(response)
+    value = response.value
     url, claimed = _text(value.get("url")), _text(value.get("mime_type"))
     size = value.get("file_size")
     if isinstance(size, str) and size.isascii() and size.isdecimal() and len(size) < 19:
         size = int(size)
     if not url:
         raise MediaFailed("Meta answered without saying where it is.")
-    known = size if type(size) is int and size >= 0 else None
     return MediaLocation(
-        url, clean_mime_type(claimed) if claimed else "", sha256_hex(_text(value.get("sha256"))), known
+        url=url,
+        mime_type=clean_mime_type(claimed) if claimed else "",
+        sha256=to_sha256_hex(_text(value.get("sha256"))),
+        size=size if type(size) is int and size >= 0 else None,
     )
 
 
-def _trouble(answer: GraphResponse) -> Exception:
-    error = answer.error
+def _to_exception(response: GraphResponse) -> Exception:
+    error = response.error
     if error is None:
-        return MediaFailed(answer.failure)
-    if error.code in _UNKNOWN_ID:  # of a number, this would stop everything; of a file, it says that this one is gone
+        return MediaFailed(response.failure)
+    if error.code in _UNKNOWN_ID_CODES:  # of a number it would stop everything; of a file it says that this one is gone
         return MediaFailed("Meta says that it has no such file for this number.")
     if error.action is Action.STOP:
         return AccountStopped(error.reason, error.wait_seconds)

@@ -1,9 +1,14 @@
-"""A customer's file, from the address that Meta gave to its bytes.
+"""Downloads a customer's file from the address that Meta gave for it.
 
-Invariants: an address is checked before the token is shown to it, at each redirect again, and the connection goes to
-the very network address that was checked, whatever a name resolves to a moment later; no more than a piece is in
-memory; nothing is waited for without end, nor read beyond the cap, whatever lengths are claimed; what is read to its
-end has the hash that Meta announced. The type that Meta names is a claim and decides nothing.
+Invariants
+- An address is checked before the token is shown to it, at each redirect again, and the connection goes to the very
+  network address that was checked, whatever a name resolves to a moment later.
+- No more than a piece is in memory.
+- Nothing is waited for without end, nor read beyond the bound, whatever lengths are claimed.
+- What is read to its end has the hash that Meta announced.
+- The type that Meta names is a claim and decides nothing.
+
+Source: Meta, media (the address of a file needs the token, and lives five minutes).
 """
 
 import asyncio
@@ -25,7 +30,9 @@ from bot.whatsapp.graph.media_hosts import MediaRefused, Origin, check_url, is_p
 MEGABYTE = 1024 * 1024
 PIECE_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
-_GONE = frozenset({401, 403, 404, 410})  # an address of Meta's lives five minutes
+_MAX_CONNECTIONS = 32
+_EXPIRED_STATUSES = frozenset({401, 403, 404, 410})  # what Meta's servers answer to an address that is too old
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 class MediaUrlExpired(MediaFailed):
@@ -34,19 +41,18 @@ class MediaUrlExpired(MediaFailed):
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """How much of a file is read, and how long it may take: without a byte, in all, and at least so many a second once
-    `grace_seconds` have passed. Only waiting for the other side counts."""
+    """Bounds how much of a file is read, and how long that may take. Only waiting for the other side counts as time."""
 
-    max_bytes: int = 100 * MEGABYTE
-    answer_seconds: float = 15.0
-    idle_seconds: float = 15.0
-    grace_seconds: float = 20.0
+    max_bytes: int = 100 * MEGABYTE  # as much as WhatsApp lets a customer send
+    answer_seconds: float = 15.0  # until the response begins
+    idle_seconds: float = 15.0  # without a byte
+    grace_seconds: float = 20.0  # after which the pace counts
     min_bytes_per_second: int = 20_000
     total_seconds: float = 900.0
 
 
 class _PublicResolver(AbstractResolver):
-    """Gives the connector addresses to connect to, all of them public but those of our own origin."""
+    """Resolves names to network addresses that are public, but for our own origin's, which may be anywhere."""
 
     def __init__(self, resolver: AbstractResolver, own: Origin) -> None:
         self._resolver = resolver
@@ -63,7 +69,7 @@ class _PublicResolver(AbstractResolver):
 
 
 class Download:
-    """One file on its way. `size` and `sha256` are of what has come so far."""
+    """One file on its way. `size` (bytes) and `sha256` are of what has come so far."""
 
     def __init__(self, downloads: "Downloads", located: MediaLocation, access_token: str, sha256: str) -> None:
         self._downloads = downloads
@@ -75,12 +81,15 @@ class Download:
 
     @property
     def sha256(self) -> str:
-        """In hex."""
+        """The hash of what has come so far, in hex."""
         return self._digest.hexdigest()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The file, piece by piece; raises MediaRefused or MediaFailed, at its end too when it is not what was
-        announced: what was read until then is worth nothing."""
+        """Yields the file, piece by piece.
+
+        Raises MediaRefused or MediaFailed, at its end too when it is not what was announced: what was read until then
+        is worth nothing.
+        """
         limits, claimed = self._downloads.limits, self._located.size
         _check_size(claimed, limits)
         try:
@@ -94,7 +103,7 @@ class Download:
                     self._digest.update(piece)
                     yield piece
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is one of these
-            raise MediaFailed(_broken(error)) from None
+            raise MediaFailed(_describe_failure(error)) from None
         if self._announced and self.sha256 != self._announced:
             raise MediaFailed("What came is not what the customer sent: its hash is another.")
         if not self._announced and claimed is not None and self.size != claimed:
@@ -102,19 +111,19 @@ class Download:
 
 
 class Downloads:
-    """Reads files from where Meta says they are."""
+    """Downloads files from where Meta says they are."""
 
     def __init__(self, session: aiohttp.ClientSession, own: Origin, limits: DownloadLimits) -> None:
         self._session = session
         self._own = own
         self.limits = limits
 
-    def start(self, located: MediaLocation, access_token: str, sha256: str = "") -> Download:
-        """The download of a file. `sha256`: in hex, as the webhook had it; it counts more than what Meta says now."""
+    def prepare(self, located: MediaLocation, access_token: str, sha256: str = "") -> Download:
+        """Prepares a download. `sha256` is the webhook's, in hex; it counts more than what Meta says now."""
         return Download(self, located, access_token, sha256)
 
     async def open_response(self, url: str, access_token: str) -> aiohttp.ClientResponse:
-        """The answer that has the bytes."""
+        """Opens the response that has the file's bytes, after at most MAX_REDIRECTS redirects."""
         async with asyncio.timeout(self.limits.answer_seconds):
             return await self._follow(url, access_token)
 
@@ -127,8 +136,8 @@ class Downloads:
             if response.status == 200 and response.headers.get("Content-Encoding", "identity") == "identity":
                 return response
             response.close()
-            if response.status not in (301, 302, 303, 307, 308):
-                raise _status_trouble(response.status)
+            if response.status not in _REDIRECT_STATUSES:
+                raise _to_exception(response.status)
             url = resolve_redirect(url, response.headers.get("Location", ""), self._own)
         raise MediaFailed("Meta's servers sent us round in circles for it.")
 
@@ -137,10 +146,10 @@ class Downloads:
 async def open_downloads(
     api_url: str, limits: DownloadLimits = DownloadLimits(), resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Downloads]:
-    """Downloads, with connections of their own: a file that takes its time never holds up a message."""
+    """Opens Downloads with connections of their own: a file that takes its time never holds up a message."""
     own = parse_origin(api_url)
     connector = aiohttp.TCPConnector(
-        limit=32, resolver=_PublicResolver(resolver or ThreadedResolver(), own), use_dns_cache=False,
+        limit=_MAX_CONNECTIONS, resolver=_PublicResolver(resolver or ThreadedResolver(), own), use_dns_cache=False,
         ssl=load_trusted_certificates(),
     )  # fmt: skip
     session = aiohttp.ClientSession(
@@ -153,7 +162,7 @@ async def open_downloads(
 
 
 class _Pace:
-    """Whether bytes come fast enough, going by the time that we waited for them."""
+    """Gives a download up when its bytes come too slowly, going by the time that we waited for them."""
 
     def __init__(self, limits: DownloadLimits) -> None:
         self._limits = limits
@@ -161,30 +170,29 @@ class _Pace:
         self._bytes = 0
 
     async def read_piece(self, content: aiohttp.StreamReader) -> bytes:
-        """The next piece, b"" at the end."""
+        """Returns the next piece, b"" at the end. Raises MediaFailed when the file comes too slowly."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         piece = await content.read(PIECE_BYTES)
         self._waited += loop.time() - begun
         self._bytes += len(piece)
-        late = self._waited - self._limits.grace_seconds
-        if self._waited > self._limits.total_seconds or (
-            late > 0 and self._bytes < late * self._limits.min_bytes_per_second
-        ):
+        counted = self._waited - self._limits.grace_seconds
+        is_slow = counted > 0 and self._bytes < counted * self._limits.min_bytes_per_second
+        if is_slow or self._waited > self._limits.total_seconds:
             raise MediaFailed("It came too slowly, and was given up.")
         return piece
 
 
-def _status_trouble(status: int) -> MediaFailed:
-    if status in _GONE:
+def _to_exception(status: int) -> MediaFailed:
+    if status in _EXPIRED_STATUSES:
         return MediaUrlExpired(f"Meta's servers no longer have it where Meta says it is (HTTP {status}).")
     if status == 200:
         return MediaFailed("Meta's servers sent it packed, which was not asked for.")
     return MediaFailed(f"Meta's servers could not give it just now (HTTP {status}).")
 
 
-def _broken(error: BaseException) -> str:
-    """Names of classes only: the messages of these errors hold the address."""
+def _describe_failure(error: BaseException) -> str:
+    """Says what broke without the error's message, which holds the address."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return "There was no connection to Meta's servers for files."
     if isinstance(error, TimeoutError):

@@ -1,8 +1,11 @@
-"""Where a file may be fetched from, which is where the access token may be shown. Pure.
+"""Decides where a file may be fetched from, which is where the access token may be shown. Pure.
 
-Invariant: the token goes over TLS to Meta's hosts for files, or to the very origin of WHATSAPP_API_URL, and nowhere
-else; and except for that origin, to no address inside somebody's network. An address that two programs could read in
-two ways is refused.
+Invariants
+- The token goes over TLS to Meta's hosts for files, or to the very origin of WHATSAPP_API_URL, and nowhere else.
+- Except for that origin, nothing is fetched from an address inside somebody's network.
+- An address that two programs could read in two ways is refused.
+
+Sources: Meta, media (files are on lookaside.fbsbx.com); origins: RFC 6454; special addresses: RFC 6890.
 """
 
 import re
@@ -10,22 +13,23 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urljoin, urlsplit
 
-_META = re.compile(r"([a-z0-9-]+\.){1,4}fbsbx\.com")
-_PLAIN = re.compile(r"[!#$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]{1,4000}")
+_META_HOST = re.compile(r"([a-z0-9-]+\.){1,4}fbsbx\.com")
+_PLAIN_URL = re.compile(r"[!#$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]{1,4000}")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 _TEREDO = IPv6Network("2001::/32")
-_OTHERS = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16/32"))  # of clouds
-_PORTS = {"http": 80, "https": 443}
+# The metadata services of some clouds, and relays: `is_global` of ipaddress alone would let them through.
+_CLOUD_NETWORKS = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16/32"))
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class MediaRefused(Exception):
-    """It is not fetched, and trying again changes nothing. The text is a sentence for agents."""
+    """The file is not fetched, and trying again changes nothing. The text is a sentence for agents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port of an address."""
+    """Who answers at an address: scheme, host and port."""
 
     scheme: str
     host: str
@@ -33,8 +37,8 @@ class Origin:
 
 
 def parse_origin(url: str) -> Origin:
-    """The origin; raises MediaRefused for what is no plain web address."""
-    if not _PLAIN.fullmatch(url):
+    """Returns the origin of an address. Raises MediaRefused for what is no plain web address."""
+    if not _PLAIN_URL.fullmatch(url):
         raise MediaRefused("Meta named an address for it that can't be read.")
     try:
         parts = urlsplit(url)
@@ -43,24 +47,24 @@ def parse_origin(url: str) -> Origin:
         raise MediaRefused("Meta named an address for it that can't be read.") from None
     named = f"[{host}]" if ":" in host else host
     plainly = parts.netloc.lower() in (named, f"{named}:{port}")  # no name, no password, no empty port
-    if parts.scheme not in _PORTS or not host or not plainly:
+    if parts.scheme not in _DEFAULT_PORTS or not host or not plainly:
         raise MediaRefused("Meta named an address for it that can't be read.")
-    return Origin(parts.scheme, host, port or _PORTS[parts.scheme])
+    return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme])
 
 
 def check_url(url: str, own: Origin) -> Origin:
-    """The origin of `url`, which may be asked with the token; raises MediaRefused for every other."""
+    """Returns the origin of a `url` that may be asked with the token. Raises MediaRefused for every other."""
     found = parse_origin(url)
     if found == own:
         return found
-    if (found.scheme, found.port) == ("https", 443) and _META.fullmatch(found.host):
+    if (found.scheme, found.port) == ("https", 443) and _META_HOST.fullmatch(found.host):
         return found
     raise MediaRefused("Its address is not on Meta's servers, and nothing else is asked for it.")
 
 
 def resolve_redirect(url: str, location: str, own: Origin) -> str:
-    """Where a redirect from `url` leads; raises MediaRefused when that is nowhere we go."""
-    if not _PLAIN.fullmatch(location):
+    """Returns where a redirect from `url` leads. Raises MediaRefused when the token may not be shown there."""
+    if not _PLAIN_URL.fullmatch(location):
         raise MediaRefused("Meta named an address for it that can't be read.")
     try:
         target = urljoin(url, location)
@@ -71,7 +75,7 @@ def resolve_redirect(url: str, location: str, own: Origin) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether the address is of the internet at large, in whatever notation a private one hides."""
+    """Whether an IP address is of the internet at large, in whatever notation a private one hides."""
     try:
         found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -83,6 +87,6 @@ def is_public(address: str) -> bool:
             found = IPv4Address(int(found) & 0xFFFFFFFF)
         elif found in _SIX_TO_FOUR or found in _TEREDO or int(found) < 2**32:
             return False
-    if isinstance(found, IPv4Address) and any(found in network for network in _OTHERS):
+    if isinstance(found, IPv4Address) and any(found in network for network in _CLOUD_NETWORKS):
         return False
     return found.is_global and not found.is_multicast and not found.is_reserved

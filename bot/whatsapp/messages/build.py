@@ -1,7 +1,13 @@
-"""Our messages in Meta's form.
+"""Builds the body of POST /messages from a message as the outbox keeps it, and makes messages fit to be built.
 
-Invariant: what leaves here is within WhatsApp's limits, so Meta never refuses a message for its form. `fit` makes what
-somebody wrote legal without losing any of it; what can't be made so is an error where it was written.
+Invariants
+- What leaves here is within WhatsApp's limits, so Meta never refuses a message for its shape.
+- `fit_to_limits` loses nothing of what somebody wrote; what can't be made to fit is an error where it was written.
+
+A message of the outbox is a JSON object with its `type` (the keys of _BUILDERS) and the parts of that type; `quoted`
+is the wamid of the message that it answers.
+
+Source: Meta, messages/send-messages (with a page for each type); statuses bring back `biz_opaque_callback_data`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,38 +25,39 @@ from flows.language.formatting import count_units
 from flows.limits import LIMITS
 
 MAX_CAPTION_UNITS: Final = 1024
-_OPAQUE_CAP: Final = 512
-_ID_CAP: Final = 200
-_FILE_NAME_CAP: Final = 240
-_EMOJI_CAP: Final = 64
-_WRITTEN_CAP: Final = 1_000_000
+_MAX_OPAQUE_UNITS: Final = 512
+_MAX_ID_UNITS: Final = 200
+_MAX_FILE_NAME_UNITS: Final = 240
+_MAX_EMOJI_UNITS: Final = 64
+_MAX_WRITTEN_UNITS: Final = 1_000_000  # of a text that is going to be split
 _LIST_BUTTON: Final = "☰"  # understood in every language, where nobody gave a word for it
 
 Message = Mapping[str, object]
 
 
 def effect_to_message(effect: Say | Offer) -> dict[str, object]:
-    """What a flow says, as it is kept in the outbox."""
+    """Turns what a flow says into a message of the outbox."""
     if isinstance(effect, Say):
         return {"type": "text", "text": effect.text}
     if len(effect.options) <= LIMITS.buttons:
-        options: list[dict[str, object]] = [_option(option) for option in effect.options]
+        options: list[dict[str, object]] = [_keep_option(option) for option in effect.options]
         return {"type": "buttons", "text": effect.text, "options": options}
-    options = [_option(option) | {"description": option.description} for option in effect.options]
+    options = [_keep_option(option) | {"description": option.description} for option in effect.options]
     return {"type": "list", "text": effect.text, "button": effect.button, "options": options}
 
 
-def _option(option: Option) -> dict[str, object]:
+def _keep_option(option: Option) -> dict[str, object]:
     return {"option_id": option.option_id, "label": option.label}
 
 
 def build_body(message: Message, *, to: str, opaque: str, quoted_wamid: str = "") -> dict[str, object]:
-    """The body of POST /messages. Raises Unsendable.
+    """Returns the body of POST /messages. Raises Unsendable.
 
-    A phone number goes into `to`, with the plus that keeps Meta from guessing a country; a user id into `recipient`: in
-    `to` it would be accepted and never arrive.
+    `to` is the customer's address. A phone number goes into Meta's `to`, with the plus that keeps Meta from guessing a
+    country; a user id into `recipient`: in `to` it would be accepted and never arrive. `opaque` is what Meta gives back
+    with each status of the message.
     """
-    content = _content(message)
+    content = _build_content(message)
     body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual"}
     if phone := read_phone_digits(to):
         body["to"] = "+" + phone
@@ -60,116 +67,117 @@ def build_body(message: Message, *, to: str, opaque: str, quoted_wamid: str = ""
         raise Unsendable("nobody to send to")
     quoted = quoted_wamid or message.get("quoted")
     if quoted and message["type"] not in ("reaction", "template"):
-        body["context"] = {"message_id": require_id({"quoted": quoted}, "quoted", _ID_CAP)}
-    body["biz_opaque_callback_data"] = check_text("opaque", opaque, _OPAQUE_CAP)
+        body["context"] = {"message_id": require_id({"quoted": quoted}, "quoted", _MAX_ID_UNITS)}
+    body["biz_opaque_callback_data"] = check_text("opaque", opaque, _MAX_OPAQUE_UNITS)
     return body | content
 
 
-def _content(message: Message) -> dict[str, object]:
+def _build_content(message: Message) -> dict[str, object]:
     kind = message.get("type")
-    make = _CONTENTS.get(kind) if isinstance(kind, str) else None
-    if make is None:
+    build = _BUILDERS.get(kind) if isinstance(kind, str) else None
+    if build is None:
         raise Unsendable(f"unknown type of message: {kind!r}")
-    return make(message)
+    return build(message)
 
 
-def _interactive(make: Callable[[Message], dict[str, object]]) -> Callable[[Message], dict[str, object]]:
-    return lambda message: {"type": "interactive", "interactive": make(message)}
+def _interactive(build: Callable[[Message], dict[str, object]]) -> Callable[[Message], dict[str, object]]:
+    return lambda message: {"type": "interactive", "interactive": build(message)}
 
 
-def _text(message: Message) -> dict[str, object]:
+def _build_text(message: Message) -> dict[str, object]:
     return {"type": "text", "text": {"body": require_text(message, "text", LIMITS.text), "preview_url": False}}
 
 
-def _media(message: Message) -> dict[str, object]:
+def _build_media(message: Message) -> dict[str, object]:
     kind = message.get("kind")
     rule = MEDIA_RULES.get(kind) if isinstance(kind, str) else None
     if rule is None:
         raise Unsendable(f"unknown kind of file: {kind!r}")
-    media: dict[str, object] = {"id": require_id(message, "media_id", _ID_CAP)}
+    media: dict[str, object] = {"id": require_id(message, "media_id", _MAX_ID_UNITS)}
     if caption := check_text("caption", message.get("caption", ""), MAX_CAPTION_UNITS):
         if not rule.shows_caption:
             raise Unsendable(f"WhatsApp shows no caption with this kind of file: {kind}")
         media["caption"] = caption
-    if rule.shows_filename and (name := check_text("filename", message.get("filename", ""), _FILE_NAME_CAP)):
+    if rule.shows_filename and (name := check_text("filename", message.get("filename", ""), _MAX_FILE_NAME_UNITS)):
         media["filename"] = name  # the other kinds show none
     return {"type": kind, f"{kind}": media}
 
 
-def _reaction(message: Message) -> dict[str, object]:
-    """Without an emoji it takes an earlier reaction back."""
-    emoji = check_text("emoji", message.get("emoji", ""), _EMOJI_CAP)
+def _build_reaction(message: Message) -> dict[str, object]:
+    """Builds a reaction; without an emoji it takes an earlier one back."""
+    emoji = check_text("emoji", message.get("emoji", ""), _MAX_EMOJI_UNITS)
     if emoji and (emoji.isascii() or any(character.isspace() for character in emoji)):
         raise Unsendable("a reaction is one emoji")
     return {
         "type": "reaction",
-        "reaction": {"message_id": require_id(message, "wamid", _ID_CAP), "emoji": emoji},
+        "reaction": {"message_id": require_id(message, "wamid", _MAX_ID_UNITS), "emoji": emoji},
     }
 
 
-def _template(message: Message) -> dict[str, object]:
+def _build_template(message: Message) -> dict[str, object]:
     return {"type": "template", "template": build_template(message)}
 
 
-_CONTENTS: Final[Mapping[str, Callable[[Message], dict[str, object]]]] = MappingProxyType(
+_BUILDERS: Final[Mapping[str, Callable[[Message], dict[str, object]]]] = MappingProxyType(
     {
-        "text": _text,
+        "text": _build_text,
         "buttons": _interactive(interactive.build_buttons),
         "list": _interactive(interactive.build_list),
         "cta": _interactive(interactive.build_cta_url),
         "location_request": _interactive(interactive.build_location_request),
         "contact_request": _interactive(interactive.build_contact_request),
-        "media": _media,
-        "reaction": _reaction,
-        "template": _template,
+        "media": _build_media,
+        "reaction": _build_reaction,
+        "template": _build_template,
     }
 )
 
 
 def fit_to_limits(message: Message) -> list[dict[str, object]]:
-    """The same as messages that `build` takes, in the order of sending, with nothing lost. Raises Unsendable for what
-    no list and no split can mend, such as eleven options. The first of them quotes; keys that are not known here stay.
+    """Returns the same as messages that `build_body` takes, in the order of sending, with nothing lost.
+
+    The first of them quotes; keys that are not known here stay. Raises Unsendable for what no list and no split can
+    mend, such as eleven options.
     """
     kind = message.get("type")
     itself = {key: value for key, value in message.items() if key != "quoted"}
     if kind == "text":
-        first, *others = split_text(require_text(message, "text", _WRITTEN_CAP))
-        fitted = [itself | {"text": first}, *map(_said, others)]
+        first, *others = split_text(require_text(message, "text", _MAX_WRITTEN_UNITS))
+        fitted = [itself | {"text": first}, *map(_make_text, others)]
     elif kind == "media":
-        fitted = _with_fitting_caption(itself)
+        fitted = _fit_caption(itself)
     elif kind in ("reaction", "template"):
         fitted = [itself]
     else:
-        ahead, question = split_before_question(require_text(message, "text", _WRITTEN_CAP), LIMITS.body)
-        fitted = [*map(_said, ahead), _as_list_where_needed(itself) | {"text": question}]
+        ahead, question = split_before_question(require_text(message, "text", _MAX_WRITTEN_UNITS), LIMITS.body)
+        fitted = [*map(_make_text, ahead), _fit_options(itself) | {"text": question}]
     for one in fitted:
-        _content({"media_id": "-", **one})  # a file may get its id at Meta later
+        _build_content({"media_id": "-", **one})  # a file may get its id at Meta later
     if "quoted" in message:
         fitted[0]["quoted"] = message["quoted"]
     return fitted
 
 
-def _said(text: str) -> dict[str, object]:
+def _make_text(text: str) -> dict[str, object]:
     return {"type": "text", "text": text}
 
 
-def _with_fitting_caption(media: dict[str, object]) -> list[dict[str, object]]:
-    """A caption that is too long, or that this kind of file can't have, is a text after it."""
-    caption = check_text("caption", media.get("caption", ""), _WRITTEN_CAP)
+def _fit_caption(media: dict[str, object]) -> list[dict[str, object]]:
+    """Makes a text after it of a caption that is too long, or that this kind of file can't have."""
+    caption = check_text("caption", media.get("caption", ""), _MAX_WRITTEN_UNITS)
     rule = MEDIA_RULES.get(str(media.get("kind")))
     if not caption or (rule and rule.shows_caption and count_units(caption) <= MAX_CAPTION_UNITS):
         return [media]
     alone = {key: value for key, value in media.items() if key != "caption"}
-    return [alone, *map(_said, split_text(caption))]
+    return [alone, *map(_make_text, split_text(caption))]
 
 
-def _as_list_where_needed(message: dict[str, object]) -> dict[str, object]:
-    """Buttons that are too many, too long or called the same are a list, which bears more."""
+def _fit_options(message: dict[str, object]) -> dict[str, object]:
+    """Makes a list, which bears more, of buttons that are too many, too long or called the same."""
     if message.get("type") != "buttons":
         return message
-    labels = [
-        require_text(option, "label", _WRITTEN_CAP) for option in require_objects(message, "options", LIMITS.rows)
-    ]
+    options = require_objects(message, "options", LIMITS.rows)
+    labels = [require_text(option, "label", _MAX_WRITTEN_UNITS) for option in options]
     fits = len(labels) <= LIMITS.buttons and all(count_units(label) <= LIMITS.button for label in labels)
     if fits and len(set(labels)) == len(labels):
         return message

@@ -1,4 +1,10 @@
-"""Messages that ask for a tap, in Meta's form: buttons, a list, a link, a request for the place or the number."""
+"""Builds `interactive` messages: buttons, a list, a link, a request for the location or the phone number.
+
+Each function takes a message as the outbox keeps it, returns the object `interactive` of the body of POST /messages,
+and raises Unsendable for what Meta would refuse.
+
+Source: Meta, messages/send-messages (with a page for each type); business-scoped-user-ids (request_contact_info).
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,7 +22,7 @@ Message = Mapping[str, object]
 
 
 def build_buttons(message: Message) -> dict[str, object]:
-    """Up to three answers below a text."""
+    """Builds up to three buttons below a text, from `options`."""
     built: list[dict[str, object]] = []
     for option in require_objects(message, "options", LIMITS.buttons):
         reply = {
@@ -25,31 +31,31 @@ def build_buttons(message: Message) -> dict[str, object]:
         }
         built.append({"type": "reply", "reply": reply})
     replies = [one["reply"] for one in built]
-    _all_differ("id", replies)
-    _all_differ("title", replies)
-    return {"type": "button", "body": _body(message), "action": {"buttons": built}}
+    _require_distinct("id", replies)
+    _require_distinct("title", replies)
+    return {"type": "button", "body": _build_text(message), "action": {"buttons": built}}
 
 
 def build_list(message: Message) -> dict[str, object]:
-    """Up to ten rows behind one button, as `options` or, under titles, as `sections` of options."""
+    """Builds up to ten rows behind one button, from `options` or, under titles, from `sections` of options."""
     held = require_objects(message, "sections", MAX_SECTIONS) if "sections" in message else [message]
     sections: list[dict[str, object]] = []
-    every: list[object] = []
+    all_rows: list[object] = []
     for section in held:
-        rows = [_row(option) for option in require_objects(section, "options", LIMITS.rows)]
-        every += rows
+        rows = [_build_row(option) for option in require_objects(section, "options", LIMITS.rows)]
+        all_rows += rows
         if len(held) > 1 or section.get("title"):
             sections.append({"title": require_text(section, "title", MAX_SECTION_TITLE_UNITS), "rows": rows})
         else:
             sections.append({"rows": rows})
-    if len(every) > LIMITS.rows:
+    if len(all_rows) > LIMITS.rows:
         raise Unsendable(f"a list has at most {LIMITS.rows} rows in all its sections")
-    _all_differ("id", every)
+    _require_distinct("id", all_rows)
     button = require_text(message, "button", LIMITS.button)
-    return {"type": "list", "body": _body(message), "action": {"button": button, "sections": sections}}
+    return {"type": "list", "body": _build_text(message), "action": {"button": button, "sections": sections}}
 
 
-def _row(option: Message) -> dict[str, object]:
+def _build_row(option: Message) -> dict[str, object]:
     row: dict[str, object] = {
         "id": require_id(option, "option_id", MAX_ROW_ID_UNITS),
         "title": require_text(option, "label", LIMITS.row),
@@ -60,29 +66,29 @@ def _row(option: Message) -> dict[str, object]:
 
 
 def build_cta_url(message: Message) -> dict[str, object]:
-    """One button that opens a page."""
+    """Builds one button that opens a web page."""
     url = require_id(message, "url", MAX_URL_UNITS)
     if not url.startswith(("https://", "http://")) or any(character.isspace() for character in url):
         raise Unsendable("url is not the address of a page")
     parameters = {"display_text": require_text(message, "label", LIMITS.button), "url": url}
-    return {"type": "cta_url", "body": _body(message), "action": {"name": "cta_url", "parameters": parameters}}
+    return {"type": "cta_url", "body": _build_text(message), "action": {"name": "cta_url", "parameters": parameters}}
 
 
 def build_location_request(message: Message) -> dict[str, object]:
-    """Asks where the customer is."""
-    return {"type": "location_request_message", "body": _body(message), "action": {"name": "send_location"}}
+    """Builds the question where the customer is."""
+    return {"type": "location_request_message", "body": _build_text(message), "action": {"name": "send_location"}}
 
 
 def build_contact_request(message: Message) -> dict[str, object]:
-    """Asks for the phone number of a customer whom we know only by their user id."""
-    return {"type": "request_contact_info", "body": _body(message), "action": {"name": "request_contact_info"}}
+    """Builds the question for the phone number of a customer whom we know only by their user id."""
+    return {"type": "request_contact_info", "body": _build_text(message), "action": {"name": "request_contact_info"}}
 
 
-def _body(message: Message) -> dict[str, object]:
+def _build_text(message: Message) -> dict[str, object]:
     return {"text": require_text(message, "text", LIMITS.body)}
 
 
-def _all_differ(key: str, held: list[object]) -> None:
+def _require_distinct(key: str, held: list[object]) -> None:
     values = [one[key] for one in held if isinstance(one, dict)]
     if len(set(values)) < len(values):
         raise Unsendable(f"two options with the same {key}")

@@ -1,7 +1,10 @@
-"""The checks that every part of a message passes before it goes out.
+"""Checks each part of a message before it goes out, and raises Unsendable for what Meta would refuse.
 
-Invariant: lengths are counted in UTF-16 units, the strictest reading of Meta's limits, and nothing is ever cut here:
-what is too long is an error where it was written, because the one who wrote it can cut it better.
+Invariants
+- Lengths are counted in UTF-16 units, the strictest reading of Meta's limits: Meta does not say whether an emoji is one
+  character or two.
+- Nothing is ever cut here: what is too long is an error where it was written, because whoever wrote it can cut it
+  better.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +17,11 @@ class Unsendable(ValueError):
 
 
 class TooLong(Unsendable):
-    """A part of the message is over its limit."""
+    """A part of the message is longer than WhatsApp takes."""
 
 
 def check_text(key: str, text: object, limit: int) -> str:
-    """The text, which may be empty."""
+    """Returns the text, which may be empty. `limit` is in UTF-16 units, `key` what the error calls it."""
     if not isinstance(text, str):
         raise Unsendable(f"{key} is not a text")
     if count_units(text) > limit:
@@ -27,7 +30,7 @@ def check_text(key: str, text: object, limit: int) -> str:
 
 
 def require_text(held: Mapping[str, object], key: str, limit: int) -> str:
-    """The text under the key, which has something in it."""
+    """Returns the text under the key, which has more in it than spaces."""
     text = check_text(key, held.get(key, ""), limit)
     if not text.strip():
         raise Unsendable(f"{key} is empty")
@@ -35,18 +38,18 @@ def require_text(held: Mapping[str, object], key: str, limit: int) -> str:
 
 
 def require_id(held: Mapping[str, object], key: str, limit: int) -> str:
-    """An id: a text without a space around it, since Meta would give it back without."""
+    """Returns the id under the key: a text without a space around it, since Meta would give it back without."""
     found = require_text(held, key, limit)
     if found != found.strip():
         raise Unsendable(f"{key} has a space around it")
     return found
 
 
-def require_objects(held: Mapping[str, object], key: str, most: int) -> list[Mapping[str, object]]:
-    """A list of 1 to `most` objects."""
+def require_objects(held: Mapping[str, object], key: str, max_count: int) -> list[Mapping[str, object]]:
+    """Returns the list under the key, which has 1 to `max_count` objects."""
     found = held.get(key)
     if not isinstance(found, Sequence) or isinstance(found, str) or not all(isinstance(one, Mapping) for one in found):
         raise Unsendable(f"{key} is not a list")
-    if not 1 <= len(found) <= most:
-        raise Unsendable(f"1 to {most} {key} are needed, and there are {len(found)}")
+    if not 1 <= len(found) <= max_count:
+        raise Unsendable(f"1 to {max_count} {key} are needed, and there are {len(found)}")
     return list(found)

@@ -1,6 +1,8 @@
-"""What kinds of files WhatsApp takes from us: Meta's table of types and sizes, as data.
+"""Decides as which kind of media a file is sent, by Meta's table of types and sizes.
 
 Invariant: a file that Meta's upload would refuse is refused here, with a sentence that says what to do instead.
+
+Source: Meta, media (supported media types).
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ OPUS: Final = "audio/ogg; codecs=opus"
 
 @dataclass(frozen=True, slots=True)
 class MediaRule:
-    """`max_bytes` and the types of one kind; whether it shows a caption, and a name."""
+    """What WhatsApp takes of one kind of media, and whether it shows a caption and a file name with it."""
 
     max_bytes: int
     mime_types: frozenset[str]
@@ -31,7 +33,7 @@ MEDIA_RULES: Final = MappingProxyType(
         "audio": MediaRule(
             16 * _MB, frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", OPUS}), shows_caption=False
         ),
-        # Only those who make stickers know what is one: a webp of somebody's holiday isn't.
+        # Never chosen for a file: a webp picture of somebody's holiday is no sticker.
         "sticker": MediaRule(500 * 1024, frozenset({"image/webp"}), shows_caption=False),
         "document": MediaRule(
             100 * _MB,
@@ -51,34 +53,34 @@ MEDIA_RULES: Final = MappingProxyType(
         ),
     }
 )
-_CHOSEN: Final = ("image", "video", "audio", "document")
-_ALSO_CALLED: Final = MappingProxyType(
+_CHOSEN_KINDS: Final = ("image", "video", "audio", "document")
+_OTHER_NAMES: Final = MappingProxyType(
     {
         "image/jpg": "image/jpeg",
         "audio/mp3": "audio/mpeg",
         "audio/m4a": "audio/mp4",
         "audio/x-m4a": "audio/mp4",
-        "audio/opus": OPUS,  # as audio/opus it is taken and never arrives
+        "audio/opus": OPUS,  # Meta takes audio/opus and never delivers it
         "video/3gp": "video/3gpp",
     }
 )
 
 
 def normalize_mime_type(mime_type: str) -> str:
-    """The name under which Meta takes a file of this type; itself where it has no other."""
+    """Returns the name under which Meta takes a file of this type; itself where there is no other."""
     plain, _, parameters = mime_type.strip().lower().partition(";")
-    plain = _ALSO_CALLED.get(plain.strip(), plain.strip())
+    plain = _OTHER_NAMES.get(plain.strip(), plain.strip())
     if plain == "audio/ogg" and parameters.replace(" ", "").replace('"', "") == "codecs=opus":
         return OPUS
     return "text/plain" if plain.startswith("text/") else plain
 
 
 def choose_media_kind(mime_type: str, size: int) -> str:
-    """What to send a file as. Raises Unsendable."""
+    """Returns the kind of media to send a file of `size` bytes as. Raises Unsendable, or TooLong for one too large."""
     name = normalize_mime_type(mime_type)
     if size < 1:
         raise Unsendable("The file is empty.")
-    kind = next((kind for kind in _CHOSEN if name in MEDIA_RULES[kind].mime_types), None)
+    kind = next((kind for kind in _CHOSEN_KINDS if name in MEDIA_RULES[kind].mime_types), None)
     if kind is None:
         raise Unsendable(f"WhatsApp takes no files of the type {name[:60]}. Send it as a PDF or, a picture, as JPEG.")
     max_bytes = MEDIA_RULES[kind].max_bytes

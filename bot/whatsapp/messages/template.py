@@ -1,7 +1,9 @@
-"""A template with its parameters, in Meta's form.
+"""Builds the `template` object of a message: a template's name and language, and what is filled into it.
 
 Invariant: what Meta refuses in a parameter (nothing at all, line breaks, tabs, runs of spaces) never goes out. Whether
 the template has these parameters is not known here: whoever chose it has compared them.
+
+Source: Meta, messages/send-messages (messages of the type `template`).
 """
 
 import re
@@ -15,11 +17,15 @@ MAX_BODY_UNITS: Final = 1024
 _NAME = re.compile(r"[a-z0-9_]{1,512}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z]{2,4}){0,2}")
 _PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,100}")
-_REFUSED = re.compile(r"[\n\r\t\u2028\u2029]| {4}")
+_REFUSED_IN_PARAMETERS = re.compile(r"[\n\r\t\u2028\u2029]| {4}")
 
 
 def build_template(message: Mapping[str, object]) -> dict[str, object]:
-    """The template's part of the body of POST /messages."""
+    """Returns the object `template` of the body of POST /messages. Raises Unsendable.
+
+    `message` has the template's `name` and `language`, and for its `header` and `body` a list of texts or, where the
+    template names its parameters, the texts by name.
+    """
     name, language = message.get("name"), message.get("language")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Unsendable("a template's name has small letters, digits and underscores")
@@ -29,33 +35,36 @@ def build_template(message: Mapping[str, object]) -> dict[str, object]:
     components = [
         {"type": kind, "parameters": parameters}
         for kind, limit in (("header", MAX_HEADER_UNITS), ("body", MAX_BODY_UNITS))
-        if (parameters := _parameters(kind, message.get(kind), limit))
+        if (parameters := _build_parameters(kind, message.get(kind), limit))
     ]
     return built | ({"components": components} if components else {})
 
 
-def _parameters(kind: str, held: object, limit: int) -> list[dict[str, str]]:
+def _build_parameters(kind: str, held: object, limit: int) -> list[dict[str, str]]:
     if held is None:
         return []
     if isinstance(held, Mapping):
-        named = [(_parameter_name(name), _parameter(f"{kind} {name}", text, limit)) for name, text in held.items()]
+        named = [
+            (_check_parameter_name(name), _check_parameter(f"{kind} {name}", text, limit))
+            for name, text in held.items()
+        ]
         return [{"type": "text", "parameter_name": name, "text": text} for name, text in named]
     if isinstance(held, Sequence) and not isinstance(held, str):
-        texts = [_parameter(f"{kind} {number}", text, limit) for number, text in enumerate(held, start=1)]
+        texts = [_check_parameter(f"{kind} {number}", text, limit) for number, text in enumerate(held, start=1)]
         return [{"type": "text", "text": text} for text in texts]
     raise Unsendable(f"the parameters of the {kind} are neither a list nor named")
 
 
-def _parameter_name(name: object) -> str:
+def _check_parameter_name(name: object) -> str:
     if not isinstance(name, str) or not _PARAMETER_NAME.fullmatch(name):
         raise Unsendable("a parameter's name has small letters, digits and underscores")
     return name
 
 
-def _parameter(key: str, text: object, limit: int) -> str:
+def _check_parameter(key: str, text: object, limit: int) -> str:
     found = check_text(f"parameter {key}", text, limit)
     if not found.strip():
         raise Unsendable(f"parameter {key} is empty")
-    if _REFUSED.search(found):
+    if _REFUSED_IN_PARAMETERS.search(found):
         raise Unsendable(f"parameter {key} has a line break, a tab or more than three spaces in a row")
     return found

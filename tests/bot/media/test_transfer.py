@@ -18,7 +18,7 @@ from api.views.file_text import describe_file_state
 from bot.media.transfer import MAX_NEW_FETCHES, MediaTransfer
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import DownloadLimits, open_downloads
 from storage import files
 from storage.blobs.folder import FolderStore
@@ -247,7 +247,7 @@ async def test_each_ends_in_a_state_that_an_agent_can_read_and_none_holds_up_ano
     for at, (media_id, (behaviour, facts, announced, _, _)) in enumerate(in_order, 1):
         there.host.files[media_id] = behaviour
         there.host.facts[media_id] = deepcopy(facts)
-        await there.file(at, media_id, sha256=sha256_hex(announced), due_at=NOW + timedelta(milliseconds=at))
+        await there.file(at, media_id, sha256=to_sha256_hex(announced), due_at=NOW + timedelta(milliseconds=at))
     there.clock.forward(1)
     async with fetching(there.media):
         await there.until(*range(1, len(TABLE) + 1))

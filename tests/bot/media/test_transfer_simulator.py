@@ -14,7 +14,7 @@ from api.simulator.faults import Fault
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
-from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import open_downloads
 from storage import files
 from storage.blobs.folder import FolderStore
@@ -48,7 +48,7 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
         media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",
                               clock=lambda: now + timedelta(seconds=next(seconds)))  # fmt: skip
         row = FileRow(1, "in", "image", FileState.WAITING, now, now, media_id=image["id"],
-                      media_until=now + timedelta(days=7), sha256=sha256_hex(image["sha256"]),
+                      media_until=now + timedelta(days=7), sha256=to_sha256_hex(image["sha256"]),
                       mime_type=image["mime_type"])  # fmt: skip
         await sqlite_database.run(lambda tx: files.insert(tx, [row]))
         stop = asyncio.Event()

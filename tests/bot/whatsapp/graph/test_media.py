@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.graph.media import sha256_hex
+from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_hosts import MediaRefused, check_url, is_public, parse_origin, resolve_redirect
 
 OWN = parse_origin("https://graph.example.org/v25.0")
@@ -94,4 +94,4 @@ def test_addresses_of_the_internet_at_large(address: str, public: bool) -> None:
     ],
 )  # fmt: skip
 def test_a_hash_in_either_writing(text: str, expected: Any) -> None:
-    assert sha256_hex(text) == expected
+    assert to_sha256_hex(text) == expected
