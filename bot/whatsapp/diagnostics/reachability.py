@@ -1,8 +1,11 @@
-"""How far one gets on the way to an address, step by step: its name, a connection, TLS, an answer.
+"""Checks whether an address can be reached, step by step: its name, a connection, TLS, an answer over HTTP.
 
 Each step is tried by itself, because only then is it known which of them broke: an HTTP client's errors mix them up.
-Invariant: never longer than a few seconds a step, never an exception but CancelledError, never a request to a server
-whose certificate is not good.
+
+Invariants
+- No step takes longer than a few seconds.
+- Nothing raises but CancelledError.
+- No request goes to a server whose certificate is not good.
 """
 
 import asyncio
@@ -19,25 +22,27 @@ import httpx
 
 STEP_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
-_MOST_BYTES = 65_536
-_SELF_SIGNED = 18  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
-_EXPIRED = {9: "it is not valid yet", 10: "it has expired"}
-_WRONG_HOST = {62, 64}
+_MAX_BODY_BYTES = 65_536
+
+# OpenSSL's X509_V_ERR_ codes of a certificate that is not good.
+_SELF_SIGNED = 18  # DEPTH_ZERO_SELF_SIGNED_CERT
+_EXPIRED = {9: "it is not valid yet", 10: "it has expired"}  # CERT_NOT_YET_VALID, CERT_HAS_EXPIRED
+_WRONG_HOST = {62, 64}  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
 
 
 class Step(StrEnum):
-    """Where a way ends."""
+    """At which step the way to an address breaks off."""
 
-    NAME = "name"
-    REFUSED = "refused"
-    SILENT = "silent"
-    NETWORK = "network"
-    TLS = "tls"
+    NAME = "name"  # there is no such name
+    REFUSED = "refused"  # nothing listens on the port
+    SILENT = "silent"  # nothing answers on the port
+    NETWORK = "network"  # there is no way to the machine
+    TLS = "tls"  # the handshake fails, or the certificate is not good
 
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The way ends here. `why`: what follows "because", for TLS."""
+    """The address can't be reached. `why`, which only TLS has, is what follows a "because"."""
 
     step: Step
     why: str = ""
@@ -45,7 +50,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """An answer over HTTP; `failure` says why there was none."""
+    """An answer over HTTP; `failure`, in words, says why there was none."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +59,7 @@ class FetchResult:
 
 
 async def check_reachability(url: str) -> Unreachable | None:
-    """Where the way to this address ends; None when a server is there and, on https, its certificate is good."""
+    """Returns where the way to a URL breaks off; None when a server is there and, on https, its certificate is good."""
     parts = urlsplit(url)
     host, tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if tls else 80)
@@ -70,9 +75,9 @@ async def check_reachability(url: str) -> Unreachable | None:
     except ConnectionRefusedError:
         return Unreachable(Step.REFUSED)
     except OSError as error:
-        # several addresses, several errors: asyncio raises one for all of them
+        # A name with several addresses has several errors, and asyncio raises one for all of them.
         return Unreachable(Step.REFUSED if "refused" in str(error).lower() else Step.NETWORK)
-    return await _certificate(host, port) if tls else None
+    return await _check_certificate(host, port) if tls else None
 
 
 async def fetch(
@@ -84,7 +89,10 @@ async def fetch(
     *,
     seconds: float = ANSWER_SECONDS,
 ) -> FetchResult:
-    """One request, read no further than a page can be of interest. Redirects are not followed: Meta does not."""
+    """Sends one request, and reads no further than a page can be of interest.
+
+    Redirects are not followed: Meta does not follow them either.
+    """
     extensions = {"timeout": httpx.Timeout(seconds, connect=STEP_SECONDS).as_dict()}
     try:
         async with asyncio.timeout(seconds):
@@ -94,7 +102,7 @@ async def fetch(
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > _MOST_BYTES:
+                    if len(body) > _MAX_BODY_BYTES:
                         break
             finally:
                 await response.aclose()
@@ -102,11 +110,11 @@ async def fetch(
         return FetchResult(failure="no answer came in time")
     except Exception as error:  # noqa: BLE001 - the messages hold the address, and with it what was asked
         return FetchResult(failure=f"the connection broke before an answer came ({type(error).__name__})")
-    return FetchResult(response.status_code, response.headers, bytes(body[:_MOST_BYTES]))
+    return FetchResult(response.status_code, response.headers, bytes(body[:_MAX_BODY_BYTES]))
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None = None) -> bytes:
-    """Connects and hangs up; returns the certificate that was shown."""
+    """Connects and hangs up. Returns the certificate that the server showed, in DER, b"" without TLS."""
     async with asyncio.timeout(STEP_SECONDS):
         _, writer = await asyncio.open_connection(host, port, ssl=context)
     shown = writer.get_extra_info("ssl_object")
@@ -118,11 +126,11 @@ async def _connect(host: str, port: int, context: ssl.SSLContext | None = None) 
     return certificate
 
 
-async def _certificate(host: str, port: int) -> Unreachable | None:
+async def _check_certificate(host: str, port: int) -> Unreachable | None:
     try:
         await _connect(host, port, httpx.create_ssl_context(trust_env=False))
     except ssl.SSLCertVerificationError as error:
-        return Unreachable(Step.TLS, await _wrong_with(host, port, error))
+        return Unreachable(Step.TLS, await _explain_certificate(host, port, error))
     except ssl.SSLError as error:
         plain = "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error)
         why = "what answers there does not speak TLS" if plain else "the TLS handshake fails"
@@ -132,8 +140,8 @@ async def _certificate(host: str, port: int) -> Unreachable | None:
     return None
 
 
-async def _wrong_with(host: str, port: int, error: ssl.SSLCertVerificationError) -> str:
-    """Everything that is wrong with the certificate: the verification stops at the first thing.
+async def _explain_certificate(host: str, port: int, error: ssl.SSLCertVerificationError) -> str:
+    """Finds everything that is wrong with a certificate, while a verification stops at the first thing.
 
     An untrusted issuer hides the rest, so the certificate is looked at once more as if it were trusted itself.
     """
@@ -141,19 +149,19 @@ async def _wrong_with(host: str, port: int, error: ssl.SSLCertVerificationError)
     if error.verify_code not in _EXPIRED and error.verify_code not in _WRONG_HOST:
         self_signed = error.verify_code == _SELF_SIGNED
         found.append("it is self-signed" if self_signed else "its issuer is not trusted, or its chain is incomplete")
-    own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     try:
-        shown = await _connect(host, port, own)
+        shown = await _connect(host, port, unverified)
     except (OSError, TimeoutError):
         shown = b""
     for check_host in (False, True) if shown else ():
-        again = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        again.check_hostname = check_host
-        again.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        again.load_verify_locations(cadata=shown)
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname = check_host
+        trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        trusting.load_verify_locations(cadata=shown)
         try:
-            await _connect(host, port, again)
+            await _connect(host, port, trusting)
         except ssl.SSLCertVerificationError as other:
             if other.verify_code in _EXPIRED:
                 found.append(_EXPIRED[other.verify_code])
@@ -165,7 +173,7 @@ async def _wrong_with(host: str, port: int, error: ssl.SSLCertVerificationError)
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Whether the address names this machine itself, where nobody else gets."""
+    """Whether the URL names this machine itself, where nobody else gets."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -1,13 +1,20 @@
-"""What Meta says about a set-up: the token, the app, the number, the account, and what they are allowed and subscribed.
+"""Asks Meta about the set-up: the token, the app, the number, the account, and what they are allowed and subscribed to.
 
-Invariant: only questions, nothing is changed at Meta; what an answer lacks reads as unknown, never as an error. How a
-finding is judged and mended is not decided here.
+Invariants
+- Nothing is changed at Meta: every call is a GET.
+- What an answer lacks reads as unknown, never as an error.
+
+How a finding is judged and mended is decided in api/doctor.
+
+Sources: Meta, business-phone-numbers/phone-numbers, webhooks/overview (subscribed_apps); the Graph API's pages on
+debug_token and on an app's subscriptions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 import httpx
 
@@ -19,15 +26,21 @@ NUMBER_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,status,name_status,platform_type,webhook_configuration,"
     "health_status"
 )
+BASIC_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"  # which every version has
 SUBSCRIBED_OBJECT = "whatsapp_business_account"
-BASIC_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating"
-NO_SUCH_OBJECT, WRONG_PARAMETER = 33, 100
+NO_SUCH_OBJECT, WRONG_PARAMETER = 33, 100  # error codes
 _PROOF_CODES = (100, 104)
+_CALLBACK_LEVELS = ("phone_number", "whatsapp_business_account", "application")  # the first that is set counts
+_MAX_TEXT_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`expires_at`: None for never. `scopes`: None when Meta does not say. `account_ids`: those it is given for."""
+    """An access token, as Meta describes it.
+
+    `expires_at` is None for never, `scopes` None when Meta does not say. `account_ids` are the business accounts that
+    it was given for.
+    """
 
     app_id: str
     valid: bool
@@ -38,7 +51,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class HealthIssue:
-    """What keeps messages from going out, in Meta's words."""
+    """What keeps messages from going out, in Meta's words: an entity of `health_status` that is not AVAILABLE."""
 
     where: str
     state: str
@@ -46,9 +59,16 @@ class HealthIssue:
     solution: str
 
 
+class Callback(NamedTuple):
+    """The address that webhooks go to, and where it is set: for the number, the business account or the app."""
+
+    level: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """A business phone number. `callbacks`: the addresses that webhooks go to, by level; the first one counts."""
+    """A business phone number, as Meta describes it. Of `callbacks` the first one counts; `shown` is for people."""
 
     shown: str
     name: str
@@ -56,13 +76,13 @@ class PhoneNumber:
     status: str
     name_status: str
     platform: str
-    callbacks: Sequence[tuple[str, str]]
+    callbacks: Sequence[Callback]
     health_issues: Sequence[HealthIssue]
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What the app hears of WhatsApp, and where."""
+    """The fields of WhatsApp's webhooks that the app is subscribed to, and where they go."""
 
     callback_url: str
     active: bool
@@ -70,7 +90,7 @@ class Subscription:
 
 
 class SetupClient:
-    """Asks Meta with one token."""
+    """Asks Meta about the set-up with one access token."""
 
     def __init__(self, settings: GraphSettings, http: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -78,7 +98,7 @@ class SetupClient:
         self._client = GraphClient(settings, http)
 
     async def read_clock(self) -> datetime | None:
-        """Meta's clock, by any answer of its; None when it did not say."""
+        """Reads Meta's clock off any answer of its; None when it did not say."""
         answer = await fetch(self._http, "GET", f"{self._settings.api_url}/", {"User-Agent": "tick"})
         try:
             date = parsedate_to_datetime(answer.headers["date"])
@@ -87,37 +107,40 @@ class SetupClient:
         return date if date.tzinfo else date.replace(tzinfo=UTC)
 
     async def get_token(self) -> GraphResponse:
-        """The token, asked about itself."""
+        """Asks about the token as itself; `read_token` reads the answer."""
         return await self._client.get("debug_token", {"input_token": self._settings.access_token})
 
     async def get_app(self) -> GraphResponse:
-        """The app that the token belongs to."""
+        """Asks which app the token belongs to: `value["id"]`."""
         return await self._client.get("app", {"fields": "id"})
 
     async def get_token_as_app(self, app_id: str) -> GraphResponse:
-        """The token, asked about as the app: only who has the right app secret may."""
+        """Asks about the token as the app: only who has the right app secret may."""
         return await self._as_app(app_id).get("debug_token", {"input_token": self._settings.access_token})
 
     async def get_subscriptions(self, app_id: str) -> GraphResponse:
-        """The webhooks of the app."""
+        """Asks for the webhooks of the app; `read_subscription` reads the answer."""
         return await self._as_app(app_id).get(f"{app_id}/subscriptions")
 
     async def get_phone_number(self, number_id: str) -> GraphResponse:
-        """A business phone number. A field that a version lacks is refused as a whole, so there is a second try."""
-        answer = await self._client.get(number_id, {"fields": NUMBER_FIELDS})
-        if answer.error is not None and answer.error.code == WRONG_PARAMETER:
-            fewer = await self._client.get(number_id, {"fields": BASIC_NUMBER_FIELDS})
-            return fewer if fewer.ok else answer
-        return answer
+        """Asks about a business phone number; `read_phone_number` reads the answer.
+
+        Where one field is not known to a version of the Graph API, the whole request is refused: then it is made again
+        with the basic fields.
+        """
+        response = await self._client.get(number_id, {"fields": NUMBER_FIELDS})
+        if response.error is not None and response.error.code == WRONG_PARAMETER:
+            basic = await self._client.get(number_id, {"fields": BASIC_NUMBER_FIELDS})
+            return basic if basic.ok else response
+        return response
 
     async def get_phone_numbers(self, account_id: str) -> GraphResponse:
-        """The numbers of a WhatsApp Business Account."""
-        return await self._client.get(
-            f"{account_id}/phone_numbers", {"fields": "id,display_phone_number", "limit": "100"}
-        )
+        """Asks for the numbers of a WhatsApp business account; `read_phone_numbers` reads the answer."""
+        params = {"fields": "id,display_phone_number", "limit": "100"}
+        return await self._client.get(f"{account_id}/phone_numbers", params)
 
     async def get_subscribed_apps(self, account_id: str) -> GraphResponse:
-        """The apps that hear of this account's messages."""
+        """Asks for the apps that get this account's webhooks; `read_apps` reads the answer."""
         return await self._client.get(f"{account_id}/subscribed_apps")
 
     def _as_app(self, app_id: str) -> GraphClient:
@@ -125,67 +148,66 @@ class SetupClient:
         return GraphClient(replace(self._settings, access_token=token), self._http)
 
 
-def is_proof_refused(answer: GraphResponse) -> bool:
+def is_proof_refused(response: GraphResponse) -> bool:
     """Whether Meta knows the token, and the app secret is not that of its app."""
-    error = answer.error
+    error = response.error
     return error is not None and error.code in _PROOF_CODES and "appsecret_proof" in error.detail.lower()
 
 
-def read_token(answer: GraphResponse) -> Token:
-    data = _mapping(answer.value.get("data"))
+def read_token(response: GraphResponse) -> Token:
+    """Reads the answer of `debug_token`."""
+    data = _mapping(response.value.get("data"))
     expires = data.get("expires_at")
     scopes = data.get("scopes")
     granted = [_mapping(each) for each in _rows(data.get("granular_scopes"))]
     ids = [str(one) for each in granted for one in _rows(each.get("target_ids"))]
     return Token(
-        _text(data.get("app_id")),
-        data.get("is_valid") is not False,
-        _instant(expires) if type(expires) is int and expires > 0 else None,
-        frozenset(map(str, scopes)) if isinstance(scopes, list) else None,
-        list(dict.fromkeys(ids)),
+        app_id=_text(data.get("app_id")),
+        valid=data.get("is_valid") is not False,
+        expires_at=_instant(expires) if type(expires) is int and expires > 0 else None,
+        scopes=frozenset(map(str, scopes)) if isinstance(scopes, list) else None,
+        account_ids=list(dict.fromkeys(ids)),
     )
 
 
-def read_phone_number(answer: GraphResponse) -> PhoneNumber:
-    value = answer.value
+def read_phone_number(response: GraphResponse) -> PhoneNumber:
+    """Reads the answer about one business phone number."""
+    value = response.value
     configured = _mapping(value.get("webhook_configuration"))
-    levels = ("phone_number", "whatsapp_business_account", "application")
     health = _mapping(value.get("health_status"))
     return PhoneNumber(
-        _text(value.get("display_phone_number")),
-        _text(value.get("verified_name")),
-        _text(value.get("quality_rating")),
-        _text(value.get("status")),
-        _text(value.get("name_status")),
-        _text(value.get("platform_type")),
-        [(level, url) for level in levels if (url := _text(configured.get(level)))],
-        list(_read_health_issues(health)),
+        shown=_text(value.get("display_phone_number")),
+        name=_text(value.get("verified_name")),
+        quality=_text(value.get("quality_rating")),
+        status=_text(value.get("status")),
+        name_status=_text(value.get("name_status")),
+        platform=_text(value.get("platform_type")),
+        callbacks=[Callback(level, url) for level in _CALLBACK_LEVELS if (url := _text(configured.get(level)))],
+        health_issues=list(_read_health_issues(health)),
     )
 
 
-def read_phone_numbers(answer: GraphResponse) -> dict[str, str]:
-    """The numbers as people write them, by their ids."""
-    rows = [_mapping(row) for row in _rows(answer.value.get("data"))]
+def read_phone_numbers(response: GraphResponse) -> dict[str, str]:
+    """Reads the numbers of an account, as people write them, by their phone_number_ids."""
+    rows = [_mapping(row) for row in _rows(response.value.get("data"))]
     return {_text(row.get("id")): _text(row.get("display_phone_number")) for row in rows}
 
 
-def read_apps(answer: GraphResponse) -> set[str]:
-    """The ids of the apps."""
-    rows = [_mapping(_mapping(row).get("whatsapp_business_api_data")) for row in _rows(answer.value.get("data"))]
+def read_apps(response: GraphResponse) -> set[str]:
+    """Reads the ids of the apps that get an account's webhooks."""
+    rows = [_mapping(_mapping(row).get("whatsapp_business_api_data")) for row in _rows(response.value.get("data"))]
     return {_text(row.get("id")) for row in rows}
 
 
-def read_subscription(answer: GraphResponse) -> Subscription | None:
-    """What the app has subscribed of WhatsApp; None when it has nothing."""
-    for row in _rows(answer.value.get("data")):
-        row = _mapping(row)
+def read_subscription(response: GraphResponse) -> Subscription | None:
+    """Reads what the app is subscribed to of WhatsApp; None when it is to nothing."""
+    for row in map(_mapping, _rows(response.value.get("data"))):
         if row.get("object") == SUBSCRIBED_OBJECT:
             names = [
                 _mapping(each).get("name") if isinstance(each, dict) else each for each in _rows(row.get("fields"))
             ]
-            return Subscription(
-                _text(row.get("callback_url")), row.get("active") is not False, frozenset(map(_text, names))
-            )
+            is_active = row.get("active") is not False
+            return Subscription(_text(row.get("callback_url")), is_active, frozenset(map(_text, names)))
     return None
 
 
@@ -197,14 +219,14 @@ def _read_health_issues(health: Mapping[str, object]) -> Iterator[HealthIssue]:
         errors = [_mapping(error) for error in _rows(entity.get("errors"))] or [{}]
         for error in errors:
             yield HealthIssue(
-                _text(entity.get("entity_type")),
-                state,
-                _text(error.get("error_description")),
-                _text(error.get("possible_solution")),
+                where=_text(entity.get("entity_type")),
+                state=state,
+                description=_text(error.get("error_description")),
+                solution=_text(error.get("possible_solution")),
             )
     state = _text(health.get("can_send_message"))
     if state not in ("", "AVAILABLE") and not _rows(health.get("entities")):
-        yield HealthIssue("", state, "", "")
+        yield HealthIssue(where="", state=state, description="", solution="")
 
 
 def _instant(seconds: int) -> datetime | None:
@@ -223,4 +245,4 @@ def _rows(value: object) -> Sequence[object]:
 
 
 def _text(value: object) -> str:
-    return clean_line(value, 300) if isinstance(value, str) else ""
+    return clean_line(value, _MAX_TEXT_CHARACTERS) if isinstance(value, str) else ""

@@ -1,6 +1,8 @@
-"""What Meta does at a webhook's address, done by ourselves: the handshake, and a webhook with a good signature.
+"""Calls a webhook's address as Meta would: with the verification request, and with a well-signed webhook.
 
 Invariant: whatever answers, there is a word for it; what a stranger's page says is cut short and made harmless.
+
+Source: Meta, webhooks/create-webhook-endpoint.
 """
 
 import hmac
@@ -13,33 +15,33 @@ from enum import StrEnum
 
 import httpx
 
-from bot.whatsapp.diagnostics.probe import ProbeReport, decode_report, probe_body
+from bot.whatsapp.diagnostics.probe import ProbeReport, decode_report, encode_probe
 from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS, FetchResult, fetch
 from bot.whatsapp.sanitize import clean_line
 
-FORGED_ADDRESS = "192.0.2.77"  # of a network that is kept for examples: nobody has this address
+FORGED_ADDRESS = "192.0.2.77"  # of TEST-NET-1 (RFC 5737): nobody has this address
 _AGENT = {"User-Agent": "tick doctor"}
 _TITLE = re.compile(rb"<title[^>]*>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
-_GATEWAY = {502, 503, 504, 521, 522, 523, 530}
+_GATEWAY_STATUSES = {502, 503, 504, 521, 522, 523, 530}
 _REFUSED = b"Webhook verification failed"
 
 
 class Responder(StrEnum):
-    """What answered."""
+    """Who or what answered a verification request."""
 
-    TICK = "tick"
-    OTHER_TOKEN = "other_token"  # noqa: S105 - a word, not a secret
-    NOT_FOUND = "not_found"
-    PAGE = "page"
-    REDIRECT = "redirect"
-    GATEWAY = "gateway"
-    STRANGE = "strange"
-    NOTHING = "nothing"
+    TICK = "tick"  # a Tick with our verify token
+    OTHER_TOKEN = "other_token"  # noqa: S105 - a Tick with another verify token
+    NOT_FOUND = "not_found"  # a server that has nothing at this path
+    PAGE = "page"  # a web page of somebody's
+    REDIRECT = "redirect"  # a redirect, which Meta does not follow
+    GATEWAY = "gateway"  # a proxy or a tunnel with nothing behind it
+    STRANGE = "strange"  # something else that speaks HTTP
+    NOTHING = "nothing"  # nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """`detail`: the title of a page, where a redirect leads, why nothing came."""
+    """What came of a verification request. `detail`: the title of a page, where a redirect leads, why nothing came."""
 
     responder: Responder
     status: int = 0
@@ -52,23 +54,23 @@ class Handshake:
 
 
 class WebhookChecker:
-    """Calls at webhooks' addresses. `seconds`: how long an answer may take."""
+    """Calls the addresses of webhooks. `seconds`: how long an answer may take."""
 
     def __init__(self, http: httpx.AsyncClient, seconds: float = ANSWER_SECONDS) -> None:
         self._http = http
         self._seconds = seconds
 
     async def check_handshake(self, url: str, verify_token: str) -> Handshake:
-        """Asks whether this address is ours."""
+        """Sends a verification request, to see whether a Tick with this verify token is there."""
         challenge = str(secrets.randbelow(10**10))
         query = {"hub.mode": "subscribe", "hub.verify_token": verify_token, "hub.challenge": challenge}
         asked = str(httpx.URL(url, params=query))
         return read_handshake(await fetch(self._http, "GET", asked, _AGENT, seconds=self._seconds), challenge)
 
     async def send_probe(self, url: str, app_secret: str) -> ProbeReport | FetchResult:
-        """Posts a probe that claims to be forwarded for FORGED: how it was seen, or what came instead."""
+        """Posts a probe that claims to be forwarded for FORGED_ADDRESS. Returns its report, or what came instead."""
         nonce = secrets.token_hex(16)
-        body = probe_body(nonce)
+        body = encode_probe(nonce)
         signature = hmac.digest(app_secret.encode(), body, "sha256").hex()
         headers = _AGENT | {
             "Content-Type": "application/json",
@@ -79,7 +81,7 @@ class WebhookChecker:
         return decode_report(fetched.body, nonce) or fetched
 
     async def has_worker(self, base_url: str) -> bool | None:
-        """Whether this Tick says that it has a worker; None when it doesn't say."""
+        """Whether the Tick at `base_url` says that it has a worker; None when it doesn't say."""
         fetched = await fetch(self._http, "GET", f"{base_url}/readyz", _AGENT, seconds=self._seconds)
         if fetched.status == 200 and b'"worker":"alive"' in fetched.body.replace(b" ", b""):
             return True
@@ -87,7 +89,7 @@ class WebhookChecker:
 
 
 def read_handshake(fetched: FetchResult, challenge: str) -> Handshake:
-    """What the answer to a handshake shows. Pure."""
+    """Decides who answered a verification request with this `challenge`. Pure."""
     status, body = fetched.status, fetched.body
     if fetched.failure:
         return Handshake(Responder.NOTHING, 0, fetched.failure)
@@ -99,7 +101,7 @@ def read_handshake(fetched: FetchResult, challenge: str) -> Handshake:
         return Handshake(
             Responder.REDIRECT, status, clean_line(fetched.headers.get("location", "").partition("?")[0], 150)
         )
-    if status in _GATEWAY:
+    if status in _GATEWAY_STATUSES:
         return Handshake(Responder.GATEWAY, status, read_page_title(body))
     if status == 404:
         return Handshake(Responder.NOT_FOUND, status, read_page_title(body))
@@ -109,7 +111,7 @@ def read_handshake(fetched: FetchResult, challenge: str) -> Handshake:
 
 
 def read_page_title(body: bytes) -> str:
-    """The title of a web page; empty for what is none."""
+    """Returns the title of a web page; "" for what is none."""
     found = _TITLE.search(body)
     return clean_line(html.unescape(found[1].decode("utf-8", "replace")), 100) if found else ""
 
