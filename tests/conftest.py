@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     in_memory()
     config.stash[RAN] = Counter()
     config.stash[FIGURES] = []
-    config.stash[NOT_RUN] = {} if contract.present() else {"openapi": "it is not beside the checkout"}
+    config.stash[NOT_RUN] = {} if contract.is_present() else {"openapi": "it is not beside the checkout"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -95,7 +95,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def requests_to_meta(ran: Callable[[str], None]) -> Iterator[None]:
     """A test during which what stood in for Meta was asked something that Meta's document forbids has failed."""
     yield
-    if requests := contract.taken():
+    if requests := contract.take_violations():
         ran("openapi")
         assert [wrong for wrong in requests if wrong] == []
 

@@ -87,7 +87,7 @@ class FileHost:
                     asked = await _read(reader)
                     self.asked.append(asked)
                     if not asked.path.startswith("/files/"):
-                        contract.seen(asked.method, asked.path, asked.headers, asked.body)
+                        contract.record_request(asked.method, asked.path, asked.headers, asked.body)
                     await self._answer(asked, Connection(writer))
                     if asked.path.startswith("/files/"):
                         break

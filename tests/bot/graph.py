@@ -76,7 +76,7 @@ class Graph:
                 request_line, *lines = head.decode("latin-1").split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 content = await reader.readexactly(int(headers.get("content-length", 0)))
-                contract.seen_raw(head, content)
+                contract.record_raw_request(head, content)
                 answer = await self._answer(request_line, headers, content)
                 if answer is None:
                     return

@@ -43,7 +43,7 @@ class Meta:
     async def serve(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix(f"/{VERSION}/")
         body = await request.read()
-        contract.seen(request.method, request.path_qs, request.headers, body)
+        contract.record_request(request.method, request.path_qs, request.headers, body)
         query = {name: value for name, value in request.query.items() if name != "appsecret_proof"}
         asked = f"{request.method} {path}"
         self.asked.append((asked, query, json.loads(body) if body else None))

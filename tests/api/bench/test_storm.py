@@ -12,7 +12,7 @@ async def test_half_are_refused_and_the_others_answered(sqlite_url: str, redis_u
     wish = Wish(customers=12, rate=12, seconds=2)
 
     def seen(method: str, path: str, body: bytes) -> None:
-        contract.seen(method, path, {}, body)
+        contract.record_request(method, path, {}, body)
 
     habits = Habits(follow_ups=1)
     async with staged("tick", tmp_path, sqlite_url, redis_url, habits=habits, per_second=80, on_request=seen) as stage:

@@ -16,7 +16,7 @@ from api.server.serving import listen_nearby, port_of, serve_http
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
 from bot.whatsapp.graph.client import open_http
-from tests.support.openapi.watching import watch
+from tests.support.openapi.watching import watch_requests
 from tests.support.places import ROOT
 from tests.support.servers import RedisServer, Server
 
@@ -90,7 +90,7 @@ async def meta_serving(folder: Path) -> AsyncIterator[Meta]:
     async with open_http() as http:
         simulator = make_simulator(settings, http, time.time)
         app.register_blueprint(simulator.blueprint)
-        watch(app)
+        watch_requests(app)
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         await ready.wait()
         try:

@@ -23,7 +23,7 @@ from api.simulator import bodies
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator, make_simulator
 from tests.api.simulator.shapes import oddities
-from tests.support.openapi.watching import watch
+from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
 
 NUMBER_ID = "106540352242922"
@@ -176,7 +176,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             app = Quart(__name__)
             limit_requests(app)
             app.register_blueprint(simulator.blueprint)
-            watch(app)
+            watch_requests(app)
             app.post("/webhook")(service.webhook)
             app.get("/webhook")(service.shake_hands)
             app.get("/page")(lambda: "Welcome")

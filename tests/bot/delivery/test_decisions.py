@@ -22,7 +22,7 @@ from bot.whatsapp.webhook.events import read_status
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 from tests.bot.delivery.decided import MEDIA, NOTICE, TEMPLATE, TEXT, answered, joined, reported
 from tests.bot.whatsapp.test_errors import CODES as DOCUMENTED
-from tests.bot.whatsapp.webhook.reading import items_of
+from tests.bot.whatsapp.webhook.reading import parse_items
 from tests.support.places import PAYLOADS
 
 RECORDED = Path(__file__).with_name("decisions.json")
@@ -176,7 +176,7 @@ async def test_recorded_answers_mean_what_is_written_down() -> None:
 def test_no_code_is_forgotten() -> None:
     assert list(read_recorded()["codes"]) == [str(code) for code in CODES]
     for path in (PAYLOADS / "statuses-failed").iterdir():
-        (item,) = items_of(path.read_bytes())
+        (item,) = parse_items(path.read_bytes())
         assert read_status(item.payload).error_code in CODES
 
 

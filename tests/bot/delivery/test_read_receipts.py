@@ -42,7 +42,7 @@ class Meta:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 body = await reader.readexactly(length)
-                contract.seen_raw(head, body)
+                contract.record_raw_request(head, body)
                 asked = json.loads(body)
                 assert asked["messaging_product"] == "whatsapp"
                 assert asked["status"] == "read"

@@ -1,4 +1,4 @@
-"""Every code that Meta documents has its class, whatever way it comes, and an unknown one a rule."""
+"""Every error code that Meta documents has its policy, whatever way it comes, and an unknown one has a rule."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -42,10 +42,10 @@ RANGES = [row for row in CODES if row.last > row.first]
 @pytest.mark.parametrize("row", CODES, ids=lambda row: str(row.first))
 def test_a_documented_code_has_its_class_whatever_http_says(row: Documented) -> None:
     for code in {row.first, (row.first + row.last) // 2, row.last}:
-        verdict = classify_error(code)
-        assert (verdict.action, verdict.scope, verdict.wait_seconds) == row[2:]
-        assert verdict == classify_error(code, 500, True) == classify_error(code, 400) == classify_error(code, 429)
-        assert str(code) not in verdict.reason
+        policy = classify_error(code)
+        assert (policy.action, policy.scope, policy.wait_seconds) == row[2:]
+        assert policy == classify_error(code, 500, True) == classify_error(code, 400) == classify_error(code, 429)
+        assert str(code) not in policy.reason
 
 
 def test_the_table_has_the_documented_codes_and_no_others() -> None:
@@ -67,16 +67,16 @@ def test_the_recorded_codes_are_documented() -> None:
 
 
 def test_waits_belong_to_what_is_tried_again() -> None:
-    for code, verdict in ERROR_POLICIES.items():
-        retried = verdict.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
-        assert (verdict.wait_seconds > 0) is retried, code
-        assert (verdict.scope is Scope.CHANNEL) is (verdict.action is Action.STOP), code
+    for code, policy in ERROR_POLICIES.items():
+        retried = policy.action in (Action.RETRY, Action.RETRY_AFTER, Action.STOP)
+        assert (policy.wait_seconds > 0) is retried, code
+        assert (policy.scope is Scope.CHANNEL) is (policy.action is Action.STOP), code
 
 
 def test_sentences_are_for_people() -> None:
-    for verdict in ERROR_POLICIES.values():
-        assert verdict.reason.endswith(".")
-        assert len(verdict.reason) <= 120
+    for policy in ERROR_POLICIES.values():
+        assert policy.reason.endswith(".")
+        assert len(policy.reason) <= 120
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_sentences_are_for_people() -> None:
     ],
 )
 def test_an_unknown_code(code: int | None, http_status: int, is_transient: bool, action: Action, scope: Scope) -> None:
-    verdict = classify_error(code, http_status, is_transient)
-    assert (verdict.action, verdict.scope) == (action, scope)
+    policy = classify_error(code, http_status, is_transient)
+    assert (policy.action, policy.scope) == (action, scope)
 
 
 @pytest.mark.parametrize(

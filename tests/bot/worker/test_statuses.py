@@ -20,7 +20,7 @@ from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane, WorkingCopy
 from storage.statuses import Origin, OutboxReason, OutboxStatus
 from tests.bot.graph import Reply
-from tests.bot.whatsapp.webhook.reading import items_of
+from tests.bot.whatsapp.webhook.reading import parse_items
 from tests.bot.world import BEN, World
 from tests.support.places import PAYLOADS
 
@@ -83,7 +83,7 @@ ENDS = {
 
 @pytest.mark.parametrize("path", sorted((PAYLOADS / "statuses-failed").iterdir()), ids=lambda path: path.stem)
 def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
-    (item,) = items_of(path.read_bytes())
+    (item,) = parse_items(path.read_bytes())
     status = read_status(item.payload)
     matched = match([(_item(1), status)], [SentRow(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
     end, noted = ENDS[classify_error(status.error_code).action]

@@ -1,7 +1,8 @@
-"""Every request that a test makes to something that stands in for Meta is held against Meta's own document.
+"""Checks every request that a test makes to something that stands in for Meta against Meta's own OpenAPI document.
 
-A stand-in calls `seen` for each request; a test during which one was wrong fails. Invariant: where the document is
-absent nothing is checked, and that is said at the end of the run.
+A stand-in calls `record_request` for each request, and a test during which one was wrong fails (tests/conftest.py).
+
+Invariant: where the document is absent nothing is checked, and that is said at the end of the run.
 """
 
 import json
@@ -10,31 +11,32 @@ from collections.abc import Mapping
 from functools import cache
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.support.openapi.document import PLACE, Document, Operation, raw_document
+from tests.support.openapi.document import DOCUMENT_PATH, Document, Operation, load_document
 
 _VERSION = re.compile(r"/v[0-9]+\.[0-9]+/")
-NO_BODY, UNREAD = object(), object()
+NO_BODY, UNREAD_BODY = object(), object()
 
-_seen: list[list[str]] = []  # what was wrong with each request
+_recorded: list[list[str]] = []  # what was wrong with each request
 
 
-def present() -> bool:
+def is_present() -> bool:
     """Whether Meta's document is beside the checkout."""
-    return PLACE.is_file()
+    return DOCUMENT_PATH.is_file()
 
 
 @cache
 def _document(without: str) -> Document:
-    return Document(raw_document(), without)
+    return Document(load_document(), without)
 
 
-def check(
+def find_violations(
     method: str, target: str, body: object = NO_BODY, headers: Mapping[str, str] | None = None, *, without: str = ""
 ) -> list[str]:
-    """What is wrong with a request: nothing, when it is [].
+    """Returns what is wrong with a request, [] when nothing is.
 
-    `target` is the path with its query, from the version on or with something before it; `body` the JSON value, or a
-    form's fields by name. Of several paths that look the same (a bare id may be anything) the best that fits counts.
+    `target` is the path with its query, from the version on or with something before it; `body` the JSON value, or
+    the fields of a multipart body by name; `without` the name of an exception that is not made. Of several paths that
+    look the same (a bare id may be anything) the best that fits counts.
     """
     document = _document(without)
     found = _VERSION.search(target)
@@ -46,20 +48,16 @@ def check(
         return [f"{method} {parts.path}: the document has no such call"]
     tried = []
     for operation, match in fitting:
-        tried.append(_violations_of(document, operation, match, parts.query, body, headers or {}))
-        if not tried[-1]:
+        wrong = _find_wrong_parameters(document, operation, match, parts.query)
+        wrong += _find_wrong_headers(document, operation, headers or {})
+        wrong += _find_wrong_body(document, operation, body)
+        tried.append([f"{operation.method} {operation.path}: {error}" for error in wrong])
+        if not wrong:
             break
     return min(tried, key=len)
 
 
-def _violations_of(
-    document: Document,
-    operation: Operation,
-    match: re.Match[str],
-    query: str,
-    body: object,
-    headers: Mapping[str, str],
-) -> list[str]:
+def _find_wrong_parameters(document: Document, operation: Operation, match: re.Match[str], query: str) -> list[str]:
     names = re.findall(r"\{([^}]*)\}", operation.path)
     values = [("path", name, value) for name, value in zip(names, match.groups(), strict=True)]
     values += [("query", name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
@@ -70,56 +68,57 @@ def _violations_of(
             wrong.append(f"{place} {name}: the document has no such parameter")
         else:
             typed = int(value) if schema.get("type") == "integer" and value.isdecimal() else value
-            wrong += [f"{place} {name}: {error}" for error in document.errors(schema, typed)]
-    wrong += _wrong_headers(document, operation, headers)
-    if body is UNREAD:
-        wrong += [] if "multipart/form-data" in operation.bodies else ["the document has no form here"]
-    elif body is NO_BODY:
-        wrong += ["there is no body"] if operation.bodies else []
-    elif not operation.bodies:
-        wrong.append("the document has no body here")
-    else:
-        form = isinstance(body, Mapping) and "file" in body and "multipart/form-data" in operation.bodies
-        schema = operation.bodies["multipart/form-data" if form else "application/json"]
-        wrong += [f"body {error}" for error in document.errors(schema, body)]
-    return [f"{operation.method} {operation.path}: {error}" for error in wrong]
+            wrong += [f"{place} {name}: {error}" for error in document.find_errors(schema, typed)]
+    return wrong
 
 
-def _wrong_headers(document: Document, operation: Operation, headers: Mapping[str, str]) -> list[str]:
+def _find_wrong_body(document: Document, operation: Operation, body: object) -> list[str]:
+    if body is UNREAD_BODY:
+        return [] if "multipart/form-data" in operation.bodies else ["the document has no form here"]
+    if body is NO_BODY:
+        return ["there is no body"] if operation.bodies else []
+    if not operation.bodies:
+        return ["the document has no body here"]
+    is_multipart = isinstance(body, Mapping) and "file" in body and "multipart/form-data" in operation.bodies
+    schema = operation.bodies["multipart/form-data" if is_multipart else "application/json"]
+    return [f"body {error}" for error in document.find_errors(schema, body)]
+
+
+def _find_wrong_headers(document: Document, operation: Operation, headers: Mapping[str, str]) -> list[str]:
     given = {name.lower(): value for name, value in headers.items()}
     wrong = []
     for (place, name), schema in operation.parameters.items():
         if place == "header" and (value := given.get(name.lower(), "")):
             value = value.split(";")[0] if name == "Content-Type" else value
-            wrong += [f"header {name}: {error}" for error in document.errors(schema, value)]
+            wrong += [f"header {name}: {error}" for error in document.find_errors(schema, value)]
     return wrong
 
 
-def seen(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-    """A stand-in was asked this. What is wrong with it fails the test that is running.
+def record_request(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    """Records a request that a stand-in was asked. What is wrong with it fails the test that is running.
 
-    A body that is None was not read: it is a file, or there is none.
+    A `body` that is None was not read: it is a file, or there is none.
     """
-    if not present():
+    if not is_present():
         return
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    held: object = NO_BODY
+    value: object = NO_BODY
     if kind.startswith("multipart/"):
-        held = UNREAD if body is None else _form_of(body, kind)
+        value = UNREAD_BODY if body is None else _read_multipart(body, kind)
     elif body:
-        held = json.loads(body)
-    _seen.append(check(method, target, held, headers))
+        value = json.loads(body)
+    _recorded.append(find_violations(method, target, value, headers))
 
 
-def seen_raw(head: bytes, body: bytes) -> None:
-    """The same, as it came over the socket."""
+def record_raw_request(head: bytes, body: bytes) -> None:
+    """Records a request as it came over the socket: its head up to the empty line, and its body."""
     first, *lines = head.decode().strip().split("\r\n")
     method, target, _ = first.split(" ")
-    seen(method, target, dict(line.split(": ", 1) for line in lines), body)
+    record_request(method, target, dict(line.split(": ", 1) for line in lines), body)
 
 
-def _form_of(body: bytes, content_type: str) -> dict[str, str]:
-    """The fields of a form; a file is whatever it is."""
+def _read_multipart(body: bytes, content_type: str) -> dict[str, str]:
+    """Returns the fields of a multipart body; a file, whatever is in it, is "..."."""
     fields = {}
     boundary = content_type.partition("boundary=")[2].strip('"').encode()
     for part in body.split(b"--" + boundary)[1:-1]:
@@ -130,8 +129,8 @@ def _form_of(body: bytes, content_type: str) -> dict[str, str]:
     return fields
 
 
-def taken() -> list[list[str]]:
-    """What was wrong with each request since it was last asked: [] for one that was right."""
-    found = list(_seen)
-    _seen.clear()
+def take_violations() -> list[list[str]]:
+    """Takes what was wrong with each request since the last call: [] for one that was right."""
+    found = list(_recorded)
+    _recorded.clear()
     return found

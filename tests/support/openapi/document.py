@@ -1,8 +1,10 @@
-"""Meta's own description of the Graph API, read so that a request can be held against it.
+"""Reads Meta's own OpenAPI document of the Graph API, so that a request can be checked against it.
 
 It lies beside the checkout and never in it, and may be absent. It is version 23, and in places contradicts itself or is
-behind the API: `exceptions.py` names each place. Invariant: what is not described there, and not an exception, is a
-violation: an unknown path, parameter or key as well as a wrong value.
+behind the API: `exceptions.py` names each place.
+
+Invariant: what is not described there, and not an exception, is a violation: an unknown path, parameter or key as well
+as a wrong value.
 """
 
 import pickle
@@ -17,14 +19,14 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.openapi.exceptions import EXCEPTIONS
 from tests.support.places import ROOT
 
-PLACE = ROOT.parent / "shared" / "meta" / "business-messaging-api_v23.0.yaml"
+DOCUMENT_PATH = ROOT.parent / "shared" / "meta" / "business-messaging-api_v23.0.yaml"
 _COMPONENT = "#/components/"
 
 Object = dict[str, Any]
 
 
 class Operation(NamedTuple):
-    """One method of one path. `parameters` by (place, name)."""
+    """One method of one path. `shape` matches the path, `parameters` are by (place, name), `bodies` by content type."""
 
     method: str
     path: str
@@ -33,20 +35,20 @@ class Operation(NamedTuple):
     bodies: Mapping[str, Object]
 
 
-def raw_document() -> Object:
-    """As it is on disk, to be changed by whoever asked."""
+def load_document() -> Object:
+    """Loads a copy of the document as it is on disk, for the caller to change."""
     document: Object = pickle.loads(_read())  # noqa: S301 - our own, a moment ago
     return document
 
 
 @cache
 def _read() -> bytes:
-    """A second of work, and so done once."""
-    return pickle.dumps(yaml.load(PLACE.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506
+    """Parses the document once: it is a second of work, and unpickling is not."""
+    return pickle.dumps(yaml.load(DOCUMENT_PATH.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506
 
 
 class Document:
-    """The document with some of the exceptions made."""
+    """The document with all exceptions made, but for the one named `without`."""
 
     def __init__(self, document: Object, without: str = "") -> None:
         for exception in EXCEPTIONS:
@@ -57,7 +59,7 @@ class Document:
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
 
     def _operation(self, path: str, method: str, found: Object, shared: list[Object]) -> Operation:
-        parameters = [self.resolved(one) for one in (*shared, *found.get("parameters", []))]
+        parameters = [self.resolve(one) for one in (*shared, *found.get("parameters", []))]
         shape = re.sub(r"\\\{[^}]*\\\}", "([^/]+)", re.escape(path))
         return Operation(
             method.upper(),
@@ -67,17 +69,17 @@ class Document:
             {kind: held["schema"] for kind, held in found.get("requestBody", {}).get("content", {}).items()},
         )
 
-    def resolved(self, held: Object) -> Object:
-        """What a $ref points at."""
+    def resolve(self, held: Object) -> Object:
+        """Returns what a $ref points at, and anything else as it is."""
         if "$ref" not in held:
             return held
         group, name = held["$ref"].removeprefix(_COMPONENT).split("/")
         found: Object = self._components[group][name]
         return found
 
-    def errors(self, schema: Object, value: object) -> Iterator[str]:
-        """What is wrong with a value. Of schemas that are told apart by a key only the one it names is asked."""
-        target = self.resolved(schema)
+    def find_errors(self, schema: Object, value: object) -> Iterator[str]:
+        """Yields what is wrong with a value. Of schemas that a key tells apart, only the one that it names is tried."""
+        target = self.resolve(schema)
         if mapping := target.get("discriminator", {}).get("mapping") if "oneOf" in target else None:
             key = target["discriminator"]["propertyName"]
             named = value.get(key, "") if isinstance(value, dict) else ""

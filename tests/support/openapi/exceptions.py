@@ -1,7 +1,8 @@
-"""Where what we send is right and Meta's document of version 23 is not: each place with its reason.
+"""Lists where what we send is right and Meta's document of version 23 is not, each place with its reason.
 
-Invariant: the list is as short as it can be. A test takes each exception away and finds a request of ours that then
-fails; whatever is new in the API since the document was written is described here as strictly as there.
+Invariants
+- The list is as short as it can be: a test takes each exception away, and finds a request of ours that then fails.
+- Whatever is new in the API since the document was written is described here as strictly as there.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +12,8 @@ Object = dict[str, Any]
 _TEXT = {"type": "string"}
 
 
-class Exceptional(NamedTuple):
-    """`amend` changes the document; `needed_by` is a request that would fail without it."""
+class DocumentException(NamedTuple):
+    """One place. `amend` changes the document; `needed_by` is a request (method, path, body) that fails without it."""
 
     name: str
     reason: str
@@ -126,63 +127,63 @@ def _asking(kind: str, action: Object) -> tuple[str, str, Object]:
     return _message(type="interactive", interactive={"type": kind, "body": {"text": "?"}, "action": action})
 
 
-EXCEPTIONS: tuple[Exceptional, ...] = (
-    Exceptional(
+EXCEPTIONS: tuple[DocumentException, ...] = (
+    DocumentException(
         "closed parts",
         "each message is a sum of two parts of which the second forbids the keys of the first: nothing would be valid,"
         " so the sum is read as closed, and its parts are not",
         _close_the_whole,
         _message(**_TEXT_MESSAGE),
     ),
-    Exceptional(
+    DocumentException(
         "biz_opaque_callback_data",
         "described on the page of statuses, and only for calls in this document",
         _mark_of_ours,
         _message(**_TEXT_MESSAGE, biz_opaque_callback_data="42"),
     ),
-    Exceptional(
+    DocumentException(
         "recipient",
         "customers without a phone number are of 2026: exactly one of `to` and `recipient`",
         _recipient,
         _message(**_TEXT_MESSAGE, recipient="US.13491208655302741918"),
     ),
-    Exceptional(
+    DocumentException(
         "read marks",
         "the document has no status `read` and no typing indicator",
         _read_mark,
         _send({"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.A"}),
     ),
-    Exceptional(
+    DocumentException(
         "location_request_message",
         "the document does not have this type of question",
         _interactive("location_request_message", _named_action("send_location")),
         _asking("location_request_message", {"name": "send_location"}),
     ),
-    Exceptional(
+    DocumentException(
         "request_contact_info",
         "this type of question is of 2026",
         _interactive("request_contact_info", _named_action("request_contact_info")),
         _asking("request_contact_info", {"name": "request_contact_info"}),
     ),
-    Exceptional(
+    DocumentException(
         "cta_url",
         "the document does not have this type of question",
         _interactive("cta_url", _named_action("cta_url", display_text=_TEXT | {"maxLength": 20}, url=_TEXT)),
         _asking("cta_url", {"name": "cta_url", "parameters": {"display_text": "Open", "url": "https://example.com"}}),
     ),
-    Exceptional(
+    DocumentException(
         "language without a policy",
         "there is only one policy, and the document's own examples leave it out",
         _language_alone,
         _message(type="template", template={"name": "hello", "language": {"code": "en"}}),
     ),
-    Exceptional(
+    DocumentException(
         "ids of QR codes",
         "the code in Meta's own example of the call has other figures in it than the document lets it have",
         _any_qr_code,
         ("DELETE", "/v25.0/106540352242922/message_qrdls/4O4YGZEG3RIVE1", None),
     ),
-    Exceptional(
+    DocumentException(
         "listing templates",
         "of the query only the name is described, not the fields and not the pages",
         _query(
@@ -195,19 +196,19 @@ EXCEPTIONS: tuple[Exceptional, ...] = (
         ),
         ("GET", "/v25.0/102290129340398/message_templates?fields=name&limit=100&after=A", None),
     ),
-    Exceptional(
+    DocumentException(
         "debug_token",
         "belongs to the Graph API as a whole and not to this part of it",
         _query("debug_token", "get", input_token=_TEXT),
         ("GET", "/v25.0/debug_token?input_token=EAAtoken", None),
     ),
-    Exceptional(
+    DocumentException(
         "subscriptions",
         "an app's own webhook belongs to the Graph API as a whole and not to this part of it",
         _query("{Application-ID}/subscriptions", "get"),
         ("GET", "/v25.0/3465092943791563/subscriptions", None),
     ),
-    Exceptional(
+    DocumentException(
         "appsecret_proof",
         "belongs to every call of the Graph API (those above too), and no description of one of its parts names it",
         _proof,

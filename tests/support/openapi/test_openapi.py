@@ -1,4 +1,4 @@
-"""The check of our requests against Meta's document can fail, and its exceptions are all needed."""
+"""Our messages are as Meta's document describes them; the check can fail, and each of its exceptions is needed."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from bot.whatsapp.messages.build import build_body
 from tests.support.openapi import contract
-from tests.support.openapi.exceptions import EXCEPTIONS, Exceptional
+from tests.support.openapi.exceptions import EXCEPTIONS, DocumentException
 from tests.support.places import ROOT
 
 MESSAGES = json.loads((ROOT / "tests/bot/whatsapp/messages/messages.json").read_text("utf-8"))
@@ -34,11 +34,11 @@ def asking(**interactive: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("to", ["15550001111", "US.13491208655302741918"])
 def test_every_type_of_message_is_as_meta_describes_it(name: str, to: str) -> None:
-    assert contract.check("POST", SEND, build_body(MESSAGES[name]["message"], to=to, opaque="42")) == []
+    assert contract.find_violations("POST", SEND, build_body(MESSAGES[name]["message"], to=to, opaque="42")) == []
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "body", "said"),
+    ("method", "target", "body", "violation"),
     [
         ("POST", SEND, TEXT | {"text": {"body": 7}}, "body text.body: 7 is not of type"),
         ("POST", SEND, TEXT | {"text": {"body": "x", "colour": "red"}}, "body text: Additional properties"),
@@ -68,46 +68,46 @@ def test_every_type_of_message_is_as_meta_describes_it(name: str, to: str) -> No
     ],
     ids=lambda value: "no body" if value is contract.NO_BODY else str(value),  # the same in every process
 )  # fmt: skip
-def test_what_meta_would_not_take_is_found(method: str, target: str, body: object, said: str) -> None:
-    found = contract.check(method, target, body)
+def test_what_meta_would_not_take_is_found(method: str, target: str, body: object, violation: str) -> None:
+    found = contract.find_violations(method, target, body)
     assert found
-    assert said in found[0]
+    assert violation in found[0]
 
 
 def test_headers_are_held_against_it_too() -> None:
     right = {"User-Agent": "tick/0.1.0", "authorization": "Bearer EAA", "Content-Type": "application/json"}
-    assert contract.check("POST", SEND, TEXT, right) == []
+    assert contract.find_violations("POST", SEND, TEXT, right) == []
     for name, value in (("user-agent", "tick"), ("Authorization", "Basic EAA"), ("Content-Type", "text/plain")):
-        (found,) = contract.check("POST", SEND, TEXT, {name: value})
+        (found,) = contract.find_violations("POST", SEND, TEXT, {name: value})
         assert f"header {name}".lower() in found.lower()
 
 
 @pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda exception: exception.name)
-def test_an_exception_is_needed_and_enough(exception: Exceptional) -> None:
+def test_an_exception_is_needed_and_enough(exception: DocumentException) -> None:
     method, target, held = exception.needed_by
     body = contract.NO_BODY if held is None else held
-    assert contract.check(method, target, body) == []
-    assert contract.check(method, target, body, without=exception.name)
+    assert contract.find_violations(method, target, body) == []
+    assert contract.find_violations(method, target, body, without=exception.name)
 
 
-def test_what_a_stand_in_saw_is_told_once() -> None:
+def test_what_a_stand_in_recorded_is_taken_once() -> None:
     kind = {"content-type": "application/json"}
-    contract.seen("POST", "/simulator/graph" + SEND, kind, b'{"type": "hologram"}')
-    contract.seen("POST", SEND, kind, json.dumps(TEXT).encode())
-    wrong, right = contract.taken()
+    contract.record_request("POST", "/simulator/graph" + SEND, kind, b'{"type": "hologram"}')
+    contract.record_request("POST", SEND, kind, json.dumps(TEXT).encode())
+    wrong, right = contract.take_violations()
     assert "hologram" in wrong[0]
     assert right == []
-    assert contract.taken() == []
+    assert contract.take_violations() == []
 
 
-def test_a_form_is_read_as_its_fields() -> None:
+def test_a_multipart_body_is_read_as_its_fields() -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=xyz"}
     form = (
         b'--xyz\r\nContent-Disposition: form-data; name="messaging_product"\r\n\r\nwhatsapp\r\n'
         b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF\r\n--xyz--\r\n'
     )
     for path in ("media", "messages"):
-        contract.seen("POST", f"/v25.0/106540352242922/{path}", kind, form)
-    as_media, as_message = contract.taken()
+        contract.record_request("POST", f"/v25.0/106540352242922/{path}", kind, form)
+    as_media, as_message = contract.take_violations()
     assert as_media == []
     assert as_message

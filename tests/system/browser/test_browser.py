@@ -42,11 +42,11 @@ def shell(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[str],
 
 def hold_against_the_document(demo: Demo) -> None:
     """What a process of its own asked of its Meta is seen only here."""
-    if not contract.present():
+    if not contract.is_present():
         return
     asked = httpx.get(f"{demo.url}/simulator/api/requests", trust_env=False).json()["data"]
     assert asked
-    wrong = [contract.check(one["method"], one["target"], one["body"] or contract.NO_BODY) for one in asked]
+    wrong = [contract.find_violations(one["method"], one["target"], one["body"] or contract.NO_BODY) for one in asked]
     assert [problems for problems in wrong if problems] == []
 
 

@@ -93,7 +93,7 @@ class Desk:
 
 def seen(method: str, path: str, body: bytes) -> None:
     """A request is held against Meta's document."""
-    contract.seen(method, path, {}, body)
+    contract.record_request(method, path, {}, body)
 
 
 async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -> Evidence:

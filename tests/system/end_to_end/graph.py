@@ -64,13 +64,13 @@ class Graph:
         self.script.clear()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        contract.seen(request.method, request.path_qs, request.headers, b"")
+        contract.record_request(request.method, request.path_qs, request.headers, b"")
         error = {"code": 100, "error_subcode": 33, "message": "Unsupported get request.", "type": "OAuthException"}
         return web.json_response({"error": error}, status=400)
 
     async def _send(self, request: web.Request) -> web.Response:
         body = await request.json()
-        contract.seen(request.method, request.path_qs, request.headers, await request.read())
+        contract.record_request(request.method, request.path_qs, request.headers, await request.read())
         if body.get("status") == "read":
             self.marks.append(body)
             return web.json_response({"success": True})

@@ -29,7 +29,7 @@ from api.web.credentials import key_digest, key_prefix
 from storage.customers import bsuid_alias, phone_alias
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
-from tests.support.openapi.watching import watch
+from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
 from tests.system.end_to_end.conftest import Stage, urls
 from tests.system.end_to_end.graph import Graph
@@ -165,7 +165,7 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
         app = Quart("meta", static_folder=None)
         limit_requests(app)
         app.register_blueprint(simulator.blueprint)
-        watch(app)
+        watch_requests(app)
         await simulator.start()
         stack.push_async_callback(simulator.stop)
         await stack.enter_async_context(_served(lambda stop, ready: serve_http(app, front, stop, on_ready=ready.set)))

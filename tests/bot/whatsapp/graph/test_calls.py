@@ -1,4 +1,4 @@
-"""Everything else that is asked of the Graph API: what goes over the wire, and what the answer becomes."""
+"""Each call of the Graph API but sending goes over the wire as Meta wants it, and its response is read."""
 
 import asyncio
 import json
@@ -186,8 +186,8 @@ async def test_how_far_a_refusal_reaches() -> None:
 
 
 async def test_meta_repeating_our_secrets_does_not_bring_them_into_a_row() -> None:
-    said = f"Malformed access token {TOKEN} of {SECRET} proved by {PROOF}"
-    body = json.dumps({"error": {"code": 190, "message": said, "fbtrace_id": TOKEN}}).encode()
+    words = f"Malformed access token {TOKEN} of {SECRET} proved by {PROOF}"
+    body = json.dumps({"error": {"code": 190, "message": words, "fbtrace_id": TOKEN}}).encode()
     async with graph(answer(body, 401), answer(body, 401)) as (sender, _):
         outcome = await sender.send(BODY)
         got = await sender.get("106")
@@ -204,9 +204,9 @@ async def test_nothing_private_is_in_a_log_or_a_repr(tmp_path: Path, caplog: pyt
         with caplog.at_level(logging.DEBUG):
             answers = [await sender.get("1"), await sender.post(f"{NUMBER}/messages", BODY)]
             answers.append(await sender.upload(file, mime_type="text/plain", filename="letter.txt", size=18))
-        told = caplog.text + repr(answers) + repr(sender) + repr(sender.settings)
+        visible = caplog.text + repr(answers) + repr(sender) + repr(sender.settings)
     for hidden in (TOKEN, SECRET, PROOF, "appsecret_proof", TEXT, "a-private-hash"):
-        assert hidden not in told
+        assert hidden not in visible
 
 
 # ---- files
@@ -300,12 +300,12 @@ async def test_a_file_of_100_megabytes_is_never_in_memory(tmp_path: Path) -> Non
     assert peak < 10_000_000
 
 
-@pytest.mark.parametrize("said", [9, 11])
-async def test_a_file_that_changed_meanwhile_is_not_sent_as_another(said: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [9, 11])
+async def test_a_file_that_changed_meanwhile_is_not_sent_as_another(size: int, tmp_path: Path) -> None:
     file = tmp_path / "growing.pdf"
     file.write_bytes(b"0123456789")
     async with graph(OK) as (sender, server):
-        got = await sender.upload(file, size=said, **PDF)
+        got = await sender.upload(file, size=size, **PDF)
         assert (got.ok, got.failure) == (False, "Our own file could not be read (its size is another).")
         assert server.requests == []  # it never had the end of a form
 
@@ -319,8 +319,8 @@ async def test_a_file_that_is_gone(tmp_path: Path) -> None:
 async def test_a_file_that_meta_does_not_take(tmp_path: Path) -> None:
     file = tmp_path / "a.zip"
     file.write_bytes(b"PK")
-    said = b'{"error": {"code": 100, "message": "(#100) Param file must be a file with one of the following types"}}'
-    async with graph(answer(said, 400)) as (sender, _):
+    body = b'{"error": {"code": 100, "message": "(#100) Param file must be a file with one of the following types"}}'
+    async with graph(answer(body, 400)) as (sender, _):
         got = await sender.upload(file, size=2, mime_type="application/zip", filename="a.zip")
     assert got.error
     assert (got.error.code, got.error.action) == (100, Action.DROP)

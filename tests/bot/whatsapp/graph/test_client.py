@@ -1,4 +1,4 @@
-"""What became of a message, over real sockets, against a server that does what servers do on a bad day."""
+"""A send ends as what became of the message, against servers that do what servers do on a bad day."""
 
 import asyncio
 import json
@@ -20,12 +20,12 @@ from bot.whatsapp.graph.client import (
     Unknown,
     open_http,
 )
-from tests.bot.whatsapp.graph.wire import BODY, PROOF, SECRET, TEXT, TOKEN, Reply, answer, client, graph, raw
+from tests.bot.whatsapp.graph.wire import BODY, PROOF, SECRET, TEXT, TOKEN, ServerReply, answer, client, graph, raw
 
 ACCEPTED = b'{"messaging_product": "whatsapp", "messages": [{"id": "wamid.A"}]}'
 
 
-async def outcome_of(*script: Reply) -> Outcome:
+async def outcome_of(*script: ServerReply) -> Outcome:
     async with graph(*script) as (sender, server):
         outcome = await sender.send(BODY)
         assert len(server.requests) == 1  # whatever happened, nothing was sent again behind our back

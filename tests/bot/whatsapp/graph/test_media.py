@@ -1,4 +1,4 @@
-"""Where files may be fetched from, and what Meta may say of one."""
+"""Files are fetched only from where the token may be shown, and what Meta says of one is read."""
 
 from pathlib import Path
 from typing import Any

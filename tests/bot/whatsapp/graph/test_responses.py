@@ -11,7 +11,7 @@ from bot.whatsapp.errors import classify_error
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import ItemKind
 from tests.bot.whatsapp.graph.wire import BODY, answer, graph
-from tests.bot.whatsapp.webhook.reading import items_of
+from tests.bot.whatsapp.webhook.reading import parse_items
 from tests.support.places import PAYLOADS
 
 EXPECTED = Path(__file__).parents[1] / "expected"
@@ -59,9 +59,9 @@ async def test_an_odd_answer(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAILED)
 def test_a_failed_status(name: str) -> None:
-    (item,) = items_of((PAYLOADS / "statuses-failed" / name).read_bytes())
+    (item,) = parse_items((PAYLOADS / "statuses-failed" / name).read_bytes())
     assert (item.kind, item.ignored) == (ItemKind.STATUS, None)
     status = read_status(item.payload)
-    verdict = classify_error(status.error_code)
-    told = {"wamid": status.wamid, "status": status.status, "code": status.error_code, "text": status.error_text}
-    assert told | verdict._asdict() == FAILED[name]
+    policy = classify_error(status.error_code)
+    read = {"wamid": status.wamid, "status": status.status, "code": status.error_code, "text": status.error_text}
+    assert read | policy._asdict() == FAILED[name]

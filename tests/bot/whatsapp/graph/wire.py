@@ -1,4 +1,4 @@
-"""A client of the Graph API and, behind a real socket, a server that does what servers do on a bad day."""
+"""Runs a client of the Graph API against a server of the test's, which behaves as its script says, on a real socket."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ import httpx
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from tests.support.openapi import contract
 
-Reply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ServerReply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 NUMBER, TOKEN, SECRET = "106540352242922", "EAAtoken", "app-secret"
 PROOF = "9f9f0867bc3df2d00cecd6aa6fb78e65b64c050401bd6ec5b84d98503d443d34"
@@ -29,7 +29,7 @@ BODY: dict[str, object] = {
 class Server:
     """Reads one request after the other and answers each with the next reply of its script."""
 
-    def __init__(self, *script: Reply) -> None:
+    def __init__(self, *script: ServerReply) -> None:
         self._script = iter(script)
         self.requests: list[tuple[bytes, bytes]] = []  # (head, body)
         self.connections = 0
@@ -54,7 +54,7 @@ class Server:
                 length = re.search(rb"(?i)content-length: *(\d+)", head)
                 body = await reader.readexactly(int(length[1]) if length else 0)
                 self.requests.append((head, body))
-                contract.seen_raw(head, body)
+                contract.record_raw_request(head, body)
                 await next(self._script)(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, StopIteration):
             pass
@@ -64,7 +64,7 @@ class Server:
                 await writer.wait_closed()
 
 
-def answer(body: bytes, status: int = 200, headers: str = "") -> Reply:
+def answer(body: bytes, status: int = 200, headers: str = "") -> ServerReply:
     async def reply(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         writer.write(head.encode() + body)
@@ -73,7 +73,7 @@ def answer(body: bytes, status: int = 200, headers: str = "") -> Reply:
     return reply
 
 
-def raw(*pieces: bytes, then: str = "close") -> Reply:
+def raw(*pieces: bytes, then: str = "close") -> ServerReply:
     """Writes the pieces as they are; then closes, resets, or keeps the client waiting."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,7 +92,9 @@ def raw(*pieces: bytes, then: str = "close") -> Reply:
 
 
 @asynccontextmanager
-async def graph(*script: Reply, host: str = "127.0.0.1", **more: Any) -> AsyncIterator[tuple[GraphClient, Server]]:
+async def graph(
+    *script: ServerReply, host: str = "127.0.0.1", **more: Any
+) -> AsyncIterator[tuple[GraphClient, Server]]:
     server = Server(*script)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]

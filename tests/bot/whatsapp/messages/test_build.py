@@ -1,4 +1,4 @@
-"""What we send is in Meta's form, and within its limits."""
+"""What we send has the shape that Meta describes, and is within its limits."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.whatsapp.messages.build import build_body, effect_to_message
@@ -223,6 +223,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([BUTTONS, LIST, SECTIONS, CTA, IMAGE, REACTION, TEMPLATE]),
     st.dictionaries(st.sampled_from(sorted(SECTIONS | CTA | IMAGE | REACTION | TEMPLATE)), ANYTHING, max_size=4),

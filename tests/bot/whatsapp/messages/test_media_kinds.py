@@ -1,4 +1,4 @@
-"""What a file is sent as, by Meta's table of types and sizes."""
+"""A file is sent as the kind of media that Meta's table of types and sizes has for it."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_what_a_file_is_sent_as(mime_type: str, size: int, kind: str, name: str)
 
 
 @pytest.mark.parametrize(
-    ("mime_type", "size", "error", "said"),
+    ("mime_type", "size", "error", "sentence"),
     [
         (
             "application/pdf",
@@ -76,7 +76,7 @@ def test_what_a_file_is_sent_as(mime_type: str, size: int, kind: str, name: str)
         ),
     ],
 )
-def test_what_whatsapp_does_not_take(mime_type: str, size: int, error: type[Unsendable], said: str) -> None:
+def test_what_whatsapp_does_not_take(mime_type: str, size: int, error: type[Unsendable], sentence: str) -> None:
     with pytest.raises(error) as refused:
         choose_media_kind(mime_type, size)
-    assert str(refused.value) == said
+    assert str(refused.value) == sentence

@@ -1,9 +1,9 @@
-"""Whatever was written goes out whole: as a list, in pieces, one after the other."""
+"""Whatever was written goes out whole: as a list, or in pieces, one after the other."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.whatsapp.messages.build import build_body, fit_to_limits
@@ -130,6 +130,7 @@ def test_a_long_text_is_cut_where_it_hurts_least(written: str, limit: int, piece
 WRITTEN = st.text(alphabet=st.sampled_from("ab \n\U0001f600\u0301\u200d"), max_size=300)
 
 
+@settings(deadline=None)
 @given(WRITTEN, st.integers(2, 40))
 def test_every_piece_fits_and_nothing_is_lost(written: str, limit: int) -> None:
     pieces = split_text(written, limit)
@@ -137,6 +138,7 @@ def test_every_piece_fits_and_nothing_is_lost(written: str, limit: int) -> None:
     assert "".join("".join(pieces).split()) == "".join(written.split())
 
 
+@settings(deadline=None)
 @given(WRITTEN, st.integers(2, 40))
 def test_the_end_that_stays_fits_and_nothing_is_lost(written: str, limit: int) -> None:
     ahead, end = split_before_question(written, limit)

@@ -1,4 +1,4 @@
-"""What a body is read as, in the words of the expected outcomes: only what is not empty."""
+"""Describes what a body is parsed into, in the words of the expected outcomes: only what is not empty."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,23 +12,25 @@ OUR_NUMBER = "106540352242922"
 RECEIVED_AT = datetime(2026, 11, 22, 12, 0, 0, 250_000, UTC)
 
 
-def items_of(body: bytes) -> list[Item]:
+def parse_items(body: bytes) -> list[Item]:
+    """Parses a body that came to OUR_NUMBER at RECEIVED_AT."""
     return parse_webhook(body, phone_number_id=OUR_NUMBER, received_at=RECEIVED_AT)
 
 
-def outcome_of(body: bytes) -> list[dict[str, object]]:
-    return [_described(item) for item in items_of(body)]
+def describe_outcome(body: bytes) -> list[dict[str, object]]:
+    """Describes each item of a body, with the event, the status or the updates that it becomes."""
+    return [_describe(item) for item in parse_items(body)]
 
 
-def _described(item: Item) -> dict[str, object]:
+def _describe(item: Item) -> dict[str, object]:
     described: dict[str, object] = {
         "key": item.key,
         "kind": item.kind.value,
         "ignored": item.ignored and item.ignored.value,
         "meta_at": "received" if item.meta_at == RECEIVED_AT else item.meta_at.isoformat(),
-        "sender": item.customer and _filled(asdict(item.customer)),
-        "renamed": item.address_change and _filled(asdict(item.address_change)),
-        "given": item.given_phone,
+        "customer": item.customer and _filled(asdict(item.customer)),
+        "address_change": item.address_change and _filled(asdict(item.address_change)),
+        "given_phone": item.given_phone,
     }
     if item.ignored is None and item.kind in (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER):
         event = asdict(read_event(item.payload, item_id=7, at=item.meta_at, late=False, kind=item.kind))
@@ -41,7 +43,7 @@ def _described(item: Item) -> dict[str, object]:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
         described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
     if item.ignored is None and item.kind is ItemKind.ACCOUNT:
-        described["news"] = [asdict(news) for news in read_account_updates(item.payload)]
+        described["updates"] = [asdict(update) for update in read_account_updates(item.payload)]
     if item.ignored is None and item.kind is ItemKind.STATUS:
         described["status"] = _filled(asdict(read_status(item.payload)) | {"at": ""})
     return _filled(described)

@@ -1,4 +1,4 @@
-"""What Meta tells of the account is news that an operator understands, written down in expected/news.json."""
+"""What Meta tells of the account is an update that an operator understands: expected/account_updates.json has them."""
 
 import json
 from pathlib import Path
@@ -9,29 +9,29 @@ from bot.whatsapp.webhook import fields
 from bot.whatsapp.webhook.account_updates import read_account_updates
 from bot.whatsapp.webhook.updates import AccountUpdate
 
-EXPECTED = json.loads((Path(__file__).parents[1] / "expected" / "news.json").read_text("utf-8"))
+EXPECTED = json.loads((Path(__file__).parents[1] / "expected" / "account_updates.json").read_text("utf-8"))
 
 
-def news_of(field: str, value: object) -> list[AccountUpdate]:
+def updates_of(field: str, value: object) -> list[AccountUpdate]:
     return read_account_updates(json.dumps({"waba_id": "102290129340398", "field": field, "value": value}))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_news_are_as_written_down(name: str) -> None:
+def test_an_update_is_read_as_written_down(name: str) -> None:
     field, value, expected = EXPECTED[name]
-    told = [[one.severity, one.subject, one.message] for one in news_of(field, value)]
-    assert told == [line[:3] for line in expected]
-    changes = [one.template for one in news_of(field, value)]
+    found = [[one.severity, one.subject, one.message] for one in updates_of(field, value)]
+    assert found == [line[:3] for line in expected]
+    changes = [one.template for one in updates_of(field, value)]
     templates = [[t.template_id, t.name, t.language, t.status, t.reason] for t in changes if t]
     assert templates == [line[3] for line in expected if len(line) > 3]
 
 
 @pytest.mark.parametrize("field", sorted(fields.ACCOUNT))
-def test_every_field_of_the_account_has_news(field: str) -> None:
+def test_every_field_of_the_account_has_an_update(field: str) -> None:
     template = {f"message_template_{key}": "x" for key in ("id", "name", "language")}
-    told = {"event": "PAUSED", "decision": "REJECTED", "alert_type": "X", "new_quality_score": "RED"}
+    event = {"event": "PAUSED", "decision": "REJECTED", "alert_type": "X", "new_quality_score": "RED"}
     limits = {"new_category": "UTILITY", "max_daily_conversations_per_business": "TIER_2K"}
-    assert len(news_of(field, template | told | limits)) == 1
+    assert len(updates_of(field, template | event | limits)) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_every_field_of_the_account_has_news(field: str) -> None:
         ),
     ],
 )
-def test_good_news_end_the_bad_ones(field: str, bad: dict[str, object], good: dict[str, object]) -> None:
+def test_good_news_ends_the_bad(field: str, bad: dict[str, object], good: dict[str, object]) -> None:
     template = {"message_template_name": "hello", "message_template_language": "en"}
-    (worse,), (better,) = news_of(field, template | bad), news_of(field, template | good)
+    (worse,), (better,) = updates_of(field, template | bad), updates_of(field, template | good)
     assert worse.subject == better.subject
     assert worse.severity in ("red", "yellow")
     assert better.severity == "clear"

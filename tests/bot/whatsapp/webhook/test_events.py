@@ -8,7 +8,7 @@ import pytest
 
 from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 from bot.whatsapp.webhook.events import read_event, read_profile_name, read_status
-from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, outcome_of
+from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, describe_outcome
 
 EXPECTED = json.loads((Path(__file__).parents[1] / "expected" / "messages.json").read_text("utf-8"))
 
@@ -23,13 +23,13 @@ def webhook(message: dict[str, object]) -> bytes:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_message_is_read_as_written_down(name: str) -> None:
     message, event = EXPECTED[name]
-    (outcome,) = outcome_of(webhook(message))
+    (outcome,) = describe_outcome(webhook(message))
     assert outcome["event"] == event | {"wamid": "wamid.A"}
 
 
 def test_five_thousand_phones_are_a_line() -> None:
     cards = [{"name": {"formatted_name": "n" * 5000}, "phones": [{"phone": "5" * 50}] * 5000}] * 5
-    (outcome,) = outcome_of(webhook({"type": "contacts", "contacts": cards}))
+    (outcome,) = describe_outcome(webhook({"type": "contacts", "contacts": cards}))
     event = outcome["event"]
     assert isinstance(event, dict)
     assert len(event["text"]) < 2000

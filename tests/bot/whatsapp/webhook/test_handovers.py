@@ -1,4 +1,4 @@
-"""To whom a chat is handed, from every pair of roles that Meta may name."""
+"""Who leads a chat after a handover is read from every pair of roles that Meta may name."""
 
 from itertools import product
 

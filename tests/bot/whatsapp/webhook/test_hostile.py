@@ -1,4 +1,4 @@
-"""No bytes make the reader raise, lose a neighbour, or hand on what can't be stored."""
+"""No bytes make the parser raise, lose a neighbour, or hand on what can't be stored."""
 
 import copy
 import gzip
@@ -16,7 +16,7 @@ from bot.whatsapp.webhook import fields
 from bot.whatsapp.webhook.account_updates import read_account_updates
 from bot.whatsapp.webhook.events import read_event, read_status
 from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
-from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, items_of
+from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, RECEIVED_AT, parse_items
 from tests.support.places import PAYLOADS
 
 MESSAGE: dict[str, Any] = {
@@ -40,7 +40,7 @@ UNSAFE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def check(items: list[Item]) -> None:
-    """What holds for the items of any body."""
+    """Asserts what holds for the items of any body."""
     assert items
     for item in items:
         assert re.fullmatch(r"[!-~]{1,200}", item.key)
@@ -57,16 +57,16 @@ def check(items: list[Item]) -> None:
             assert max(len(event.text), len(event.shown), len(event.edited)) <= 65_536
             for text in (event.text, event.shown, event.edited, event.wamid, event.option_id, event.quoted_wamid):
                 assert not re.search(UNSAFE, text)
-        for news in read_account_updates(item.payload):
-            assert re.fullmatch(r"[!-~]{1,200}", news.subject)
-            assert 0 < len(news.message) <= 500
-            for text in (news.message, *(astuple(news.template) if news.template else ())):
+        for update in read_account_updates(item.payload):
+            assert re.fullmatch(r"[!-~]{1,200}", update.subject)
+            assert 0 < len(update.message) <= 500
+            for text in (update.message, *(astuple(update.template) if update.template else ())):
                 assert not re.search(UNSAFE, text)
         read_status(item.payload)
 
 
 def one(body: bytes) -> Item:
-    check(items := items_of(body))
+    check(items := parse_items(body))
     (item,) = items
     return item
 
@@ -80,7 +80,7 @@ def read(message: dict[str, Any]) -> Any:
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(body: bytes) -> None:
-    check(items_of(body))
+    check(parse_items(body))
 
 
 ANY_JSON = st.recursive(
@@ -93,7 +93,7 @@ ANY_JSON = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(ANY_JSON)
 def test_any_json(value: object) -> None:
-    check(items_of(json.dumps(value).encode()))
+    check(parse_items(json.dumps(value).encode()))
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -114,7 +114,7 @@ def test_a_recorded_body_with_one_part_replaced_or_missing(data: st.DataObject) 
         del holder[last]
     else:
         holder[last] = data.draw(ANY_JSON)
-    check(items_of(json.dumps(body).encode()))
+    check(parse_items(json.dumps(body).encode()))
 
 
 KNOWN = json.loads((Path(__file__).parents[1] / "expected" / "messages.json").read_text("utf-8"))
@@ -131,7 +131,7 @@ PARTS = st.recursive(
 @given(st.sampled_from(KINDS), PARTS, PARTS, PARTS)
 def test_a_message_of_any_kind_with_anything_in_it(kind: str, held: object, context: object, errors: object) -> None:
     message = MESSAGE | {"type": kind, kind: held, "context": context, "errors": errors}
-    check(items_of(webhook(message)))
+    check(parse_items(webhook(message)))
     event = read_event(json.dumps({"message": message}), item_id=1, at=RECEIVED_AT, late=False)
     assert event.kind != "media" or event.media is not None
 
@@ -150,7 +150,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(FIELDS), st.dictionaries(VALUE_KEYS, VALUES, max_size=6))
 def test_a_field_of_any_kind_with_anything_in_it(field: str, value: dict[str, Any]) -> None:
-    check(items_of(webhook(field=field, **value)))
+    check(parse_items(webhook(field=field, **value)))
 
 
 HEAD = b'{"object": "whatsapp_business_account"'
@@ -271,7 +271,7 @@ def test_one_bad_item_among_fifty_harms_no_other() -> None:
         MESSAGE | {"id": "wamid.D", "text": deep},
     ]
     good = [MESSAGE | {"id": f"wamid.{number}"} for number in range(50)]
-    items = items_of(webhook(*good[:25], *bad, *good[25:]))
+    items = parse_items(webhook(*good[:25], *bad, *good[25:]))
     check(items)
     assert len(items) == 58
     assert [item.key for item in items if item.ignored is None and "wamid.D" not in item.key] == [
@@ -282,7 +282,7 @@ def test_one_bad_item_among_fifty_harms_no_other() -> None:
 def test_a_number_out_of_bounds_costs_only_itself() -> None:
     body = webhook(MESSAGE | {"huge": 7777}, MESSAGE | {"id": "wamid.B"})
     for huge in (b"9" * 5000, b"1e999999", b"-1e999999"):
-        items = items_of(body.replace(b"7777", huge))
+        items = parse_items(body.replace(b"7777", huge))
         check(items)
         assert [item.ignored for item in items] == [None, None]
 
@@ -366,7 +366,7 @@ def test_a_profile_name_is_one_short_line() -> None:
 
 def test_a_contact_is_not_repeated_at_full_length_for_each_message() -> None:
     contact = CONTACT | {"junk": "x" * 1_000_000}
-    items = items_of(webhook(*(MESSAGE | {"id": f"wamid.{number}"} for number in range(100)), contacts=[contact]))
+    items = parse_items(webhook(*(MESSAGE | {"id": f"wamid.{number}"} for number in range(100)), contacts=[contact]))
     assert sum(len(item.payload) for item in items) < 100_000
 
 

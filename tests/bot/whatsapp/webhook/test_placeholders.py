@@ -1,4 +1,4 @@
-"""What an agent reads in place of what cannot be shown: short, clear, and never taken for an answer to a question."""
+"""A placeholder for what can't be shown is short, clear, and never taken for an answer to a question."""
 
 import json
 import re
