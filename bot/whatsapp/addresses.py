@@ -35,7 +35,9 @@ def read_phone_digits(value: object) -> str:
 
 def read_addresses(phone: object, bsuid: object) -> Addresses:
     """Reads a pair of Meta's fields, of which either may be missing, null, empty or hold the other one's value."""
-    user_id = bsuid if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid) else ""
-    if not user_id and isinstance(phone, str) and is_bsuid(phone):
-        user_id = phone
-    return Addresses(read_phone_digits(phone), user_id)
+    digits = read_phone_digits(phone)
+    if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid):
+        return Addresses(digits, bsuid)
+    if not digits and isinstance(phone, str) and is_bsuid(phone):
+        return Addresses("", phone)
+    return Addresses(digits, "")

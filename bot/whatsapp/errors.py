@@ -50,7 +50,7 @@ def _retry(reason: str, wait_seconds: float = 5) -> ErrorPolicy:
 
 
 def _after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> ErrorPolicy:
-    return ErrorPolicy(Action.RETRY_AFTER, wait_seconds, reason, scope)
+    return ErrorPolicy(Action.RETRY_AFTER, wait_seconds, reason, scope=scope)
 
 
 def _drop(reason: str) -> ErrorPolicy:
@@ -58,11 +58,11 @@ def _drop(reason: str) -> ErrorPolicy:
 
 
 def _recipient(reason: str, scope: Scope = Scope.PAIR) -> ErrorPolicy:
-    return ErrorPolicy(Action.RECIPIENT, 0, reason, scope)
+    return ErrorPolicy(Action.RECIPIENT, 0, reason, scope=scope)
 
 
 def _stop(reason: str, probe_seconds: float = 60) -> ErrorPolicy:
-    return ErrorPolicy(Action.STOP, probe_seconds, reason, Scope.CHANNEL)
+    return ErrorPolicy(Action.STOP, probe_seconds, reason, scope=Scope.CHANNEL)
 
 
 _TOKEN = "The access token is missing, expired or revoked. Make a new one in Meta's Business settings."  # noqa: S105

@@ -84,9 +84,9 @@ async def fetch(
     http: httpx.AsyncClient,
     method: str,
     url: str,
+    *,
     headers: Mapping[str, str],
     content: bytes = b"",
-    *,
     seconds: float = ANSWER_SECONDS,
 ) -> FetchResult:
     """Sends one request, and reads no further than a page can be of interest.

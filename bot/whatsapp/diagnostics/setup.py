@@ -99,7 +99,7 @@ class SetupClient:
 
     async def read_clock(self) -> datetime | None:
         """Reads Meta's clock off any answer of its; None when it did not say."""
-        answer = await fetch(self._http, "GET", f"{self._settings.api_url}/", {"User-Agent": "tick"})
+        answer = await fetch(self._http, "GET", f"{self._settings.api_url}/", headers={"User-Agent": "tick"})
         try:
             date = parsedate_to_datetime(answer.headers["date"])
         except (KeyError, ValueError):

@@ -65,7 +65,7 @@ class WebhookChecker:
         challenge = str(secrets.randbelow(10**10))
         query = {"hub.mode": "subscribe", "hub.verify_token": verify_token, "hub.challenge": challenge}
         asked = str(httpx.URL(url, params=query))
-        return read_handshake(await fetch(self._http, "GET", asked, _AGENT, seconds=self._seconds), challenge)
+        return read_handshake(await fetch(self._http, "GET", asked, headers=_AGENT, seconds=self._seconds), challenge)
 
     async def send_probe(self, url: str, app_secret: str) -> ProbeReport | FetchResult:
         """Posts a probe that claims to be forwarded for FORGED_ADDRESS. Returns its report, or what came instead."""
@@ -77,12 +77,12 @@ class WebhookChecker:
             "X-Hub-Signature-256": f"sha256={signature}",
             "X-Forwarded-For": FORGED_ADDRESS,
         }
-        fetched = await fetch(self._http, "POST", url, headers, body, seconds=self._seconds)
+        fetched = await fetch(self._http, "POST", url, headers=headers, content=body, seconds=self._seconds)
         return decode_report(fetched.body, nonce) or fetched
 
     async def has_worker(self, base_url: str) -> bool | None:
         """Whether the Tick at `base_url` says that it has a worker; None when it doesn't say."""
-        fetched = await fetch(self._http, "GET", f"{base_url}/readyz", _AGENT, seconds=self._seconds)
+        fetched = await fetch(self._http, "GET", f"{base_url}/readyz", headers=_AGENT, seconds=self._seconds)
         if fetched.status == 200 and b'"worker":"alive"' in fetched.body.replace(b" ", b""):
             return True
         return False if fetched.status == 503 and b'"worker"' in fetched.body else None

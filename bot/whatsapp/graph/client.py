@@ -98,7 +98,7 @@ class GraphClient:
     async def send(self, body: dict[str, object]) -> Outcome:
         """Makes one attempt to send one message. `body` is as messages/build.py makes it."""
         path = self._path_of_number("messages")
-        return _to_outcome(await self._transport.request("POST", path, None, _encode(body)))
+        return _to_outcome(await self._transport.request("POST", path, body=_encode(body)))
 
     async def mark_read(self, wamid: str, *, typing: bool) -> GraphResponse:
         """Shows the customer that their message was read; `typing` also that an answer is being written, for 25 s."""
@@ -113,34 +113,34 @@ class GraphClient:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
         """Reads what the path names. `path` is below the version: an id, or "{id}/message_templates"."""
-        return await self._request("GET", path, params)
+        return await self._request("GET", path, params=params)
 
     async def post(self, path: str, body: dict[str, object], params: Mapping[str, str] | None = None) -> GraphResponse:
         """Posts a JSON object."""
-        return await self._request("POST", path, params, _encode(body))
+        return await self._request("POST", path, params=params, body=_encode(body))
 
     async def delete(self, path: str, params: Mapping[str, str] | None = None) -> GraphResponse:
         """Deletes what the path names."""
-        return await self._request("DELETE", path, params)
+        return await self._request("DELETE", path, params=params)
 
     async def upload(
         self, file: Path | AsyncIterator[bytes], *, mime_type: str, filename: str, size: int
     ) -> GraphResponse:
         """Gives Meta a file of exactly `size` bytes, never all of it in memory; its id is in `value["id"]`."""
         body = build_multipart(file, mime_type=mime_type, filename=filename, size=size)
-        return await self._transport.request("POST", self._path_of_number("media"), None, body)
+        return await self._transport.request("POST", self._path_of_number("media"), body=body)
 
     async def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: RequestBody | None = None
+        self, method: str, path: str, *, params: Mapping[str, str] | None, body: RequestBody | None = None
     ) -> GraphResponse:
         token = self.settings.access_token
-        response = await self._transport.request(method, path, params, body)
+        response = await self._transport.request(method, path, params=params, body=body)
         if response.error is None or response.error.action is not Action.STOP:
             return response
         if (other := self._read_token()) in ("", token):
             return response
         self.replace_token(other)
-        return await self._transport.request(method, path, params, body)  # a refusal has had no effect
+        return await self._transport.request(method, path, params=params, body=body)  # a refusal has had no effect
 
     def _path_of_number(self, edge: str) -> str:
         return f"{self.settings.phone_number_id}/{edge}"

@@ -131,13 +131,13 @@ class GraphTransport:
         }
 
     async def request(
-        self, method: str, path: str, params: Mapping[str, str] | None = None, body: RequestBody | None = None
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: RequestBody | None = None
     ) -> GraphResponse:
         """Makes one attempt; raises nothing but CancelledError, after which the request may have gone out too."""
         if not _PATH.fullmatch(path) or ".." in path:
             return failed_response("An id that can't be part of an address of the Graph API.", sent=False)
         try:
-            request = self._build(method, path, params or {}, body)
+            request = self._build(method, path, params=params or {}, body=body)
         except Exception:  # noqa: BLE001 - its message may hold what is secret
             return failed_response("No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False)
         seconds = self._total_seconds + (body.length / _MIN_UPLOAD_BYTES_PER_SECOND if body else 0)
@@ -149,11 +149,11 @@ class GraphTransport:
             return failed_response("Meta's answer did not come in time.", sent=True)
         except Exception as error:  # noqa: BLE001 - whatever broke, the question is only whether something went out
             return _describe_failure(error)
-        response = parse_response(answer.status, answer.headers, answer.body, secrets)
+        response = parse_response(answer.status, answer.headers, answer.body, secrets=secrets)
         self._note_version(response.api_version)
         return response
 
-    def _build(self, method: str, path: str, params: Mapping[str, str], body: RequestBody | None) -> httpx.Request:
+    def _build(self, method: str, path: str, *, params: Mapping[str, str], body: RequestBody | None) -> httpx.Request:
         if not self.settings.access_token.isprintable():
             raise ValueError  # it would be found out only after there is a connection
         headers = dict(self._headers)

@@ -71,7 +71,7 @@ class _PublicResolver(AbstractResolver):
 class Download:
     """One file on its way. `size` (bytes) and `sha256` are of what has come so far."""
 
-    def __init__(self, downloads: "Downloads", located: MediaLocation, access_token: str, sha256: str) -> None:
+    def __init__(self, downloads: "Downloads", located: MediaLocation, *, access_token: str, sha256: str) -> None:
         self._downloads = downloads
         self._located = located
         self._access_token = access_token
@@ -120,7 +120,7 @@ class Downloads:
 
     def prepare(self, located: MediaLocation, access_token: str, sha256: str = "") -> Download:
         """Prepares a download. `sha256` is the webhook's, in hex; it counts more than what Meta says now."""
-        return Download(self, located, access_token, sha256)
+        return Download(self, located, access_token=access_token, sha256=sha256)
 
     async def open_response(self, url: str, access_token: str) -> aiohttp.ClientResponse:
         """Opens the response that has the file's bytes, after at most MAX_REDIRECTS redirects."""

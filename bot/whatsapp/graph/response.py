@@ -67,7 +67,7 @@ def failed_response(failure: str, *, sent: bool) -> GraphResponse:
 
 
 def parse_response(
-    status: int, headers: Mapping[str, str], body: bytes | None, secrets: Sequence[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes | None, *, secrets: Sequence[str] = ()
 ) -> GraphResponse:
     """Parses an HTTP response; `body` is None when it was longer than any of Meta's.
 

@@ -53,9 +53,10 @@ class Contacts:
     def find(self, phone: object, bsuid: object) -> Person:
         """Returns who has these addresses, given as Meta's two fields, which may hold anything."""
         addresses = read_addresses(phone, bsuid)
-        if addresses not in self._found:
-            self._found[addresses] = self._find(*addresses)
-        return self._found[addresses]
+        person = self._found.get(addresses)
+        if person is None:
+            person = self._found[addresses] = self._find(*addresses)
+        return person
 
     def _find(self, phone: str, bsuid: str) -> Person:
         contact = self._by_address.get(bsuid) or self._by_address.get(phone)
@@ -64,7 +65,12 @@ class Contacts:
             contact = None if bsuid and only.bsuid else only  # two user ids that differ are two people
         if contact is None:
             return Person(WhatsAppUser(phone, bsuid) if phone or bsuid else None, None)
-        user = WhatsAppUser(phone or contact.phone, bsuid or contact.bsuid, contact.name, contact.username)
+        user = WhatsAppUser(
+            phone=phone or contact.phone,
+            bsuid=bsuid or contact.bsuid,
+            name=contact.name,
+            username=contact.username,
+        )
         return Person(user if user.address else None, contact)
 
     @cached_property
@@ -84,11 +90,11 @@ def _read_contact(contact: dict[str, object]) -> Contact:
     phone, bsuid = read_addresses(contact.get("wa_id"), contact.get("user_id"))
     profile = contact.get("profile")
     if not isinstance(profile, dict):
-        return Contact(phone, bsuid, "", "")
+        return Contact(phone=phone, bsuid=bsuid, name="", username="")
     name, username = profile.get("name"), profile.get("username")
     name = clean_line(name, _MAX_NAME_CHARACTERS) if isinstance(name, str) else ""
     username = clean_line(username, _MAX_USERNAME_CHARACTERS) if isinstance(username, str) else ""
-    return Contact(phone, bsuid, name, username)
+    return Contact(phone=phone, bsuid=bsuid, name=name, username=username)
 
 
 def _dicts(value: object) -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
 
 def make_item_key(prefix: str, *parts: object) -> str:
     """Makes the key of what has an id of its own; a part that is neither a text nor a number counts as ""."""
-    texts = [str(part) if isinstance(part, (str, int)) else "" for part in parts]
+    texts = [part if isinstance(part, str) else str(part) if isinstance(part, int) else "" for part in parts]
     key = ":".join((prefix, *texts))
     if _PLAIN_KEY.fullmatch(key) and key.count(":") == len(parts):
         return key

@@ -51,7 +51,7 @@ class ItemMaker:
         return IgnoredReason.FOREIGN_NUMBER if number else IgnoredReason.NO_NUMBER
 
     def make_message(
-        self, message: dict[str, object], kind: ItemKind, change: Change, path: str, *, first: bool
+        self, message: dict[str, object], change: Change, path: str, *, kind: ItemKind, first: bool
     ) -> Item:
         """Makes the item of a customer's message or of an echo. `first`: nothing in its list is before it."""
         wamid = message.get("id")
@@ -74,12 +74,19 @@ class ItemMaker:
             held["conversation_context"] = change.context
         payload, meta_at = encode_payload(held), self._read_time(message.get("timestamp"))
         if reason is not None:
-            return Item(key, kind, meta_at, payload, customer=None, ignored=reason)
+            return Item(key=key, kind=kind, meta_at=meta_at, payload=payload, customer=None, ignored=reason)
         changed = read_address_change(message) if message.get("type") == "system" else None
         may_give = kind is ItemKind.MESSAGE and not change.is_standby and message.get("type") == "contacts"
         given = read_given_phone(message, customer) if may_give and customer else ""
         return Item(
-            key, kind, meta_at, payload, customer=customer, ignored=None, address_change=changed, given_phone=given
+            key=key,
+            kind=kind,
+            meta_at=meta_at,
+            payload=payload,
+            customer=customer,
+            ignored=None,
+            address_change=changed,
+            given_phone=given,
         )
 
     def make_status(self, status: dict[str, object], change: Change, path: str) -> Item:
@@ -101,8 +108,14 @@ class ItemMaker:
                 reason = IgnoredReason.NO_SENDER
         held = {key: status[key] for key in _KEPT_OF_A_STATUS if key in status}
         payload = encode_payload(held | {"standby": True} if change.is_standby else held)
-        meta_at = self._read_time(timestamp)
-        return Item(key, ItemKind.STATUS, meta_at, payload, customer=None if reason else customer, ignored=reason)
+        return Item(
+            key=key,
+            kind=ItemKind.STATUS,
+            meta_at=self._read_time(timestamp),
+            payload=payload,
+            customer=None if reason else customer,
+            ignored=reason,
+        )
 
     def make_handover(self, value: dict[str, object], path: str) -> Item:
         """Makes the item of a handover, which has no id: the customer, its type and its time say which one it is."""
@@ -118,24 +131,48 @@ class ItemMaker:
         key = self._key_at(path)
         if customer and timestamp:
             key = make_item_key(item_keys.HANDOVER, number, customer.address, get_text(value, "type"), timestamp)
-        payload = encode_payload({"handover": value, "contact": contact and contact._asdict()})
-        meta_at = self._read_time(timestamp)
-        return Item(key, ItemKind.HANDOVER, meta_at, payload, customer=None if reason else customer, ignored=reason)
+        return Item(
+            key=key,
+            kind=ItemKind.HANDOVER,
+            meta_at=self._read_time(timestamp),
+            payload=encode_payload({"handover": value, "contact": contact and contact._asdict()}),
+            customer=None if reason else customer,
+            ignored=reason,
+        )
 
     def make_user_id_update(self, update: dict[str, object], address_change: AddressChange, path: str) -> Item:
         """Makes the item of a changed user id, which is not a message of anybody's."""
-        key, meta_at, payload = self._key_at(path), self._read_time(update.get("timestamp")), encode_payload(update)
-        return Item(key, ItemKind.OTHER, meta_at, payload, customer=None, ignored=None, address_change=address_change)
+        return Item(
+            key=self._key_at(path),
+            kind=ItemKind.OTHER,
+            meta_at=self._read_time(update.get("timestamp")),
+            payload=encode_payload(update),
+            customer=None,
+            ignored=None,
+            address_change=address_change,
+        )
 
     def make_account_update(self, update: object, path: str, *, timestamp: object = None) -> Item:
         """Makes the item of an update about our account, number or templates, which has no customer."""
-        key, meta_at, payload = self._key_at(path), self._read_time(timestamp), encode_payload(update)
-        return Item(key, ItemKind.ACCOUNT, meta_at, payload, customer=None, ignored=None)
+        return Item(
+            key=self._key_at(path),
+            kind=ItemKind.ACCOUNT,
+            meta_at=self._read_time(timestamp),
+            payload=encode_payload(update),
+            customer=None,
+            ignored=None,
+        )
 
-    def make_ignored(self, reason: IgnoredReason, path: str, value: object, kind: ItemKind = ItemKind.OTHER) -> Item:
+    def make_ignored(self, reason: IgnoredReason, path: str, value: object, *, kind: ItemKind = ItemKind.OTHER) -> Item:
         """Makes the item of what can't be used, with all that there is of it."""
-        payload = encode_payload(value)
-        return Item(self._key_at(path), kind, self._received_at, payload, customer=None, ignored=reason)
+        return Item(
+            key=self._key_at(path),
+            kind=kind,
+            meta_at=self._received_at,
+            payload=encode_payload(value),
+            customer=None,
+            ignored=reason,
+        )
 
     @cached_property
     def _body_hash(self) -> str:

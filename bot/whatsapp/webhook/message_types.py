@@ -111,8 +111,13 @@ def _media_reader(kind: MediaKind, name: str) -> Callable[[Message], MessageCont
             return MessageContent("text", caption, shown=lost, lost="file")
         filename = clean_file_name(get_text(held, "filename"))
         placeholder = f"[{shown}: {filename}]" if filename else f"[{shown}]"
-        sha256 = sha256 if _SHA256.fullmatch(sha256) else ""
-        media = Media(media_id, clean_mime_type(get_text(held, "mime_type")), filename, own_kind, sha256)
+        media = Media(
+            media_id=media_id,
+            mime_type=clean_mime_type(get_text(held, "mime_type")),
+            filename=filename,
+            kind=own_kind,
+            sha256=sha256 if _SHA256.fullmatch(sha256) else "",
+        )
         return MessageContent("media", caption or placeholder, media=media)
 
     return read

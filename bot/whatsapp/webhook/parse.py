@@ -57,12 +57,14 @@ def _parse_entry(entry: object, path: str, maker: ItemMaker) -> Iterator[Item]:
     for at, change in enumerate(changes):
         where = f"{path}.changes.{at}"
         if isinstance(change, dict):
-            yield from _parse_change(change, entry, where, maker)
+            yield from _parse_change(change, where, maker, entry=entry)
         else:
             yield maker.make_ignored(IgnoredReason.MALFORMED, where, change)
 
 
-def _parse_change(change: dict[str, object], entry: dict[str, object], path: str, maker: ItemMaker) -> Iterator[Item]:
+def _parse_change(
+    change: dict[str, object], path: str, maker: ItemMaker, *, entry: dict[str, object]
+) -> Iterator[Item]:
     field, value = change.get("field"), change.get("value")
     if not isinstance(field, str) or field not in _KNOWN:
         yield maker.make_ignored(IgnoredReason.UNKNOWN_FIELD, path, change)
@@ -71,17 +73,19 @@ def _parse_change(change: dict[str, object], entry: dict[str, object], path: str
     elif not isinstance(value, dict):
         yield maker.make_ignored(IgnoredReason.EMPTY if value is None else IgnoredReason.MALFORMED, path, change)
     elif field in fields.CHATS:
-        yield from _parse_chats(field, value, path, change, maker)
+        yield from _parse_chats(value, path, maker, change=change, field=field)
     elif field == fields.HANDOVERS:
         yield maker.make_handover(value, path)
     elif field == fields.USER_IDS:
-        yield from _parse_user_id_updates(value, path, change, maker)
+        yield from _parse_user_id_updates(value, path, maker, change=change)
     else:
         update = {"waba_id": entry.get("id"), "field": field, "value": value}
         yield maker.make_account_update(update, path, timestamp=entry.get("time"))
 
 
-def _parse_chats(field: str, outer: dict[str, object], path: str, change: object, maker: ItemMaker) -> Iterator[Item]:
+def _parse_chats(
+    outer: dict[str, object], path: str, maker: ItemMaker, *, change: object, field: str
+) -> Iterator[Item]:
     """Parses what customers, Meta's agent and people of ours wrote, and what became of our messages."""
     inner = outer.get("standby") if field == "standby" else None
     value = outer | inner if isinstance(inner, dict) else outer
@@ -92,24 +96,30 @@ def _parse_chats(field: str, outer: dict[str, object], path: str, change: object
         yield maker.make_account_update(change, path)
     elif not names:
         yield maker.make_ignored(IgnoredReason.EMPTY, path, change)
-    shared = Change(number, ignored, Contacts(value), field == "standby", value.get("conversation_context"))
+    shared = Change(
+        number=number,
+        ignored=ignored,
+        contacts=Contacts(value),
+        is_standby=field == "standby",
+        context=value.get("conversation_context"),
+    )
     for name in names:
         held, kind = value[name], _KINDS[name]
         where = f"{path}.standby.{name}" if inner else f"{path}.{name}"
         if not isinstance(held, list):
-            yield maker.make_ignored(IgnoredReason.MALFORMED, where, held, kind)
+            yield maker.make_ignored(IgnoredReason.MALFORMED, where, held, kind=kind)
             continue
         for at, one in enumerate(held):
             place = f"{where}.{at}"
             if not isinstance(one, dict):
-                yield maker.make_ignored(IgnoredReason.MALFORMED, place, one, kind)
+                yield maker.make_ignored(IgnoredReason.MALFORMED, place, one, kind=kind)
             elif kind is ItemKind.STATUS:
                 yield maker.make_status(one, shared, place)
             else:
-                yield maker.make_message(one, kind, shared, place, first=at == 0)
+                yield maker.make_message(one, shared, place, kind=kind, first=at == 0)
 
 
-def _parse_user_id_updates(value: dict[str, object], path: str, change: object, maker: ItemMaker) -> Iterator[Item]:
+def _parse_user_id_updates(value: dict[str, object], path: str, maker: ItemMaker, *, change: object) -> Iterator[Item]:
     """Parses changes of user ids. They are a business's, not a number's: one without a number is for us."""
     updates = value.get("user_id_update")
     if maker.why_not_ours(read_phone_number_id(value)) is IgnoredReason.FOREIGN_NUMBER:

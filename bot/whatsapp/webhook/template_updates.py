@@ -73,7 +73,7 @@ def read_template_status(value: Value) -> AccountUpdate | None:
         "" if reason.upper() == "NONE" else reason,
     )
     why = next(filter(None, details), "")
-    change = TemplateChange(template_id, name, language, status, why)
+    change = TemplateChange(template_id=template_id, name=name, language=language, status=status, reason=why)
     message = f"Meta says of the template {name} ({language}): {to_words(event)}" + (f", {why}" if why else "")
     return make_update(f"template:{name}:{language}", severity, message, template=change)
 

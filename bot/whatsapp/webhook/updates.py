@@ -42,13 +42,14 @@ class AccountUpdate:
 
 
 def make_update(
-    subject: str, severity: Severity, message: str, template: TemplateChange | None = None
+    subject: str, severity: Severity, message: str, *, template: TemplateChange | None = None
 ) -> AccountUpdate:
     """Makes an update of Meta's texts: a subject that is too long or strange for its column becomes a hash."""
     if len(subject) > _MAX_SUBJECT_CHARACTERS or not _PLAIN.fullmatch(subject):
         kind = subject.partition(":")[0]
         subject = f"{kind}:~{hashlib.sha256(subject.encode('utf-8', 'surrogatepass')).hexdigest()}"
-    return AccountUpdate(subject, severity, clean_line(message, _MAX_MESSAGE_CHARACTERS), template)
+    message = clean_line(message, _MAX_MESSAGE_CHARACTERS)
+    return AccountUpdate(subject=subject, severity=severity, message=message, template=template)
 
 
 def get_event(value: Value, key: str = "event") -> str:
