@@ -10,7 +10,7 @@ Sources: Meta, business-phone-numbers/phone-numbers, webhooks/overview (subscrib
 debug_token and on an app's subscriptions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,7 @@ import httpx
 
 from bot.whatsapp.diagnostics.reachability import fetch
 from bot.whatsapp.graph.client import GraphClient, GraphResponse, GraphSettings
+from bot.whatsapp.json_access import get_object, get_objects
 from bot.whatsapp.sanitize import clean_line
 
 NUMBER_FIELDS = (
@@ -156,11 +157,11 @@ def is_proof_refused(response: GraphResponse) -> bool:
 
 def read_token(response: GraphResponse) -> Token:
     """Reads the answer of `debug_token`."""
-    data = _mapping(response.value.get("data"))
+    data = get_object(response.value, "data")
     expires = data.get("expires_at")
     scopes = data.get("scopes")
-    granted = [_mapping(each) for each in _rows(data.get("granular_scopes"))]
-    ids = [str(one) for each in granted for one in _rows(each.get("target_ids"))]
+    granted = get_objects(data, "granular_scopes")
+    ids = [str(one) for each in granted for one in _list_of(each.get("target_ids"))]
     return Token(
         app_id=_text(data.get("app_id")),
         valid=data.get("is_valid") is not False,
@@ -173,8 +174,7 @@ def read_token(response: GraphResponse) -> Token:
 def read_phone_number(response: GraphResponse) -> PhoneNumber:
     """Reads the answer about one business phone number."""
     value = response.value
-    configured = _mapping(value.get("webhook_configuration"))
-    health = _mapping(value.get("health_status"))
+    configured = get_object(value, "webhook_configuration")
     return PhoneNumber(
         shown=_text(value.get("display_phone_number")),
         name=_text(value.get("verified_name")),
@@ -183,41 +183,39 @@ def read_phone_number(response: GraphResponse) -> PhoneNumber:
         name_status=_text(value.get("name_status")),
         platform=_text(value.get("platform_type")),
         callbacks=[Callback(level, url) for level in _CALLBACK_LEVELS if (url := _text(configured.get(level)))],
-        health_issues=list(_read_health_issues(health)),
+        health_issues=list(_read_health_issues(get_object(value, "health_status"))),
     )
 
 
 def read_phone_numbers(response: GraphResponse) -> dict[str, str]:
     """Reads the numbers of an account, as people write them, by their phone_number_ids."""
-    rows = [_mapping(row) for row in _rows(response.value.get("data"))]
+    rows = get_objects(response.value, "data")
     return {_text(row.get("id")): _text(row.get("display_phone_number")) for row in rows}
 
 
 def read_apps(response: GraphResponse) -> set[str]:
     """Reads the ids of the apps that get an account's webhooks."""
-    rows = [_mapping(_mapping(row).get("whatsapp_business_api_data")) for row in _rows(response.value.get("data"))]
-    return {_text(row.get("id")) for row in rows}
+    rows = get_objects(response.value, "data")
+    return {_text(get_object(row, "whatsapp_business_api_data").get("id")) for row in rows}
 
 
 def read_subscription(response: GraphResponse) -> Subscription | None:
     """Reads what the app is subscribed to of WhatsApp; None when it is to nothing."""
-    for row in map(_mapping, _rows(response.value.get("data"))):
+    for row in get_objects(response.value, "data"):
         if row.get("object") == SUBSCRIBED_OBJECT:
-            names = [
-                _mapping(each).get("name") if isinstance(each, dict) else each for each in _rows(row.get("fields"))
-            ]
+            names = [each.get("name") if isinstance(each, dict) else each for each in _list_of(row.get("fields"))]
             is_active = row.get("active") is not False
             return Subscription(_text(row.get("callback_url")), is_active, frozenset(map(_text, names)))
     return None
 
 
-def _read_health_issues(health: Mapping[str, object]) -> Iterator[HealthIssue]:
-    for entity in map(_mapping, _rows(health.get("entities"))):
+def _read_health_issues(health: dict[str, object]) -> Iterator[HealthIssue]:
+    entities = get_objects(health, "entities")
+    for entity in entities:
         state = _text(entity.get("can_send_message"))
         if state in ("", "AVAILABLE"):
             continue
-        errors = [_mapping(error) for error in _rows(entity.get("errors"))] or [{}]
-        for error in errors:
+        for error in get_objects(entity, "errors") or [{}]:
             yield HealthIssue(
                 where=_text(entity.get("entity_type")),
                 state=state,
@@ -225,7 +223,7 @@ def _read_health_issues(health: Mapping[str, object]) -> Iterator[HealthIssue]:
                 solution=_text(error.get("possible_solution")),
             )
     state = _text(health.get("can_send_message"))
-    if state not in ("", "AVAILABLE") and not _rows(health.get("entities")):
+    if state not in ("", "AVAILABLE") and not entities:
         yield HealthIssue(where="", state=state, description="", solution="")
 
 
@@ -236,11 +234,7 @@ def _instant(seconds: int) -> datetime | None:
         return None
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _rows(value: object) -> Sequence[object]:
+def _list_of(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
 
 

@@ -24,7 +24,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bot.whatsapp.graph.response import GraphResponse, failed_response, parse_response
+from bot.whatsapp.graph.response import GraphResponse, make_failed_response, parse_response
 
 USER_AGENT = "tick/0.1.0"  # Meta's document wants a name and three numbers
 _IDLE_SECONDS = 20.0  # shorter than servers keep a connection: one closed under a request leaves it unknown
@@ -135,18 +135,20 @@ class GraphTransport:
     ) -> GraphResponse:
         """Makes one attempt; raises nothing but CancelledError, after which the request may have gone out too."""
         if not _PATH.fullmatch(path) or ".." in path:
-            return failed_response("An id that can't be part of an address of the Graph API.", sent=False)
+            return make_failed_response("An id that can't be part of an address of the Graph API.", sent=False)
         try:
             request = self._build(method, path, params=params or {}, body=body)
         except Exception:  # noqa: BLE001 - its message may hold what is secret
-            return failed_response("No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False)
+            return make_failed_response(
+                "No request can be made of WHATSAPP_API_URL and WHATSAPP_ACCESS_TOKEN.", sent=False
+            )
         seconds = self._total_seconds + (body.length / _MIN_UPLOAD_BYTES_PER_SECOND if body else 0)
         secrets = self._secrets
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._exchange(request)
         except TimeoutError:
-            return failed_response("Meta's answer did not come in time.", sent=True)
+            return make_failed_response("Meta's answer did not come in time.", sent=True)
         except Exception as error:  # noqa: BLE001 - whatever broke, the question is only whether something went out
             return _describe_failure(error)
         response = parse_response(answer.status, answer.headers, answer.body, secrets=secrets)
@@ -190,26 +192,26 @@ class GraphTransport:
 
 def _describe_failure(error: Exception) -> GraphResponse:
     """Says what broke by the names of classes: the messages of these errors hold the address, and with it the proof."""
-    chain = list(_causes(error))
+    chain = list(_list_causes(error))
     for cause in chain:
         if isinstance(cause, httpx.UnsupportedProtocol | aiohttp.InvalidURL):
-            return failed_response("WHATSAPP_API_URL is not an address.", sent=False)
+            return make_failed_response("WHATSAPP_API_URL is not an address.", sent=False)
         if isinstance(cause, _BEFORE_SENDING):
-            return failed_response(f"No connection to the Graph API ({_name_error(cause)}).", sent=False)
+            return make_failed_response(f"No connection to the Graph API ({_describe_error(cause)}).", sent=False)
         if isinstance(cause, UnreadableFile):
-            return failed_response(f"Our own file could not be read ({cause}).", sent=True)
-    broken = f"The connection broke before Meta's answer was complete ({_name_error(chain[-1])})."
-    return failed_response(broken, sent=True)
+            return make_failed_response(f"Our own file could not be read ({cause}).", sent=True)
+    broken = f"The connection broke before Meta's answer was complete ({_describe_error(chain[-1])})."
+    return make_failed_response(broken, sent=True)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
         cause = cause.__cause__
 
 
-def _name_error(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted"
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -61,7 +61,7 @@ class GraphResponse:
         return self.error is None and not self.failure
 
 
-def failed_response(failure: str, *, sent: bool) -> GraphResponse:
+def make_failed_response(failure: str, *, sent: bool) -> GraphResponse:
     """Makes the response to a request that nothing came back to. `failure` is a sentence."""
     return GraphResponse(failure=failure, sent=sent)
 

@@ -74,14 +74,16 @@ def build_body(message: Message, *, to: str, opaque: str, quoted_wamid: str = ""
 
 def _build_content(message: Message) -> dict[str, object]:
     kind = message.get("type")
-    build = _BUILDERS.get(kind) if isinstance(kind, str) else None
-    if build is None:
+    builder = _BUILDERS.get(kind) if isinstance(kind, str) else None
+    if builder is None:
         raise Unsendable(f"unknown type of message: {kind!r}")
-    return build(message)
+    return builder(message)
 
 
-def _interactive(build: Callable[[Message], dict[str, object]]) -> Callable[[Message], dict[str, object]]:
-    return lambda message: {"type": "interactive", "interactive": build(message)}
+def _make_interactive_builder(
+    builder: Callable[[Message], dict[str, object]],
+) -> Callable[[Message], dict[str, object]]:
+    return lambda message: {"type": "interactive", "interactive": builder(message)}
 
 
 def _build_text(message: Message) -> dict[str, object]:
@@ -121,11 +123,11 @@ def _build_template(message: Message) -> dict[str, object]:
 _BUILDERS: Final[Mapping[str, Callable[[Message], dict[str, object]]]] = MappingProxyType(
     {
         "text": _build_text,
-        "buttons": _interactive(interactive.build_buttons),
-        "list": _interactive(interactive.build_list),
-        "cta": _interactive(interactive.build_cta_url),
-        "location_request": _interactive(interactive.build_location_request),
-        "contact_request": _interactive(interactive.build_contact_request),
+        "buttons": _make_interactive_builder(interactive.build_buttons),
+        "list": _make_interactive_builder(interactive.build_list),
+        "cta": _make_interactive_builder(interactive.build_cta_url),
+        "location_request": _make_interactive_builder(interactive.build_location_request),
+        "contact_request": _make_interactive_builder(interactive.build_contact_request),
         "media": _build_media,
         "reaction": _build_reaction,
         "template": _build_template,

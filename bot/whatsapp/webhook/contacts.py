@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bot.phones import list_phone_variants, read_phone
 from bot.whatsapp.addresses import Addresses, read_addresses, read_phone_digits
+from bot.whatsapp.json_access import get_objects
 from bot.whatsapp.sanitize import clean_line
 from bot.whatsapp.webhook.items import AddressChange, WhatsAppUser
 
@@ -42,7 +43,7 @@ class Contacts:
 
     def __init__(self, value: dict[str, object]) -> None:
         self._value = value
-        self._known = list(map(_read_contact, _dicts(value.get("contacts"))))
+        self._known = list(map(_read_contact, get_objects(value, "contacts")))
         self._by_address: dict[str, Contact] = {}
         for contact in self._known:
             for address in (contact.phone, contact.bsuid):
@@ -77,11 +78,11 @@ class Contacts:
     def _is_about_one_person(self) -> bool:
         """Whether the whole change is: then its only contact is theirs in whatever form the phone number is."""
         people: set[Addresses] = set()
-        for one in _dicts(self._value.get("messages")):
+        for one in get_objects(self._value, "messages"):
             people.add(read_addresses(one.get("from"), one.get("from_user_id")))
-        for one in _dicts(self._value.get("statuses")):
+        for one in get_objects(self._value, "statuses"):
             people.add(read_addresses(one.get("recipient_id"), one.get("recipient_user_id")))
-        for one in _dicts(self._value.get("message_echoes")):
+        for one in get_objects(self._value, "message_echoes"):
             people.add(read_addresses(one.get("to"), one.get("to_user_id")))
         return len(people) == 1
 
@@ -95,10 +96,6 @@ def _read_contact(contact: dict[str, object]) -> Contact:
     name = clean_line(name, _MAX_NAME_CHARACTERS) if isinstance(name, str) else ""
     username = clean_line(username, _MAX_USERNAME_CHARACTERS) if isinstance(username, str) else ""
     return Contact(phone=phone, bsuid=bsuid, name=name, username=username)
-
-
-def _dicts(value: object) -> list[dict[str, object]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def read_given_phone(message: dict[str, object], sender: WhatsAppUser) -> str:

@@ -44,7 +44,7 @@ class ItemMaker:
         self._received_at = received_at
         self._received_second = int(received_at.timestamp())
 
-    def why_not_ours(self, number: str) -> IgnoredReason | None:
+    def check_number(self, number: str) -> IgnoredReason | None:
         """Returns why what is for this phone_number_id is not for us; None where it is ours."""
         if number == self._phone_number_id:
             return None
@@ -124,7 +124,7 @@ class ItemMaker:
         customer, contact = Contacts(value).find(whose.get("phone_number") or whose.get("wa_id"), whose.get("user_id"))
         timestamp = get_text(value, "timestamp")
         reason = None
-        if self.why_not_ours(number) is IgnoredReason.FOREIGN_NUMBER:
+        if self.check_number(number) is IgnoredReason.FOREIGN_NUMBER:
             reason = IgnoredReason.FOREIGN_NUMBER
         elif customer is None:
             reason = IgnoredReason.NO_SENDER

@@ -95,7 +95,7 @@ def _read_option(option_id: str, title: str, message: Message) -> MessageContent
     return MessageContent("text", title) if title else _read_unsupported(message)
 
 
-def _media_reader(kind: MediaKind, name: str) -> Callable[[Message], MessageContent]:
+def _make_media_reader(kind: MediaKind, name: str) -> Callable[[Message], MessageContent]:
     """Makes the reader of one type of file. `name`: what an agent calls it."""
 
     def read(message: Message) -> MessageContent:
@@ -208,12 +208,12 @@ _READERS: dict[str, Callable[[Message], MessageContent]] = {
     "text": _read_text,
     "interactive": _read_interactive,
     "button": _read_button,
-    "image": _media_reader("photo", "photo"),
-    "video": _media_reader("video", "video"),
-    "audio": _media_reader("audio", "audio"),
-    "voice": _media_reader("voice", "voice note"),
-    "document": _media_reader("file", "file"),
-    "sticker": _media_reader("sticker", "sticker"),
+    "image": _make_media_reader("photo", "photo"),
+    "video": _make_media_reader("video", "video"),
+    "audio": _make_media_reader("audio", "audio"),
+    "voice": _make_media_reader("voice", "voice note"),
+    "document": _make_media_reader("file", "file"),
+    "sticker": _make_media_reader("sticker", "sticker"),
     "location": _read_location,
     "contacts": _read_contacts,
     "order": _read_order,

@@ -90,7 +90,7 @@ def _parse_chats(
     inner = outer.get("standby") if field == "standby" else None
     value = outer | inner if isinstance(inner, dict) else outer
     number = read_phone_number_id(value)
-    ignored = maker.why_not_ours(number)
+    ignored = maker.check_number(number)
     names = [name for name in fields.CHATS[field] if value.get(name)]
     if not names and value.get("errors") and ignored is not IgnoredReason.FOREIGN_NUMBER:
         yield maker.make_account_update(change, path)
@@ -122,7 +122,7 @@ def _parse_chats(
 def _parse_user_id_updates(value: dict[str, object], path: str, maker: ItemMaker, *, change: object) -> Iterator[Item]:
     """Parses changes of user ids. They are a business's, not a number's: one without a number is for us."""
     updates = value.get("user_id_update")
-    if maker.why_not_ours(read_phone_number_id(value)) is IgnoredReason.FOREIGN_NUMBER:
+    if maker.check_number(read_phone_number_id(value)) is IgnoredReason.FOREIGN_NUMBER:
         yield maker.make_ignored(IgnoredReason.FOREIGN_NUMBER, path, change)
         return
     if not isinstance(updates, list) or not updates:

@@ -217,8 +217,8 @@ async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-def form_of(server: Server) -> dict[str, tuple[Message, bytes]]:
-    """The parts of the form that was sent, by name."""
+def read_multipart(server: Server) -> dict[str, tuple[Message, bytes]]:
+    """Reads the parts of the multipart body that was sent, by name."""
     ((head, body),) = server.requests
     whole = message_from_bytes(head.split(b"\r\n", 1)[1] + body)
     parts: dict[str, tuple[Message, bytes]] = {}
@@ -230,7 +230,7 @@ def form_of(server: Server) -> dict[str, tuple[Message, bytes]]:
     return parts
 
 
-async def test_a_file_goes_out_as_a_form(tmp_path: Path) -> None:
+async def test_a_file_goes_out_as_multipart(tmp_path: Path) -> None:
     file = tmp_path / "manual.pdf"
     file.write_bytes(b"%PDF-1.7 \r\n--boundary\r\n")
     async with graph(answer(b'{"id": "4490709327384033"}')) as (sender, server):
@@ -238,13 +238,13 @@ async def test_a_file_goes_out_as_a_form(tmp_path: Path) -> None:
     assert got.value == {"id": "4490709327384033"}
     assert server.lines == [f"POST /v25.0/{NUMBER}/media"]
     assert_signed(server)
-    form = form_of(server)
-    assert {name: content for name, (_, content) in form.items()} == {
+    parts = read_multipart(server)
+    assert {name: content for name, (_, content) in parts.items()} == {
         "messaging_product": b"whatsapp",
         "type": b"application/pdf",
         "file": b"%PDF-1.7 \r\n--boundary\r\n",
     }
-    assert (form["file"][0].get_filename(), form["file"][0].get_content_type()) == ("manual.pdf", "application/pdf")
+    assert (parts["file"][0].get_filename(), parts["file"][0].get_content_type()) == ("manual.pdf", "application/pdf")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ async def test_a_file_goes_out_as_a_form(tmp_path: Path) -> None:
         ("a.ogg", "audio/ogg; codecs=opus", "Content-Type: audio/ogg; codecs=opus"),
     ],
 )
-async def test_names_cannot_break_out_of_the_form(filename: str, mime_type: str, sent_as: str) -> None:
+async def test_names_cannot_break_out_of_their_part(filename: str, mime_type: str, sent_as: str) -> None:
     async with graph(OK) as (sender, server):
         await sender.upload(chunks(b"a", b"b"), mime_type=mime_type, filename=filename, size=2)
     body = server.requests[0][1].decode()
