@@ -159,6 +159,14 @@ async def of_ticket(tx: Tx, ticket_id: int) -> list[FileRow]:
     return [_file_row(*row) for row in rows]
 
 
+async def of_reply(tx: Tx, ticket_id: int, reply_id: int) -> list[FileRow]:
+    """The files of one reply on this ticket, in the order in which they came."""
+    rows = await tx.fetch(
+        f"SELECT {LOADED} FROM file WHERE ticket_id = ? AND reply_id = ? ORDER BY id", [ticket_id, reply_id]
+    )
+    return [_file_row(*row) for row in rows]
+
+
 async def due(tx: Tx, now: datetime, most: int, *, fresh: bool) -> list[int]:
     """Files to fetch now, the longest waiting first: those that were never tried, or those that were. A lease that has
     run out is due as well."""

@@ -115,7 +115,7 @@ async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
     """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
     clock, in the order in which it came."""
     rows = await tx.fetch(f"SELECT {LOADED} FROM reply WHERE ticket_id = ?", [ticket_id])
-    return [_reply(row) for row in sorted(rows, key=lambda row: (row[-1] // 1000, row[0]))]
+    return [_reply(row) for row in sorted(rows, key=_order)]
 
 
 async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
@@ -125,6 +125,26 @@ async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
         [customer_id, ticket_id],
     )
     return _gathered(rows)
+
+
+async def find_carriers(tx: Tx, outbox_id: int) -> Carriers | None:
+    """How far one message has come, given by the first row that carries it."""
+    columns = ", ".join(f"other.{column}" for column in CARRIED.split(", "))
+    rows = await tx.fetch(
+        f"SELECT {columns} FROM outbox AS head JOIN outbox AS other "
+        "ON other.customer_id = head.customer_id AND other.version = head.version "
+        "WHERE head.id = ? ORDER BY other.version, other.id",
+        [outbox_id],
+    )
+    return _gathered(rows).messages.get(outbox_id)
+
+
+async def find_quoted(tx: Tx, ticket_id: int, wamid: str) -> StoredReply | None:
+    """The reply on this ticket that has this id of Meta's."""
+    rows = await tx.fetch(
+        f"SELECT {LOADED} FROM reply WHERE whatsapp_message_id = ? AND ticket_id = ?", [wamid, ticket_id]
+    )
+    return _reply(max(rows, key=_order)) if rows else None
 
 
 async def loose(tx: Tx, outbox_id: int) -> Loose | None:
@@ -187,6 +207,10 @@ def side(reply: StoredReply) -> Literal["customer", "agent", "bot"]:
     if reply.author == "customer":
         return "customer"
     return "agent" if reply.author == "agent" else "bot"
+
+
+def _order(row: Row) -> tuple[int, int]:
+    return row[-1] // 1000, row[0]
 
 
 def _reply(row: Row) -> StoredReply:

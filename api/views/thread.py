@@ -57,6 +57,16 @@ async def read(tx: Tx, ticket: StoredTicket) -> tuple[list[Said], list[FileRow]]
     return said, [row for row in rows if row.reply_id is None]
 
 
+async def read_reply(tx: Tx, reply: StoredReply) -> Said:
+    """Reads an agent's reply with all that belongs to it. It takes its own rows alone, however long the ticket is."""
+    rows = await files.of_reply(tx, reply.ticket_id, reply.reply_id)
+    sent = await replies.find_carriers(tx, reply.outbox_id) if reply.outbox_id else None
+    quoted = await replies.find_quoted(tx, reply.ticket_id, sent.quoted_wamid) if sent and sent.quoted_wamid else None
+    stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
+    sendings = Sendings({reply.outbox_id: sent} if reply.outbox_id and sent else {})
+    return _said(reply, sendings, rows, {quoted.wamid: quoted} if quoted and quoted.wamid else {}, stopped)
+
+
 async def read_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> Customer | None:
     """Whom a ticket is with, None when it is nobody on WhatsApp."""
     found = None if ticket.customer_id is None else await replies.correspondent(tx, ticket.customer_id)
