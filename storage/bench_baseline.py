@@ -7,11 +7,12 @@ is set. Invariant: when a method returns, what it was given is committed.
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import aiomysql
 import aiosqlite
 from redis.asyncio import Redis
+
+from storage.sql.database import parse_mysql_url
 
 TABLES = (
     "CREATE TABLE bare_messages (id {key}, wamid VARCHAR(200) {ascii} NOT NULL UNIQUE, customer VARCHAR(32) NOT NULL, "
@@ -48,7 +49,8 @@ class _Mysql:
     async def open(cls, url: str, pool_size: int) -> "_Mysql":
         return cls(
             await aiomysql.create_pool(
-                **mysql_address(url),
+                **_server_arguments(url),
+                db=parse_mysql_url(url).database,
                 minsize=pool_size,
                 maxsize=pool_size,
                 charset="utf8mb4",
@@ -132,17 +134,6 @@ class BareStore:
         await self._redis.aclose()
 
 
-def mysql_address(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    return {
-        "host": parts.hostname or "127.0.0.1",
-        "port": parts.port or 3306,
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "db": unquote(parts.path.strip("/")),
-    }
-
-
 async def fresh_database(url: str, name: str) -> str:
     """Makes an empty database `name` beside the one of `url` (on SQLite a file in the same folder); its URL."""
     base, _, _ = url.rpartition("/")
@@ -170,7 +161,7 @@ async def durability(url: str) -> str:
 
 
 async def _admin(url: str, sql: str) -> Sequence[Any]:
-    connection = await aiomysql.connect(**mysql_address(url) | {"db": None}, autocommit=True)
+    connection = await aiomysql.connect(**_server_arguments(url), autocommit=True)
     try:
         async with connection.cursor() as cursor:
             await cursor.execute(sql)
@@ -178,3 +169,9 @@ async def _admin(url: str, sql: str) -> Sequence[Any]:
             return row
     finally:
         connection.close()
+
+
+def _server_arguments(url: str) -> dict[str, Any]:
+    """The server of this URL and the account on it, as aiomysql's `connect` takes them."""
+    address = parse_mysql_url(url)
+    return {"host": address.host, "port": address.port, "user": address.user, "password": address.password}

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tortoise.apps import Apps
@@ -48,6 +48,28 @@ class Clash(Enum):
 
     RAISE = "raise"  # it is an error
     RUN_AGAIN = "run_again"  # another process was first: read what it wrote, and decide anew
+
+
+class MysqlAddress(NamedTuple):
+    """Where a MySQL or MariaDB database is and how to sign in, under the names that Tortoise has for it."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+
+def parse_mysql_url(url: str) -> MysqlAddress:
+    """Parses `mysql://user:password@host:port/database`, in which user, password and database are percent-encoded."""
+    parts = urlsplit(url)
+    return MysqlAddress(
+        host=parts.hostname or "",
+        port=parts.port or 3306,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.strip("/")),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,15 +238,7 @@ def _credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
     if parts.scheme == "sqlite":
         return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"
     if parts.scheme == "mysql" and parts.hostname and parts.path.strip("/"):
-        return {
-            "host": parts.hostname,
-            "port": parts.port or 3306,
-            "user": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "database": unquote(parts.path.strip("/")),
-            "minsize": 1,
-            "maxsize": settings.pool_size,
-            "charset": "utf8mb4",
-            "connect_timeout": 2,
-        }, "mysql"
+        address = parse_mysql_url(settings.url)
+        pool = {"minsize": 1, "maxsize": settings.pool_size, "charset": "utf8mb4", "connect_timeout": 2}
+        return address._asdict() | pool, "mysql"
     raise WrongDatabase("DATABASE_URL must look like sqlite:///path/to/tick.db or mysql://user:password@host:3306/tick")

@@ -10,14 +10,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pymysql
 import pytest
 
-from storage.sql.database import Database, DatabaseSettings
+from storage.sql.database import Database, DatabaseSettings, parse_mysql_url
 from storage.sql.migrate import migrate
-from tests.support.servers import PASSWORD, MariaDBServer
+from tests.support.servers import MariaDBServer
 
 
 class Rival:
@@ -29,11 +28,8 @@ class Rival:
             path = url.removeprefix("sqlite://")
             self._connection: Any = sqlite3.connect(path, isolation_level=None, timeout=5)
         else:
-            parts = urlsplit(url)
-            self._connection = pymysql.connect(
-                host="127.0.0.1", port=parts.port or 0, user=parts.username or "", password=PASSWORD,
-                database=parts.path.strip("/"), autocommit=True, charset="utf8mb4",
-            )  # fmt: skip
+            address = parse_mysql_url(url)
+            self._connection = pymysql.connect(**address._asdict(), autocommit=True, charset="utf8mb4")
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement with `?` for parameters; returns its rows."""

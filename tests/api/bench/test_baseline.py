@@ -7,7 +7,7 @@ import pymysql
 
 from api.bench.driver import Habits
 from api.bench.stage import staged
-from storage.bench_baseline import mysql_address
+from storage.sql.database import parse_mysql_url
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM bare_messages), (SELECT count(*) FROM bare_sends), "
@@ -33,8 +33,7 @@ def counted(database_url: str) -> tuple[int, ...]:
             found: tuple[int, ...] = connection.execute(COUNTS).fetchone()
         connection.close()
         return found
-    address = mysql_address(database_url)
-    with pymysql.connect(**address) as connection, connection.cursor() as cursor:
+    with pymysql.connect(**parse_mysql_url(database_url)._asdict()) as connection, connection.cursor() as cursor:
         cursor.execute(COUNTS)
         row: tuple[int, ...] = cursor.fetchone() or ()
         return row

@@ -7,9 +7,10 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import pymysql
+
+from storage.sql.database import parse_mysql_url
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -33,11 +34,8 @@ class Tables:
         if self._sqlite:
             path = self._url.removeprefix("sqlite://")
             return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        parts = urlsplit(self._url)
-        return pymysql.connect(
-            host=parts.hostname, port=parts.port or 3306, user=parts.username, password=parts.password or "",
-            database=parts.path.strip("/"), charset="utf8mb4", autocommit=True, read_timeout=20,
-        )  # fmt: skip
+        address = parse_mysql_url(self._url)
+        return pymysql.connect(**address._asdict(), charset="utf8mb4", autocommit=True, read_timeout=20)
 
     async def reopen(self) -> None:
         """Connects again, to a server that was away."""
