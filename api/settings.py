@@ -6,6 +6,7 @@ and where its value is found, and no line, repr or traceback ever holds a value 
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -15,7 +16,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import settings_checks as checks
-from api.demo.secrets import demo_secrets
 from api.desk_file import NO_DESK_FILE, DeskFile, DeskFileError, read_desk_file
 from api.logs import HELD
 from api.settings_checks import Network, checked
@@ -61,9 +61,6 @@ WHERE = {
     "LOG_LEVEL": "debug, info, warning or error",
     "LOG_FORMAT": "json or console; left out, console on a terminal and json elsewhere",
 }  # fmt: skip
-
-DEMO_PHONE_NUMBER_ID = "100000000000001"
-DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
 
 
 class SettingsError(OperatorError):
@@ -158,7 +155,7 @@ Kind = TypeVar("Kind", bound=StorageSettings)
 def load_settings(config: Path = CONFIG_FILE, **given: Any) -> Settings:
     """The settings of `serve` and `worker`, or SettingsError. `given` goes before what is set."""
     problems = [*_nothing_set(config), *_exposed(config), *_misspelt(config)]
-    return _load(Settings, config, problems, _from_files(Settings, config) | given)
+    return build_settings(Settings, config, given=_read_secret_files(Settings, config) | given, problems=problems)
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
@@ -174,39 +171,27 @@ def read_access_token(config: Path = CONFIG_FILE) -> str:
 
 def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
     """The settings of the commands that need no WhatsApp, or SettingsError."""
-    return _load(StorageSettings, config, _exposed(config), _from_files(StorageSettings, config))
+    given = _read_secret_files(StorageSettings, config)
+    return build_settings(StorageSettings, config, given=given, problems=_exposed(config))
 
 
-def demo_settings(config: Path = CONFIG_FILE) -> Settings:
-    """The demo's settings: on this machine alone, under DATA_DIR/demo, whatever is set for the real service."""
-    alone = {"database_url": SecretStr(""), "redis_url": SecretStr("")}
-    folder = _load(StorageSettings, config, [], alone).data_dir / "demo"
-    made = demo_secrets(folder)
-    meta = {
-        "whatsapp_api_url": "http://127.0.0.1/simulator/graph/v25.0",  # with the port, once it is known
-        "whatsapp_phone_number_id": DEMO_PHONE_NUMBER_ID,
-        "whatsapp_business_account_id": DEMO_BUSINESS_ACCOUNT_ID,
-        "whatsapp_access_token": SecretStr(made.access_token),
-        "whatsapp_verify_token": SecretStr(made.verify_token),
-        "whatsapp_app_secret": SecretStr(made.app_secret),
-    }
-    here = {"data_dir": folder, "host": "127.0.0.1", "public_url": "", "files_url": "", "trusted_proxies": ()}
-    return _load(Settings, config, [], alone | meta).model_copy(update=here)
+def build_settings(kind: type[Kind], config: Path, *, given: Mapping[str, Any], problems: Sequence[str] = ()) -> Kind:
+    """Reads the environment and `config` into settings of this kind; a value in `given` goes before both.
 
-
-def _load(kind: type[Kind], config: Path, problems: list[str], given: dict[str, Any]) -> Kind:
-    loaded = None
+    Raises SettingsError with every problem at once, after those in `problems`.
+    """
+    found, loaded = list(problems), None
     try:
         if config.is_dir():
             raise IsADirectoryError
         loaded = kind(_env_file=config, **given)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        problems += [line for problem in found for line in _lines(problem)]
+        invalid = error.errors(include_input=False, include_url=False)
+        found += [line for problem in invalid for line in _lines(problem)]
     except (OSError, UnicodeDecodeError):
-        problems.append(f"{config} can't be read: it must be a text file in UTF-8 that Tick's user may read")
-    if loaded is None or problems:
-        raise SettingsError(problems)  # outside of the handlers: no traceback chains to an error that knows values
+        found.append(f"{config} can't be read: it must be a text file in UTF-8 that Tick's user may read")
+    if loaded is None or found:
+        raise SettingsError(found)  # outside of the handlers: no traceback chains to an error that knows values
     return loaded
 
 
@@ -230,7 +215,7 @@ def _exposed(config: Path) -> list[str]:
             if any(kept.get(name) for name in _secret_names(Settings)):
                 return [f"{config} holds secrets and is open to every user of this machine: chmod 600 {config}"]
     except (OSError, UnicodeDecodeError):
-        pass  # no such file; or one that _load finds unreadable, and says so
+        pass  # no such file; or one that build_settings finds unreadable, and says so
     return []
 
 
@@ -249,7 +234,7 @@ def _misspelt(config: Path) -> list[str]:
     try:
         kept = dotenv_values(config)
     except (OSError, UnicodeDecodeError):
-        return []  # _load finds it unreadable, and says so
+        return []  # build_settings finds it unreadable, and says so
     ours = {*WHERE, *(f"{name}_FILE" for name in _secret_names(Settings))}
     problems = []
     for name in kept:
@@ -259,13 +244,13 @@ def _misspelt(config: Path) -> list[str]:
     return problems
 
 
-def _from_files(kind: type[StorageSettings], config: Path) -> dict[str, Any]:
+def _read_secret_files(kind: type[StorageSettings], config: Path) -> dict[str, Any]:
     """Each secret NAME may also be given as NAME_FILE, the file that holds it, as container platforms mount them."""
     given = {}
     try:
         kept = dotenv_values(config)
     except (OSError, UnicodeDecodeError):
-        kept = {}  # _load finds it unreadable, and says so
+        kept = {}  # build_settings finds it unreadable, and says so
     for name in _secret_names(kind):
         theirs = None if os.environ.get(name) else kept.get(f"{name}_FILE")  # the environment wins
         if path := os.environ.get(f"{name}_FILE") or theirs:

@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 def demo() -> None:
     """Run all of Tick with a stand-in for Meta, on this machine alone, under DATA_DIR/demo."""
+    from api.demo.settings import load_demo_settings, settings_at_port
     from api.server.serving import listen_nearby, port_of
-    from api.settings import demo_settings
 
-    settings = demo_settings()
+    settings = load_demo_settings()
     listener = listen_nearby(settings.host, settings.port)
     port = port_of(listener)
     if port != settings.port:
         say(f"Port {settings.port} is taken: this demo is on port {port}.")
-    graph = f"http://127.0.0.1:{port}/simulator/graph/v25.0"
-    settings = settings.model_copy(update={"port": port, "whatsapp_api_url": graph})
+    settings = settings_at_port(settings, port)
     logs(settings)
 
     from api.demo.demo import demo as run_demo

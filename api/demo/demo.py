@@ -15,7 +15,7 @@ import typer
 from api.admin import add_agent, keep_key
 from api.app import make_app, run_together
 from api.bootstrap import opened
-from api.demo.secrets import DemoSecrets, demo_secrets
+from api.demo.secrets import DemoSecrets, load_demo_secrets
 from api.settings import Settings
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import make_simulator
@@ -45,7 +45,7 @@ class DemoClock:
 async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """All of Tick with the simulator in Meta's place, on the same port."""
     clock = DemoClock()
-    made = demo_secrets(settings.data_dir)
+    made = load_demo_secrets(settings.data_dir)
     async with (
         opened(settings, clock=clock, read_token=lambda: made.access_token) as parts,  # never the real service's
         open_http() as http,

@@ -23,7 +23,7 @@ class DemoSecrets:
     password: str = field(repr=False)
 
 
-def demo_secrets(folder: Path) -> DemoSecrets:
+def load_demo_secrets(folder: Path) -> DemoSecrets:
     """The demo's secrets from `folder`, made there when it has none that can be read."""
     path = folder / "secrets.json"
     names = [each.name for each in fields(DemoSecrets)]

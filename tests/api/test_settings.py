@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from api.demo.settings import DEMO_PHONE_NUMBER_ID, load_demo_settings
 from api.desk_file import list_issue_types
-from api.settings import (
-    DEMO_PHONE_NUMBER_ID,
-    SettingsError,
-    demo_settings,
-    load_settings,
-    load_storage_settings,
-    read_access_token,
-)
+from api.settings import SettingsError, load_settings, load_storage_settings, read_access_token
 from flows import DEFAULT_ISSUE_TYPES, IssueType
 
 GOOD = {
@@ -224,7 +218,7 @@ def test_the_desks_own_file_is_read_with_the_settings(monkeypatch: pytest.Monkey
     Path("config.env").write_text("DESK_FILE=desk.toml\n")  # where Tick starts, as config.env itself
     Path("desk.toml").write_text(ROOMS)
     assert list_issue_types(load_settings().desk_file) == (IssueType("rooms", "Rooms and keys"),)
-    assert list_issue_types(demo_settings().desk_file) == (IssueType("rooms", "Rooms and keys"),)
+    assert list_issue_types(load_demo_settings().desk_file) == (IssueType("rooms", "Rooms and keys"),)
     Path("desk.toml").write_text("[[issue_types]]\nid = 1\n")
     form = "use at most 50 of a to z, 0 to 9 and _, in quotes, a letter first"
     named = f"DESK_FILE names {Path.cwd() / 'desk.toml'}, where issue type 1"
@@ -235,7 +229,7 @@ def test_the_desks_own_file_is_read_with_the_settings(monkeypatch: pytest.Monkey
     ]
     assert sorted(lines_of(monkeypatch, PORT="0")) == sorted(expected)
     with pytest.raises(SettingsError):
-        demo_settings()
+        load_demo_settings()
     assert load_storage_settings().on_sqlite, "commands on the database do not read it"
 
 
@@ -281,14 +275,14 @@ def test_the_demo_ignores_the_real_service_and_keeps_its_secrets(monkeypatch: py
         HOST="192.0.2.1",
         TICK_FLOW="instant",
     )
-    first = demo_settings()
+    first = load_demo_settings()
     assert first.whatsapp_phone_number_id == DEMO_PHONE_NUMBER_ID
     assert first.database == f"sqlite://{Path.cwd() / 'data' / 'demo' / 'tick.db'}"
     assert (first.redis, first.host, first.tick_flow) == ("", "127.0.0.1", "instant")
     assert not set(GOOD.values()) & set(first.secrets())
     kept = Path("data/demo/secrets.json")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert demo_settings().secrets() == first.secrets()
+    assert load_demo_settings().secrets() == first.secrets()
     kept.write_text("{")
-    assert demo_settings().secrets() != first.secrets()
+    assert load_demo_settings().secrets() != first.secrets()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
