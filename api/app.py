@@ -13,7 +13,7 @@ from quart import Quart
 from api.bootstrap import Parts, opened, worker_of
 from api.desk.register import add_desk
 from api.desk.sessions import Sessions
-from api.doctor.page import Doctor, make_doctor
+from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
 from api.server.serving import limit_requests, serve_http
 from api.services import ApiParts

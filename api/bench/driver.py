@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from api.bench.standin import Send
+from api.bench.graph_stand_in import Send
 from api.bench.webhooks import NeverAcknowledged, Webhooks
 from api.simulator.bodies import Json, Number, Person, button_reply, list_reply, make_wamid, messages_webhook, text
 

@@ -21,7 +21,7 @@ from api.bench.driver import Habits
 from api.bench.figures import Round, Spread, ratio, row
 from api.bench.programs import private_redis
 from api.bench.report import report
-from api.bench.stage import Batch, Stage, staged
+from api.bench.rig import Batch, Stage, staged
 from storage.bench_baseline import drop_database, durability, fresh_database
 
 

@@ -21,8 +21,8 @@ from rich.table import Table
 from api.bench.driver import Customer, Habits
 from api.bench.figures import Spread, percentile
 from api.bench.report import report
+from api.bench.rig import Stage
 from api.bench.run import cores, on_empty_database
-from api.bench.stage import Stage
 from api.bench.wire import Reply
 from api.simulator.bodies import Json
 from storage.bench_baseline import durability

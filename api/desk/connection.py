@@ -11,7 +11,7 @@ from quart import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.pages import Pages, go_to
-from api.doctor.page import Doctor
+from api.doctor.endpoint import Doctor
 from api.rest.whatsapp import read_status
 from api.services import ApiParts
 from api.web.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs

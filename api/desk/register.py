@@ -15,7 +15,7 @@ from api.desk.sign_in import add_sign_in
 from api.desk.sign_in_throttle import Throttle
 from api.desk.ticket import TicketPage
 from api.desk.tickets import add_tickets
-from api.doctor.page import Doctor
+from api.doctor.endpoint import Doctor
 from api.services import ApiParts
 from api.settings_checks import Network
 from api.web.auth import GuardedBlueprint, open_to_all

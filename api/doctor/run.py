@@ -16,7 +16,7 @@ from typing import TypeVar
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from api.doctor.exam import Exam, NotOpened
+from api.doctor.check_context import Exam, NotOpened
 from api.doctor.finding import Finding, bad
 from api.doctor.report import NOT_LOOKED_AT, Check, Hiding, Report
 from api.doctor.table import CHECKS, SETTINGS, Row

@@ -14,15 +14,15 @@ from typing import IO, Any, Final
 
 from api.simulator import bodies, views
 from api.simulator.chats import Chats
-from api.simulator.codes import details_of, title_of
-from api.simulator.courier import Courier
+from api.simulator.error_codes import details_of, title_of
 from api.simulator.faults import Faults
-from api.simulator.handing import take_in
+from api.simulator.file_transfer import take_in
 from api.simulator.records import ACTS, Customer, Media, Message, Webhook
 from api.simulator.sent_templates import rendered
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import Setup
 from api.simulator.streams import Streams
+from api.simulator.webhook_sender import Courier
 
 MOST_ASKED: Final = 1000
 WINDOW_SECONDS: Final = 24 * 3_600

@@ -12,8 +12,8 @@ from quart import Blueprint, Response, jsonify, redirect, request, send_file
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
-from api.simulator import gate, views
-from api.simulator.handing import hand_over
+from api.simulator import access, views
+from api.simulator.file_transfer import hand_over
 from api.simulator.meta import Meta
 from api.simulator.streams import Streams
 
@@ -33,8 +33,8 @@ def make_page(meta: Meta, streams: Streams) -> Blueprint:
         static_folder=str(HERE / "static"),
         static_url_path="/static",
     )
-    page.before_request(gate.refuse_strangers)
-    page.before_request(gate.refuse_other_pages)
+    page.before_request(access.refuse_strangers)
+    page.before_request(access.refuse_other_pages)
 
     @page.after_request
     async def protect(response: Response) -> Response:
@@ -47,11 +47,11 @@ def make_page(meta: Meta, streams: Streams) -> Blueprint:
 
     @page.errorhandler(BadRequest)
     async def explain(error: BadRequest) -> Response:
-        return gate.refusal(400, error.description or "Bad request")
+        return access.refusal(400, error.description or "Bad request")
 
     @page.errorhandler(ValueError)
     async def explain_value(error: ValueError) -> Response:
-        return gate.refusal(400, str(error))
+        return access.refusal(400, str(error))
 
     @page.get("")
     async def show() -> ResponseReturnValue:
@@ -76,7 +76,7 @@ def make_page(meta: Meta, streams: Streams) -> Blueprint:
     async def show_file(media_id: str) -> ResponseReturnValue:
         media = meta.chats.media.get(media_id)
         if media is None:
-            return gate.refusal(404, "There is no such file.")
+            return access.refusal(404, "There is no such file.")
         inline = media.mime_type in views.SHOWN
         # Anything but a picture could be a page of its own: it is handed over as a download, never opened here.
         path = meta.chats.file_path(media_id)

@@ -5,7 +5,7 @@ import hashlib
 import os
 from typing import Any, Final
 
-from api.simulator import acts, bodies, views
+from api.simulator import bodies, message_bodies, views
 from api.simulator.meta import Meta
 from api.simulator.records import ACTS, Choice, Customer, Media, Message
 
@@ -38,7 +38,9 @@ class People:
         if offered is not None and offered.kind == "list":
             row = (choice.option_id, choice.title, choice.description)
             return self._meta.hand_in(draft, bodies.list_reply(person, wamid, at, *row, context))
-        build = acts.quick_reply if offered is not None and offered.kind == "template" else bodies.button_reply
+        build = (
+            message_bodies.quick_reply if offered is not None and offered.kind == "template" else bodies.button_reply
+        )
         return self._meta.hand_in(draft, build(person, wamid, at, choice.option_id, choice.title, context))
 
     def send_file(
@@ -52,7 +54,7 @@ class People:
         if shown == "audio":
             body = bodies.audio(person, wamid, at, file, kind == "voice", context)
         elif shown == "sticker":
-            body = acts.sticker(person, wamid, at, file, context)
+            body = message_bodies.sticker(person, wamid, at, file, context)
         else:
             build = {"image": bodies.image, "video": bodies.video}.get(shown, bodies.document)
             body = build(person, wamid, at, file, caption, context)
@@ -60,19 +62,19 @@ class People:
 
     def send_place(self, customer: Customer, where: dict[str, Any], quote: str = "") -> Message:
         draft, person, at = self._draft(customer, "location", quote=quote, extra=where)
-        return self._meta.hand_in(draft, acts.place(person, draft.wamid, at, where, self._context(quote)))
+        return self._meta.hand_in(draft, message_bodies.place(person, draft.wamid, at, where, self._context(quote)))
 
     def send_card(self, customer: Customer, name: str, phone: str, quote: str = "") -> Message:
         asked = self._chats.messages.get(quote)
         origin = "contact_request" if asked is not None and asked.kind == "contact_request" else "other"
         draft, person, at = self._draft(customer, "contacts", quote=quote, extra={"name": name, "phone": phone})
-        body = acts.card(person, draft.wamid, at, name, phone, origin, self._context(quote))
+        body = message_bodies.card(person, draft.wamid, at, name, phone, origin, self._context(quote))
         return self._meta.hand_in(draft, body)
 
     def react(self, customer: Customer, about: str, emoji: str) -> Message:
         self._of_chat(customer, about)
         draft, person, at = self._draft(customer, "reaction", text=emoji, quote=about)
-        return self._meta.hand_in(draft, acts.reaction(person, draft.wamid, at, about, emoji))
+        return self._meta.hand_in(draft, message_bodies.reaction(person, draft.wamid, at, about, emoji))
 
     def edit(self, customer: Customer, about: str, text: str) -> Message:
         original = self._own(customer, about)
@@ -84,18 +86,18 @@ class People:
             file = bodies.Attached(media.media_id, media.mime_type, bytes.fromhex(media.sha256), media.filename)
             content = {"caption": text} | bodies.attached(file)
         draft, person, at = self._draft(customer, "edit", text=text, quote=about)
-        return self._meta.hand_in(draft, acts.edit(person, draft.wamid, at, about, original.kind, content))
+        return self._meta.hand_in(draft, message_bodies.edit(person, draft.wamid, at, about, original.kind, content))
 
     def revoke(self, customer: Customer, about: str) -> Message:
         self._own(customer, about)
         draft, person, at = self._draft(customer, "revoke", quote=about)
-        return self._meta.hand_in(draft, acts.revoke(person, draft.wamid, at, about))
+        return self._meta.hand_in(draft, message_bodies.revoke(person, draft.wamid, at, about))
 
     def change_number(self, customer: Customer, phone: str) -> Customer:
         """The chat goes on under another number; Meta says so in a system message, from the old one."""
         draft, person, at = self._draft(customer, "system")
         was = bodies.Person(customer.name, customer.phone, person.user_id)
-        self._meta.hand_in(draft, acts.moved(was, draft.wamid, at, customer.name, phone))
+        self._meta.hand_in(draft, message_bodies.moved(was, draft.wamid, at, customer.name, phone))
         self._chats.move_customer(customer.phone, phone)
         now = self._chats.customers[phone]
         self._meta.publish_customer(now, before=customer.phone)
@@ -106,7 +108,7 @@ class People:
             raise CannotDo("This customer has no user id.")
         now = dataclasses.replace(customer, user_id=make_user_id(customer.user_id))
         draft, person, at = self._draft(customer, "system")
-        self._meta.hand_in(draft, acts.renamed(person, draft.wamid, at, customer.name, now.user_id))
+        self._meta.hand_in(draft, message_bodies.renamed(person, draft.wamid, at, customer.name, now.user_id))
         return self.add(now)
 
     def show(self, customer: Customer, shows: Any) -> Customer:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from api.simulator.graph_error import Refusal
 from api.simulator.records import Choice
-from api.simulator.refusal import Refusal
 from api.simulator.setup import Setup
 
 PLACE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")

@@ -9,21 +9,21 @@ from typing import Final
 
 from quart import Blueprint
 
-from api.simulator.account_news import AccountNews
+from api.simulator.account_updates import AccountNews
 from api.simulator.chats import Chats
-from api.simulator.courier import Courier, Http
+from api.simulator.control_routes import add_play_routes
 from api.simulator.customer_routes import add_customer_routes
 from api.simulator.faults import Faults
 from api.simulator.graph.blueprint import Asked, make_graph
 from api.simulator.meta import Meta
 from api.simulator.page import make_page
 from api.simulator.people import People
-from api.simulator.play_routes import add_play_routes
 from api.simulator.records import Customer, Webhook
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import setup_of
 from api.simulator.streams import Streams
-from api.simulator.uploads import make_room
+from api.simulator.upload_limits import make_room
+from api.simulator.webhook_sender import Courier, Http
 
 FIRST_CUSTOMERS: Final = (Customer("15550100001", "Ana"), Customer("15550100002", "Ben"))
 

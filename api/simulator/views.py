@@ -6,8 +6,8 @@ Pure. What a stranger sent is passed on as text; making it safe to look at is th
 from typing import Any, Final
 
 from api.simulator.chats import Chats
+from api.simulator.message_rules import MEDIA_KINDS
 from api.simulator.records import ACTS, Choice, Customer, Message
-from api.simulator.refusals import MEDIA_KINDS
 
 IMAGES: Final = frozenset({"image/png", "image/jpeg"})
 SHOWN: Final = IMAGES | {"image/webp"}  # what the page may show; a webp is a document unless it is a sticker

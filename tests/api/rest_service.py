@@ -17,7 +17,7 @@ from quart import Quart
 from api.admin import create_key
 from api.desk.register import add_desk
 from api.desk.sessions import Sessions
-from api.doctor.page import Doctor
+from api.doctor.endpoint import Doctor
 from api.rest.register import add_api
 from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
 from api.services import ApiParts

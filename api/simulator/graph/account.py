@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, jsonify, request
 
-from api.simulator.graph.answers import chosen, done, json_body, no_such_object, paged, refused
 from api.simulator.graph.media import located
+from api.simulator.graph.responses import chosen, done, json_body, no_such_object, paged, refused
 from api.simulator.graph.templates import described
 from api.simulator.graph.tokens import is_app_token
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
-from api.simulator.refusal import Refusal
 from api.simulator.setup import Setup
 
 NUMBER_FIELDS: Final = "verified_name,code_verification_status,display_phone_number,quality_rating,platform_type"

@@ -9,17 +9,17 @@ from typing import Any, Final
 from quart import Blueprint, Response, g, request
 from quart.typing import ResponseReturnValue
 
-from api.simulator import gate
+from api.simulator import access
 from api.simulator.graph.account import add_account
-from api.simulator.graph.answers import json_body, refused
+from api.simulator.graph.fault_effects import after, before
 from api.simulator.graph.media import add_media
 from api.simulator.graph.messages import add_messages, recipient_of
 from api.simulator.graph.qr_codes import add_qr_codes
+from api.simulator.graph.responses import json_body, refused
 from api.simulator.graph.templates import add_templates
 from api.simulator.graph.tokens import add_tokens, token_refusal
-from api.simulator.graph.trouble import after, before
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
-from api.simulator.refusal import Refusal
 from api.simulator.settings import SimulatorSettings
 
 PREFIX: Final = "/simulator/graph"
@@ -29,7 +29,7 @@ Asked = tuple[str, str, Any]  # method, path from the version on, body of JSON
 
 def make_graph(settings: SimulatorSettings, meta: Meta, requests: list[Asked]) -> Blueprint:
     graph = Blueprint("simulator_graph", __name__, url_prefix=f"{PREFIX}/<version>")
-    graph.before_request(gate.refuse_strangers)
+    graph.before_request(access.refuse_strangers)
 
     @graph.before_request
     async def write_down() -> None:

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, jsonify, request
 
-from api.simulator.graph.answers import done, no_such_object, refused
-from api.simulator.handing import hand_over
+from api.simulator.file_transfer import hand_over
+from api.simulator.graph.responses import done, no_such_object, refused
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
 from api.simulator.records import Media
-from api.simulator.refusal import Refusal
 
 LINK_SECONDS: Final = 300
 MEGABYTE: Final = 1024 * 1024

@@ -4,12 +4,12 @@ from typing import Any
 
 from quart import Blueprint, Response, jsonify
 
-from api.simulator.graph.answers import done, json_body, no_such_object, refused
-from api.simulator.graph.trouble import failing_code
+from api.simulator.graph.fault_effects import failing_code
+from api.simulator.graph.responses import done, json_body, no_such_object, refused
+from api.simulator.graph_error import Refusal
+from api.simulator.message_rules import refusal_of
 from api.simulator.meta import Meta
-from api.simulator.pace import Pace
-from api.simulator.refusal import Refusal
-from api.simulator.refusals import refusal_of
+from api.simulator.rate_limits import Pace
 from api.simulator.sent_templates import template_refusal
 
 

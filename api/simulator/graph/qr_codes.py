@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, jsonify, request
 
-from api.simulator.graph.answers import done, json_body, no_such_object, paged, refused
+from api.simulator.graph.responses import done, json_body, no_such_object, paged, refused
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
-from api.simulator.refusal import Refusal
 
 MOST: Final = 2_000
 TEXT_LENGTH: Final = 140

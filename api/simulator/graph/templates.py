@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, jsonify, request
 
-from api.simulator.graph.answers import done, json_body, no_such_object, paged, refused
+from api.simulator.graph.responses import done, json_body, no_such_object, paged, refused
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
-from api.simulator.refusal import Refusal
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
 CATEGORIES: Final = frozenset({"UTILITY", "MARKETING", "AUTHENTICATION"})

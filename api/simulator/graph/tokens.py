@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, jsonify, request
 
+from api.simulator.graph_error import Refusal
 from api.simulator.meta import Meta
-from api.simulator.refusal import Refusal
 from api.simulator.setup import MANAGEMENT, MESSAGING, Setup
 
 OF_MESSAGING: Final = frozenset({"send", "read", "upload", "locate", "download", "remove"})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pymysql
 
 from api.bench.driver import Habits
-from api.bench.stage import staged
+from api.bench.rig import staged
 from storage.sql.database import parse_mysql_url
 
 COUNTS = (

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from api.bench.driver import Habits
-from api.bench.stage import staged
+from api.bench.rig import staged
 from api.bench.storm import REFUSALS, Result, Run, Wish, play
 from tests.support.openapi import contract
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from api.simulator.account_news import NEWS
+
+from api.simulator.account_updates import NEWS
 from bot.whatsapp.webhook.account_updates import read_account_updates
 from tests.api.simulator.echo_service import running
 from tests.support.places import PAYLOADS

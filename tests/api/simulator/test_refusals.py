@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.simulator.codes import UNKNOWN, title_of
-from api.simulator.gate import is_loopback
-from api.simulator.refusal import Refusal
-from api.simulator.refusals import refusal_of
+from api.simulator.access import is_loopback
+from api.simulator.error_codes import UNKNOWN, title_of
+from api.simulator.graph_error import Refusal
+from api.simulator.message_rules import refusal_of
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, a_list, buttons, running
 from tests.support.places import PAYLOADS
 

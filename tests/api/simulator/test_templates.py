@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.simulator.refusal import Refusal
+from api.simulator.graph_error import Refusal
 from api.simulator.sent_templates import rendered, template_refusal
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import Setup, setup_of

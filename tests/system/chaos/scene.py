@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from api.bench.driver import Customer, Driver, Habits, Said
+from api.bench.graph_stand_in import StandIn, StatusPlan
 from api.bench.programs import completed, environment, free_port, running
-from api.bench.standin import StandIn, StatusPlan
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
 from api.simulator.bodies import Number

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from api.simulator.codes import TRANSIENT, details_of, status_of, title_of
+from api.simulator.error_codes import TRANSIENT, details_of, status_of, title_of
 
 
 @dataclass(frozen=True, slots=True)

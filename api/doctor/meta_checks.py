@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from api.doctor.exam import Exam, there
+from api.doctor.check_context import Exam, there
 from api.doctor.finding import Finding, bad, good
 from bot.whatsapp.diagnostics.reachability import Step, check_reachability
 from bot.whatsapp.diagnostics.setup import (

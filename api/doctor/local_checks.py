@@ -5,7 +5,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from api.doctor.exam import Exam, there
+from api.doctor.check_context import Exam, there
 from api.doctor.finding import Finding, bad, good
 from api.views.delivery_text import CHANNEL
 from storage import alerts

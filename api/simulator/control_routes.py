@@ -6,8 +6,8 @@ from quart import Blueprint, Response, jsonify
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
-from api.simulator import bodies, faults, gate
-from api.simulator.account_news import NEWS, AccountNews
+from api.simulator import access, bodies, faults
+from api.simulator.account_updates import NEWS, AccountNews
 from api.simulator.meta import Meta
 from api.simulator.page import body_of_request, created, string
 
@@ -31,7 +31,7 @@ def add_play_routes(page: Blueprint, meta: Meta, news: AccountNews, advance: Cal
     @page.delete("/api/faults/<int:fault_id>")
     async def remove_fault(fault_id: int) -> Response:
         if not meta.faults.remove(fault_id):
-            return gate.refusal(404, "There is no such fault.")
+            return access.refusal(404, "There is no such fault.")
         return jsonify({"success": True})
 
     @page.get("/api/clock")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from api.doctor.exam import Exam
+from api.doctor.check_context import Exam
 from api.doctor.finding import Finding, bad, good
 from api.settings_checks import Network
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, ProbeReport

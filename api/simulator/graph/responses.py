@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from quart import Response, jsonify, request
 
-from api.simulator.refusal import Refusal
+from api.simulator.graph_error import Refusal
 
 PAGE: Final = 25
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from quart import Response, g
 
-from api.simulator.codes import title_of
+from api.simulator.error_codes import title_of
 from api.simulator.faults import ACCEPTED, AFTER, BEFORE, PATIENCE_SECONDS, Fault, Faults
-from api.simulator.graph.answers import refused
-from api.simulator.refusal import Refusal
+from api.simulator.graph.responses import refused
+from api.simulator.graph_error import Refusal
 
 HTML: Final = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>"
 HUGE_BYTES: Final = 10 * 1024 * 1024

@@ -5,7 +5,7 @@ A message to the same customer each six seconds; a burst of 45 may be borrowed, 
 
 from typing import Final
 
-from api.simulator.refusal import Refusal
+from api.simulator.graph_error import Refusal
 from api.simulator.setup import Setup
 
 PAIR_SECONDS: Final = 6.0

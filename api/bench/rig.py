@@ -15,8 +15,8 @@ from pathlib import Path
 
 from api.bench.driver import Driver, Habits
 from api.bench.figures import Round, percentile
+from api.bench.graph_stand_in import Send, StandIn, StatusPlan, status_of
 from api.bench.programs import Program, ProgramFailed, completed, environment, free_port, python, running
-from api.bench.standin import Send, StandIn, StatusPlan, status_of
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Broken, Client
 from api.simulator.bodies import Number, Person, make_wamid, messages_webhook, statuses_webhook, text

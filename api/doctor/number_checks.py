@@ -1,8 +1,8 @@
 """The checks of the number and of what the app hears of it: registration, restrictions, name, quality, webhooks."""
 
-from api.doctor.at_meta import unexpected
-from api.doctor.exam import Exam, there
+from api.doctor.check_context import Exam, there
 from api.doctor.finding import Finding, bad, good
+from api.doctor.meta_checks import unexpected
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.diagnostics.setup import read_apps, read_subscription
 

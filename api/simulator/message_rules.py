@@ -7,7 +7,7 @@ are counted in characters.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from api.simulator.refusal import Refusal
+from api.simulator.graph_error import Refusal
 
 MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"})
 LONGEST_EMOJI: Final = 16  # code points: families and flags are many
