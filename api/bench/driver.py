@@ -17,7 +17,8 @@ from typing import Any
 
 from api.bench.graph_stand_in import Send
 from api.bench.webhooks import NeverAcknowledged, Webhooks
-from api.simulator.bodies import Json, Number, Person, button_reply, list_reply, make_wamid, messages_webhook, text
+from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook
+from api.simulator.message_bodies import MessageHead, button_reply, list_reply, text
 
 AREAS = (202, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 650, 702, 713, 718, 801, 808, 818, 907)
 NOT_A_TOPIC = re.compile(r"more|back|my_tickets|agent|person|other", re.IGNORECASE)
@@ -70,7 +71,7 @@ class Driver:
 
     def __init__(
         self,
-        number: Number,
+        number: BusinessNumber,
         webhooks: Webhooks,
         *,
         habits: Habits,
@@ -186,12 +187,9 @@ class Driver:
     async def _say(self, customer: Customer, kind: str, words: str, *, option: str = "", row: bool = False) -> Said:
         customer.said += 1
         person, unique = customer.person, self._random.randbytes(8)
-        wamid, timestamp = make_wamid(person.wa_id, unique), int(time.time())
-        message: Json
-        if not option:
-            message = text(person, wamid, timestamp, words)
-        else:
-            message = (list_reply if row else button_reply)(person, wamid, timestamp, option, words)
+        wamid = make_wamid(person.wa_id, unique)
+        head = MessageHead(person, wamid, int(time.time()))
+        message = (list_reply if row else button_reply)(head, option, words) if option else text(head, words)
         delivery = await self._webhooks.deliver(messages_webhook(self._number, [person], [message]))
         said = Said(
             person.wa_id, customer.said, kind, words, wamid, delivery.posted_at, delivery.acked_at, delivery.tries

@@ -17,7 +17,7 @@ from typing import Any
 
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Reply, Server
-from api.simulator.bodies import Number, Person, status, statuses_webhook
+from api.simulator.bodies import BusinessNumber, Person, status, statuses_webhook
 
 STATUSES = ("sent", "delivered", "read")
 
@@ -55,7 +55,7 @@ class StandIn:
 
     def __init__(
         self,
-        number: Number,
+        number: BusinessNumber,
         webhooks: Webhooks,
         *,
         plan: StatusPlan,
@@ -123,14 +123,14 @@ class StandIn:
         await self._webhooks.deliver(status_body(self._number, send, name))
 
 
-def status_body(number: Number, send: Send, name: str) -> bytes:
+def status_body(number: BusinessNumber, send: Send, name: str) -> bytes:
     return statuses_webhook(number, [status_of(send, name)])
 
 
 def status_of(send: Send, name: str) -> dict[str, Any]:
     # One second for all three: a time that has not come yet would be corrected by the service.
     timestamp = int(send.at)
-    return status(Person(wa_id=send.customer), send.wamid, timestamp, name, send.outbox_id)
+    return status(Person(wa_id=send.customer), send.wamid, timestamp, name, opaque=send.outbox_id)
 
 
 def read_send(asked: dict[str, Any], *, wamid: str, at: float) -> Send:

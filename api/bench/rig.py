@@ -19,10 +19,11 @@ from api.bench.graph_stand_in import Send, StandIn, StatusPlan, status_of
 from api.bench.programs import Program, ProgramFailed, completed, environment, free_port, python, running
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Broken, Client
-from api.simulator.bodies import Number, Person, make_wamid, messages_webhook, statuses_webhook, text
+from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook, statuses_webhook
+from api.simulator.message_bodies import MessageHead, text
 from storage.sql.database import DatabaseSettings
 
-NUMBER = Number("555000000000001", "15550100000", "555000000000002")
+NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET, TOKEN, VERIFY = "bench-app-secret", "bench-access-token", "bench-verify-token"
 POOL_SIZE = DatabaseSettings(url="").pool_size  # the bare loop gets as many connections as we have
 DRAIN_SECONDS = 120
@@ -112,7 +113,7 @@ class Stage:
         self.standin.plan = StatusPlan(count=0)
         people = [self.driver.newcomer().person for _ in range(BATCH)]
         now = int(time.time())
-        hello = [text(person, make_wamid(person.wa_id, os.urandom(8)), now, "Hi") for person in people]
+        hello = [text(MessageHead(person, make_wamid(person.wa_id, os.urandom(8)), now), "Hi") for person in people]
         first = await self._batch(messages_webhook(NUMBER, people, hello), answers=BATCH)
         statuses = [status_of(send, "delivered") for send in self.answers]
         recipients = [Person(wa_id=send.customer) for send in self.answers]

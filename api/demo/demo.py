@@ -17,8 +17,9 @@ from api.app import make_app, run_together
 from api.bootstrap import opened
 from api.demo.secrets import DemoSecrets, load_demo_secrets
 from api.settings import Settings
+from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
-from api.simulator.simulator import make_simulator
+from api.simulator.simulator import Simulator
 from api.web.credentials import Role
 from bot.clock import utc_now
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
@@ -52,8 +53,8 @@ async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event)
     ):
         await let_in(parts.database, made, parts.clock())
         app = make_app(parts)
-        simulator = make_simulator(_simulator_settings(settings), http, on_advance=clock.advance)
-        app.register_blueprint(simulator.blueprint)
+        simulator = Simulator(_simulator_settings(settings), http, on_advance=clock.advance)
+        add_simulator(app, simulator)
         await simulator.start()
         ending = asyncio.create_task(_when(stop, simulator.end_streams))
         try:

@@ -1,4 +1,4 @@
-"""A stand-in for Meta: the Graph API, the webhooks, and a page of phones that look like WhatsApp.
+"""The simulator: a stand-in for Meta with its Graph API, its webhooks, and a page of phones that look like WhatsApp.
 
-Nothing is imported here, so that bodies.py can be used without a web framework.
+Nothing is imported here, so that bodies.py and message_bodies.py can be used without a web framework.
 """

@@ -1,13 +1,18 @@
-"""Who may talk to the simulator: this machine, and no web page from elsewhere.
+"""Who may call the simulator: this machine, and no web page from elsewhere.
 
-It has no sign-in, so the name in the address must be the loopback's (a page that rebinds its own name to 127.0.0.1
-is turned away), and what changes anything must come from our own page or from no page at all.
+It has no sign-in, hence two checks:
+
+- The host in the address must be a name of the loopback interface: a page that rebinds its own name to 127.0.0.1 (DNS
+  rebinding) is turned away.
+- What changes anything must come from the simulator's own page, or from a program (cross-site request forgery).
 """
 
 import ipaddress
 from urllib.parse import urlsplit
 
-from quart import Response, jsonify, request
+from quart import Response, request
+
+from api.simulator.json_api import error_response
 
 
 def is_loopback(host: str) -> bool:
@@ -24,29 +29,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def refuse_strangers() -> Response | None:
-    """For before_request of all that the simulator serves."""
+def refuse_other_hosts() -> Response | None:
+    """Answers 403 to a request under another host's name; a `before_request` of all that the simulator serves."""
     if is_loopback(request.headers.get("Host", "")):
         return None
-    return refusal(403, "The simulator answers only at localhost.")
+    return error_response(403, "The simulator answers only at localhost.")
 
 
 def refuse_other_pages() -> Response | None:
-    """For before_request of what the page calls: a change comes from the page itself, or from a program."""
+    """Refuses a change that another web page may have sent; a `before_request` of what the page calls."""
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return None
     # A page from elsewhere can't send these without being asked first, nor a DELETE.
     if request.method != "DELETE" and request.mimetype not in {"application/json", "multipart/form-data"}:
-        return refusal(415, "Send application/json or multipart/form-data.")
+        return error_response(415, "Send application/json or multipart/form-data.")
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":
-        return refusal(403, "Another web page can't use the simulator.")
+        return error_response(403, "Another web page can't use the simulator.")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return refusal(403, "Another web page can't use the simulator.")
+        return error_response(403, "Another web page can't use the simulator.")
     return None
-
-
-def refusal(status: int, message: str) -> Response:
-    answer = jsonify({"success": False, "message": message})
-    answer.status_code = status
-    return answer

@@ -1,17 +1,19 @@
-"""What Meta says about the account, and what else is no customer's message: templates, quality, bans, the Business app.
+"""Webhooks that are no customer's message: updates of the account, its number and templates, echoes and handovers.
 
-Each piece of news changes the set-up as the real one would have changed, and then tells the service of it.
+Each update changes the set-up as the real one would have changed, and is then sent to the service. Source: Meta's
+webhook reference, by field.
 """
 
 import os
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from api.simulator import bodies
+from api.simulator import bodies, message_bodies
 from api.simulator.bodies import Json
+from api.simulator.message_bodies import MessageHead
 from api.simulator.meta import Meta
+from api.simulator.records import Customer
 
-NEWS: Final = (
+UPDATES: Final = (
     "template_paused", "template_disabled", "template_rejected", "template_approved", "quality_red", "quality_green",
     "account_restricted", "account_unrestricted", "account_banned", "account_reinstated", "name_approved",
     "rate_limited", "user_id_update", "echo", "handover", "standby",
@@ -32,40 +34,47 @@ ACCOUNTS: Final = {
 }
 
 
-class AccountNews:
+class AccountUpdates:
+    """Sends the updates by their names."""
+
     def __init__(self, meta: Meta) -> None:
         self._meta = meta
 
-    def tell(self, what: str, *, phone: str = "", text: str = "") -> None:
-        """ValueError when there is no such news, or nobody whom it could be about."""
-        tellers: dict[str, Callable[[str, str], None]] = {
-            "name_approved": lambda phone, text: self._name(),
-            "rate_limited": lambda phone, text: self._errors(130429),
-            "user_id_update": self._user_id,
-            "echo": self._echo,
-            "handover": self._handover,
-            "standby": self._standby,
-        }
-        if what in TEMPLATE_EVENTS:
-            self._template(what, text)
-        elif what in QUALITIES:
-            self._quality(what)
-        elif what in ACCOUNTS:
-            self._account(what)
-        elif what in tellers:
-            tellers[what](phone, text)
-        else:
-            raise ValueError(f"News is one of {', '.join(NEWS)}.")
+    def send(self, name: str, *, phone: str = "", text: str = "") -> None:
+        """Sends one of UPDATES; `phone`: the customer whom it is about, `text`: what was written, or a template's name.
 
-    def _template(self, what: str, name: str) -> None:
+        Raises ValueError when there is no such update, or nobody whom it could be about.
+        """
+        if name in TEMPLATE_EVENTS:
+            self._update_template(name, text)
+        elif name in QUALITIES:
+            self._update_quality(name)
+        elif name in ACCOUNTS:
+            self._update_account(name)
+        elif name == "name_approved":
+            self._approve_name()
+        elif name == "rate_limited":
+            self._send_error(130429)
+        elif name == "user_id_update":
+            self._send_user_id_update(phone)
+        elif name == "echo":
+            self._send_echo(phone, text)
+        elif name == "handover":
+            self._send_handover(phone, text)
+        elif name == "standby":
+            self._send_standby(phone, text)
+        else:
+            raise ValueError(f"News is one of {', '.join(UPDATES)}.")
+
+    def _update_template(self, update: str, name: str) -> None:
         setup = self._meta.setup
         found = [one for one in setup.templates if name in ("", one["name"])]
         if not found:
             raise ValueError("There is no such template.")
-        status, event, reason = TEMPLATE_EVENTS[what]
+        status, event, reason = TEMPLATE_EVENTS[update]
         for template in found if name else found[-1:]:
             template["status"] = status
-            told: Json = {
+            value: Json = {
                 "event": event,
                 "message_template_id": int(template["id"]),
                 "message_template_name": template["name"],
@@ -74,59 +83,59 @@ class AccountNews:
                 "reason": reason,
             }
             if status == "PAUSED":
-                told["other_info"] = {"title": "FIRST_PAUSE", "description": "It is paused for 3 hours."}
-            self._account_level("message_template_status_update", told)
+                value["other_info"] = {"title": "FIRST_PAUSE", "description": "It is paused for 3 hours."}
+            self._send_about_account("message_template_status_update", value)
 
-    def _quality(self, what: str) -> None:
+    def _update_quality(self, update: str) -> None:
         setup = self._meta.setup
-        setup.quality, event, setup.messaging_limit = QUALITIES[what]
-        told = {"display_phone_number": setup.display_phone_number, "event": event}
+        setup.quality, event, setup.messaging_limit = QUALITIES[update]
+        value = {"display_phone_number": setup.display_phone_number, "event": event}
         limit = {"max_daily_conversations_per_business": setup.messaging_limit}
-        self._account_level("phone_number_quality_update", told | limit)
+        self._send_about_account("phone_number_quality_update", value | limit)
 
-    def _account(self, what: str) -> None:
+    def _update_account(self, update: str) -> None:
         setup, now = self._meta.setup, int(self._meta.clock())
-        told: Json = {"phone_number": setup.display_phone_number, "event": ACCOUNTS[what]}
-        if what == "account_restricted":
+        value: Json = {"phone_number": setup.display_phone_number, "event": ACCOUNTS[update]}
+        if update == "account_restricted":
             setup.health = "LIMITED"
             restriction = {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": now + DAY_SECONDS}
-            told |= {"violation_info": {"violation_type": "SPAM"}, "restriction_info": [restriction]}
-        elif what == "account_banned":
+            value |= {"violation_info": {"violation_type": "SPAM"}, "restriction_info": [restriction]}
+        elif update == "account_banned":
             setup.health = "BLOCKED"
-            told["ban_info"] = {"waba_ban_state": "DISABLE", "waba_ban_date": "November 22, 2026"}
+            value["ban_info"] = {"waba_ban_state": "DISABLE", "waba_ban_date": "November 22, 2026"}
         else:
             setup.health = "AVAILABLE"
-            told |= {"ban_info": {"waba_ban_state": "REINSTATE"}} if what == "account_reinstated" else {}
-        self._account_level("account_update", told)
+            value |= {"ban_info": {"waba_ban_state": "REINSTATE"}} if update == "account_reinstated" else {}
+        self._send_about_account("account_update", value)
 
-    def _name(self) -> None:
+    def _approve_name(self) -> None:
         setup = self._meta.setup
         setup.name_status = "APPROVED"
         named = {"display_phone_number": setup.display_phone_number, "requested_verified_name": setup.verified_name}
-        self._account_level("phone_number_name_update", named | {"decision": "APPROVED", "rejection_reason": None})
+        self._send_about_account("phone_number_name_update", named | {"decision": "APPROVED", "rejection_reason": None})
 
-    def _errors(self, code: int) -> None:
-        error = bodies.error(code, "Rate limit hit", "Cloud API message throughput has been reached.")
-        self._messaging("messages", {"errors": [error]})
+    def _send_error(self, code: int) -> None:
+        error = bodies.status_error(code, "Rate limit hit", "Cloud API message throughput has been reached.")
+        self._send_messaging("messages", {"errors": [error]})
 
-    def _user_id(self, phone: str, _text: str) -> None:
-        customer = self._customer(phone)
-        person = self._meta.person(customer)
+    def _send_user_id_update(self, phone: str) -> None:
+        customer = self._find_customer(phone)
+        person = self._meta.person_of(customer)
         change: Json = {
             "detail": "The user id of this user has changed.",
             "user_id": {"previous": f"{customer.user_id}0", "current": customer.user_id},
-            "timestamp": self._now(),
+            "timestamp": self._timestamp(),
         }
         change |= {"wa_id": person.wa_id} if person.wa_id else {}
-        self._messaging("user_id_update", {"contacts": [bodies.contact(person)], "user_id_update": [change]})
+        self._send_messaging("user_id_update", {"contacts": [bodies.contact(person)], "user_id_update": [change]})
 
-    def _echo(self, phone: str, text: str) -> None:
-        """Somebody of the business answered in the Business app."""
-        self._messaging("smb_message_echoes", {"message_echoes": [self._echoed(phone, text)]}, phone)
+    def _send_echo(self, phone: str, text: str) -> None:
+        """Sends what somebody of the business answered in the Business app."""
+        self._send_messaging("smb_message_echoes", {"message_echoes": [self._build_echo(phone, text)]}, phone)
 
-    def _handover(self, phone: str, text: str) -> None:
-        """Meta's agent gives the conversation back to us, and says what it was about."""
-        person = self._meta.person(self._customer(phone))
+    def _send_handover(self, phone: str, text: str) -> None:
+        """Passes the conversation from Meta's agent back to the app, with a summary."""
+        person = self._meta.person_of(self._find_customer(phone))
         sender = {"phone_number": person.wa_id} if person.wa_id else {"user_id": person.user_id}
         summary = {"type": "summary", "summary": {"text": text or "The customer asks for a person."}}
         setup = self._meta.setup
@@ -135,7 +144,7 @@ class AccountNews:
             "sender": sender,
             "recipient": {"phone_number_id": setup.phone_number_id, "display_phone_number": setup.display_phone_number},
             "type": "control_passed",
-            "timestamp": self._now(),
+            "timestamp": self._timestamp(),
             "control_passed": {
                 "previous_owner_role": "meta_business_agent",
                 "new_owner_role": "app",
@@ -143,38 +152,41 @@ class AccountNews:
             },
         }
         body = bodies.field_webhook(self._meta.number.waba_id, "messaging_handovers", value)
-        self._meta.tell("messaging_handovers", body, phone)
+        self._meta.send_webhook("messaging_handovers", body, phone)
 
-    def _standby(self, phone: str, text: str) -> None:
-        """The customer writes while Meta's agent has the conversation."""
-        person = self._meta.person(self._customer(phone))
+    def _send_standby(self, phone: str, text: str) -> None:
+        """Sends what a customer writes while Meta's agent has the conversation."""
+        person = self._meta.person_of(self._find_customer(phone))
         wamid = bodies.make_wamid(phone, os.urandom(10))
-        written = bodies.text(person, wamid, int(self._meta.clock()), text or "Are you open on Sunday?")
-        self._messaging("standby", {"contacts": [bodies.contact(person)], "standby": {"messages": [written]}}, phone)
+        head = MessageHead(person, wamid, int(self._meta.clock()))
+        written = message_bodies.text(head, text or "Are you open on Sunday?")
+        self._send_messaging(
+            "standby", {"contacts": [bodies.contact(person)], "standby": {"messages": [written]}}, phone
+        )
 
-    def _echoed(self, phone: str, text: str) -> Json:
-        person = self._meta.person(self._customer(phone))
+    def _build_echo(self, phone: str, text: str) -> Json:
+        person = self._meta.person_of(self._find_customer(phone))
         to: Json = ({"to": person.wa_id} if person.wa_id else {}) | (
             {"to_user_id": person.user_id} if person.user_id else {}
         )
-        said = {"body": text or "I have called you, all is well now."}
+        content = {"body": text or "I have called you, all is well now."}
         wamid = bodies.make_wamid(phone, os.urandom(10))
         whole: Json = {"from": self._meta.setup.display_phone_number} | to
-        return whole | {"id": wamid, "timestamp": self._now(), "type": "text", "text": said}
+        return whole | {"id": wamid, "timestamp": self._timestamp(), "type": "text", "text": content}
 
-    def _account_level(self, field: str, value: Json) -> None:
+    def _send_about_account(self, field: str, value: Json) -> None:
         now = int(self._meta.clock())
-        self._meta.tell(field, bodies.field_webhook(self._meta.number.waba_id, field, value, time=now))
+        self._meta.send_webhook(field, bodies.field_webhook(self._meta.number.waba_id, field, value, time=now))
 
-    def _messaging(self, field: str, what: Json, phone: str = "") -> None:
+    def _send_messaging(self, field: str, what: Json, phone: str = "") -> None:
         value = bodies.messaging_value(self._meta.number) | what
-        self._meta.tell(field, bodies.field_webhook(self._meta.number.waba_id, field, value), phone)
+        self._meta.send_webhook(field, bodies.field_webhook(self._meta.number.waba_id, field, value), phone)
 
-    def _customer(self, phone: str) -> Any:
+    def _find_customer(self, phone: str) -> Customer:
         customer = self._meta.chats.customers.get(phone)
         if customer is None:
             raise ValueError("There is no such customer.")
         return customer
 
-    def _now(self) -> str:
+    def _timestamp(self) -> str:
         return str(int(self._meta.clock()))

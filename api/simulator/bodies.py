@@ -1,7 +1,11 @@
-"""Webhook bodies as Meta sends them, so that whoever reads ours can read Meta's.
+"""The bodies of Meta's webhooks, byte by byte as Meta sends them: the envelope, delivery statuses, and the signature.
 
-Pure: every id and timestamp is a plain value handed in; no clock, no randomness, no I/O. What Meta leaves out
-(a phone number that is hidden, a caption that is empty) is left out here too: the key is missing, never null.
+Invariants
+- Pure: every id and timestamp is a value handed in; no clock, no randomness, no I/O, no web framework.
+- What Meta leaves out (a phone number that is hidden, a caption that is empty) is left out here too: the key is
+  missing, never null.
+
+The messages inside are built by message_bodies.py. Source: Meta's webhook reference for WhatsApp.
 """
 
 import base64
@@ -15,11 +19,12 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 PRICED: Final = frozenset({"sent", "read"})  # `pricing` comes with sent and with one of delivered and read
+MAX_PHONE_BYTES_IN_WAMID: Final = 64  # its length is one byte there, and nobody has more digits
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """The business number that the webhooks are about."""
+class BusinessNumber:
+    """The business phone number that the webhooks are about, and the WhatsApp Business Account that it belongs to."""
 
     phone_number_id: str
     display_phone_number: str
@@ -36,95 +41,63 @@ class Person:
     username: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A file as a webhook names it: never its bytes."""
-
-    media_id: str
-    mime_type: str
-    sha256: bytes
-    filename: str = ""
-
-
 def sign(body: bytes, app_secret: str) -> str:
-    """The value of X-Hub-Signature-256."""
+    """Computes the value of X-Hub-Signature-256: `sha256=` and the HMAC of the body, in hex."""
     return "sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
-    """JSON as on Meta's wire: no spaces, everything beyond ASCII escaped, and `/` escaped as well."""
+def encode_json(document: Mapping[str, Any]) -> bytes:
+    """Encodes JSON as on Meta's wire: no spaces, everything beyond ASCII escaped, and `/` escaped as well."""
     # A slash can only stand inside a string of JSON, and dumps() never escapes it: replacing each is exact.
     return json.dumps(document, separators=(",", ":")).replace("/", "\\/").encode("ascii")
 
 
 def make_wamid(phone: str, unique: bytes) -> str:
-    """A message id of Meta's look: opaque to everybody, with the phone number inside."""
+    """Makes a message id of Meta's look: opaque to everybody, with the phone number inside."""
     tail = unique.hex().upper().encode()
-    named = phone.encode("ascii", "replace")[:64]  # its length is one byte, and nobody has more digits
+    named = phone.encode("ascii", "replace")[:MAX_PHONE_BYTES_IN_WAMID]
     inner = b"\x1c\x18" + bytes([len(named)]) + named + b"\x15\x02\x00\x12\x18" + bytes([len(tail)]) + tail
     return "wamid." + base64.b64encode(inner + b"\x00").decode()
 
 
-def messages_webhook(number: Number, people: Sequence[Person], messages: Sequence[Json]) -> bytes:
-    return _webhook(number, people, {"messages": list(messages)})
+def messages_webhook(number: BusinessNumber, people: Sequence[Person], messages: Sequence[Json]) -> bytes:
+    """Builds the webhook that brings messages, and in `contacts` the people who wrote them."""
+    return _messages_field(number, people, {"messages": list(messages)})
 
 
-def statuses_webhook(number: Number, statuses: Sequence[Json], people: Sequence[Person] = ()) -> bytes:
-    return _webhook(number, people, {"statuses": list(statuses)})
+def statuses_webhook(number: BusinessNumber, statuses: Sequence[Json], people: Sequence[Person] = ()) -> bytes:
+    """Builds the webhook that brings delivery statuses; Meta names the recipients in `contacts` only sometimes."""
+    return _messages_field(number, people, {"statuses": list(statuses)})
 
 
-def text(person: Person, wamid: str, timestamp: int, body: str, context: Json | None = None) -> Json:
-    return message(person, wamid, timestamp, "text", {"body": body}, context)
+def field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = None) -> bytes:
+    """Builds a webhook of any field; only the fields about the account have a `time`, in whole seconds."""
+    entry: Json = {"id": waba_id} | ({} if time is None else {"time": time})
+    return encode_json(
+        {"object": "whatsapp_business_account", "entry": [entry | {"changes": [{"value": value, "field": field}]}]}
+    )
 
 
-def button_reply(
-    person: Person, wamid: str, timestamp: int, option_id: str, title: str, context: Json | None = None
-) -> Json:
-    reply = {"type": "button_reply", "button_reply": {"id": option_id, "title": title}}
-    return message(person, wamid, timestamp, "interactive", reply, context)
+def messaging_value(number: BusinessNumber) -> Json:
+    """Builds what the `value` of every messaging field begins with."""
+    return {
+        "messaging_product": "whatsapp",
+        "metadata": {
+            "display_phone_number": number.display_phone_number,
+            "phone_number_id": number.phone_number_id,
+        },
+    }
 
 
-def list_reply(
-    person: Person,
-    wamid: str,
-    timestamp: int,
-    option_id: str,
-    title: str,
-    description: str = "",
-    context: Json | None = None,
-) -> Json:
-    row = {"id": option_id, "title": title} | ({"description": description} if description else {})
-    return message(person, wamid, timestamp, "interactive", {"type": "list_reply", "list_reply": row}, context)
-
-
-def image(
-    person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
-) -> Json:
-    return message(person, wamid, timestamp, "image", _captioned(caption) | attached(file), context)
-
-
-def video(
-    person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
-) -> Json:
-    return message(person, wamid, timestamp, "video", _captioned(caption) | attached(file), context)
-
-
-def audio(
-    person: Person, wamid: str, timestamp: int, file: Attached, voice: bool = False, context: Json | None = None
-) -> Json:
-    return message(person, wamid, timestamp, "audio", attached(file) | {"voice": voice}, context)
-
-
-def document(
-    person: Person, wamid: str, timestamp: int, file: Attached, caption: str = "", context: Json | None = None
-) -> Json:
-    named = _captioned(caption) | {"filename": file.filename} | attached(file)
-    return message(person, wamid, timestamp, "document", named, context)
-
-
-def quote(from_: str, wamid: str) -> Json:
-    """The `context` of an answer to a message; `from_` is the number of whoever wrote the quoted one."""
-    return {"from": from_, "id": wamid}
+def contact(person: Person) -> Json:
+    """Builds an entry of `contacts`: who somebody is, as far as the business may know."""
+    profile = {"name": person.name} | ({"username": person.username} if person.username else {})
+    known: Json = {"profile": profile} if person.name else {}
+    if person.wa_id:
+        known["wa_id"] = person.wa_id
+    if person.user_id:
+        known["user_id"] = person.user_id
+    return known
 
 
 def status(
@@ -132,11 +105,12 @@ def status(
     wamid: str,
     timestamp: int,
     name: str,
+    *,
     opaque: str = "",
     errors: Sequence[Json] = (),
     category: str = "service",
 ) -> Json:
-    """One delivery status: sent, delivered, read or failed. `opaque` is biz_opaque_callback_data."""
+    """Builds one delivery status: sent, delivered, read or failed. `opaque` is biz_opaque_callback_data."""
     change: Json = {"id": wamid, "status": name, "timestamp": str(timestamp)}
     if person.wa_id:
         change["recipient_id"] = person.wa_id
@@ -151,8 +125,8 @@ def status(
     return change
 
 
-def error(code: int, title: str, details: str) -> Json:
-    """An error as it stands in a failed status."""
+def status_error(code: int, title: str, details: str) -> Json:
+    """Builds an entry of `errors`, as it stands in a failed status and in a webhook of errors."""
     return {
         "code": code,
         "title": title,
@@ -162,60 +136,8 @@ def error(code: int, title: str, details: str) -> Json:
     }
 
 
-def messaging_value(number: Number) -> Json:
-    """What the `value` of every messaging field begins with."""
-    return {
-        "messaging_product": "whatsapp",
-        "metadata": {
-            "display_phone_number": number.display_phone_number,
-            "phone_number_id": number.phone_number_id,
-        },
-    }
-
-
-def field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = None) -> bytes:
-    """Any field; only those about the account have a `time`."""
-    entry: Json = {"id": waba_id} | ({} if time is None else {"time": time})
-    return encode(
-        {"object": "whatsapp_business_account", "entry": [entry | {"changes": [{"value": value, "field": field}]}]}
-    )
-
-
-def _webhook(number: Number, people: Sequence[Person], what: Json) -> bytes:
+def _messages_field(number: BusinessNumber, people: Sequence[Person], what: Json) -> bytes:
     value = messaging_value(number)
     if people:
         value["contacts"] = [contact(person) for person in people]
     return field_webhook(number.waba_id, "messages", value | what)
-
-
-def contact(person: Person) -> Json:
-    """Who somebody is, as far as the business may know."""
-    profile = {"name": person.name} | ({"username": person.username} if person.username else {})
-    known: Json = {"profile": profile} if person.name else {}
-    if person.wa_id:
-        known["wa_id"] = person.wa_id
-    if person.user_id:
-        known["user_id"] = person.user_id
-    return known
-
-
-def message(
-    person: Person, wamid: str, timestamp: int, kind: str, content: Json | list[Json], context: Json | None = None
-) -> Json:
-    """A message of any kind: what all have in common, and `content` under the name of its kind."""
-    whole: Json = {"context": context} if context else {}
-    if person.wa_id:
-        whole["from"] = person.wa_id
-    if person.user_id:
-        whole["from_user_id"] = person.user_id
-    return whole | {"id": wamid, "timestamp": str(timestamp), "type": kind, kind: content}
-
-
-def _captioned(caption: str) -> Json:
-    return {"caption": caption} if caption else {}
-
-
-def attached(file: Attached) -> Json:
-    """How a message names a file."""
-    digest = base64.b64encode(file.sha256).decode()
-    return {"mime_type": file.mime_type, "sha256": digest, "id": file.media_id}

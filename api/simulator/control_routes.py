@@ -1,78 +1,101 @@
-"""What goes wrong at Meta, and what it has to say about the account, as calls: faults, time, the set-up, news."""
+"""What goes wrong at Meta and what it reports of the account, as calls: faults, time, the set-up, updates, webhooks."""
 
-from collections.abc import Callable
+from typing import Final
 
-from quart import Blueprint, Response, jsonify
-from quart.typing import ResponseReturnValue
+from quart import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
-from api.simulator import access, bodies, faults
-from api.simulator.account_updates import NEWS, AccountNews
-from api.simulator.meta import Meta
-from api.simulator.page import body_of_request, created, string
+from api.simulator import bodies, faults
+from api.simulator.account_updates import UPDATES
+from api.simulator.json_api import data_response, done_response, error_response, read_object, read_string
+from api.simulator.simulator import current_simulator
 
-LONGEST_SECONDS = 400 * 86_400
+MAX_ADVANCE_SECONDS: Final = 400 * 86_400
+
+control_routes = Blueprint("control", __name__)
 
 
-def add_play_routes(page: Blueprint, meta: Meta, news: AccountNews, advance: Callable[[float], None]) -> None:
-    @page.get("/api/faults")
-    async def list_faults() -> Response:
-        return jsonify({"success": True, "data": [faults.document(fault) for fault in meta.faults.all()]})
+@control_routes.get("/api/faults")
+async def list_faults() -> Response:
+    """Answers with the faults that are set, oldest first."""
+    return data_response([faults.describe_fault(fault) for fault in current_simulator().faults.list_all()])
 
-    @page.post("/api/faults")
-    async def add_fault() -> ResponseReturnValue:
-        return created(faults.document(meta.faults.add(faults.read_fault(await body_of_request()))))
 
-    @page.delete("/api/faults")
-    async def remove_faults() -> Response:
-        meta.faults.clear()
-        return jsonify({"success": True})
+@control_routes.post("/api/faults")
+async def add_fault() -> Response:
+    """Sets a fault; `then` says what goes wrong."""
+    fault = current_simulator().faults.add(faults.parse_fault(await read_object()))
+    return data_response(faults.describe_fault(fault), 201)
 
-    @page.delete("/api/faults/<int:fault_id>")
-    async def remove_fault(fault_id: int) -> Response:
-        if not meta.faults.remove(fault_id):
-            return access.refusal(404, "There is no such fault.")
-        return jsonify({"success": True})
 
-    @page.get("/api/clock")
-    async def read_clock() -> Response:
-        return jsonify({"success": True, "data": {"now": meta.clock()}})
+@control_routes.delete("/api/faults")
+async def remove_faults() -> Response:
+    """Removes every fault."""
+    current_simulator().faults.clear()
+    return done_response()
 
-    @page.post("/api/clock")
-    async def move_clock() -> Response:
-        seconds = (await body_of_request()).get("advance_seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_SECONDS:
-            raise BadRequest(f"advance_seconds is a number from 0 to {LONGEST_SECONDS}.")
-        advance(float(seconds))
-        return jsonify({"success": True, "data": {"now": meta.clock()}})
 
-    @page.get("/api/requests")
-    async def list_requests() -> Response:
-        """What the service lately asked of the Graph API, the oldest first."""
-        return jsonify({"success": True, "data": list(meta.asked)})
+@control_routes.delete("/api/faults/<int:fault_id>")
+async def remove_fault(fault_id: int) -> Response:
+    """Removes one fault."""
+    if not current_simulator().faults.remove(fault_id):
+        return error_response(404, "There is no such fault.")
+    return done_response()
 
-    @page.get("/api/setup")
-    async def read_setup() -> Response:
-        return jsonify({"success": True, "data": meta.setup.document()})
 
-    @page.post("/api/setup")
-    async def change_setup() -> Response:
-        meta.setup.change(await body_of_request())
-        return jsonify({"success": True, "data": meta.setup.document()})
+@control_routes.get("/api/clock")
+async def read_clock() -> Response:
+    """Answers with the time at Meta, in seconds since 1970."""
+    return data_response({"now": current_simulator().clock()})
 
-    @page.post("/api/webhooks")
-    async def tell_anything() -> ResponseReturnValue:
-        """Any document at all, signed and posted as it is: what the stand-in can't play, and what Meta never sent."""
-        meta.tell_as_is(bodies.encode(await body_of_request()))
-        return created({})
 
-    @page.get("/api/news")
-    async def list_news() -> Response:
-        return jsonify({"success": True, "data": list(NEWS)})
+@control_routes.post("/api/clock")
+async def move_clock() -> Response:
+    """Puts the time forward by `advance_seconds`."""
+    seconds = (await read_object()).get("advance_seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE_SECONDS:
+        raise BadRequest(f"advance_seconds is a number from 0 to {MAX_ADVANCE_SECONDS}.")
+    current_simulator().advance(float(seconds))
+    return data_response({"now": current_simulator().clock()})
 
-    @page.post("/api/news")
-    async def tell_news() -> Response:
-        """`what` of the list; `phone` where it is about a customer, `text` where it says something."""
-        body = await body_of_request()
-        news.tell(string(body, "what"), phone=string(body, "phone"), text=string(body, "text"))
-        return jsonify({"success": True})
+
+@control_routes.get("/api/requests")
+async def list_requests() -> Response:
+    """Answers with what the service lately asked of the Graph API, the oldest first."""
+    return data_response(list(current_simulator().meta.calls))
+
+
+@control_routes.get("/api/setup")
+async def read_setup() -> Response:
+    """Answers with what is set up at Meta, but for the secrets."""
+    return data_response(current_simulator().setup.describe())
+
+
+@control_routes.post("/api/setup")
+async def change_setup() -> Response:
+    """Changes values of the set-up, by name: all of them, or none when one is wrong."""
+    setup = current_simulator().setup
+    setup.change(await read_object())
+    return data_response(setup.describe())
+
+
+@control_routes.post("/api/webhooks")
+async def send_webhook() -> Response:
+    """Signs and posts any document at all: what the simulator can't play, and what Meta never sent."""
+    current_simulator().meta.send_raw_webhook(bodies.encode_json(await read_object()))
+    return data_response({}, 201)
+
+
+@control_routes.get("/api/news")
+async def list_updates() -> Response:
+    """Answers with the names of the account updates that can be sent."""
+    return data_response(list(UPDATES))
+
+
+@control_routes.post("/api/news")
+async def send_update() -> Response:
+    """Sends the update `what` of the list; `phone` where it is about a customer, `text` where it has words."""
+    body = await read_object()
+    updates = current_simulator().account_updates
+    updates.send(read_string(body, "what"), phone=read_string(body, "phone"), text=read_string(body, "text"))
+    return done_response()

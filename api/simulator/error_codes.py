@@ -1,6 +1,7 @@
-"""Meta's error codes: title, details, and the HTTP status that each of them usually comes with.
+"""Meta's error codes: the title, the details, and the HTTP status that each of them usually comes with.
 
-Data alone. What a code means for us is no business of the stand-in's.
+Data alone; what a code means for the service is not the simulator's business. Source: Meta's page of error codes of the
+Cloud API.
 """
 
 from typing import Final
@@ -81,7 +82,7 @@ ERRORS: Final[dict[int, tuple[str, str]]] = {
     2494100: ("Phone number is in maintenance", "The phone number is in maintenance."),
 }
 
-STATUSES: Final = {
+HTTP_STATUSES: Final = {
     0: 401, 190: 401,
     3: 403, 10: 403, 200: 403, 368: 403, 130497: 403, 131005: 403, 131031: 403,
     132001: 404,
@@ -89,16 +90,19 @@ STATUSES: Final = {
     1: 500, 2: 500, 131000: 500,
     131016: 503, 133004: 503,
 }  # fmt: skip
-TRANSIENT: Final = frozenset({1, 2, 131016, 133004})
+TRANSIENT_CODES: Final = frozenset({1, 2, 131016, 133004})
 
 
-def title_of(code: int) -> str:
+def get_title(code: int) -> str:
+    """Returns the title of a code, as Meta writes it."""
     return ERRORS.get(code, UNKNOWN)[0]
 
 
-def details_of(code: int) -> str:
+def get_details(code: int) -> str:
+    """Returns the details that Meta most often gives with a code."""
     return ERRORS.get(code, UNKNOWN)[1]
 
 
-def status_of(code: int) -> int:
-    return STATUSES.get(code, 400)
+def get_http_status(code: int) -> int:
+    """Returns the HTTP status that most often comes with a code."""
+    return HTTP_STATUSES.get(code, 400)

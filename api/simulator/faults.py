@@ -1,7 +1,8 @@
-"""Trouble on demand: what goes wrong with the next calls, and with the next webhooks, and for whom.
+"""Faults on demand: what goes wrong with the next calls to the Graph API and with the next webhooks, and for whom.
 
-A fault is used up by what it strikes, `times` times (0: until it is removed); of several that fit, the oldest strikes.
-Whatever waits because of a fault ends when all faults are cleared, and when the simulator ends.
+Invariants
+- A fault is used up by what it strikes, after `times` times (0: never); of several that fit, the oldest strikes.
+- Whatever waits because of a fault ends when all faults are cleared, and when the simulator ends.
 """
 
 import asyncio
@@ -10,14 +11,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-WEBHOOK: Final = "webhook"  # any of them; or only those with
+# Where a fault strikes: a kind of call, or a kind of webhook.
+WEBHOOK: Final = "webhook"  # any webhook; or only those with
 WEBHOOKS: Final = frozenset({WEBHOOK, "messages", "statuses"})
 MEDIA: Final = frozenset({"upload", "locate", "download", "remove"})
 WHERE: Final = frozenset({"any", "send", "read", "media", "templates", "codes", "account"}) | MEDIA | WEBHOOKS
 
+# What then happens, before the call is looked at: Meta's error, an HTTP status, an error page, an empty answer, no
+# answer in time, half an answer, a late answer, a redirect.
 BEFORE: Final = frozenset({"code", "status", "html", "empty", "timeout_before", "cut", "slow", "redirect"})
+# To the answer of a call that was accepted: it comes too late, breaks off, is cut in the middle of its JSON, has no id,
+# is far too long, is no text.
 AFTER: Final = frozenset({"timeout_after", "cut_after", "truncated", "no_id", "huge", "garbled"})
 ACCEPTED: Final = frozenset({"fails"})  # 200, and a failed status with `code` later
+# To a webhook: it comes twice, after the next one, after a while, or not until the fault is removed.
 OF_WEBHOOKS: Final = frozenset({"duplicate", "reorder", "late", "lost"})
 THEN: Final = BEFORE | AFTER | ACCEPTED | OF_WEBHOOKS
 
@@ -26,27 +33,34 @@ PATIENCE_SECONDS: Final = 50.0  # longer than any client waits
 
 @dataclass(slots=True)
 class Fault:
+    """What goes wrong (`then`), `where`, and how often (`times`). `phone`: only for this customer.
+
+    `code` is Meta's error and `status` HTTP's. `retry_after_seconds`: the header of that name, when not 0.
+    """
+
     then: str
     where: str = "any"
-    phone: str = ""  # only for this customer
+    phone: str = ""
     times: int = 1
-    code: int = 0  # Meta's error
-    status: int = 0  # HTTP's
+    code: int = 0
+    status: int = 0
     delay_seconds: float = 0.0
-    retry_after_seconds: int = 0  # the header, when not 0
+    retry_after_seconds: int = 0
     fault_id: int = 0
 
 
 class Faults:
+    """The faults that are set, oldest first."""
+
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._next_id = 1
-        self._over = False
-        self._let_go = asyncio.Event()
+        self._ended = False
+        self._cleared = asyncio.Event()
         self._changed = asyncio.Event()
 
     def add(self, fault: Fault) -> Fault:
-        """From now on. ValueError when it makes no sense."""
+        """Sets a fault and gives it its id. Raises ValueError when it makes no sense."""
         _check(fault)
         fault.fault_id = self._next_id
         self._next_id += 1
@@ -54,27 +68,29 @@ class Faults:
         return fault
 
     def remove(self, fault_id: int) -> bool:
+        """Removes one fault; returns whether there was one."""
         kept = [fault for fault in self._faults if fault.fault_id != fault_id]
         found = len(kept) < len(self._faults)
         self._faults = kept
-        self._tell()
+        self._announce_change()
         return found
 
     def clear(self) -> None:
-        """None are left, and nobody waits because of one."""
+        """Removes all faults, and ends every wait because of one."""
         self._faults = []
-        self._tell()
-        self._let_go.set()
-        if not self._over:
-            self._let_go = asyncio.Event()
+        self._announce_change()
+        self._cleared.set()
+        if not self._ended:
+            self._cleared = asyncio.Event()
 
-    def all(self) -> list[Fault]:
+    def list_all(self) -> list[Fault]:
+        """Returns the faults, oldest first."""
         return list(self._faults)
 
     def strike(self, where: str, phone: str = "", *, only: frozenset[str] | None = None) -> Fault | None:
-        """The fault that this call meets, used up by it. `only` names the kinds that can strike here."""
+        """Returns the fault that this call meets, and uses it up. `only` names the kinds that can strike here."""
         for fault in self._faults:
-            if self._fits(fault, where, phone) and (only is None or fault.then in only):
+            if self._applies(fault, where, phone) and (only is None or fault.then in only):
                 if fault.times == 1:
                     self._faults.remove(fault)
                 else:
@@ -82,32 +98,32 @@ class Faults:
                 return fault
         return None
 
-    async def wait(self, seconds: float) -> None:
-        """Pass the time that a fault takes, or less when they are cleared."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._let_go.wait(), seconds)
+    def find_lost(self, where: str, phone: str) -> Fault | None:
+        """Returns the fault that keeps this customer's webhooks from getting through now. It is never used up."""
+        found = (one for one in self._faults if one.then == "lost" and self._applies(one, where, phone))
+        return next(found, None)
 
-    async def changed(self, seconds: float | None) -> None:
-        """Until a fault is removed, or this time has passed."""
+    async def wait(self, seconds: float) -> None:
+        """Waits for as long as a fault takes, or until all are cleared."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._cleared.wait(), seconds)
+
+    async def wait_for_change(self, seconds: float | None) -> None:
+        """Waits until a fault is removed, or this time has passed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
-    def lost(self, where: str, phone: str) -> Fault | None:
-        """Why this customer's webhooks don't get through now. That fault is never used up: it is taken away."""
-        found = (one for one in self._faults if one.then == "lost" and self._fits(one, where, phone))
-        return next(found, None)
-
     def end(self) -> None:
-        """Nobody waits any more."""
-        self._over = True
-        self._let_go.set()
+        """Ends every wait, and every one that begins after this."""
+        self._ended = True
+        self._cleared.set()
 
-    def _tell(self) -> None:
+    def _announce_change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     @staticmethod
-    def _fits(fault: Fault, where: str, phone: str) -> bool:
+    def _applies(fault: Fault, where: str, phone: str) -> bool:
         if fault.phone and fault.phone != phone:
             return False
         if where in WEBHOOKS or fault.where in WEBHOOKS:
@@ -115,8 +131,8 @@ class Faults:
         return fault.where in {"any", where} or (fault.where == "media" and where in MEDIA)
 
 
-def read_fault(document: Mapping[str, Any]) -> Fault:
-    """A fault as the API gets it. ValueError says what is wrong."""
+def parse_fault(document: Mapping[str, Any]) -> Fault:
+    """Reads a fault as the API gets it. Raises ValueError with what is wrong."""
     known = {one.name: one.type for one in fields(Fault) if one.name != "fault_id"}
     for name, value in document.items():
         if name not in known:
@@ -134,7 +150,8 @@ def read_fault(document: Mapping[str, Any]) -> Fault:
     return fault
 
 
-def document(fault: Fault) -> dict[str, Any]:
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Returns a fault as the API gives it."""
     return asdict(fault)
 
 

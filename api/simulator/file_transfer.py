@@ -1,4 +1,4 @@
-"""Takes a file in, piece by piece, and hands it over under its own name, whatever letters that has.
+"""Files between HTTP and the disk, in pieces: uploads are saved, downloads are served under their own names.
 
 No file stays open while somebody takes their time over it: whoever hangs up leaves nothing behind.
 """
@@ -7,52 +7,59 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 from urllib.parse import quote
 
 from quart import Response
 
-PIECE: Final = 1024 * 1024
+PIECE_BYTES: Final = 1024 * 1024
 
 
-def take_in(content: IO[bytes], path: Path) -> tuple[int, str]:
-    """Its size, and its SHA-256 in hex. It blocks: for a thread."""
+class SavedFile(NamedTuple):
+    """What is known of a file once it is on the disk: its bytes, and its SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+def save_file(content: IO[bytes], path: Path) -> SavedFile:
+    """Copies `content` to `path`. It blocks: call it in a thread."""
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as file:
-        while piece := content.read(PIECE):
+        while piece := content.read(PIECE_BYTES):
             digest.update(piece)
             size += file.write(piece)
-    return size, digest.hexdigest()
+    return SavedFile(size, digest.hexdigest())
 
 
-async def hand_over(path: Path, mime_type: str, filename: str = "") -> Response:
-    """With a name it is a download; without one it may be shown."""
+async def serve_file(path: Path, mime_type: str, filename: str = "") -> Response:
+    """Answers with a file, or 404. With a filename it is a download; without one a browser may show it."""
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
     except FileNotFoundError:
         return Response("", 404)
     response = Response(_pieces(path), content_type=mime_type, headers={"Content-Length": str(size)})
     if filename:
-        response.headers["Content-Disposition"] = disposition(filename)
+        response.headers["Content-Disposition"] = content_disposition(filename)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    at = 0
-    while piece := await asyncio.to_thread(_read, path, at):
+    offset = 0
+    while piece := await asyncio.to_thread(_read_piece, path, offset):
         yield piece
-        at += len(piece)
+        offset += len(piece)
 
 
-def _read(path: Path, at: int) -> bytes:
+def _read_piece(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
-        file.seek(at)
-        return file.read(PIECE)
+        file.seek(offset)
+        return file.read(PIECE_BYTES)
 
 
-def disposition(filename: str) -> str:
-    """RFC 6266: the name in full (RFC 5987), and in ASCII for those who know no better."""
+def content_disposition(filename: str) -> str:
+    """Builds the header of a download (RFC 6266): the name in full (RFC 5987), and in ASCII for old clients."""
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\;%/' else "_" for char in filename
     )

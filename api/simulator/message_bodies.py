@@ -1,61 +1,142 @@
-"""What a customer can do besides writing words and sending files, as Meta's webhooks tell it.
+"""A function for each type of message that a customer can send, named as Meta's webhooks name the type.
 
-Pure, as bodies.py is.
+Pure, as bodies.py is: ids and timestamps are handed in. A message goes into a webhook by `bodies.messages_webhook`.
+Source: Meta's webhook reference, "messages".
 """
 
-from typing import Any
+import base64
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from api.simulator.bodies import Attached, Json, Person, attached, message
-
-
-def sticker(person: Person, wamid: str, timestamp: int, file: Attached, context: Json | None = None) -> Json:
-    return message(person, wamid, timestamp, "sticker", attached(file) | {"animated": False}, context)
+from api.simulator.bodies import Json, Person
 
 
-def place(person: Person, wamid: str, timestamp: int, where: dict[str, Any], context: Json | None = None) -> Json:
-    """`where`: latitude, longitude, and name and address where the place has them."""
-    return message(person, wamid, timestamp, "location", where, context)
+class MessageHead(NamedTuple):
+    """What a message of any type has: who wrote it, its id, when (whole seconds), and what it quotes (`quote`)."""
+
+    person: Person
+    wamid: str
+    timestamp: int
+    context: Json | None = None
 
 
-def card(person: Person, wamid: str, timestamp: int, name: str, phone: str, origin: str, context: Json | None) -> Json:
-    """Somebody's contact card; `origin` says whether it answers our request for the number."""
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file as a webhook names it: by its id and digest (the 32 bytes of SHA-256), never by its content."""
+
+    media_id: str
+    mime_type: str
+    sha256: bytes
+    filename: str = ""
+
+
+def message(head: MessageHead, kind: str, content: Json | list[Json]) -> Json:
+    """Builds a message of any type: what all have in common, and `content` under the name of its type."""
+    whole: Json = {"context": head.context} if head.context else {}
+    if head.person.wa_id:
+        whole["from"] = head.person.wa_id
+    if head.person.user_id:
+        whole["from_user_id"] = head.person.user_id
+    return whole | {"id": head.wamid, "timestamp": str(head.timestamp), "type": kind, kind: content}
+
+
+def quote(from_: str, wamid: str) -> Json:
+    """Builds the `context` of an answer to a message; `from_` is the number of whoever wrote the quoted one."""
+    return {"from": from_, "id": wamid}
+
+
+def text(head: MessageHead, body: str) -> Json:
+    """Builds a message of words."""
+    return message(head, "text", {"body": body})
+
+
+def button_reply(head: MessageHead, option_id: str, title: str) -> Json:
+    """Builds a tap on a button of an interactive message."""
+    reply = {"type": "button_reply", "button_reply": {"id": option_id, "title": title}}
+    return message(head, "interactive", reply)
+
+
+def list_reply(head: MessageHead, option_id: str, title: str, description: str = "") -> Json:
+    """Builds the choice of a row of a list."""
+    row = {"id": option_id, "title": title} | ({"description": description} if description else {})
+    return message(head, "interactive", {"type": "list_reply", "list_reply": row})
+
+
+def template_button(head: MessageHead, payload: str, title: str) -> Json:
+    """Builds a tap on a quick-reply button of a template; Meta calls the type `button`."""
+    return message(head, "button", {"payload": payload, "text": title})
+
+
+def image(head: MessageHead, file: Attached, caption: str = "") -> Json:
+    """Builds a picture."""
+    return message(head, "image", _caption(caption) | attached_file(file))
+
+
+def video(head: MessageHead, file: Attached, caption: str = "") -> Json:
+    """Builds a video."""
+    return message(head, "video", _caption(caption) | attached_file(file))
+
+
+def audio(head: MessageHead, file: Attached, *, voice: bool = False) -> Json:
+    """Builds a sound: a voice note, or a file of audio."""
+    return message(head, "audio", attached_file(file) | {"voice": voice})
+
+
+def document(head: MessageHead, file: Attached, caption: str = "") -> Json:
+    """Builds a file of any other kind; it alone carries its name."""
+    return message(head, "document", _caption(caption) | {"filename": file.filename} | attached_file(file))
+
+
+def sticker(head: MessageHead, file: Attached) -> Json:
+    """Builds a sticker that does not move."""
+    return message(head, "sticker", attached_file(file) | {"animated": False})
+
+
+def location(head: MessageHead, where: dict[str, Any]) -> Json:
+    """Builds a place on the map; `where` has latitude and longitude, and may have name and address."""
+    return message(head, "location", where)
+
+
+def contact_card(head: MessageHead, name: str, phone: str, *, origin: str) -> Json:
+    """Builds somebody's contact card; `origin` says whether it answers our request for the number."""
     number = {"phone": f"+{phone}", "wa_id": phone, "type": "CELL"}
     named = {"formatted_name": name, "first_name": name}
-    return message(
-        person, wamid, timestamp, "contacts", [{"name": named, "phones": [number], "origin": origin}], context
-    )
+    return message(head, "contacts", [{"name": named, "phones": [number], "origin": origin}])
 
 
-def reaction(person: Person, wamid: str, timestamp: int, about: str, emoji: str) -> Json:
-    """Without an emoji it is taken back: the key is then missing."""
-    content = {"message_id": about} | ({"emoji": emoji} if emoji else {})
-    return message(person, wamid, timestamp, "reaction", content)
+def reaction(head: MessageHead, about: str, emoji: str) -> Json:
+    """Builds a reaction to the message `about`; without an emoji it is taken back, and the key is missing."""
+    return message(head, "reaction", {"message_id": about} | ({"emoji": emoji} if emoji else {}))
 
 
-def edit(person: Person, wamid: str, timestamp: int, about: str, kind: str, content: Json) -> Json:
+def edit(head: MessageHead, about: str, *, kind: str, content: Json) -> Json:
+    """Builds an edit of the message `about`, with the whole new content of its type."""
     whole: Json = {"context": {"id": about}, "type": kind, kind: content}
-    return message(person, wamid, timestamp, "edit", {"original_message_id": about, "message": whole})
+    return message(head, "edit", {"original_message_id": about, "message": whole})
 
 
-def revoke(person: Person, wamid: str, timestamp: int, about: str) -> Json:
-    return message(person, wamid, timestamp, "revoke", {"original_message_id": about})
+def revoke(head: MessageHead, about: str) -> Json:
+    """Builds the deletion of the message `about` for everybody."""
+    return message(head, "revoke", {"original_message_id": about})
 
 
-def quick_reply(
-    person: Person, wamid: str, timestamp: int, payload: str, text: str, context: Json | None = None
-) -> Json:
-    """A tap on a button of a template."""
-    return message(person, wamid, timestamp, "button", {"payload": payload, "text": text}, context)
+def number_change(head: MessageHead, name: str, phone: str) -> Json:
+    """Builds the system message that a customer has another number; the head's person is who they were."""
+    body = f"User {name} changed from {head.person.wa_id} to {phone}"
+    return message(head, "system", {"body": body, "type": "user_changed_number", "wa_id": phone})
 
 
-def moved(person: Person, wamid: str, timestamp: int, name: str, phone: str) -> Json:
-    """They have another number: `person` is who they were."""
-    body = f"User {name} changed from {person.wa_id} to {phone}"
-    content = {"body": body, "type": "user_changed_number", "wa_id": phone}
-    return message(person, wamid, timestamp, "system", content)
-
-
-def renamed(person: Person, wamid: str, timestamp: int, name: str, user_id: str) -> Json:
-    """They have another user id: `person` is who they were."""
+def user_id_change(head: MessageHead, name: str, user_id: str) -> Json:
+    """Builds the system message that a customer has another user id; the head's person is who they were."""
     content: Json = {"body": f"User {name} changed their user id", "type": "user_changed_user_id", "user_id": user_id}
-    return message(person, wamid, timestamp, "system", content | ({"wa_id": person.wa_id} if person.wa_id else {}))
+    return message(head, "system", content | ({"wa_id": head.person.wa_id} if head.person.wa_id else {}))
+
+
+def attached_file(file: Attached) -> Json:
+    """Builds the part of a message that names its file."""
+    digest = base64.b64encode(file.sha256).decode()
+    return {"mime_type": file.mime_type, "sha256": digest, "id": file.media_id}
+
+
+def _caption(caption: str) -> Json:
+    return {"caption": caption} if caption else {}

@@ -1,8 +1,9 @@
-"""What happens between a customer's phone and the service: Meta's part of the play.
+"""Meta's part of the play: what happens between a customer's phone and the service.
 
-A customer's message is kept together with the webhook that tells of it. What the business sends is accepted at once
-and then moves, as a phone would report it: sent, delivered, read when the chat is open; or failed, when the window
-is closed or nobody has that number. Each step is a webhook of its own, and what was under way goes on after a restart.
+A customer's message is kept together with the webhook that reports it. What the business sends is accepted at once and
+then moves as a phone would report it: sent, delivered, read when the chat is open; or failed, when the customer service
+window is closed or nobody has that number. Each step is a webhook of its own, and what was under way goes on after a
+restart.
 """
 
 import asyncio
@@ -10,24 +11,21 @@ import dataclasses
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from api.simulator import bodies, views
 from api.simulator.chats import Chats
-from api.simulator.error_codes import details_of, title_of
+from api.simulator.error_codes import get_details, get_title
 from api.simulator.faults import Faults
-from api.simulator.file_transfer import take_in
-from api.simulator.records import ACTS, Customer, Media, Message, Webhook
-from api.simulator.sent_templates import rendered
+from api.simulator.records import SILENT_KINDS, Customer, Message, Webhook
+from api.simulator.sent_templates import render_template
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import Setup
 from api.simulator.streams import Streams
-from api.simulator.webhook_sender import Courier
+from api.simulator.webhook_sender import WebhookSender
 
-MOST_ASKED: Final = 1000
+MAX_CALLS_KEPT: Final = 1000
 WINDOW_SECONDS: Final = 24 * 3_600
-UPLOAD_LIVES_SECONDS: Final = 30 * 86_400
-INBOUND_LIVES_SECONDS: Final = 7 * 86_400
 NOT_VALID: Final = 131009
 UNDELIVERABLE: Final = 131026
 WINDOW_CLOSED: Final = 131047
@@ -36,13 +34,16 @@ NEXT_STATUS: Final = {"accepted": "sent", "sent": "delivered"}
 
 
 class Meta:
+    """What both sides act on. `calls` has method, target and body of the latest calls to the Graph API."""
+
     def __init__(
         self,
         settings: SimulatorSettings,
+        *,
         setup: Setup,
         faults: Faults,
         chats: Chats,
-        courier: Courier,
+        sender: WebhookSender,
         streams: Streams,
         clock: Callable[[], float],
     ) -> None:
@@ -50,72 +51,74 @@ class Meta:
         self.faults = faults
         self.chats = chats
         self.clock = clock
-        self.asked: deque[dict[str, Any]] = deque(maxlen=MOST_ASKED)  # method, target and body of the latest calls
+        self.calls: deque[dict[str, Any]] = deque(maxlen=MAX_CALLS_KEPT)
         self._settings = settings
-        self._courier = courier
+        self._sender = sender
         self._streams = streams
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
-    def number(self) -> bodies.Number:
-        setup = self.setup
-        return bodies.Number(setup.phone_number_id, setup.display_phone_number, setup.waba_id)
+    def number(self) -> bodies.BusinessNumber:
+        """The business phone number, as webhooks name it."""
+        return bodies.BusinessNumber(self.setup.phone_number_id, self.setup.display_phone_number, self.setup.waba_id)
 
     def start(self) -> None:
-        """Go on where the last process stopped."""
+        """Goes on where the last process stopped."""
         for webhook in list(self.chats.webhooks.values()):
-            self._courier.carry(webhook)
+            self._sender.enqueue(webhook)
         for message in list(self.chats.messages.values()):
             if message.by == "business":
-                self._expect_next(message)
+                self._schedule_next_status(message)
 
     def stop(self) -> None:
+        """Reports no more statuses."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
     # The customer's side
 
-    def hand_in(self, message: Message, body: bodies.Json) -> Message:
-        """Keep what a customer did, and tell the service of it."""
-        person = self.person(self.chats.customers[message.phone])
-        # A system message has no contacts.
-        people = [] if message.kind == "system" else [person]
-        told = self._heard("messages", bodies.messages_webhook(self.number, people, [body]))
-        self._carry(self.chats.add_message(message, f"messages:{message.phone}", told))
+    def receive(self, message: Message, body: bodies.Json) -> Message:
+        """Keeps what a customer did, and reports it to the service as the message `body`."""
+        person = self.person_of(self.chats.customers[message.phone])
+        people = [] if message.kind == "system" else [person]  # a system message has no contacts
+        webhook = self._if_subscribed("messages", bodies.messages_webhook(self.number, people, [body]))
+        self._enqueue(self.chats.add_message(message, lane=f"messages:{message.phone}", webhook=webhook))
         kept = self.chats.messages[message.wamid]
         self.publish(kept)
         return kept
 
     def open_chat(self, phone: str) -> None:
-        """The customer looks at the chat: what has arrived is read."""
-        for message in self.chats.chat(phone):
+        """Marks as read what has arrived at this customer: they look at the chat."""
+        for message in self.chats.list_messages(phone):
             if message.by == "business" and message.status == "delivered":
-                self._report(message, "read")
+                self._report_status(message, "read")
 
     # The business's side
 
     def accept(self, body: dict[str, Any], phone: str, *, fails_with: int = 0, dropped: bool = False) -> Message:
-        """Take a message that passed the refusals. Whether it arrives is told later."""
-        message = views.message_sent(body, phone=phone, at=self.clock(), wamid=bodies.make_wamid(phone, os.urandom(10)))
+        """Takes a message that no rule refused. Whether it arrives is reported later."""
+        wamid = bodies.make_wamid(phone, os.urandom(10))
+        message = views.parse_sent_message(body, phone=phone, at=self.clock(), wamid=wamid)
         message.to_user_id = not body.get("to")
         message.dropped = dropped
         if message.kind == "template":
-            template = self.setup.template(body["template"]["name"], body["template"]["language"]["code"]) or {}
-            message.header, message.text, message.footer, message.options = rendered(body["template"], template)
+            name, language = body["template"]["name"], body["template"]["language"]["code"]
+            template = self.setup.find_template(name, language) or {}
+            message.header, message.text, message.footer, message.options = render_template(body["template"], template)
             message.category = str(template.get("category", "utility")).lower()
-        message.fails_with = fails_with or self._fate(message)
+        message.fails_with = fails_with or self._find_delivery_error(message)
         self.chats.add_message(message)
         kept = self.chats.messages[message.wamid]
-        self._expect_next(kept)
+        self._schedule_next_status(kept)
         return kept
 
-    def mark_read(self, wamid: str, typing: bool) -> bool:
-        """The business has read this message and those before it; False when there is no such message."""
+    def mark_read(self, wamid: str, *, typing: bool) -> bool:
+        """Marks this message of a customer, and those before it, as read by the business; False when there is none."""
         marked = self.chats.messages.get(wamid)
         if marked is None or marked.by != "customer":
             return False
-        for message in self.chats.chat(marked.phone):
+        for message in self.chats.list_messages(marked.phone):
             if message.by == "customer" and message.at <= marked.at and message.status != "read":
                 self.chats.set_status(message, "read", self.clock())
                 self.publish(message)
@@ -123,73 +126,52 @@ class Meta:
             self._streams.publish("typing", {"phone": marked.phone})
         return True
 
-    # Files
-
-    async def keep_file(self, content: IO[bytes], mime_type: str, filename: str, *, inbound: bool) -> Media:
-        """Put this on the disk, piece by piece, and remember it."""
-        media_id = str(int.from_bytes(os.urandom(6)) + 10**15)
-        size, sha256 = await asyncio.to_thread(take_in, content, self.chats.file_path(media_id))
-        media = Media(media_id, mime_type, filename, size, sha256, self.clock(), inbound)
-        self.chats.add_media(media)
-        return media
-
-    def find_media(self, media_id: str) -> Media | None:
-        """A file whose id is still worth something."""
-        media = self.chats.media.get(media_id)
-        if media is None:
-            return None
-        lives_seconds = INBOUND_LIVES_SECONDS if media.inbound else UPLOAD_LIVES_SECONDS
-        return media if self.clock() <= media.at + lives_seconds else None
-
-    def knows_media(self, media_id: str) -> bool:
-        return self.find_media(media_id) is not None
-
     # In between
 
-    def tell(self, field: str, body: bytes, phone: str = "") -> None:
-        """A webhook that is about no message."""
-        self._carry(self.chats.add_webhook(f"{field}:{phone}", self._heard(field, body), self.clock()))
+    def send_webhook(self, field: str, body: bytes, phone: str = "") -> None:
+        """Sends a webhook that is about no message, if the app is subscribed to its field."""
+        self._enqueue(self.chats.add_webhook(f"{field}:{phone}", self._if_subscribed(field, body), self.clock()))
 
-    def tell_as_is(self, body: bytes) -> None:
-        """Whatever it is, and whether or not the service wants to hear of it."""
-        self._carry(self.chats.add_webhook("as-is:", body, self.clock()))
+    def send_raw_webhook(self, body: bytes) -> None:
+        """Sends any body at all, subscribed or not."""
+        self._enqueue(self.chats.add_webhook("as-is:", body, self.clock()))
 
-    async def verify(self, url: str, verify_token: str) -> str:
-        """What keeps this address from getting webhooks; "" when nothing does."""
-        return await self._courier.verify(url, verify_token)
+    async def verify_callback(self, url: str, verify_token: str) -> str:
+        """Returns what keeps this address from getting webhooks; "" when nothing does."""
+        return await self._sender.verify_callback(url, verify_token)
 
-    def answered(self, webhook: Webhook) -> None:
-        """The service has answered a webhook with 200."""
-        self.chats.webhook_answered(webhook)
+    def mark_webhook_answered(self, webhook: Webhook) -> None:
+        """Forgets a webhook that the service has answered with 200, and shows its message as delivered."""
+        self.chats.mark_webhook_answered(webhook)
         message = self.chats.messages.get(webhook.wamid)
         if message is not None and message.by == "customer":
             self.publish(message)
 
     def publish(self, message: Message) -> None:
-        about = self.chats.messages.get(message.quote) if message.kind in ACTS else message
-        if about is not None and about.kind not in ACTS:
-            self._streams.publish("message", views.message(about, self.chats))
+        """Shows a message on every open page; of a silent one, the message that it is about."""
+        about = self.chats.messages.get(message.quote) if message.kind in SILENT_KINDS else message
+        if about is not None and about.kind not in SILENT_KINDS:
+            self._streams.publish("message", views.describe_message(about, self.chats))
 
     def publish_customer(self, customer: Customer, before: str = "") -> None:
-        """Somebody is new, or another than before; `before` is the number that they had."""
-        self._streams.publish("customer", views.customer(customer, self.chats) | {"before": before})
+        """Shows a customer who is new, or another than before; `before` is the number that they had."""
+        self._streams.publish("customer", views.describe_customer(customer, self.chats) | {"before": before})
 
-    def person(self, customer: Customer, *, named: bool = True) -> bodies.Person:
-        """As Meta shows them to the business."""
-        hidden = customer.shows == "user_id"
+    def person_of(self, customer: Customer, *, named: bool = True) -> bodies.Person:
+        """Returns what Meta shows of a customer to the business."""
         return bodies.Person(
-            customer.name,
-            "" if hidden else customer.phone,
-            "" if customer.shows == "phone" else customer.user_id,
-            customer.username if named else "",
+            name=customer.name,
+            wa_id="" if customer.shows == "user_id" else customer.phone,
+            user_id="" if customer.shows == "phone" else customer.user_id,
+            username=customer.username if named else "",
         )
 
-    def _fate(self, message: Message) -> int:
-        """The error with which it fails in the end; 0: it arrives."""
+    def _find_delivery_error(self, message: Message) -> int:
+        """Returns the code with which this message fails in the end; 0 when it arrives."""
         if message.phone not in self.chats.customers:
             return UNDELIVERABLE
         about = self.chats.messages.get(message.quote)
-        if message.kind == "reaction" and (about is None or about.kind in ACTS or about.revoked):
+        if message.kind == "reaction" and (about is None or about.kind in SILENT_KINDS or about.revoked):
             return NOT_VALID
         media = self.chats.media.get(message.media_id)
         if media is not None and media.mime_type == "audio/opus":
@@ -198,45 +180,49 @@ class Meta:
         closed = written_at is None or message.at - written_at > WINDOW_SECONDS
         return WINDOW_CLOSED if closed and message.kind != "template" else 0
 
-    def _expect_next(self, message: Message) -> None:
+    def _schedule_next_status(self, message: Message) -> None:
         status = NEXT_STATUS.get(message.status)
         if status is None or message.dropped or (message.kind == "reaction" and status != "sent"):
             return
         after_seconds = getattr(self._settings, f"{status}_after_seconds")
         name = "failed" if message.fails_with else status
-        self._timers[message.wamid] = asyncio.get_running_loop().call_later(after_seconds, self._report, message, name)
+        loop = asyncio.get_running_loop()
+        self._timers[message.wamid] = loop.call_later(after_seconds, self._report_status, message, name)
 
-    def _report(self, message: Message, name: str) -> None:
+    def _report_status(self, message: Message, name: str) -> None:
         self._timers.pop(message.wamid, None)
         at, error = self.clock(), ""
         errors: list[bodies.Json] = []
-        person = self._recipient(message, named=name != "sent")
+        person = self._recipient_of(message, named=name != "sent")
         people = [person] if person.user_id and name != "failed" else []
         if name == "failed":
             code = message.fails_with
-            errors = [bodies.error(code, title_of(code), details_of(code))]
-            error = f"{title_of(code)} ({code})"
+            errors = [bodies.status_error(code, get_title(code), get_details(code))]
+            error = f"{get_title(code)} ({code})"
             people = [bodies.Person(wa_id=message.phone)] if code == UNDELIVERABLE and not message.to_user_id else []
-        status = bodies.status(person, message.wamid, int(at), name, message.opaque, errors, message.category)
-        told = self._heard("messages", bodies.statuses_webhook(self.number, [status], people))
-        self._carry(self.chats.set_status(message, name, at, f"statuses:{message.phone}", told, error))
+        status = bodies.status(
+            person, message.wamid, int(at), name, opaque=message.opaque, errors=errors, category=message.category
+        )
+        webhook = self._if_subscribed("messages", bodies.statuses_webhook(self.number, [status], people))
+        lane = f"statuses:{message.phone}"
+        self._enqueue(self.chats.set_status(message, name, at, lane=lane, webhook=webhook, error=error))
         self.publish(message)
-        self._expect_next(message)
+        self._schedule_next_status(message)
 
-    def _recipient(self, message: Message, *, named: bool) -> bodies.Person:
-        """Whom a status is about: at least by the address that the business used."""
+    def _recipient_of(self, message: Message, *, named: bool) -> bodies.Person:
+        """Returns whom a status is about: at least by the address that the business used."""
         customer = self.chats.customers.get(message.phone)
         if customer is None:
             return bodies.Person(user_id=message.phone) if message.to_user_id else bodies.Person(wa_id=message.phone)
-        shown = self.person(customer, named=named)
+        shown = self.person_of(customer, named=named)
         if message.to_user_id:
             return dataclasses.replace(shown, user_id=customer.user_id)
         return dataclasses.replace(shown, wa_id=message.phone)
 
-    def _heard(self, field: str, body: bytes) -> bytes:
-        """Nothing, when this field does not reach the service at all."""
-        return body if self.setup.hears(field) else b""
+    def _if_subscribed(self, field: str, body: bytes) -> bytes:
+        """Returns the body, or nothing where this field does not reach the service at all."""
+        return body if self.setup.is_subscribed_to(field) else b""
 
-    def _carry(self, webhook: Webhook | None) -> None:
+    def _enqueue(self, webhook: Webhook | None) -> None:
         if webhook is not None:
-            self._courier.carry(webhook)
+            self._sender.enqueue(webhook)

@@ -1,35 +1,40 @@
-"""How fast the number may send, where the set-up says so: in all (130429), and to one customer (131056).
+"""How fast the number may send, where the set-up limits it: in all (130429), and to one customer (131056).
 
-A message to the same customer each six seconds; a burst of 45 may be borrowed, and what was borrowed is waited for.
+Source: Meta's page on throughput and the pair rate limit: one message each six seconds to the same customer; a burst of
+45 may be borrowed, and what was borrowed is waited for.
 """
 
 from typing import Final
 
-from api.simulator.graph_error import Refusal
+from api.simulator.graph_error import GraphError
 from api.simulator.setup import Setup
 
+NUMBER_LIMIT: Final = 130429
+PAIR_LIMIT: Final = 131056
 PAIR_SECONDS: Final = 6.0
-PAIR_BURST: Final = 45
+MAX_PAIR_BURST: Final = 45  # messages
 
 
-class Pace:
+class RateLimits:
+    """Counts what is sent, by the simulator's clock."""
+
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._second = 0
-        self._in_this_second = 0
+        self._sent_in_second = 0
         self._paid_until: dict[str, float] = {}  # when nothing that was borrowed is left, by phone
 
-    def refusal(self, phone: str, now: float) -> Refusal | None:
-        """Count a message, or say why it is too soon for it."""
-        most = self._setup.messages_per_second
+    def admit(self, phone: str, now: float) -> GraphError | None:
+        """Counts a message to this customer; returns the error when it comes too soon, and then counts nothing."""
+        max_per_second = self._setup.messages_per_second
         if int(now) != self._second:
-            self._second, self._in_this_second = int(now), 0
-        if 0 < most <= self._in_this_second:
-            return Refusal(130429)
+            self._second, self._sent_in_second = int(now), 0
+        if 0 < max_per_second <= self._sent_in_second:
+            return GraphError(NUMBER_LIMIT)
         if self._setup.pair_limit:
             until = max(self._paid_until.get(phone, 0.0), now) + PAIR_SECONDS
-            if until - now > PAIR_SECONDS * PAIR_BURST:
-                return Refusal(131056)
+            if until - now > PAIR_SECONDS * MAX_PAIR_BURST:
+                return GraphError(PAIR_LIMIT)
             self._paid_until[phone] = until
-        self._in_this_second += 1
+        self._sent_in_second += 1
         return None

@@ -1,4 +1,4 @@
-"""What the simulator needs to know, filled in by whoever puts the program together."""
+"""What the simulator needs to know; filled in by whoever puts the program together."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
+    """`folder`: where chats and files are kept. `webhook_url`: the service's webhook. `keep_requests`: for tests, every
+    call to the Graph API is kept in `Simulator.requests`."""
+
     folder: Path
     webhook_url: str
     app_secret: str
@@ -17,4 +20,4 @@ class SimulatorSettings:
     business_name: str = "Tick Support"
     sent_after_seconds: float = 0.05
     delivered_after_seconds: float = 0.15
-    keep_requests: bool = False  # for tests: every call to the Graph API, in `Simulator.requests`
+    keep_requests: bool = False

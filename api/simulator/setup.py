@@ -1,7 +1,7 @@
-"""What is set up at Meta: the app, the token, the number, the templates.
+"""What is set up at Meta: the app, the access token, the business phone number, the templates.
 
-One object that everything of the stand-in reads at each request, so that a test, the doctor's or anybody's, breaks a
-set-up by one assignment and mends it by another. It begins as a set-up in which everything is right.
+It is one object, which everything in the simulator reads at each request, so a set-up is broken by one assignment and
+mended by another: by a test, over HTTP, or from the page. It begins with everything as it should be.
 """
 
 import copy
@@ -57,6 +57,8 @@ TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
 
 @dataclass(slots=True)
 class Setup:
+    """The app, its token, the WhatsApp Business Account (WABA) and the number, as an operator finds them at Meta."""
+
     app_id: str
     app_secret: str
     access_token: str
@@ -68,11 +70,11 @@ class Setup:
     verify_token: str = ""
     app_name: str = "Tick"
     business_id: str = "506914307656634"
-    token_state: str = "valid"  # or expired, invalid  # noqa: S105  no password
-    token_expires_at: float = 0.0  # 0: never
+    token_state: str = "valid"  # or expired, invalid  # noqa: S105 - no password
+    token_expires_at: float = 0.0  # in Unix time; 0: never
     scopes: set[str] = field(default_factory=lambda: {MESSAGING, MANAGEMENT})
     require_proof: bool = False  # the app's "Require App Secret"
-    subscribed_apps: bool = True  # this app is subscribed to this WABA
+    subscribed_apps: bool = True  # whether this app is subscribed to this WABA
     webhook_fields: set[str] = field(default_factory=lambda: set(FIELDS))
     waba_callback_url: str = ""  # instead of callback_url, for this WABA
     override_callback_url: str = ""  # instead of both, for this number
@@ -84,22 +86,23 @@ class Setup:
     quality: str = "GREEN"
     throughput: str = "STANDARD"
     messaging_limit: str = "TIER_2K"
-    served_version: str = ""  # what facebook-api-version says; "": what was asked for
-    messages_per_second: int = 0  # the number's limit, 130429; 0: none
-    pair_limit: bool = False  # one message each six seconds to the same customer, 131056
-    allowed_recipients: set[str] | None = None  # a test number's list, 131030; None: everybody
+    served_version: str = ""  # what facebook-api-version says; "": the version that was asked for
+    messages_per_second: int = 0  # the number's limit, refused with 130429; 0: none
+    pair_limit: bool = False  # one message each six seconds to the same customer, refused with 131056
+    allowed_recipients: set[str] | None = None  # a test number's list, refused with 131030; None: everybody
     templates: list[dict[str, Any]] = field(default_factory=lambda: copy.deepcopy(list(TEMPLATES)))
 
-    def knows_token(self, given: str) -> bool:
-        """Whether this is our token, be it expired or not."""
+    def is_own_token(self, given: str) -> bool:
+        """Whether this is the access token, expired or not."""
         same = hmac.compare_digest(given.encode("utf-8", "replace"), self.access_token.encode("utf-8", "replace"))
         return same and self.token_state != INVALID
 
-    def token_expired(self, now: float) -> bool:
+    def is_token_expired(self, now: float) -> bool:
+        """Whether the access token is no good any more."""
         return self.token_state == EXPIRED or 0 < self.token_expires_at <= now
 
-    def hears(self, webhook_field: str) -> bool:
-        """Whether the service is told of this field at all: otherwise it silently never arrives."""
+    def is_subscribed_to(self, webhook_field: str) -> bool:
+        """Whether webhooks of this field reach the service; otherwise they silently never arrive."""
         return self.subscribed_apps and webhook_field in self.webhook_fields
 
     @property
@@ -107,25 +110,26 @@ class Setup:
         """Where webhooks go: the number's address comes before the WABA's, and that before the app's."""
         return self.override_callback_url or self.waba_callback_url or self.callback_url
 
-    def template(self, name: str, language: str) -> dict[str, Any] | None:
+    def find_template(self, name: str, language: str) -> dict[str, Any] | None:
+        """Returns the template with this name in this language."""
         found = (one for one in self.templates if one["name"] == name and one["language"] == language)
         return next(found, None)
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Put these values in, by name; ValueError says which is wrong, and then nothing has changed."""
-        read = {name: self._read(name, value) for name, value in values.items()}
-        for name, value in read.items():
+        """Sets these values, by name. Raises ValueError with what is wrong, and then nothing has changed."""
+        parsed = {name: self._parse(name, value) for name, value in values.items()}
+        for name, value in parsed.items():
             setattr(self, name, value)
 
-    def document(self) -> dict[str, Any]:
-        """All but the secrets, as JSON."""
-        told: dict[str, Any] = {}
+    def describe(self) -> dict[str, Any]:
+        """Returns everything but the secrets, as JSON has it."""
+        described: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)
-            told[one.name] = sorted(value) if isinstance(value, set) else value
-        return {name: value for name, value in told.items() if name not in {"app_secret", "access_token"}}
+            described[one.name] = sorted(value) if isinstance(value, set) else value
+        return {name: value for name, value in described.items() if name not in {"app_secret", "access_token"}}
 
-    def _read(self, name: str, value: Any) -> Any:
+    def _parse(self, name: str, value: Any) -> Any:
         if name not in {one.name for one in fields(self)}:
             raise ValueError(f"There is no {name} in the set-up.")
         now = getattr(self, name)
@@ -142,8 +146,8 @@ class Setup:
         raise ValueError(f"{name} can't be {value!r}.")
 
 
-def setup_of(settings: SimulatorSettings) -> Setup:
-    """A set-up in which everything is right."""
+def make_setup(settings: SimulatorSettings) -> Setup:
+    """Makes a set-up in which everything is as it should be."""
     return Setup(
         app_id=settings.app_id,
         app_secret=settings.app_secret,

@@ -1,99 +1,113 @@
-"""The simulator as one part: what it serves, and its beginning and end.
+"""The simulator as one object: its parts, its clock, and its beginning and end.
 
-It reaches the service only as Meta would, over HTTP at the webhook's address; it never calls into it.
+It reaches the service only as Meta would, over HTTP at the webhook's address; it never calls into it. register.py adds
+what it serves to an application.
 """
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from quart import Blueprint
+from quart import current_app
 
-from api.simulator.account_updates import AccountNews
+from api.simulator.account_updates import AccountUpdates
 from api.simulator.chats import Chats
-from api.simulator.control_routes import add_play_routes
-from api.simulator.customer_routes import add_customer_routes
 from api.simulator.faults import Faults
-from api.simulator.graph.blueprint import Asked, make_graph
+from api.simulator.media_store import MediaStore
 from api.simulator.meta import Meta
-from api.simulator.page import make_page
 from api.simulator.people import People
-from api.simulator.records import Customer, Webhook
+from api.simulator.rate_limits import RateLimits
+from api.simulator.records import Customer
 from api.simulator.settings import SimulatorSettings
-from api.simulator.setup import setup_of
+from api.simulator.setup import make_setup
 from api.simulator.streams import Streams
-from api.simulator.upload_limits import make_room
-from api.simulator.webhook_sender import Courier, Http
+from api.simulator.webhook_sender import Http, WebhookSender
 
+EXTENSION: Final = "tick.simulator"
 FIRST_CUSTOMERS: Final = (Customer("15550100001", "Ana"), Customer("15550100002", "Ben"))
 
 
+class GraphCall(NamedTuple):
+    """A call to the Graph API: its path from the version on, and its body where that was JSON."""
+
+    method: str
+    path: str
+    body: Any
+
+
 class Simulator:
-    """`blueprint` goes into the application; start() and stop() belong to its serving."""
+    """start() and stop() belong to the serving of its application.
+
+    `on_advance` hears of the seconds by which time is put forward, for the service's own clock. `requests` holds every
+    call to the Graph API, where the settings ask for it.
+    """
 
     def __init__(
         self,
         settings: SimulatorSettings,
         http: Http,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
         on_advance: Callable[[float], None] | None = None,
     ) -> None:
-        self.setup = setup_of(settings)
+        self.settings = settings
+        self.setup = make_setup(settings)
         self.faults = Faults()
-        self.requests: list[Asked] = []
+        self.chats = Chats(settings.folder)
+        self.streams = Streams()
+        self.media = MediaStore(self.chats, self.clock)
+        self.rate_limits = RateLimits(self.setup)
+        self.qr_codes: dict[str, dict[str, Any]] = {}  # by their code
+        self.requests: list[GraphCall] = []
         self._clock = clock
         self._on_advance = on_advance
         self._ahead_seconds = 0.0
-        self._chats = Chats(settings.folder)
-        self._streams = Streams()
-        self._courier = Courier(http, self.setup, self.faults, self._answered)
-        self.meta = Meta(settings, self.setup, self.faults, self._chats, self._courier, self._streams, self.clock)
+        self._sender = WebhookSender(
+            http, self.setup, self.faults, on_answered=lambda webhook: self.meta.mark_webhook_answered(webhook)
+        )
+        self.meta = Meta(
+            settings,
+            setup=self.setup,
+            faults=self.faults,
+            chats=self.chats,
+            sender=self._sender,
+            streams=self.streams,
+            clock=self.clock,
+        )
         self.people = People(self.meta)
-        self.news = AccountNews(self.meta)
-        self.blueprint = Blueprint("simulator", __name__)
-        self.blueprint.record_once(lambda state: make_room(state.app))  # type: ignore[arg-type]  # Quart's, typed as Flask's
-        self.blueprint.register_blueprint(make_graph(settings, self.meta, self.requests))
-        page = make_page(self.meta, self._streams)
-        add_customer_routes(page, self.meta, self.people)
-        add_play_routes(page, self.meta, self.news, self.advance)
-        self.blueprint.register_blueprint(page)
+        self.account_updates = AccountUpdates(self.meta)
 
     def clock(self) -> float:
+        """Returns the time at Meta, in seconds since 1970."""
         return self._clock() + self._ahead_seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at Meta, all at once; and where `on_advance` reaches: the service's own clock."""
+        """Puts the time at Meta forward, all at once."""
         self._ahead_seconds += seconds
         if self._on_advance is not None:
             self._on_advance(seconds)
 
     async def start(self) -> None:
-        """Bring the chats back and post what is still unanswered; the service may come up later than this."""
-        self._chats.open(self.clock())
-        if not self._chats.customers:
+        """Brings the chats back and posts what is not acknowledged yet; the service may come up later than this."""
+        self.chats.open(self.clock())
+        if not self.chats.customers:
             for customer in FIRST_CUSTOMERS:
-                self.people.add(customer)
+                self.people.save(customer)
         self.meta.start()
 
     def end_streams(self) -> None:
-        """End the pages' event streams, and what faults hold back: for a server that waits before it stops."""
-        self._streams.close()
+        """Ends the pages' event streams, and what faults hold back: for a server that waits before it stops."""
+        self.streams.close()
         self.faults.end()
 
     async def stop(self) -> None:
+        """Ends everything; what is not acknowledged is posted after the next start."""
         self.end_streams()
         self.meta.stop()
-        await self._courier.stop()
-        self._chats.close()
-
-    def _answered(self, webhook: Webhook) -> None:
-        self.meta.answered(webhook)
+        await self._sender.stop()
+        self.chats.close()
 
 
-def make_simulator(
-    settings: SimulatorSettings,
-    http: Http,
-    clock: Callable[[], float] = time.time,
-    on_advance: Callable[[float], None] | None = None,
-) -> Simulator:
-    return Simulator(settings, http, clock, on_advance)
+def current_simulator() -> Simulator:
+    """Returns the simulator of the application that handles this request."""
+    simulator: Simulator = current_app.extensions[EXTENSION]
+    return simulator

@@ -1,7 +1,9 @@
-"""Server-sent events to every open page, and the means to end them all.
+"""Server-sent events to every open page.
 
-A server that waits for its connections before it stops would wait for these for ever: close() ends them, at once
-and for good. A page that falls behind is cut off; it comes back and reads everything anew.
+Invariants
+- `close` ends all streams at once and for good: a server that waits for its connections before it stops would wait for
+  these for ever.
+- A page that falls behind is cut off; it connects again and reads everything anew.
 """
 
 import asyncio
@@ -9,17 +11,20 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-BACKLOG: Final = 1_000
+MAX_QUEUED_EVENTS: Final = 1_000  # a page
 KEEP_ALIVE_SECONDS: Final = 15.0
 
 
 class Streams:
+    """The pages that listen."""
+
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[bytes]] = set()
         self._closed = asyncio.Event()
 
     def publish(self, kind: str, data: dict[str, Any]) -> None:
-        event = _event(kind, data)
+        """Sends an event to every page."""
+        event = _encode_event(kind, data)
         for queue in list(self._queues):
             try:
                 queue.put_nowait(event)
@@ -27,12 +32,13 @@ class Streams:
                 self._queues.discard(queue)
 
     async def listen(self) -> AsyncIterator[bytes]:
-        """Everything published from now on. The first event tells the page to read what there is already."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue(BACKLOG)
+        """Yields everything that is published from now on, encoded. The first event, `hello`, tells the page to read
+        what there is already."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_EVENTS)
         self._queues.add(queue)
         closed = asyncio.ensure_future(self._closed.wait())
         try:
-            yield _event("hello", {})
+            yield _encode_event("hello", {})
             while queue in self._queues and not self._closed.is_set():
                 coming = asyncio.ensure_future(queue.get())
                 try:
@@ -50,8 +56,9 @@ class Streams:
             self._queues.discard(queue)
 
     def close(self) -> None:
+        """Ends every stream, and every one that is opened after this."""
         self._closed.set()
 
 
-def _event(kind: str, data: dict[str, Any]) -> bytes:
+def _encode_event(kind: str, data: dict[str, Any]) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

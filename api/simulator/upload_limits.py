@@ -1,7 +1,7 @@
-"""Room for files: the few routes that take one may get a body as large as Meta's largest file.
+"""Larger limits for the few routes that take a file: a body may be as large as Meta's largest file.
 
-The application's own limit is meant for JSON and is fixed when a request is made, before it is routed; hence the class.
-The framework writes what is large to a temporary file while it comes.
+The application's own limit is meant for JSON, and Quart fixes it when a request is made, before it is routed; hence a
+class of requests that looks at the path. Quart writes what is large to a temporary file while it comes.
 """
 
 import re
@@ -10,21 +10,21 @@ from typing import Any, Final
 from quart import Quart
 
 PATHS: Final = re.compile(r"/simulator/(graph/[^/]+/[^/]+/media|api/customers/[^/]+/files)")
-MOST_BYTES: Final = 110 * 1024 * 1024
-SECONDS: Final = 600
+MAX_UPLOAD_BYTES: Final = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
+UPLOAD_SECONDS: Final = 600
 
 
-def make_room(app: Quart) -> None:
-    """From now on this application takes files at the simulator's routes."""
+def raise_upload_limits(app: Quart) -> None:
+    """Lets this application take files at the simulator's routes; everywhere else its limits stay."""
     plain: Any = app.request_class
 
-    class Roomy(plain):  # type: ignore[misc]
+    class UploadRequest(plain):  # type: ignore[misc]
         def __init__(self, method: str, scheme: str, path: str, *rest: Any, **limits: Any) -> None:
-            roomy = method == "POST" and PATHS.fullmatch(path) is not None
-            if roomy:
-                limits |= {"max_content_length": MOST_BYTES, "body_timeout": SECONDS}
+            takes_file = method == "POST" and PATHS.fullmatch(path) is not None
+            if takes_file:
+                limits |= {"max_content_length": MAX_UPLOAD_BYTES, "body_timeout": UPLOAD_SECONDS}
             super().__init__(method, scheme, path, *rest, **limits)
-            if roomy:
-                self.max_content_length = MOST_BYTES
+            if takes_file:
+                self.max_content_length = MAX_UPLOAD_BYTES  # the parser of the form has its own look at it
 
-    app.request_class = Roomy
+    app.request_class = UploadRequest

@@ -1,4 +1,4 @@
-"""Messages and customers as the page and the Graph API put them: plain JSON out of our records, and back.
+"""Messages and customers as JSON for the page, and records out of the JSON that the Graph API gets.
 
 Pure. What a stranger sent is passed on as text; making it safe to look at is the page's part.
 """
@@ -7,28 +7,28 @@ from typing import Any, Final
 
 from api.simulator.chats import Chats
 from api.simulator.message_rules import MEDIA_KINDS
-from api.simulator.records import ACTS, Choice, Customer, Message
+from api.simulator.records import SILENT_KINDS, Choice, Customer, Message
 
 IMAGES: Final = frozenset({"image/png", "image/jpeg"})
-SHOWN: Final = IMAGES | {"image/webp"}  # what the page may show; a webp is a document unless it is a sticker
-# What asks for one thing: the kind of the message, what its button says, what the button does.
-ASKING: Final = {
+SHOWN_IN_PAGE: Final = IMAGES | {"image/webp"}  # what the page may show; a webp is a document unless it is a sticker
+# Interactive messages that ask for one thing: the kind of the record, what its button says, what the button does.
+REQUESTS: Final = {
     "location_request_message": ("location_request", "Send location", "place"),
     "request_contact_info": ("contact_request", "Share phone number", "number"),
     "flow": ("form", "Open form", "form"),
 }
 
 
-def media_kind(mime_type: str) -> str:
-    """The type of message that WhatsApp makes of a file."""
+def get_media_kind(mime_type: str) -> str:
+    """Returns the type of message that WhatsApp makes of a file."""
     if mime_type in IMAGES:
         return "image"
     family = mime_type.partition("/")[0]
     return family if family in {"audio", "video"} else "document"
 
 
-def message_sent(body: dict[str, Any], *, phone: str, at: float, wamid: str) -> Message:
-    """The record of a message that the business sent, out of the body of POST /messages."""
+def parse_sent_message(body: dict[str, Any], *, phone: str, at: float, wamid: str) -> Message:
+    """Makes the record of a message that the business sends, out of the body of POST /messages."""
     kind = body.get("type", "text")
     content = body[kind]
     message = Message(wamid, phone, "business", at, kind, "accepted")
@@ -44,18 +44,18 @@ def message_sent(body: dict[str, Any], *, phone: str, at: float, wamid: str) -> 
     elif kind == "location":
         message.extra = {key: content[key] for key in ("latitude", "longitude", "name", "address") if key in content}
     elif kind == "contacts":
-        message.extra = _card(content[0])
+        message.extra = _parse_card(content[0])
     elif kind == "interactive":
-        _interactive(message, content)
+        _fill_interactive(message, content)
     return message
 
 
-def _card(contact: dict[str, Any]) -> dict[str, Any]:
+def _parse_card(contact: dict[str, Any]) -> dict[str, Any]:
     phones = contact.get("phones") or [{}]
     return {"name": contact["name"]["formatted_name"], "phone": str(phones[0].get("phone", "")).lstrip("+")}
 
 
-def _interactive(message: Message, content: dict[str, Any]) -> None:
+def _fill_interactive(message: Message, content: dict[str, Any]) -> None:
     message.text = content["body"]["text"]
     message.header = content.get("header", {}).get("text", "")
     message.footer = content.get("footer", {}).get("text", "")
@@ -67,8 +67,8 @@ def _interactive(message: Message, content: dict[str, Any]) -> None:
     elif content["type"] == "cta_url":
         message.kind, named = "cta", action["parameters"]
         message.options = [Choice("", named["display_text"], named["url"], kind="url")]
-    elif content["type"] in ASKING:
-        message.kind, label, kind = ASKING[content["type"]]
+    elif content["type"] in REQUESTS:
+        message.kind, label, kind = REQUESTS[content["type"]]
         label = action.get("parameters", {}).get("flow_cta") or label
         message.options = [Choice("", label, kind=kind)]
     else:
@@ -81,14 +81,15 @@ def _interactive(message: Message, content: dict[str, Any]) -> None:
         ]
 
 
-def customer(person: Customer, chats: Chats) -> dict[str, Any]:
-    """Somebody with all that was said."""
-    chat = [message(record, chats) for record in chats.chat(person.phone) if record.kind not in ACTS]
-    who = {"phone": person.phone, "name": person.name, "user_id": person.user_id, "username": person.username}
-    return who | {"shows": person.shows, "messages": chat}
+def describe_customer(customer: Customer, chats: Chats) -> dict[str, Any]:
+    """Returns a customer with their whole chat, oldest message first."""
+    shown = [record for record in chats.list_messages(customer.phone) if record.kind not in SILENT_KINDS]
+    who = {"phone": customer.phone, "name": customer.name, "user_id": customer.user_id, "username": customer.username}
+    return who | {"shows": customer.shows, "messages": [describe_message(record, chats) for record in shown]}
 
 
-def message(record: Message, chats: Chats) -> dict[str, Any]:
+def describe_message(record: Message, chats: Chats) -> dict[str, Any]:
+    """Returns one message, and what is known of its file."""
     media = chats.media.get(record.media_id)
     return {
         "wamid": record.wamid,
@@ -123,5 +124,6 @@ def message(record: Message, chats: Chats) -> dict[str, Any]:
     }
 
 
-def all_chats(chats: Chats) -> list[dict[str, Any]]:
-    return [customer(person, chats) for person in chats.customers.values()]
+def describe_chats(chats: Chats) -> list[dict[str, Any]]:
+    """Returns every customer with their chat, in the order in which they came."""
+    return [describe_customer(customer, chats) for customer in chats.customers.values()]

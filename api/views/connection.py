@@ -11,12 +11,12 @@ from typing import Literal
 from pydantic import BaseModel
 
 from api.views import delivery_text
-from bot.account.phone_number import read_number
+from bot.account.phone_number import parse_snapshot
 from bot.delivery.circuit_breaker import SUBJECT
-from storage import alerts, connection_health, journal, meta_snapshots, outbox
+from storage import alerts, connection_health, journal_retention, meta_snapshots, outbox_reads
 from storage.alerts import Alert
 from storage.sql.database import Tx
-from storage.statuses import Why
+from storage.statuses import AlertSeverity, Why
 
 
 class Trouble(BaseModel):
@@ -38,7 +38,7 @@ class ShownAlert(BaseModel):
     """Something to know or to mend. `red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
 
     subject: str
-    severity: Literal["red", "yellow", "info"]
+    severity: AlertSeverity
     message: str
     since: datetime
 
@@ -64,11 +64,11 @@ class Status(BaseModel):
 
 async def read_status(tx: Tx, phone_number_id: str) -> Status:
     """Reads how the connection does now."""
-    items = await journal.counts(tx)
-    rows = await outbox.counts(tx)
+    items = (await journal_retention.count_items(tx))._asdict()
+    rows = await outbox_reads.count_statuses(tx)
     health = await connection_health.read(tx)
     open_alerts = await alerts.open_alerts(tx)
-    number = read_number(await meta_snapshots.read(tx, phone_number_id))
+    number = parse_snapshot(await meta_snapshots.read(tx, phone_number_id))
     heard_at = max((at for at in (health.webhook_at, health.send_at) if at is not None), default=None)
     is_well = heard_at is not None and (health.error_at is None or health.error_at <= heard_at)
     channel = _channel(open_alerts)
@@ -93,7 +93,7 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
 
 
 def _channel(open_alerts: list[Alert]) -> Channel:
-    stop = next((each for each in open_alerts if each.subject == SUBJECT and each.severity == "red"), None)
+    stop = next((each for each in open_alerts if each.subject == SUBJECT and each.severity is AlertSeverity.RED), None)
     if stop is None:
         return Channel(state="open", reason=None, since=None)
     return Channel(state="stopped", reason=stop.message, since=stop.raised_at)

@@ -1,24 +1,25 @@
-"""Media: uploaded, located, downloaded from a link that is soon worth nothing, removed.
+"""Media: uploaded, located, downloaded by a signed link that soon expires, removed.
 
-An uploaded file goes to the disk in pieces, however large it is.
+An uploaded file goes to the disk in pieces, however large it is. Source: Meta's pages on media, and on supported media
+types for the sizes.
 """
 
 import hashlib
 import hmac
 from typing import Any, Final
 
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, g, jsonify, request
 
-from api.simulator.file_transfer import hand_over
-from api.simulator.graph.responses import done, no_such_object, refused
-from api.simulator.graph_error import Refusal
-from api.simulator.meta import Meta
+from api.simulator.file_transfer import serve_file
+from api.simulator.graph.responses import error_response, no_such_object_response, success_response
+from api.simulator.graph_error import GraphError
 from api.simulator.records import Media
+from api.simulator.simulator import Simulator, current_simulator
 
 LINK_SECONDS: Final = 300
 MEGABYTE: Final = 1024 * 1024
-# What may be sent, and up to which size.
-LIMITS: Final = {
+# The types that may be sent.
+MAX_MEGABYTES: Final = {
     "audio/aac": 16, "audio/amr": 16, "audio/mpeg": 16, "audio/mp4": 16, "audio/ogg": 16,
     "video/mp4": 16, "video/3gpp": 16,
     "image/jpeg": 5, "image/png": 5, "image/webp": 0.5,
@@ -30,69 +31,79 @@ LIMITS: Final = {
 }  # fmt: skip
 
 
-def add_media(graph: Blueprint, meta: Meta) -> None:
-    @graph.post("/<phone_number_id>/media")
-    async def upload(version: str, phone_number_id: str) -> Response:
-        if phone_number_id != meta.setup.phone_number_id:
-            return no_such_object(phone_number_id)
-        file, form = (await request.files).get("file"), await request.form
-        if file is None or form.get("messaging_product") != "whatsapp":
-            return refused(Refusal(100, "The parameters messaging_product and file are required."))
-        mime_type = (form.get("type") or file.mimetype or "application/octet-stream").lower()
-        most = LIMITS.get(mime_type.partition(";")[0].strip())
-        if most is None:
-            words = (
-                f"Param file must be a file with one of the following types: {', '.join(LIMITS)}. Received {mime_type}."
-            )
-            return refused(Refusal(100, words))
-        media = await meta.keep_file(file.stream, mime_type, file.filename or "", inbound=False)
-        if media.size > most * MEGABYTE or media.size == 0:
-            meta.chats.remove_media(media.media_id)
-            return refused(Refusal(131053 if media.size else 100, "The file is too large for its type, or empty."))
-        return jsonify({"id": media.media_id})
-
-    @graph.delete("/<object_id>")
-    async def remove_media(version: str, object_id: str) -> Response:
-        if meta.find_media(object_id) is None:
-            return no_such_object(object_id)
-        meta.chats.remove_media(object_id)
-        return done()
-
-    @graph.get("/files/<media_id>")
-    async def download(version: str, media_id: str) -> Response:
-        media = meta.find_media(media_id)
-        expires = request.args.get("ext", "")
-        given = request.args.get("hash", "").encode("utf-8", "replace")
-        good = hmac.compare_digest(_link_hash(meta, media_id, expires).encode(), given)
-        if media is None or not good or int(expires) < meta.clock():
-            return Response("", 404)
-        return await hand_over(meta.chats.file_path(media_id), media.mime_type, media.filename)
+media = Blueprint("media", __name__)
 
 
-def located(meta: Meta, version: str, media: Media) -> Response:
-    """GET /{media-id}."""
-    if request.args.get("phone_number_id", meta.setup.phone_number_id) != meta.setup.phone_number_id:
-        return no_such_object(media.media_id)
+@media.post("/<phone_number_id>/media")
+async def upload(phone_number_id: str) -> Response:
+    """Takes a file out of a form, if its type and size may be sent."""
+    simulator = current_simulator()
+    if phone_number_id != simulator.setup.phone_number_id:
+        return no_such_object_response(phone_number_id)
+    file, form = (await request.files).get("file"), await request.form
+    if file is None or form.get("messaging_product") != "whatsapp":
+        return error_response(GraphError(100, "The parameters messaging_product and file are required."))
+    mime_type = (form.get("type") or file.mimetype or "application/octet-stream").lower()
+    max_megabytes = MAX_MEGABYTES.get(mime_type.partition(";")[0].strip())
+    if max_megabytes is None:
+        types = ", ".join(MAX_MEGABYTES)
+        words = f"Param file must be a file with one of the following types: {types}. Received {mime_type}."
+        return error_response(GraphError(100, words))
+    saved = await simulator.media.save(file.stream, mime_type, file.filename or "", inbound=False)
+    if saved.size > max_megabytes * MEGABYTE or saved.size == 0:
+        simulator.media.remove(saved.media_id)
+        code = 131053 if saved.size else 100
+        return error_response(GraphError(code, "The file is too large for its type, or empty."))
+    return jsonify({"id": saved.media_id})
+
+
+@media.delete("/<object_id>")
+async def remove(object_id: str) -> Response:
+    """Deletes a file."""
+    simulator = current_simulator()
+    if not simulator.media.has(object_id):
+        return no_such_object_response(object_id)
+    simulator.media.remove(object_id)
+    return success_response()
+
+
+@media.get("/files/<media_id>")
+async def download(media_id: str) -> Response:
+    """Serves a file whose link is genuine and has not expired; else 404."""
+    simulator = current_simulator()
+    found = simulator.media.find(media_id)
+    expires = request.args.get("ext", "")
+    given = request.args.get("hash", "").encode("utf-8", "replace")
+    genuine = hmac.compare_digest(_sign_link(simulator, media_id, expires).encode(), given)
+    if found is None or not genuine or int(expires) < simulator.clock():
+        return Response("", 404)
+    return await serve_file(simulator.chats.file_path(media_id), found.mime_type, found.filename)
+
+
+def media_response(simulator: Simulator, found: Media) -> Response:
+    """Answers GET /{media-id}: where the file can be downloaded, and what is known of it."""
+    number_id = simulator.setup.phone_number_id
+    if request.args.get("phone_number_id", number_id) != number_id:
+        return no_such_object_response(found.media_id)
     return jsonify(
         {
             "messaging_product": "whatsapp",
-            "url": link(meta, version, media),
-            "mime_type": media.mime_type,
-            "sha256": media.sha256,
-            "file_size": media.size,
-            "id": media.media_id,
+            "url": _build_link(simulator, found),
+            "mime_type": found.mime_type,
+            "sha256": found.sha256,
+            "file_size": found.size,
+            "id": found.media_id,
         }
     )
 
 
-def link(meta: Meta, version: str, media: Media) -> str:
-    """Where the file is for the next five minutes."""
-    expires = str(int(meta.clock()) + LINK_SECONDS)
-    known: dict[str, Any] = {"ext": expires, "hash": _link_hash(meta, media.media_id, expires)}
+def _build_link(simulator: Simulator, found: Media) -> str:
+    expires = str(int(simulator.clock()) + LINK_SECONDS)
+    known: dict[str, Any] = {"ext": expires, "hash": _sign_link(simulator, found.media_id, expires)}
     query = "&".join(f"{key}={value}" for key, value in known.items())
-    return f"{request.host_url}simulator/graph/{version}/files/{media.media_id}?{query}"
+    return f"{request.host_url}simulator/graph/{g.version}/files/{found.media_id}?{query}"
 
 
-def _link_hash(meta: Meta, media_id: str, expires: str) -> str:
-    known = f"{media_id}.{expires}".encode("utf-8", "replace")
-    return hmac.new(meta.setup.app_secret.encode(), known, hashlib.sha256).hexdigest()
+def _sign_link(simulator: Simulator, media_id: str, expires: str) -> str:
+    signed = f"{media_id}.{expires}".encode("utf-8", "replace")
+    return hmac.new(simulator.setup.app_secret.encode(), signed, hashlib.sha256).hexdigest()

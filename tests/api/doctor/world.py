@@ -13,8 +13,9 @@ from pathlib import Path
 from quart import Quart
 
 from api.server.serving import listen_nearby, port_of, serve_http
+from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
-from api.simulator.simulator import Simulator, make_simulator
+from api.simulator.simulator import Simulator
 from bot.whatsapp.graph.client import open_http
 from tests.support.openapi.watching import watch_requests
 from tests.support.places import ROOT
@@ -88,8 +89,8 @@ async def meta_serving(folder: Path) -> AsyncIterator[Meta]:
     app, stop, ready = Quart("meta"), asyncio.Event(), asyncio.Event()
     listener = listen_nearby("127.0.0.1", 17900)
     async with open_http() as http:
-        simulator = make_simulator(settings, http, time.time)
-        app.register_blueprint(simulator.blueprint)
+        simulator = Simulator(settings, http, time.time)
+        add_simulator(app, simulator)
         watch_requests(app)
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         await ready.wait()

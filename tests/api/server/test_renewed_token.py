@@ -16,12 +16,13 @@ import httpx
 import pytest
 
 from api.server.serving import listen_nearby, port_of
-from api.simulator import bodies
+from api.simulator import bodies, message_bodies
+from api.simulator.message_bodies import MessageHead
 from tests.support.places import ROOT
 
 APP_SECRET = "canary-app-secret"
 TOKENS = ("canary-token-of-monday", "canary-token-of-tuesday", "canary-token-of-wednesday")
-NUMBER = bodies.Number("106540352242922", "15550100000", "102290129340398")
+NUMBER = bodies.BusinessNumber("106540352242922", "15550100000", "102290129340398")
 PATIENCE_SECONDS = 30
 
 
@@ -125,7 +126,7 @@ def until(so: Callable[[], bool]) -> None:
 
 def write(http: httpx.Client) -> None:
     sender = bodies.Person("Ana", "15550100001")
-    message = bodies.text(sender, "wamid.of-ana", int(time.time()), "Hi")
+    message = message_bodies.text(MessageHead(sender, "wamid.of-ana", int(time.time())), "Hi")
     body = bodies.messages_webhook(NUMBER, [sender], [message])
     signed = {"X-Hub-Signature-256": bodies.sign(body, APP_SECRET), "Content-Type": "application/json"}
     http.post("/api/whatsapp/webhook", content=body, headers=signed).raise_for_status()

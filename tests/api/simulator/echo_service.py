@@ -20,8 +20,9 @@ from quart import Quart, request
 
 from api.server.serving import limit_requests
 from api.simulator import bodies
+from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
-from api.simulator.simulator import Simulator, make_simulator
+from api.simulator.simulator import Simulator
 from tests.api.simulator.shapes import oddities
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
@@ -170,12 +171,12 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             **changes,
         )
         async with plain_http() as http:
-            simulator = make_simulator(settings, http, clock) if clock else make_simulator(settings, http)
+            simulator = Simulator(settings, http, clock) if clock else Simulator(settings, http)
             service = EchoService(url, http, simulator)
             service.status = status
             app = Quart(__name__)
             limit_requests(app)
-            app.register_blueprint(simulator.blueprint)
+            add_simulator(app, simulator)
             watch_requests(app)
             app.post("/webhook")(service.webhook)
             app.get("/webhook")(service.shake_hands)

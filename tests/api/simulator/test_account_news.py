@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api.simulator.account_news import NEWS
 
-from api.simulator.account_updates import NEWS
+from api.simulator.account_updates import UPDATES
 from bot.whatsapp.webhook.account_updates import read_account_updates
 from tests.api.simulator.echo_service import running
 from tests.support.places import PAYLOADS
@@ -104,9 +103,9 @@ async def test_anything_can_be_told(tmp_path: Path) -> None:
 
 
 async def test_every_piece_of_news_is_known_here_and_others_are_refused(tmp_path: Path) -> None:
-    assert set(NEWS) == ACCOUNT.keys() | MESSAGING.keys() | {"handover"}
+    assert set(UPDATES) == ACCOUNT.keys() | MESSAGING.keys() | {"handover"}
     async with running(tmp_path) as service:
         url = f"{service.url}/simulator/api/news"
-        assert (await service.http.get(url)).json()["data"] == list(NEWS)
+        assert (await service.http.get(url)).json()["data"] == list(UPDATES)
         for wrong in ({"what": "nothing"}, {"what": "echo"}, {"what": "template_paused", "text": "unheard_of"}):
             assert (await service.http.post(url, json=wrong)).status_code == 400

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from api.simulator import bodies
+from api.simulator import bodies, message_bodies
+from api.simulator.message_bodies import Attached, MessageHead
 from tests.api.simulator.shapes import oddities
 from tests.support.places import PAYLOADS
 
-NUMBER = bodies.Number("106540352242922", "15550783881", "102290129340398")
+NUMBER = bodies.BusinessNumber("106540352242922", "15550783881", "102290129340398")
 SHEENA = bodies.Person("Sheena Nelson", "16505551234")
-PICTURE = bodies.Attached("1003383421387256", "image/jpeg", bytes.fromhex("49f8" + "00" * 30))
+HEAD = MessageHead(SHEENA, "w", 1)
+PICTURE = Attached("1003383421387256", "image/jpeg", bytes.fromhex("49f8" + "00" * 30))
 
 
 def collected(path: str) -> Any:
@@ -28,7 +30,7 @@ def keys(value: Any) -> Any:
 def test_the_bytes_are_those_of_metas_wire() -> None:
     signed = next((PAYLOADS / "signatures").glob("as_meta_sends*.raw")).read_bytes()
     jose = bodies.Person("José 👍", "16505551234")
-    text = bodies.text(jose, "wamid.COMPOSED000001", 1749416384, "café / <b>@%")
+    text = message_bodies.text(MessageHead(jose, "wamid.COMPOSED000001", 1749416384), "café / <b>@%")
     assert bodies.messages_webhook(NUMBER, [jose], [text]) == signed
 
 
@@ -39,13 +41,15 @@ def test_the_signature_is_the_one_that_belongs_to_them() -> None:
 
 
 def test_a_slash_after_a_backslash_survives() -> None:
-    text = bodies.text(SHEENA, "w", 1, r"C:\/ \\/ \u0041 </script>")
-    assert json.loads(bodies.encode(text))["text"]["body"] == r"C:\/ \\/ \u0041 </script>"
+    text = message_bodies.text(HEAD, r"C:\/ \\/ \u0041 </script>")
+    assert json.loads(bodies.encode_json(text))["text"]["body"] == r"C:\/ \\/ \u0041 </script>"
 
 
 def test_an_image_with_a_quote() -> None:
-    context = bodies.quote("15550783881", "wamid.OUT000001")
-    ours = json.loads(bodies.messages_webhook(NUMBER, [SHEENA], [bodies.image(SHEENA, "w", 1, PICTURE, "", context)]))
+    context = message_bodies.quote("15550783881", "wamid.OUT000001")
+    ours = json.loads(
+        bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.image(MessageHead(SHEENA, "w", 1, context), PICTURE)])
+    )
     theirs = collected("webhooks/image_with_context_and_referral.json")
     message = theirs["entry"][0]["changes"][0]["value"]["messages"][0]
     del message["context"]["forwarded"]
@@ -56,7 +60,7 @@ def test_an_image_with_a_quote() -> None:
 def test_a_failed_status() -> None:
     theirs = collected("statuses-failed/failed_131047.json")
     error = theirs["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]
-    made = bodies.error(131047, error["title"], error["error_data"]["details"])
+    made = bodies.status_error(131047, error["title"], error["error_data"]["details"])
     assert made == error
     status = bodies.status(bodies.Person(wa_id="16505551234"), "w", 1751142888, "failed", errors=[made])
     assert keys(json.loads(bodies.statuses_webhook(NUMBER, [status]))) == keys(theirs)
@@ -73,22 +77,22 @@ def test_a_delivered_status() -> None:
     ("message", "kind", "content"),
     [
         (
-            bodies.button_reply(SHEENA, "w", 1, "submit", "Send"),
+            message_bodies.button_reply(HEAD, "submit", "Send"),
             "interactive",
             {"type": "button_reply", "button_reply": {"id": "submit", "title": "Send"}},
         ),
         (
-            bodies.list_reply(SHEENA, "w", 1, "hw", "Hardware", "Printers"),
+            message_bodies.list_reply(HEAD, "hw", "Hardware", "Printers"),
             "interactive",
             {"type": "list_reply", "list_reply": {"id": "hw", "title": "Hardware", "description": "Printers"}},
         ),
         (
-            bodies.document(SHEENA, "w", 1, bodies.Attached("1", "application/pdf", b"\x00", "a.pdf"), "See"),
+            message_bodies.document(HEAD, Attached("1", "application/pdf", b"\x00", "a.pdf"), "See"),
             "document",
             {"caption": "See", "filename": "a.pdf", "mime_type": "application/pdf", "sha256": "AA==", "id": "1"},
         ),
         (
-            bodies.audio(SHEENA, "w", 1, bodies.Attached("1", "audio/ogg; codecs=opus", b"\x00"), voice=True),
+            message_bodies.audio(HEAD, Attached("1", "audio/ogg; codecs=opus", b"\x00"), voice=True),
             "audio",
             {"mime_type": "audio/ogg; codecs=opus", "sha256": "AA==", "id": "1", "voice": True},
         ),
@@ -101,7 +105,9 @@ def test_a_message_of_each_kind(message: dict[str, Any], kind: str, content: dic
 
 def test_a_hidden_phone_number_leaves_no_key() -> None:
     hidden = bodies.Person("Sheena", user_id="US.13491208655302741918")
-    webhook = json.loads(bodies.messages_webhook(NUMBER, [hidden], [bodies.text(hidden, "w", 1, "Hi")]))
+    webhook = json.loads(
+        bodies.messages_webhook(NUMBER, [hidden], [message_bodies.text(MessageHead(hidden, "w", 1), "Hi")])
+    )
     value = webhook["entry"][0]["changes"][0]["value"]
     assert value["contacts"] == [{"profile": {"name": "Sheena"}, "user_id": "US.13491208655302741918"}]
     assert "from" not in value["messages"][0]
@@ -116,7 +122,9 @@ def test_any_address_makes_an_id(to: str) -> None:
 
 
 def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
-    right = json.loads(bodies.messages_webhook(NUMBER, [SHEENA], [bodies.text(SHEENA, "wamid.1", 1, "Hi")]))
+    right = json.loads(
+        bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.text(MessageHead(SHEENA, "wamid.1", 1), "Hi")])
+    )
     assert list(oddities(right)) == []
     wrong = json.loads(json.dumps(right))
     message = wrong["entry"][0]["changes"][0]["value"]["messages"][0]

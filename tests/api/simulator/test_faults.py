@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.simulator.faults import Fault, Faults, read_fault
+from api.simulator.faults import Fault, Faults, parse_fault
 from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, running
 
 ANA, BEN = "15550100001", "15550100002"
@@ -64,11 +64,11 @@ async def test_a_fault_strikes_once_and_says_whether_the_message_was_accepted(
         await service.write(ANA, text="silence")
         service.simulator.faults.add(fault)
         assert await outcome(service) == seen
-        sent = [m for m in service.simulator.meta.chats.chat(ANA) if m.by == "business"]
+        sent = [m for m in service.simulator.meta.chats.list_messages(ANA) if m.by == "business"]
         assert len(sent) == accepted
         for message in sent:
             await service.until(lambda wamid=message.wamid: service.statuses(wamid) == ["sent", "delivered"])  # type: ignore[misc]
-        assert service.simulator.faults.all() == []
+        assert service.simulator.faults.list_all() == []
         assert await outcome(service) == (200, None)
 
 
@@ -170,7 +170,7 @@ async def test_statuses_alone_may_be_lost_and_messages_alone_late(tmp_path: Path
         faults.add(Fault("late", "messages", delay_seconds=3_600))
         faults.remove(lost.fault_id)
         await service.until(lambda: service.statuses(wamid) == ["sent", "delivered"])
-        assert len(faults.all()) == 1
+        assert len(faults.list_all()) == 1
 
 
 async def test_webhooks_that_a_fault_held_back_survive_a_restart(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_faults_are_set_listed_and_removed_over_http(tmp_path: Path) -> No
 )
 async def test_a_fault_that_makes_no_sense_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\."):
-        read_fault(document)
+        parse_fault(document)
 
 
 async def test_what_waits_because_of_a_fault_ends_with_the_simulator() -> None:

@@ -148,11 +148,11 @@ async def test_troubles_time_and_news_are_set_by_hand(tmp_path: Path, browser: B
         await panel.get_by_role("combobox", name="How often").select_option(label="Until removed")
         await panel.get_by_role("button", name="Add", exact=True).click()
         await expect(panel.get_by_role("listitem")).to_have_count(1)
-        (fault,) = service.simulator.faults.all()
+        (fault,) = service.simulator.faults.list_all()
         assert (fault.then, fault.where, fault.phone, fault.times) == ("duplicate", "webhook", ANA, 0)
         await panel.get_by_role("button", name="Remove: Come twice").click()
         await expect(panel.get_by_text("All is well.")).to_be_visible()
-        assert service.simulator.faults.all() == []
+        assert service.simulator.faults.list_all() == []
         before = await panel.locator("#clock").inner_text()
         await panel.get_by_role("button", name="25 hours").click()
         await expect(panel.locator("#clock")).not_to_have_text(before)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from api.simulator.access import is_loopback
-from api.simulator.error_codes import UNKNOWN, title_of
-from api.simulator.graph_error import Refusal
-from api.simulator.message_rules import refusal_of
+from api.simulator.error_codes import UNKNOWN, get_title
+from api.simulator.graph_error import GraphError
+from api.simulator.message_rules import find_message_error
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, a_list, buttons, running
 from tests.support.places import PAYLOADS
 
@@ -52,7 +52,7 @@ def asking(kind: str, name: str = "", **parameters: str) -> dict[str, Any]:
     ],
 )
 def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
-    assert refusal_of(body, {"known"}.__contains__) is None
+    assert find_message_error(body, {"known"}.__contains__) is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
     ],
 )
 async def test_what_meta_would_refuse_is_refused(code: int, body: Any) -> None:
-    refusal = refusal_of(body, {"known"}.__contains__)
+    refusal = find_message_error(body, {"known"}.__contains__)
     assert refusal is not None
     assert refusal.code == code
     error = refusal.document("trace")["error"]
@@ -216,7 +216,7 @@ async def test_a_message_to_ourselves_is_refused_and_a_bad_sound_fails_later(tmp
         with (tmp_path / "sound").open("w+b") as sound:
             sound.write(b"OggS")
             sound.seek(0)
-            media = await service.simulator.meta.keep_file(sound, "audio/opus", "", inbound=False)
+            media = await service.simulator.media.save(sound, "audio/opus", "", inbound=False)
         sent = await service.send(to="+15550100001", type="audio", audio={"id": media.media_id})
         wamid = sent.json()["messages"][0]["id"]
         await service.until(lambda: service.statuses(wamid) == ["failed"])
@@ -226,7 +226,7 @@ async def test_a_message_to_ourselves_is_refused_and_a_bad_sound_fails_later(tmp
 @pytest.mark.parametrize("document", sorted(PAYLOADS.glob("responses/*.json")), ids=lambda path: path.stem)
 def test_an_error_has_the_shape_of_the_collected_one(document: Path) -> None:
     theirs = json.loads(document.read_bytes())["error"]
-    ours = Refusal(theirs["code"]).document("trace")["error"]
+    ours = GraphError(theirs["code"]).document("trace")["error"]
     assert ours.keys() - {"is_transient", "error_data"} == theirs.keys() - {"error_data"}
-    assert title_of(theirs["code"]) != UNKNOWN[0]
+    assert get_title(theirs["code"]) != UNKNOWN[0]
     assert (ours["type"], ours["code"]) == (theirs["type"], theirs["code"])

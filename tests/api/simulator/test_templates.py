@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.simulator.graph_error import Refusal
-from api.simulator.sent_templates import rendered, template_refusal
+from api.simulator.graph_error import GraphError
+from api.simulator.sent_templates import find_template_error, render_template
 from api.simulator.settings import SimulatorSettings
-from api.simulator.setup import Setup, setup_of
+from api.simulator.setup import Setup, make_setup
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
 from tests.api.simulator.test_setup import WABA, call
 
@@ -36,7 +36,7 @@ NAMED: dict[str, Any] = {
 
 
 def set_up(folder: Path = Path()) -> Setup:
-    setup = setup_of(SimulatorSettings(folder, "http://127.0.0.1/hook", SECRET, TOKEN, NUMBER_ID, "15550783881"))
+    setup = make_setup(SimulatorSettings(folder, "http://127.0.0.1/hook", SECRET, TOKEN, NUMBER_ID, "15550783881"))
     setup.templates.append(NAMED)
     setup.templates += [
         {**setup.templates[1], "name": name.lower(), "status": name}
@@ -90,7 +90,7 @@ def part(kind: str, *texts: str, **named: str) -> dict[str, Any]:
     ],
 )
 def test_a_template_is_refused_for_what_is_wrong_with_it(code: int | None, message: dict[str, Any]) -> None:
-    refusal = template_refusal(message, set_up())
+    refusal = find_template_error(message, set_up())
     assert (None if refusal is None else refusal.code) == code
 
 
@@ -107,7 +107,7 @@ def test_a_customer_reads_the_template_with_its_parameters() -> None:
             "parameters": [{"type": "payload", "payload": "bye"}],
         },
     )
-    header, text, footer, buttons = rendered(message["template"], NAMED)
+    header, text, footer, buttons = render_template(message["template"], NAMED)
     assert (header, text, footer) == ("Ticket 3", "Dear Ana, ticket 3 is done.", "Tick")
     assert [(one.option_id, one.title, one.kind, one.description) for one in buttons] == [
         ("bye", "Thanks", "reply", ""),
@@ -174,7 +174,7 @@ async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: 
         assert made["status"] == "PENDING"
         again = (await call(service, "POST", templates, json=wanted)).json()["error"]
         assert (again["code"], again["error_subcode"]) == (100, 2388024)
-        service.simulator.news.tell("template_approved", text="new_one")
+        service.simulator.account_updates.send("template_approved", text="new_one")
         await service.until(lambda: bool(service.bodies))
         told = service.bodies[0]["entry"][0]["changes"][0]
         assert (told["field"], told["value"]["event"]) == ("message_template_status_update", "APPROVED")
@@ -191,5 +191,5 @@ async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: 
 
 
 def test_a_refusal_has_the_words_of_its_code() -> None:
-    error = Refusal(132015).document("trace")["error"]
+    error = GraphError(132015).document("trace")["error"]
     assert (error["message"], error["fbtrace_id"]) == ("(#132015) Template is paused", "trace")

@@ -19,12 +19,12 @@ from api.bench.graph_stand_in import StandIn, StatusPlan
 from api.bench.programs import completed, environment, free_port, running
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
-from api.simulator.bodies import Number
+from api.simulator.bodies import BusinessNumber
 from tests.support.openapi import contract
 from tests.system.chaos.judge import Evidence, read_log
 from tests.system.chaos.workers import Crew, Nursery
 
-NUMBER = Number("555000000000001", "15550100000", "555000000000002")
+NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET = "rig-app-secret"
 TICK = (sys.executable, "-m", "api")
 

@@ -22,9 +22,10 @@ from api.app import serve
 from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
 from api.settings import Settings
 from api.simulator.records import Customer, Media, Message
+from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
-from api.simulator.setup import setup_of
-from api.simulator.simulator import Simulator, make_simulator
+from api.simulator.setup import make_setup
+from api.simulator.simulator import Simulator
 from api.web.credentials import key_digest, key_prefix
 from storage.customers import bsuid_alias, phone_alias
 from storage.sql.database import DatabaseSettings
@@ -54,17 +55,17 @@ class Theatre:
         """Everything is right at Meta again, and nothing was asked."""
         self.meta.faults.clear()
         self.meta.requests.clear()
-        right = setup_of(self._settings)
+        right = make_setup(self._settings)
         for one in dataclasses.fields(right):
             setattr(self.meta.setup, one.name, getattr(right, one.name))
 
     def customer(self, name: str = "Ann", **more: Any) -> Customer:
         """Somebody who has never written."""
-        return self.meta.people.add(Customer(str(next(_phones)), name, **more))
+        return self.meta.people.save(Customer(str(next(_phones)), name, **more))
 
     def said_to(self, customer: Customer) -> list[Message]:
         """What has reached them, in its order."""
-        chat = self.meta.meta.chats.chat(customer.phone)
+        chat = self.meta.chats.list_messages(customer.phone)
         return [message for message in chat if message.by == "business"]
 
     async def hears(self, customer: Customer, words: str) -> Message:
@@ -88,13 +89,13 @@ class Theatre:
         await self.tick.until(f"{title!r} is offered", offered)
         last = offers()[-1]
         choice = next(one for one in last.options if one.title == title)
-        self.meta.people.choose(customer, choice, last.wamid)
+        self.meta.people.choose_option(customer, choice, last.wamid)
 
     async def media(self, content: bytes, mime_type: str, filename: str, **lies: Any) -> Media:
         """A file that a customer has sent to Meta; `lies` are what Meta says of it."""
-        media = await self.meta.meta.keep_file(BytesIO(content), mime_type, filename, inbound=True)
+        media = await self.meta.media.save(BytesIO(content), mime_type, filename, inbound=True)
         told = dataclasses.replace(media, **lies)
-        self.meta.meta.chats.media[media.media_id] = told
+        self.meta.chats.media[media.media_id] = told
         return told
 
     async def ticket_of(self, customer: Customer) -> int:
@@ -126,7 +127,7 @@ class Theatre:
 
     async def at_rest(self) -> None:
         """Waits until everything was sent, and Meta has told all that there is to tell of it."""
-        chats = self.meta.meta.chats
+        chats = self.meta.chats
 
         async def told() -> bool:
             return not chats.webhooks and not [m for m in chats.messages.values() if m.status in ("accepted", "sent")]
@@ -161,10 +162,10 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
             keep_requests=True,
         )
         posting = await stack.enter_async_context(plain_http(timeout=60))
-        simulator = make_simulator(simulated, posting, lambda: clock().timestamp())
+        simulator = Simulator(simulated, posting, lambda: clock().timestamp())
         app = Quart("meta", static_folder=None)
         limit_requests(app)
-        app.register_blueprint(simulator.blueprint)
+        add_simulator(app, simulator)
         watch_requests(app)
         await simulator.start()
         stack.push_async_callback(simulator.stop)

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.simulator import bodies
-from api.simulator.bodies import Attached, Number, Person
+from api.simulator import bodies, message_bodies
+from api.simulator.bodies import BusinessNumber, Person
+from api.simulator.message_bodies import Attached, MessageHead
 from tests.system.end_to_end.conftest import Stage
 from tests.system.end_to_end.tick import ANN, BEN, NUMBER, Tick, counted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OTHER_NUMBER = Number("222222222222222", "15550001111", "999999999999999")
+OTHER_NUMBER = BusinessNumber("222222222222222", "15550001111", "999999999999999")
 SORRY = "Sorry, I did not understand that. Tell us what is wrong, or write *menu* to see the topics."
 OLD = "That button is from an earlier message, so nothing was changed."
 
@@ -29,7 +30,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
 
 def changed(field: str, value: object) -> bytes:
     change = {"field": field, "value": value}
-    return bodies.encode({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]})
+    return bodies.encode_json({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]})
 
 
 async def filed(tick: Tick) -> list[str]:
@@ -57,7 +58,7 @@ async def test_bad_input_16_controls_and_escapes(tick: Tick) -> None:
 async def test_bad_input_17_another_object(tick: Tick) -> None:
     for name in ("page", "instagram", "WHATSAPP_BUSINESS_ACCOUNT", "", None, 7):
         body = json.loads(bodies.messages_webhook(NUMBER, [ANN], [tick.message("hello")])) | {"object": name}
-        await tick.take(bodies.encode(body))
+        await tick.take(bodies.encode_json(body))
     assert counted(await tick.items()) == [["other", "ignored", "not_whatsapp", "x6"]]
 
 
@@ -167,7 +168,7 @@ async def test_bad_input_31_a_thousand_changes_are_one_transaction(tick: Tick) -
             held.append(bodies.messages_webhook(NUMBER, [person], [tick.message(f"text {at}", person=person)]))
         values = [json.loads(body)["entry"][0]["changes"][0]["value"] for body in held]
         parts.append({"field": "messages", "value": {key: part for value in values for key, part in value.items()}})
-    body = bodies.encode({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": parts}]})
+    body = bodies.encode_json({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": parts}]})
 
     seen = set()
     posting = asyncio.create_task(tick.post(body))
@@ -236,17 +237,18 @@ MARKUP = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "javascri
 async def test_bad_input_43_markup_is_text(tick: Tick, text: str) -> None:
     """Wherever a stranger may write, the desk gets it letter by letter, as JSON that no browser takes for a page."""
     person, at = Person(text, ANN.wa_id), tick.now
+    heads = [MessageHead(person, f"wamid.{n}", at) for n in range(8)]
     file_ = Attached("1003383421387256", "image/png", b"\0" * 32, text)
     place = {"latitude": 1.0, "longitude": 2.0, "name": text, "address": text}
     card = {"name": {"formatted_name": text, "first_name": text}, "phones": [{"phone": text}]}
     messages = [
-        bodies.text(person, "wamid.1", at, text),
-        bodies.button_reply(person, "wamid.2", at, text, text),
-        bodies.document(person, "wamid.3", at, file_, text),
-        bodies.text(person, "wamid.4", at, text) | {"referral": {"headline": text, "body": text, "source_url": text}},
-        bodies.text(person, "wamid.5", at, "x") | {"type": "location", "location": place},
-        bodies.text(person, "wamid.6", at, "x") | {"type": "contacts", "contacts": [card]},
-        bodies.text(person, "wamid.7", at, "x") | {"type": "button", "button": {"payload": text, "text": text}},
+        message_bodies.text(heads[1], text),
+        message_bodies.button_reply(heads[2], text, text),
+        message_bodies.document(heads[3], file_, text),
+        message_bodies.text(heads[4], text) | {"referral": {"headline": text, "body": text, "source_url": text}},
+        message_bodies.text(heads[5], "x") | {"type": "location", "location": place},
+        message_bodies.text(heads[6], "x") | {"type": "contacts", "contacts": [card]},
+        message_bodies.text(heads[7], "x") | {"type": "button", "button": {"payload": text, "text": text}},
     ]
     await tick.give(*messages, person=person)
     assert counted(await tick.items()) == [["message", "done", "", "x7"]]
@@ -267,10 +269,12 @@ async def test_bad_input_48_options_that_were_not_offered(tick: Tick) -> None:
     forged = [others, "", "x", "999.send", offered.partition(".")[0] + ".submit", offered + "x", "-1.topic.hardware",
               offered.partition(".")[0] + ".topic.secret", "x" * 10_000, "١.topic.hardware"]  # fmt: skip
     for option_id in forged:
-        await tick.give(bodies.list_reply(ANN, f"wamid.{len(tick.graph.sends)}", tick.now, option_id, "\u200b"))
+        await tick.give(
+            message_bodies.list_reply(MessageHead(ANN, f"wamid.{len(tick.graph.sends)}", tick.now), option_id, "\u200b")
+        )
     said = [row[-1] for row in await tick.outbox()][2:]
     assert len(said) == len(forged)
     assert [line.startswith((OLD, "Sorry")) for line in said] == [True] * len(forged)
     assert await filed(tick) == []
-    await tick.give(bodies.list_reply(ANN, "wamid.GOOD", tick.now, offered, "Hardware"))
+    await tick.give(message_bodies.list_reply(MessageHead(ANN, "wamid.GOOD", tick.now), offered, "Hardware"))
     assert (await tick.outbox())[-1][-1].startswith("Tell us what is happening.")

@@ -54,7 +54,7 @@ async def test_the_conversation_goes_on(theatre: Theatre, name: str) -> None:
     media = await theatre.media(PDF, "application/pdf", "notes.pdf", **trouble.lies)
     theatre.meta.faults.add(Fault("slow", "locate" if name != "slow" else "download", delay_seconds=50.0))
 
-    people.send_file(ann, media, "The lamp is broken.")
+    people.send_file(ann, media, caption="The lamp is broken.")
     await theatre.taps(ann, "Hardware")
     await theatre.taps(ann, "Send")
     await theatre.hears(ann, "your ticket is")

@@ -95,13 +95,13 @@ async def test_a_notice_outside_of_the_24_hours(theatre: Theatre) -> None:
     arrived = await theatre.hears(ann, f"There is news about your ticket {ticket_id}")
     assert (arrived.kind, "The printer is broken." in arrived.text) == ("template", True)
 
-    theatre.meta.news.tell("template_paused", text="ticket_news")
+    theatre.meta.account_updates.send("template_paused", text="ticket_news")
     await theatre.until("an alert says so", lambda: told("template:ticket_news:en"))
     assert await moved("waiting") == "held"
     await theatre.tick.settled()
     assert [message.kind for message in theatre.said_to(ann)] == ["text", "template"]
 
-    theatre.meta.news.tell("template_approved", text="ticket_news")
+    theatre.meta.account_updates.send("template_approved", text="ticket_news")
 
     async def over() -> bool:
         return not await told("template:ticket_news:en")

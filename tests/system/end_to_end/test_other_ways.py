@@ -61,7 +61,7 @@ async def test_a_person_answers_in_the_business_app(theatre: Theatre) -> None:
     await theatre.at_rest()
 
     said = "[in the Business app] I am on my way."
-    theatre.meta.news.tell("echo", phone=ann.phone, text="I am on my way.")
+    theatre.meta.account_updates.send("echo", phone=ann.phone, text="I am on my way.")
 
     async def on_the_ticket(*messages: str) -> bool:
         return [reply["message"] for reply in await theatre.agent("GET", f"/api/replies/{ticket_id}")] == [*messages]

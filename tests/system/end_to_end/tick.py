@@ -20,14 +20,15 @@ from pydantic import SecretStr
 from api.app import serve
 from api.server.serving import listen_nearby, port_of
 from api.settings import Settings
-from api.simulator import bodies
-from api.simulator.bodies import Number, Person
+from api.simulator import bodies, message_bodies
+from api.simulator.bodies import BusinessNumber, Person
+from api.simulator.message_bodies import MessageHead
 from api.web.credentials import key_digest, key_prefix, new_key
 from tests.support.plain_http import plain_http
 from tests.system.end_to_end.graph import Graph
 from tests.system.end_to_end.tables import Tables
 
-NUMBER = Number("106540352242922", "15550783881", "102290129340398")
+NUMBER = BusinessNumber("106540352242922", "15550783881", "102290129340398")
 SECRET = "test-app-secret"
 API_KEY = new_key()
 VERIFY_TOKEN = "test-verify-token"
@@ -96,7 +97,7 @@ class Tick:
 
     def message(self, text: str, *, person: Person | None = None, wamid: str = "") -> dict[str, Any]:
         """A text message, now."""
-        return bodies.text(person or ANN, wamid or f"wamid.{time.monotonic_ns()}", self.now, text)
+        return message_bodies.text(MessageHead(person or ANN, wamid or f"wamid.{time.monotonic_ns()}", self.now), text)
 
     @property
     def now(self) -> int:
@@ -106,7 +107,7 @@ class Tick:
     async def report(self, wamid: str, *names: str, opaque: str = "", person: Person | None = None) -> Answered:
         """Delivery statuses of one message, in one body."""
         who = person or ANN
-        changes = [bodies.status(who, wamid, self.now, name, opaque) for name in names]
+        changes = [bodies.status(who, wamid, self.now, name, opaque=opaque) for name in names]
         return await self.post(bodies.statuses_webhook(NUMBER, changes))
 
     async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
