@@ -60,6 +60,14 @@ class NewReply:
     kind: str = "message"
 
 
+class OpenTicketRow(NamedTuple):
+    """A ticket that is not closed, as a turn may know it."""
+
+    ticket_id: int
+    status: TicketStatus
+    title: str
+
+
 class TicketMessage(NamedTuple):
     """A message on WhatsApp that became part of a ticket's description."""
 
@@ -185,16 +193,16 @@ async def load_names(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, str]:
     return dict((*first, *last))
 
 
-async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[tuple[int, str, str]]]:
-    """Loads (number, status, title) of each customer's tickets that are not closed, the last touched first."""
+async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[OpenTicketRow]]:
+    """Loads each customer's tickets that are not closed, the last touched first."""
     if not customer_ids:
         return {}
-    found: dict[int, list[tuple[int, str, str]]] = {}
+    found: dict[int, list[OpenTicketRow]] = {}
     rows = await tx.fetch(
         "SELECT customer_id, id, status, issue_title FROM ticket "
         f"WHERE customer_id IN ({placeholders(len(customer_ids))}) AND status <> ? ORDER BY updated_at DESC, id DESC",
         [*customer_ids, TicketStatus.CLOSED],
     )
     for customer_id, ticket_id, status, title in rows:
-        found.setdefault(customer_id, []).append((ticket_id, status, title or ""))
+        found.setdefault(customer_id, []).append(OpenTicketRow(ticket_id, TicketStatus(status), title or ""))
     return found

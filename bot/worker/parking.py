@@ -1,24 +1,29 @@
-"""What came before the message that it is about: a reaction, an edit, a deletion. Meta promises no order. Pure.
+"""Parks a reaction, an edit or a deletion that comes before the message it is about: Meta promises no order. Pure.
 
-It waits at the side of its lane, as pending as any other item, so neither a crash nor another worker changes anything.
-Invariants: nothing waits with it, the lane's other items are played past it; it waits only while its message has not
-come, and no longer than a status that nobody knows; then it is played without, and shown on a ticket for what it is. A
-lane has a few such places, and fewer than a round takes of it, so no heap of edits keeps what comes after it waiting.
+What is parked stays pending like any other item, so neither a crash nor another worker changes anything.
+
+Invariants
+- Nothing waits with it: the lane's other items are played past it.
+- It waits only while its message has not come, and no longer than a status that nobody knows. Then it is played without
+  the message, and shown on a ticket for what it is.
+- A lane parks few items, and fewer than a round takes of it, so no heap of edits keeps what comes after them waiting.
 """
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
-from bot.worker.statuses import WAITS
+from bot.worker.statuses import MAX_WAIT
 from flows import Event
 from storage.journal import PendingItem
 
-MOST = 20
+MAX_PARKED_PER_LANE = 20
 
 
 def is_about(event: Event | Exception) -> bool:
-    """Whether it says nothing by itself, and something about another message. What is said to Meta's agent or by it is
-    silent too, but says something of its own, whatever it quotes."""
+    """Whether the event says something about another message, and nothing by itself.
+
+    What is said to Meta's agent, or by it, is silent too, but says something of its own, whatever it quotes.
+    """
     return isinstance(event, Event) and event.kind == "silent" and event.about
 
 
@@ -27,18 +32,23 @@ def park(
     events: Mapping[int, Event | Exception],
     come: Container[str],
     now: datetime,
-    most_items: int,
+    max_items: int,
 ) -> dict[int, float]:
-    """Those of a lane's items that wait, and how many seconds each still may. `come`: messages that were handled
-    before; `most_items`: that a round takes of the lane."""
+    """Returns those of a lane's items that are parked, and for how many seconds more. `come`: the wamids of messages
+    that were handled before; `max_items`: as many as a round takes of the lane."""
     parked: dict[int, float] = {}
     played: set[str] = set()
     for item in items:
         event = events[item.item_id]
-        rest = (WAITS - (now - item.received_at)).total_seconds()
+        left = (MAX_WAIT - (now - item.received_at)).total_seconds()
         about = event.quoted_wamid if isinstance(event, Event) and is_about(event) else ""
-        if about and rest > 0 and len(parked) < min(MOST, most_items - 1) and not (about in come or about in played):
-            parked[item.item_id] = rest
+        if (
+            about
+            and left > 0
+            and len(parked) < min(MAX_PARKED_PER_LANE, max_items - 1)
+            and not (about in come or about in played)
+        ):
+            parked[item.item_id] = left
         elif isinstance(event, Event):
             played.add(event.wamid)
     return parked

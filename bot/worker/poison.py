@@ -1,29 +1,42 @@
-"""Items that can't be handled: how often they were tried, and their end.
+"""Counts the attempts at items that can't be handled (poison), and ends them.
 
-Invariants: only an exception from the item's own turn, or the death of the process that had it in a round, counts as an
-attempt; errors of SQL, Redis or the Graph API never do. After MOST_ATTEMPTS the item is dead, somebody is told, the
-customer gets a polite line, and the lane goes on. `tick journal replay` gives it another life.
+Invariants
+- Only an exception from the item's own turn, or the death of the process that had it in a round, counts as an attempt.
+  Errors of SQL, Redis or the Graph API never do.
+- After MAX_ATTEMPTS the item is dead: the log says so, the customer gets a polite line, and the lane goes on.
+  `tick journal replay` gives the item another life.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from bot.clock import Clock
 from bot.metrics import Metrics
 from bot.worker.effects import Failure
+from bot.worker.rounds import MAX_ITEMS_PER_LANE
 from bot.worker.turns import Turns
 from storage import fence, journal, outbox
 from storage.journal import MAX_ATTEMPTS
+from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
 from storage.statuses import Fate
 
+MAX_SUSPECTS_PER_ROUND = 8
 DIED = "the process died while it had this item in a round"
 log = structlog.get_logger(__name__)
 
 
+class LanesOfRound(NamedTuple):
+    """Lanes to be played together, and how many items of each."""
+
+    lanes: Sequence[ClaimedLane]
+    max_items: int
+
+
 class Poison:
-    """Counts attempts, each in a transaction of its own."""
+    """Counts attempts for one process, each in a transaction of its own."""
 
     def __init__(self, database: Database, turns: Turns, clock: Clock, metrics: Metrics) -> None:
         self._database = database
@@ -31,23 +44,26 @@ class Poison:
         self._clock = clock
         self._metrics = metrics
 
-    async def failed(self, customer_id: int, failure: Failure) -> None:
-        """The item's own turn raised."""
-        await self._count({failure.item.item_id: customer_id}, failure.error)
+    async def count_failure(self, customer_id: int, failure: Failure) -> None:
+        """Counts an attempt of an item whose own turn raised."""
+        await self._count_attempts({failure.item.item_id: customer_id}, failure.error)
 
-    async def died(self, in_round: Sequence[int], waiting: Sequence[int]) -> dict[int, int]:
-        """A process died with these lanes. The first item of each that was in a round may be why; of a lane that waited
-        for its round, nothing is. Returns how often either sort was in a round that ended so, by lane."""
-        first = await self._first(in_round)
-        attempts = await self._count(first, DIED) if first else {}
-        if suspects := await self._first(waiting):
+    async def count_deaths(self, in_round: Sequence[int], waiting: Sequence[int]) -> dict[int, int]:
+        """Counts the death of a process that had these lanes; returns how often each was in a round that ended so.
+
+        The first item of a lane that was in a round may be why, and counts an attempt. A lane that waited for its round
+        is not to blame.
+        """
+        first = await self._find_first(in_round)
+        attempts = await self._count_attempts(first, DIED) if first else {}
+        if suspects := await self._find_first(waiting):
             first |= suspects
             async with self._database.reading() as tx:
                 attempts |= await journal.read_attempts(tx, sorted(suspects))
         return {first[item_id]: count for item_id, count in attempts.items()}
 
-    async def _first(self, customer_ids: Sequence[int]) -> dict[int, int]:
-        """The oldest item that waits in each lane, and whose it is."""
+    async def _find_first(self, customer_ids: Sequence[int]) -> dict[int, int]:
+        """Returns the oldest item that waits in each lane, and whose it is."""
         if not customer_ids:
             return {}
         async with self._database.reading() as tx:
@@ -57,14 +73,15 @@ class Poison:
             first.setdefault(item.customer_id, item.item_id)
         return {item_id: customer_id for customer_id, item_id in first.items()}
 
-    async def _count(self, customers: dict[int, int], error: str) -> dict[int, int]:
+    async def _count_attempts(self, customers: dict[int, int], error: str) -> dict[int, int]:
         attempts = await self._database.run(lambda tx: journal.add_attempt(tx, sorted(customers), error))
         for item_id, count in attempts.items():
             if count >= MAX_ATTEMPTS:
-                await self._bury(customers[item_id], item_id)
+                await self._end_life(customers[item_id], item_id)
         return attempts
 
-    async def _bury(self, customer_id: int, item_id: int) -> None:
+    async def _end_life(self, customer_id: int, item_id: int) -> None:
+        """Closes the item as dead, with the apology to its customer."""
         log.error("item_dead", item_id=item_id, remedy=f"tick journal show {item_id}")
         now = self._clock()
 
@@ -72,8 +89,26 @@ class Poison:
             version, _ = await fence.raise_version(tx, customer_id)
             died = await journal.close(tx, [item_id], Fate.DEAD, now)
             if died:
-                await outbox.insert(tx, [self._turns.sorry(customer_id, version, item_id, now)])
+                await outbox.insert(tx, [self._turns.apologize(customer_id, version, item_id, now)])
             return bool(died)
 
         if await self._database.run(work):
             self._metrics.count_items(Fate.DEAD)
+
+
+def divide_into_rounds(claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]) -> Iterator[LanesOfRound]:
+    """Divides claimed lanes into rounds. `deaths`: how often a lane was in a round that ended with its process.
+
+    What killed a process may be among the lanes that it left. After one death it is one of many. After two they run a
+    few at a time, and from the third on each runs alone and one item at a time, so that it is found before the innocent
+    are blamed.
+    """
+    first = [lane for lane in claimed if deaths.get(lane.customer_id, 0) < 2]
+    second = [lane for lane in claimed if deaths.get(lane.customer_id, 0) == 2]
+    alone = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 2]
+    if first:
+        yield LanesOfRound(first, MAX_ITEMS_PER_LANE)
+    for start in range(0, len(second), MAX_SUSPECTS_PER_ROUND):
+        yield LanesOfRound(second[start : start + MAX_SUSPECTS_PER_ROUND], MAX_ITEMS_PER_LANE)
+    for lane in alone:
+        yield LanesOfRound([lane], 1)

@@ -1,12 +1,14 @@
-"""The worker: claims lanes that are due, plays them in rounds, and delivers each lane by itself.
+"""Claims due lanes, plays them in rounds, and delivers each lane by itself.
 
-Invariants: a round waits for no delivery, and no lane waits for another's; every lane that was claimed is released,
-whatever happened to it; an item whose own turn fails, or whose process dies in its round, counts one attempt, and after
-five it is dead and the lane goes on.
+Invariants
+- A round waits for no delivery, and no lane for another's.
+- Every claimed lane is released, whatever happens to it.
+- An item whose turn raises, or whose process dies in its round, counts one attempt; after five it is dead, and the lane
+  goes on.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +18,19 @@ from bot.delivery.delivery import Delivery
 from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import MediaTransfer
 from bot.worker.maintenance import Maintenance
-from bot.worker.poison import Poison
-from bot.worker.rounds import MOST_ITEMS, Played, Rounds
+from bot.worker.poison import Poison, divide_into_rounds
+from bot.worker.rounds import PlayedLane, Rounds
 from storage.redis.client import RedisDown
 from storage.redis.lanes import ClaimedLane, LanePhase, Lanes, WorkingCopy
 from storage.sql.database import DatabaseDown
 
-TYPING_AFTER_SECONDS = 1.0
-MOST_LANES = 256
-AGAIN_SECONDS = 1.0
-FAILED_SECONDS = 0.1
-SUSPECTS_TOGETHER = 8
-GRACE_SECONDS = 10.0
+TYPING_AFTER_SECONDS = 1.0  # an answer that takes longer shows the customer that it is being written
+MAX_HELD_LANES = 256
+FULL_SECONDS = 0.01  # the deliveries under way give room soon
+RETRY_SECONDS = 1.0  # after Redis or the database was down, or a delivery failed
+ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
+TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
+STOP_SECONDS = 10.0  # that a round, and then the deliveries, get to end by themselves
 CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
@@ -63,24 +66,24 @@ class Worker:
         self._slow_seconds = slow_seconds
         self._deliveries: set[asyncio.Task[None]] = set()
         self._delivering: dict[int, asyncio.Task[None]] = {}
-        self._resting = False
+        self._is_idle = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop`; then claims nothing more, finishes what is being sent, and leaves its lanes to others."""
+        """Works until `stop` is set. Then it claims nothing more, finishes what is being sent, and leaves its lanes."""
         loops = (*self._maintenance.loops(), *(run(stop) for run in self._background))
         background = [asyncio.create_task(loop) for loop in loops]
         working = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if self._resting:
-                working.cancel()  # or a stop would take as long as a rest
+            if self._is_idle:
+                working.cancel()  # or a stop would take as long as the wait for a lane
             else:
-                await asyncio.wait_for(working, GRACE_SECONDS)
+                await asyncio.wait_for(working, STOP_SECONDS)
             if self._deliveries:
-                await asyncio.wait(self._deliveries, timeout=GRACE_SECONDS)
+                await asyncio.wait(self._deliveries, timeout=STOP_SECONDS)
         finally:
-            await _ended((*background, working, stopping, *self._deliveries))
+            await _cancel_all((*background, working, stopping, *self._deliveries))
             await self._read_receipts.close()
             try:
                 await self._lanes.retire()
@@ -90,52 +93,52 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                claim = await self._lanes.claim(MOST_LANES - len(self._lanes.held))
+                claim = await self._lanes.claim(MAX_HELD_LANES - len(self._lanes.held))
                 if claim.lanes:
-                    await self._handle_safely(claim.lanes)
-                elif len(self._lanes.held) >= MOST_LANES:
-                    await asyncio.sleep(0.01)  # full: the deliveries under way give room
+                    await self._play_safely(claim.lanes)
+                elif len(self._lanes.held) >= MAX_HELD_LANES:
+                    await asyncio.sleep(FULL_SECONDS)
                 else:
                     due = claim.next_due_seconds
-                    await self._rest(1.0 if due is None else max(due, 0.001))
+                    await self._idle(1.0 if due is None else max(due, 0.001))
             except RedisDown as error:
                 log.warning("redis_down", error=str(error))
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _rest(self, seconds: float) -> None:
-        """Nothing is claimed meanwhile, so whoever ends it early takes nothing from anybody."""
-        self._resting = True
+    async def _idle(self, seconds: float) -> None:
+        """Waits until a lane may be due. Nothing is claimed meanwhile, so a stop may cancel it."""
+        self._is_idle = True
         try:
             await self._lanes.wait(seconds)
         finally:
-            self._resting = False
+            self._is_idle = False
 
-    async def _handle_safely(self, claimed: Sequence[ClaimedLane]) -> None:
-        """Whatever goes wrong costs these lanes some time, and never the worker."""
+    async def _play_safely(self, claimed: Sequence[ClaimedLane]) -> None:
+        """Plays these lanes; whatever goes wrong costs them some time, and never the worker."""
         try:
-            await self._handle(claimed)
+            await self._play(claimed)
         except DatabaseDown as error:
             log.warning("database_down", error=str(error))
-            await self._give_back(claimed, AGAIN_SECONDS)
+            await self._give_back(claimed, RETRY_SECONDS)
         except Exception:
             log.exception("round_failed", lanes=len(claimed))
-            await self._give_back(claimed, 5 * AGAIN_SECONDS)
+            await self._give_back(claimed, ROUND_FAILED_SECONDS)
 
     async def _give_back(self, claimed: Sequence[ClaimedLane], seconds: float) -> None:
         left = [lane.customer_id for lane in claimed if lane.customer_id not in self._delivering]
         await self._release(dict.fromkeys(left, seconds))
 
-    async def _handle(self, claimed: Sequence[ClaimedLane]) -> None:
-        """Each round of what was claimed. One that fails in SQL is split, to find the lane whose fault it is."""
+    async def _play(self, claimed: Sequence[ClaimedLane]) -> None:
+        """Plays what was claimed, in one round or more. One that raises is split, to find the lane at fault."""
         in_round = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.ROUND]
         waiting = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.WAITING]
-        rounds = list(_rounds_of(claimed, await self._poison.died(in_round, waiting)))
+        rounds = list(divide_into_rounds(claimed, await self._poison.count_deaths(in_round, waiting)))
         await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], LanePhase.WAITING)
-        for number, (lanes, most_items) in enumerate(rounds):
+        for number, (lanes, max_items) in enumerate(rounds):
             if number:
                 await self._mark(lanes, LanePhase.ROUND)
             try:
-                await self._after(await self._rounds.play(lanes, most_items))
+                await self._follow_up(await self._rounds.play(lanes, max_items))
             except DatabaseDown:
                 raise
             except Exception:
@@ -144,16 +147,17 @@ class Worker:
                 log.exception("round_split", lanes=len(lanes))
                 for lane in lanes:
                     if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
-                        await self._handle_safely([replace(lane, orphan_phase=None)])
+                        await self._play_safely([replace(lane, orphan_phase=None)])
 
     async def _mark(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
-        """Should this process die in one round, the lanes that wait for the next are not to blame."""
+        """Notes what is done with these lanes: should this process die in a round, those that wait are not to blame."""
         try:
             await self._lanes.mark([lane.customer_id for lane in lanes], phase)
         except RedisDown as error:
             log.warning("redis_down", error=str(error))
 
-    async def _after(self, played: Sequence[Played]) -> None:
+    async def _follow_up(self, played: Sequence[PlayedLane]) -> None:
+        """Does what comes after the commit: keeps the copies in Redis, and delivers the lanes or releases them."""
         copies = [WorkingCopy(lane.customer_id, lane.version, lane.state.to_json()) for lane in played if lane.moved]
         sending = [lane for lane in played if lane.rows]
         try:
@@ -166,13 +170,13 @@ class Worker:
             log.warning("redis_down", error=str(error))
         for lane in played:
             if lane.failure is not None:
-                await self._poison.failed(lane.customer_id, lane.failure)
-                lane.again_seconds = FAILED_SECONDS
+                await self._poison.count_failure(lane.customer_id, lane.failure)
+                lane.again_seconds = TURN_FAILED_SECONDS
             if lane.heard_wamid:
                 self._read_receipts.mark_read(lane.customer_id, lane.heard_wamid)
-        if any(lane.files for lane in played):
+        if any(lane.has_files for lane in played):
             self._media.ring()
-        done = {lane.customer_id: _again(lane, None) for lane in played if not lane.rows}
+        done = {lane.customer_id: _again_seconds(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))
             self._deliveries.add(task)
@@ -180,18 +184,18 @@ class Worker:
         if done:
             await self._release(done)
 
-    async def _deliver(self, lane: Played) -> None:
+    async def _deliver(self, lane: PlayedLane) -> None:
         """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
         go on, and its later sends wait for the row that is still marked as being sent."""
         sending = asyncio.create_task(self._delivery.deliver(lane.state, lane.rows))
-        again: float | None = AGAIN_SECONDS
+        again: float | None = RETRY_SECONDS
         held = True
         try:
             done, _ = await asyncio.wait((sending,), timeout=self._slow_seconds)
             if not done:
                 held = False
-                self._leave(lane.customer_id)
-                await self._release({lane.customer_id: _again(lane, None)})
+                self._end_delivery(lane.customer_id)
+                await self._release({lane.customer_id: _again_seconds(lane, None)})
             deferred = await sending
             again = None if deferred is None else deferred.seconds
             if lane.heard_wamid and again is not None and again > TYPING_AFTER_SECONDS:
@@ -202,12 +206,12 @@ class Worker:
             sending.cancel()
             await asyncio.wait((sending,))
             if held:
-                self._leave(lane.customer_id)
-                await self._release({lane.customer_id: _again(lane, again)})
+                self._end_delivery(lane.customer_id)
+                await self._release({lane.customer_id: _again_seconds(lane, again)})
             else:
                 await self._ring(lane.customer_id, again or 0.0)
 
-    def _leave(self, customer_id: int) -> None:
+    def _end_delivery(self, customer_id: int) -> None:
         if self._delivering.get(customer_id) is asyncio.current_task():
             del self._delivering[customer_id]
 
@@ -224,32 +228,15 @@ class Worker:
             log.warning("redis_down", error=str(error))  # the next beat gives them back
 
 
-def _rounds_of(
-    claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]
-) -> Iterator[tuple[Sequence[ClaimedLane], int]]:
-    """What killed a process may be among the lanes that it left. After one death it is one of many; after two they run
-    a few at a time, and from the third on each runs alone and one item at a time, so that it is found before the
-    innocent are blamed."""
-    first = [lane for lane in claimed if deaths.get(lane.customer_id, 0) < 2]
-    second = [lane for lane in claimed if deaths.get(lane.customer_id, 0) == 2]
-    alone = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 2]
-    if first:
-        yield first, MOST_ITEMS
-    for start in range(0, len(second), SUSPECTS_TOGETHER):
-        yield second[start : start + SUSPECTS_TOGETHER], MOST_ITEMS
-    for lane in alone:
-        yield [lane], 1
-
-
-def _again(lane: Played, rest: float | None) -> float | None:
-    """The earlier of what the round and the delivery asked for."""
-    more = 0.0 if lane.more and rest is None else None
-    wanted = [seconds for seconds in (lane.again_seconds, rest, more) if seconds is not None]
+def _again_seconds(lane: PlayedLane, deferred: float | None) -> float | None:
+    """The earlier of what the round asked for and what the delivery did."""
+    more = 0.0 if lane.has_more_rows and deferred is None else None
+    wanted = [seconds for seconds in (lane.again_seconds, deferred, more) if seconds is not None]
     return min(wanted, default=None)
 
 
-async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels until all have ended: now and then a client of Redis or SQL swallows a cancellation."""
+async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels the tasks until all have ended: now and then a client of Redis or SQL swallows a cancellation."""
     left = set(tasks)
     while left:
         for task in left:

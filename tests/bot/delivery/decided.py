@@ -18,7 +18,7 @@ from bot.templates.health import TemplateKey
 from bot.whatsapp.errors import classify_error
 from bot.whatsapp.graph.client import Outcome, Refused
 from bot.whatsapp.webhook.items import MessageStatus
-from bot.worker.statuses import match
+from bot.worker.statuses import match_statuses
 from storage.journal import PendingItem
 from storage.outbox import FOR_A_PERSON, Move, OutboxRow
 from storage.outbox_reads import SentRow
@@ -172,20 +172,20 @@ def reported(
     unsent = current in (OutboxStatus.QUEUED, OutboxStatus.HELD, OutboxStatus.SENDING, OutboxStatus.UNKNOWN)
     wamid = FORMER if unsent else WAMID
     row = SentRow(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
-    matched = match([(item, MessageStatus(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
+    matched = match_statuses([(item, MessageStatus(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
     lines = [f"close window {_ago(at)}" for at in matched.closed_windows.values()]
     lines += [f"mark unreachable {_short(why)}" for why in matched.unreachable.values()]
     lines += ["mark reachable" for _ in matched.reached]
     for refused in matched.template_refusals.values():
         times = f"{_ago(refused.at)}, sent {_ago(refused.sent_at)}"
         lines.append(f"blame template {_short(f'{refused.code}: {refused.reason}')}, {times}")
-    lines += [f"alert {_short(why)}" for why in matched.stopping.values()]
+    lines += [f"alert {_short(why)}" for why in matched.alerts.values()]
     for status, wamids in matched.advances.items():
         why = f" {_shown(matched.failures[ROW])}" if ROW in matched.failures else ""
         lines += [f"-> {status}{why}" for wamid in wamids.values() if wamid == WAMID]
-    for other in matched.other_ways.values():
-        assert (other.customer_id, other.wamid) == (CUSTOMER, WAMID)
-        lines.append(f"-> {other.way} in {other.wait.total_seconds():g} {_shown(other.why)}")
+    for reroute in matched.reroutes.values():
+        assert (reroute.customer_id, reroute.wamid) == (CUSTOMER, WAMID)
+        lines.append(f"-> {reroute.move.status} in {reroute.move.due_seconds or 0:g} {_shown(reroute.move.why)}")
     lines += ["lane waits 0" for _ in matched.rerouted]
     lines += ["done" for _ in matched.done]
     lines += list(matched.ignored)

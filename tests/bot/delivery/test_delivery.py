@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.delivery.delivery import MOST_AT_ONCE
-from bot.worker.rounds import MOST_ROWS
+from bot.worker.round_input import MAX_ROWS_PER_LANE
 from storage import outbox
 from storage.statuses import TicketStatus
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
@@ -327,8 +327,8 @@ async def test_a_clock_that_goes_back_holds_nothing_up(world: World) -> None:
 
 async def test_more_than_a_lane_loads_goes_out_in_order(world: World) -> None:
     ticket_id = await with_ticket(world)
-    for number in range(MOST_ROWS + 20):
+    for number in range(MAX_ROWS_PER_LANE + 20):
         await world.replies.write("agent", "Sam", ticket_id, f"Line {number}")
     async with world.working():
         await world.at_rest()
-    assert world.graph.texts()[3:] == [f"Line {number}" for number in range(MOST_ROWS + 20)]
+    assert world.graph.texts()[3:] == [f"Line {number}" for number in range(MAX_ROWS_PER_LANE + 20)]

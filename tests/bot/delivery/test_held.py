@@ -14,7 +14,7 @@ from bot.templates.health import TemplateKey
 from bot.templates.notice_kinds import NoticeKind
 from bot.templates.parameters import ParameterMapping
 from bot.whatsapp.webhook.updates import AccountUpdate, TemplateChange
-from bot.worker.rounds import MOST_ROWS
+from bot.worker.round_input import MAX_ROWS_PER_LANE
 from storage import alerts, outbox, templates
 from storage.outbox import Move, OutboxRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, TicketStatus, Why
@@ -104,7 +104,7 @@ async def desk(world: World) -> Desk:
 
 async def test_however_much_is_held_all_of_it_goes_out_when_they_write(world: World, desk: Desk) -> None:
     (customer_id,) = (await world.customers()).values()
-    words = [f"Words {number}" for number in range(MOST_ROWS + 3)]
+    words = [f"Words {number}" for number in range(MAX_ROWS_PER_LANE + 3)]
     now = world.clock()
     rows = [
         OutboxRow(

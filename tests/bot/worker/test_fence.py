@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import structlog
 from structlog.testing import capture_logs
 
-from bot.worker.rounds import MOST_ITEMS, Played, Rounds
+from bot.worker.rounds import MAX_ITEMS_PER_LANE, PlayedLane, Rounds
 from storage import fence
 from storage.fence import Move
 from storage.redis.lanes import ClaimedLane
@@ -27,7 +27,7 @@ SELECT_FATES = "SELECT fate, late FROM item ORDER BY meta_at, id"
 @asynccontextmanager
 async def between(
     world: World, rival: Rival, *lanes: ClaimedLane, locked: ClaimedLane | None = None
-) -> AsyncIterator[asyncio.Task[list[Played]]]:
+) -> AsyncIterator[asyncio.Task[list[PlayedLane]]]:
     """Inside, a round on `lanes` has made its plan and waits for the rival, who has locked one of them; after it the
     round has come to its end."""
     customer_id = (locked or lanes[0]).customer_id
@@ -197,7 +197,7 @@ async def test_customers_are_locked_in_the_order_of_their_ids(
 
 
 async def test_what_is_no_message_waits_for_its_turn_behind_many_messages(world: World) -> None:
-    await world.receive(*[world.message(str(n), ago=300 - n, bsuid="US.1") for n in range(MOST_ITEMS + 10)])
+    await world.receive(*[world.message(str(n), ago=300 - n, bsuid="US.1") for n in range(MAX_ITEMS_PER_LANE + 10)])
     change = {"wa_id": ANNE, "user_id": {"previous": "US.1", "current": "US.2"}, "timestamp": str(int(time.time()))}
     await world.receive({"user_id_update": [change]}, field="user_id_update")
     await world.play()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.worker.parking import MOST, park
-from bot.worker.rounds import Played
+from bot.worker.parking import MAX_PARKED_PER_LANE, park
+from bot.worker.rounds import PlayedLane
 from flows import Event
 from flows.events import EventKind
 from storage.journal import PendingItem
@@ -39,7 +39,7 @@ async def said(world: World) -> list[tuple[Any, ...]]:
     return await world.rows("SELECT kind, message, changed FROM reply ORDER BY written_at, id")
 
 
-async def played(world: World) -> Played:
+async def played(world: World) -> PlayedLane:
     """One round of one more process, which knows nothing but what is in SQL."""
     (lane,) = await world.rounds().play([await world.lane()])
     return lane
@@ -137,11 +137,11 @@ async def test_what_is_said_in_a_chat_that_metas_agent_leads_waits_for_nothing_t
 async def test_a_heap_of_them_keeps_nobody_waiting(world: World) -> None:
     await world.write(*OPENED, ago=90)
     await world.play()
-    await world.receive(*(act(world, "edit", about=f"w{at}", ago=60) for at in range(MOST + 3)))
+    await world.receive(*(act(world, "edit", about=f"w{at}", ago=60) for at in range(MAX_PARKED_PER_LANE + 3)))
     await world.write("It still burns", ago=30)
     await played(world)
     assert await said(world) == [("note", SHOWN["edit"], "")] * 3 + [("message", "It still burns", "")]
-    assert (await world.counts())["pending"] == MOST
+    assert (await world.counts())["pending"] == MAX_PARKED_PER_LANE
 
 
 def lane(*wamids: str, kind: EventKind = "silent") -> tuple[list[PendingItem], dict[int, Event | Exception]]:

@@ -11,8 +11,8 @@ import pytest
 from bot.whatsapp.errors import Action, classify_error
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import IgnoredReason, MessageStatus
-from bot.worker.rounds import MOST_ITEMS
-from bot.worker.statuses import match
+from bot.worker.rounds import MAX_ITEMS_PER_LANE
+from bot.worker.statuses import match_statuses
 from storage.customers import NOBODY
 from storage.journal import PendingItem
 from storage.outbox import MOVES
@@ -57,7 +57,7 @@ def orders() -> list[tuple[OutboxStatus, ...]]:
 def test_every_order_and_repeat_ends_in_the_furthest(order: tuple[OutboxStatus, ...]) -> None:
     row = SentRow(7, 1, OutboxStatus.ACCEPTED, "wamid.A")
     told = [(_item(at), MessageStatus("wamid.A", status, NOW)) for at, status in enumerate(order, 1)]
-    matched = match(told, [row], NOW)
+    matched = match_statuses(told, [row], NOW)
     current, done, superseded = OutboxStatus.ACCEPTED, [], []
     for at, status in enumerate(order, 1):
         if beats(status, current):
@@ -85,21 +85,23 @@ ENDS = {
 def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     (item,) = parse_items(path.read_bytes())
     status = read_status(item.payload)
-    matched = match([(_item(1), status)], [SentRow(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW)
+    matched = match_statuses(
+        [(_item(1), status)], [SentRow(7, 1, OutboxStatus.ACCEPTED, status.wamid, Origin.AGENT)], NOW
+    )
     end, noted = ENDS[classify_error(status.error_code).action]
     if str(status.error_code).startswith("132"):
         end = "held"  # a template's trouble is not the words'
     elif status.error_code == 131050:
         noted = ""  # who wants no marketing can be answered all the same
-    other = matched.other_ways.get(7)
-    assert (other.way if other else "failed") == end
+    reroute = matched.reroutes.get(7)
+    assert (reroute.move.status if reroute else "failed") == end
     assert (7 in matched.failures) is (end == "failed")
-    said = other.why if other else matched.failures[7]
+    said = reroute.move.why if reroute else matched.failures[7]
     assert said.reason is OutboxReason.REFUSED
     assert said.detail.startswith(f"{status.error_code}: {classify_error(status.error_code).reason}")
     assert (matched.closed_windows != {}) is (noted == "window")
     assert (matched.unreachable != {}) is (noted == "customer")
-    assert list(matched.stopping) == ([status.error_code] if noted == "channel" else [])
+    assert list(matched.alerts) == ([status.error_code] if noted == "channel" else [])
     assert matched.done == [1]
 
 
@@ -245,7 +247,7 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
 
 
 async def test_many_that_nobody_knows_wait_without_haste(world: World) -> None:
-    foreign = [world.status(f"wamid.foreign.{n}", "sent", phone="4915550000") for n in range(MOST_ITEMS + 1)]
+    foreign = [world.status(f"wamid.foreign.{n}", "sent", phone="4915550000") for n in range(MAX_ITEMS_PER_LANE + 1)]
     await world.receive(*foreign)
     (played,) = await world.rounds().play([ClaimedLane(NOBODY, None, None)])
     assert played.again_seconds is not None

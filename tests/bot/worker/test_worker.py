@@ -13,7 +13,7 @@ import pymysql
 import pytest
 
 from bot.settings import BotSettings
-from bot.worker.rounds import MOST_IN_ROUND
+from bot.worker.rounds import MAX_ITEMS_PER_ROUND
 from flows import DEFAULT_ISSUE_TYPES
 from storage import journal_retention
 from storage.customers import NOBODY
@@ -258,7 +258,7 @@ async def test_a_round_takes_no_more_than_it_can_commit(world: World) -> None:
     for phone in phones:
         await world.receive(*[world.message(str(n), phone=phone, ago=200 - n) for n in range(60)])
     played = await world.rounds().play([await world.lane(phone) for phone in phones])
-    assert (await world.counts())["done"] == MOST_IN_ROUND
+    assert (await world.counts())["done"] == MAX_ITEMS_PER_ROUND
     assert {lane.again_seconds for lane in played} == {0.0}
 
 
