@@ -80,7 +80,14 @@ async def opened(
         lanes = Lanes(redis, secrets.token_hex(8))
         ids = IdMaker(clock)
         metrics = Metrics()
-        intake = Intake(database, lanes, ids, clock, settings.whatsapp_phone_number_id, metrics)
+        intake = Intake(
+            database=database,
+            lanes=lanes,
+            ids=ids,
+            clock=clock,
+            phone_number_id=settings.whatsapp_phone_number_id,
+            metrics=metrics,
+        )
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
         graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()), read_token)

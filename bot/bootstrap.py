@@ -83,9 +83,9 @@ def make_supplies(
 def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_token: Callable[[], str]) -> Worker:
     """`read_token`: the access token as the settings have it now, "" when they can't be read."""
     database, lanes, clock = given.database, given.lanes, given.clock
-    breaker = CircuitBreaker(database, given.graph, clock, read_token)
+    breaker = CircuitBreaker(database=database, graph=given.graph, clock=clock, read_token=read_token)
     read_receipts = ReadReceipts(given.graph, may_send=lambda: not breaker.is_tripped)
-    writer = OutboxWriter(database, lanes, clock, settings.phone_number_id)
+    writer = OutboxWriter(database=database, lanes=lanes, clock=clock, phone_number_id=settings.phone_number_id)
     sender = Sender(
         writer=writer,
         graph=given.graph,
@@ -101,10 +101,19 @@ def make_worker(settings: BotSettings, given: Given, supplies: Supplies, read_to
     turns = Turns(settings, given.ids, given.numbers)
     return Worker(
         lanes=lanes,
-        rounds=Rounds(database, turns, given.numbers, supplies.templates, clock, given.metrics),
-        poison=Poison(database, turns, clock, given.metrics),
-        delivery=Delivery(writer, sender, lanes, clock, settings.doubt_seconds),
-        maintenance=Maintenance(database, lanes, clock, breaker, settings.sweep_seconds),
+        rounds=Rounds(
+            database=database,
+            turns=turns,
+            numbers=given.numbers,
+            templates=supplies.templates,
+            clock=clock,
+            metrics=given.metrics,
+        ),
+        poison=Poison(database=database, turns=turns, clock=clock, metrics=given.metrics),
+        delivery=Delivery(writer=writer, sender=sender, lanes=lanes, clock=clock, doubt_seconds=settings.doubt_seconds),
+        maintenance=Maintenance(
+            database=database, lanes=lanes, clock=clock, breaker=breaker, sweep_seconds=settings.sweep_seconds
+        ),
         read_receipts=read_receipts,
         media=supplies.media,
         background=(supplies.media.run, supplies.templates.run, supplies.phone_number.run),

@@ -1,9 +1,11 @@
-"""Group commit: everything that waits shares the next transaction.
+"""Commits in groups: everything that waits shares the next transaction.
 
-Invariant: no timer is involved. What comes while one commit is under way makes up the next one, so a lone caller never
-waits for company and a thousand callers cost a few commits. Each caller gets the outcome of the commit that held
-theirs; who gives up before it begins has taken it back, so what waits for a database that hangs is only what somebody
-still wants.
+Invariants
+- No timer is involved. What comes while one commit is under way makes up the next one, so a lone caller never waits for
+  company, and a thousand callers cost a few commits.
+- Each caller gets the outcome of the commit that held theirs.
+- Who gives up before that commit begins has taken theirs back, so only what somebody still wants waits for a database
+  that hangs.
 """
 
 import asyncio
@@ -18,16 +20,17 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[T, R]):
-    """`commit` gets what waits, at most `most` at once by size, and returns one result for each, in order."""
+    """Hands what waits to `commit`, as much as `max_size` allows, which returns one result for each, in order."""
 
-    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]], most: int) -> None:
+    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]], max_size: int) -> None:
         self._commit = commit
-        self._most = most
+        self._max_size = max_size
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def submit(self, thing: T, size: int = 1) -> R:
-        """Waits for the commit that holds `thing`. Once that has begun, to give up does not take it back."""
+        """Waits for the commit that holds `thing`, and returns its result. Once that commit has begun, giving up does
+        not take the thing back. Raises what the commit raised."""
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((thing, size, outcome))
         if self._running is None:
@@ -43,7 +46,7 @@ class GroupCommit(Generic[T, R]):
 
     def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch: list[tuple[T, asyncio.Future[R]]] = []
-        room = self._most
+        room = self._max_size
         while self._waiting and (not batch or self._waiting[0][1] <= room):
             thing, size, outcome = self._waiting.popleft()
             if not outcome.cancelled():

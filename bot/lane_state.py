@@ -1,6 +1,7 @@
-"""Where we are with a customer: what is kept with the conversation, in Redis and in SQL alike.
+"""The state of a lane, which is kept in SQL behind the fence, with a copy in Redis.
 
-Invariant: everything a lane needs besides its items is in here, so that a claim brings it and the fence writes it.
+Invariant: all that a turn or a delivery must know of a customer, besides items and rows, is in here, so that a claim
+brings it and one statement writes it.
 """
 
 import json
@@ -12,9 +13,12 @@ from storage.sql.columns import from_millis, to_millis
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """`address`: what we answer to; `last_inbound_at`: what the window counts from; `last_item_at`: what a straggler is
-    late against, both by Meta's clock; `flow`: the conversation as flows/ writes it, "" before the first turn;
-    `quiet_until`: until then a person answers them in the Business app, and the bot says nothing."""
+    """Where we are with one customer. All instants are by Meta's clock.
+
+    `address`: what we answer to. `last_inbound_at`: what the service window counts from. `last_item_at`: an item from
+    before it is late. `flow`: the conversation as flows/ writes it, "" before the first turn. `quiet_until`: until then
+    a person answers in the Business app, and the bot says nothing.
+    """
 
     address: str = ""
     last_inbound_at: datetime | None = None
@@ -23,14 +27,14 @@ class LaneState:
     quiet_until: datetime | None = None
 
     def to_json(self) -> str:
-        """Compact: it is written with every turn."""
+        """Returns the state as JSON; compact, since it is written with every turn."""
         instants = [_millis(self.last_inbound_at), _millis(self.last_item_at), _millis(self.quiet_until)]
         return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "LaneState":
-        """The state that `to_json` wrote. What can't be read is nowhere: the lane goes on, and the conversation begins
-        again."""
+        """Reads what `to_json` wrote. What can't be read is an empty state: the lane goes on, and its conversation
+        begins again."""
         try:
             address, flow, *instants = json.loads(text)
             last_inbound_at, last_item_at, quiet_until = map(_instant, instants)

@@ -1,7 +1,8 @@
-"""The 24-hour customer service window: the one place that knows the rule.
+"""Judges the 24-hour customer service window, outside of which Meta takes nothing but templates.
 
-Invariant: it counts from Meta's timestamp of the customer's last message; our own messages don't prolong it. At exactly
-24 hours it is closed, and who never wrote has none.
+Invariants
+- The window counts from Meta's timestamp of the customer's last message. Our own messages don't prolong it.
+- At exactly 24 hours it is closed. A customer who never wrote has none.
 """
 
 from dataclasses import replace
@@ -18,8 +19,8 @@ def window_open(last_inbound_at: datetime | None, now: datetime) -> bool:
 
 
 def without_window(state: LaneState, sent_at: datetime) -> LaneState:
-    """Meta refused what was sent at `sent_at` because the window was closed: what we counted from was wrong, unless the
-    customer has written since."""
+    """Returns the state with the window closed, unless the customer has written since `sent_at`: Meta refused what was
+    sent then, so what we counted from was wrong."""
     if state.last_inbound_at is None or state.last_inbound_at > sent_at:
         return state
     return replace(state, last_inbound_at=None)

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 class CircuitBreaker:
     """One process's breaker. `read_token`: the token as the settings have it now, "" when they can't be read."""
 
-    def __init__(self, database: Database, graph: GraphClient, clock: Clock, read_token: Callable[[], str]) -> None:
+    def __init__(self, *, database: Database, graph: GraphClient, clock: Clock, read_token: Callable[[], str]) -> None:
         self._database = database
         self._graph = graph
         self._clock = clock

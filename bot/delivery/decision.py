@@ -50,9 +50,9 @@ MAX_BACKOFF_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RowMove:
-    """What a row becomes. `due_seconds`: how long it waits from now on, None: it is due at once; `refusals`: how many
-    more it counts. It is queued instead `unless_open`, where the customer's window turns out to be open, and where a
-    template turns out to carry it, `unless_carried`."""
+    """The move that a row is to make. `due_seconds`: from now on, None: it is due at once; `refusals`: how many more it
+    counts. With `unless_open` it is queued instead where the customer's window turns out to be open, and with
+    `unless_carried` where a template turns out to carry it."""
 
     status: OutboxStatus
     why: Why = NO_REASON
@@ -71,7 +71,8 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`move`: None when the row stays where it is; `deferred`: None when the rows behind it may go out."""
+    """What Meta's word means for one row. `move`: None when it stays where it is; `deferred`: None when the rows behind
+    it may go out; `effects`: what it means beyond the row."""
 
     move: RowMove | None
     deferred: Deferred | None = None
@@ -109,9 +110,7 @@ def decide_answer(
         case NotSent(reason=reason):
             return _queue_again(Why(OutboxReason.NOT_SENT, reason), _backoff_seconds(row))
         case Refused():
-            return _decide_refusal(
-                _Refusal(row, answer, OutboxStatus.SENDING, sent_at, blames_template=is_template, is_late=False)
-            )
+            return _decide_refusal(_Refusal(row=row, refused=answer, sent_at=sent_at, blames_template=is_template))
 
 
 def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus) -> Decision:
@@ -128,9 +127,16 @@ def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus) ->
         detail=status.error_text,
         scope=verdict.scope,
     )
-    sent_at = row.marked_at or status.at
-    blames_template = status.error_code in TEMPLATE_CODES
-    return _decide_refusal(_Refusal(row, refused, current, sent_at, blames_template=blames_template, is_late=True))
+    return _decide_refusal(
+        _Refusal(
+            row=row,
+            refused=refused,
+            sent_at=row.marked_at or status.at,
+            blames_template=status.error_code in TEMPLATE_CODES,
+            current=current,
+            is_late=True,
+        )
+    )
 
 
 def decide_failed_upload(row: OutboxRow, failed: UploadFailed) -> Decision:
@@ -159,10 +165,10 @@ class _Refusal:
 
     row: Row
     refused: Refused
-    current: OutboxStatus
     sent_at: datetime
     blames_template: bool
-    is_late: bool
+    current: OutboxStatus = OutboxStatus.SENDING
+    is_late: bool = False
 
     @property
     def text(self) -> str:

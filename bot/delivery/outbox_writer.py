@@ -70,7 +70,7 @@ RowWrite = StartedSend | AcceptedSend | Move
 class OutboxWriter:
     """Writes to the outbox for the sender of one process."""
 
-    def __init__(self, database: Database, lanes: Lanes, clock: Clock, phone_number_id: str) -> None:
+    def __init__(self, *, database: Database, lanes: Lanes, clock: Clock, phone_number_id: str) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock

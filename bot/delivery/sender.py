@@ -4,8 +4,7 @@ Invariants
 - A row is marked as `sending` only when everything that its request needs is there.
 - A row that can't go out now says why and when it is looked at again. That wait is never slept on.
 - Only a refusal that may pass counts as one, so neither an outage nor a tripped circuit breaker uses up a row's tries.
-- What an outcome means is decided in decision.py. The side effects come first and the row moves last, but for a message
-  that Meta took: to forget its answer would put it in doubt.
+- Side effects come first and the row moves last, but when Meta took it: to forget that would put the row in doubt.
 """
 
 import json
@@ -51,9 +50,8 @@ RETRY_SECONDS = 1.0  # without the database, or while the same row is being prep
 LOOK_AGAIN_SECONDS = 0.2  # at a row that somebody else has just moved
 MIN_RECORDED_SECONDS = 1.0  # a row that waits for so long says so, or the sweep would have it looked at each second
 OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
-log = structlog.get_logger(__name__)
-
 Message = Mapping[str, Any]  # as the outbox keeps it
+log = structlog.get_logger(__name__)
 
 
 class Sender:

@@ -1,8 +1,10 @@
-"""Who an item is from: settled in the intake's transaction, item by item, on aliases that were read before. No I/O.
+"""Settles who an item is from, in the intake's transaction and on aliases that were read before. No I/O.
 
-Invariants: a customer is found by an alias or made; an alias that is missing is attached to whom the item is from, and
-none is ever taken from one customer for another; customers are never merged. Where phone and user id lead to two, the
-phone's is meant. A status makes nobody, and what came before settles nothing again.
+Invariants
+- A customer is found by an alias, or made. An alias that is missing is attached to whom the item is from, and none is
+  ever taken from one customer for another.
+- Customers are never merged. Where phone and user id lead to two, the phone's is meant.
+- A status makes nobody, and an item that came before settles nothing again.
 
 A number that a customer gives. Who shows us no phone can be asked for it, and answers with a card that Meta marks
 `contact_request`. That mark says which button was tapped. Meta promises nothing of what is on the card, which is made
@@ -38,14 +40,14 @@ from storage.alerts import Alert
 from storage.customers import NOBODY, Directory, bsuid_alias, given_alias, phone_alias
 from storage.statuses import AlertSeverity
 
-WRITES = (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER)  # what may make a customer; a status never does
+WRITING_KINDS = (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER)  # what may make a customer
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Identity:
-    """Who is who, for one transaction. Of those who give a number: `asked` whom we have asked for it, `numbered` who
-    has one. `alerts`: what an operator is to be told."""
+    """Settles the items of one transaction, in memory. Of the customers who give a number: `asked` whom we have asked
+    for it, `numbered` who has one. `alerts`: what an operator is to be told."""
 
     directory: Directory
     ids: IdMaker
@@ -54,24 +56,24 @@ class Identity:
     numbered: Collection[int] = ()
     alerts: list[Alert] = field(default_factory=list)
 
-    def customer_of(self, item: Item) -> int | None:
-        """Whose the item is; None when nobody is in it. Changes the directory."""
+    def settle(self, item: Item) -> int | None:
+        """Settles whose the item is, and notes in the directory what it says of them; None: it names nobody."""
         if item.address_change:
             return self._rename(item, item.address_change)
         directory, sender = self.directory, item.customer
         aliases = _aliases(sender)
-        found = directory.find(_lookups(sender))
+        found = directory.find(_all_aliases(sender))
         if item.kind is ItemKind.STATUS:
             if found is None and sender and sender.phone:
-                found = directory.find(_given(sender.phone))
+                found = directory.find(_given_aliases(sender.phone))
             return NOBODY if found is None else found
         if item.kind is ItemKind.MESSAGE and sender and sender.phone:
-            giver = directory.find(_given(sender.phone))
+            giver = directory.find(_given_aliases(sender.phone))
             if found is None and giver is not None and not sender.bsuid:
                 return giver
             if giver is not None:
-                self._written_from(sender.phone, giver, found)
-        if found is None and item.kind in WRITES and sender and aliases:
+                self._withdraw_given_aliases(sender.phone, giver, found)
+        if found is None and item.kind in WRITING_KINDS and sender and aliases:
             found = directory.add(self.ids.next(), sender.name, aliases)
         elif found is not None:
             others = {directory.known[alias] for alias in aliases if alias in directory.known} - {found}
@@ -79,33 +81,37 @@ class Identity:
                 log.warning("two_customers_share_a_message", customer_id=found, others=sorted(others))
             directory.attach(found, aliases)
         if found is not None and item.given_phone:
-            self._give(found, item.given_phone)
+            self._believe_number(found, item.given_phone)
         return found
 
-    def _give(self, customer_id: int, phone: str) -> None:
+    def _believe_number(self, customer_id: int, phone: str) -> None:
+        """Attaches a number that the customer gives, where the rules at the top allow it."""
         directory = self.directory
         has = customer_id in self.numbered or directory.has(customer_id, phone_alias(""), given_alias(""))
         if customer_id not in self.asked or has:
             return
-        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_given(phone)])
+        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_given_aliases(phone)])
         if whose is None:
             directory.attach(customer_id, [given_alias(phone)])
         elif whose != customer_id:
-            self._tell(customer_id, f"A customer gave as theirs the number {_end(phone)}, which is another customer's.")
+            given = _last_digits(phone)
+            self._alert(customer_id, f"A customer gave as theirs the number {given}, which is another customer's.")
 
-    def _written_from(self, phone: str, giver: int, writer: int | None) -> None:
+    def _withdraw_given_aliases(self, phone: str, giver: int, writer: int | None) -> None:
         """Meta says who writes from a number that was given: its giver, whose phone it is from now on, or another."""
-        for alias in _given(phone):
+        for alias in _given_aliases(phone):
             self.directory.detach(alias)
         if writer != giver:
-            self._tell(giver, f"Somebody else writes from the number {_end(phone)}, which a customer gave as theirs.")
+            given = _last_digits(phone)
+            self._alert(giver, f"Somebody else writes from the number {given}, which a customer gave as theirs.")
 
-    def _tell(self, giver: int, what: str) -> None:
+    def _alert(self, giver: int, what: str) -> None:
         log.warning("number_not_theirs", customer_id=giver)
         message = f"{what} It is not taken for theirs; the card that they sent is on their ticket."
         self.alerts.append(Alert(f"number:{giver}", AlertSeverity.INFO, message, self.now))
 
     def _rename(self, item: Item, renamed: AddressChange) -> int | None:
+        """Settles an item by which Meta says that a customer's number or user id was replaced."""
         directory = self.directory
         old = _aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.customer)
         new = _aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid))
@@ -115,7 +121,7 @@ class Identity:
         if found is None:
             return directory.add(self.ids.next(), "", new) if item.kind is ItemKind.MESSAGE and new else None
         if renamed.new_phone and renamed.old_phone:
-            for alias in (phone_alias(renamed.old_phone), *_given(renamed.old_phone)):
+            for alias in (phone_alias(renamed.old_phone), *_given_aliases(renamed.old_phone)):
                 directory.detach(alias)
         if directory.find(new) not in (None, found):
             log.warning("new_number_belongs_to_another_customer", customer_id=found)
@@ -123,47 +129,47 @@ class Identity:
         return found
 
 
-def aliases_of(item: Item) -> list[str]:
-    """All that must be known of the aliases before `item` is settled."""
+def lookup_aliases(item: Item) -> list[str]:
+    """Returns the aliases that must have been looked up before `item` is settled."""
     given = (
-        [*_given(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
+        [*_given_aliases(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
         if item.given_phone
         else []
     )
     if item.customer and item.customer.phone and item.kind in (ItemKind.MESSAGE, ItemKind.STATUS):
-        given += _given(item.customer.phone)
+        given += _given_aliases(item.customer.phone)
     if not item.address_change:
-        return [*_lookups(item.customer), *given]
+        return [*_all_aliases(item.customer), *given]
     renamed = item.address_change
     return [
-        *_lookups(item.customer),
+        *_all_aliases(item.customer),
         *given,
         *_aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)),
-        *_given(renamed.old_phone),
+        *_given_aliases(renamed.old_phone),
         *_aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid)),
     ]
 
 
 def _aliases(sender: WhatsAppUser | None) -> list[str]:
-    """The phone first: where phone and user id lead to two customers, the phone's is meant."""
+    """The aliases as Meta names them, the phone first: where the two lead to two customers, the phone's is meant."""
     if sender is None:
         return []
     phone = [phone_alias(sender.phone)] if sender.phone else []
     return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
 
 
-def _lookups(sender: WhatsAppUser | None) -> list[str]:
-    """The aliases under which the customer may be known: also the other forms of a Brazilian, Mexican or Argentinian
-    number, which Meta uses side by side."""
+def _all_aliases(sender: WhatsAppUser | None) -> list[str]:
+    """All aliases under which the customer may be known: also by the other form of a Brazilian, Mexican or
+    Argentinian number, since Meta uses both."""
     if sender is None or not sender.phone:
         return _aliases(sender)
     return [*map(phone_alias, list_phone_variants(sender.phone)), *_aliases(WhatsAppUser(bsuid=sender.bsuid))]
 
 
-def _given(phone: str) -> list[str]:
+def _given_aliases(phone: str) -> list[str]:
     return [given_alias(form) for form in list_phone_variants(phone)]
 
 
-def _end(phone: str) -> str:
-    """Enough to know it by, for who sees the ticket."""
+def _last_digits(phone: str) -> str:
+    """Enough of the number for somebody who sees the ticket."""
     return f"…{phone[-4:]}"

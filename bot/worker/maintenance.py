@@ -32,7 +32,7 @@ class Maintenance:
     """Maintains what one process, and all of them together, rely on."""
 
     def __init__(
-        self, database: Database, lanes: Lanes, clock: Clock, breaker: CircuitBreaker, sweep_seconds: float
+        self, *, database: Database, lanes: Lanes, clock: Clock, breaker: CircuitBreaker, sweep_seconds: float
     ) -> None:
         self._database = database
         self._lanes = lanes

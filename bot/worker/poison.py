@@ -38,7 +38,7 @@ class LanesOfRound(NamedTuple):
 class Poison:
     """Counts attempts for one process, each in a transaction of its own."""
 
-    def __init__(self, database: Database, turns: Turns, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, *, database: Database, turns: Turns, clock: Clock, metrics: Metrics) -> None:
         self._database = database
         self._turns = turns
         self._clock = clock

@@ -57,6 +57,7 @@ class RoundTransaction:
         await self._write_statuses(tx)
 
     async def _raise_fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+        """Raises the versions that the turns were played on, and looks for older items that came meanwhile."""
         moves = [Move(lane.customer_id, lane.version, lane.state.to_json()) for lane in lanes]
         if not await fence.raise_versions(tx, moves):
             raise LanesMoved
@@ -110,7 +111,9 @@ class RoundTransaction:
             held = move.status is OutboxStatus.HELD and not (move.unless_open and is_open)
             way: Way = OutboxStatus.HELD if held else OutboxStatus.QUEUED
             wait = timedelta(seconds=move.due_seconds or 0.0)
-            await outbox.take_another_way(tx, row_id, way, reroute.wamid, self.now, move.why, wait)
+            await outbox.take_another_way(
+                tx, outbox_id=row_id, way=way, wamid=reroute.wamid, at=self.now, why=move.why, wait=wait
+            )
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)

@@ -62,10 +62,11 @@ class PlayedLane:
 
 
 class Rounds:
-    """Plays rounds against one database."""
+    """Plays the rounds of one process."""
 
     def __init__(
         self,
+        *,
         database: Database,
         turns: Turns,
         numbers: TicketNumbers,
@@ -116,7 +117,7 @@ class Rounds:
         for customer_id, sent_at in matched.closed_windows.items():
             if customer_id in lanes:
                 lanes[customer_id].state = without_window(lanes[customer_id].state, sent_at)
-        return RoundTransaction(now, loaded, lanes, matched)
+        return RoundTransaction(now=now, loaded=loaded, lanes=lanes, matched=matched)
 
     async def _play_turns(self, loaded: RoundInput, now: datetime, max_items: int) -> dict[int, LaneTurns]:
         events = self._turns.read_events(item for items in loaded.messages.values() for item in items)
@@ -202,17 +203,25 @@ def _played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool)
         if customer_id in committed.matched.closed_windows:
             state = without_window(state, committed.matched.closed_windows[customer_id])
         failure = lane.failure if lane else None
-        return PlayedLane(customer_id, state, version, unheld, again, failure=failure, has_more_rows=has_more_rows)
+        return PlayedLane(
+            customer_id=customer_id,
+            state=state,
+            version=version,
+            rows=unheld,
+            again_seconds=again,
+            failure=failure,
+            has_more_rows=has_more_rows,
+        )
     if committed.releases(customer_id):
         rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
     else:
         rows = unheld if has_more_rows else unheld + lane.rows
     return PlayedLane(
-        customer_id,
-        lane.state,
-        version + 1,
-        rows,
-        again,
+        customer_id=customer_id,
+        state=lane.state,
+        version=version + 1,
+        rows=rows,
+        again_seconds=again,
         moved=True,
         forced=forced,
         failure=lane.failure,

@@ -100,12 +100,12 @@ class Worker:
                     await asyncio.sleep(FULL_SECONDS)
                 else:
                     due = claim.next_due_seconds
-                    await self._idle(1.0 if due is None else max(due, 0.001))
+                    await self._wait_for_lanes(1.0 if due is None else max(due, 0.001))
             except RedisDown as error:
                 log.warning("redis_down", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _idle(self, seconds: float) -> None:
+    async def _wait_for_lanes(self, seconds: float) -> None:
         """Waits until a lane may be due. Nothing is claimed meanwhile, so a stop may cancel it."""
         self._is_idle = True
         try:
@@ -133,10 +133,10 @@ class Worker:
         in_round = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.ROUND]
         waiting = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.WAITING]
         rounds = list(divide_into_rounds(claimed, await self._poison.count_deaths(in_round, waiting)))
-        await self._mark([lane for lanes, _ in rounds[1:] for lane in lanes], LanePhase.WAITING)
+        await self._note_phase([lane for lanes, _ in rounds[1:] for lane in lanes], LanePhase.WAITING)
         for number, (lanes, max_items) in enumerate(rounds):
             if number:
-                await self._mark(lanes, LanePhase.ROUND)
+                await self._note_phase(lanes, LanePhase.ROUND)
             try:
                 await self._follow_up(await self._rounds.play(lanes, max_items))
             except DatabaseDown:
@@ -149,7 +149,7 @@ class Worker:
                     if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
                         await self._play_safely([replace(lane, orphan_phase=None)])
 
-    async def _mark(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
+    async def _note_phase(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
         """Notes what is done with these lanes: should this process die in a round, those that wait are not to blame."""
         try:
             await self._lanes.mark([lane.customer_id for lane in lanes], phase)
@@ -185,8 +185,11 @@ class Worker:
             await self._release(done)
 
     async def _deliver(self, lane: PlayedLane) -> None:
-        """Delivers and releases the lane. While Meta takes its time over a request, the lane is already free: its turns
-        go on, and its later sends wait for the row that is still marked as being sent."""
+        """Delivers the lane and releases it.
+
+        A request that takes long does not keep the lane: its turns go on, and its later sends wait for the row that is
+        still marked as being sent.
+        """
         sending = asyncio.create_task(self._delivery.deliver(lane.state, lane.rows))
         again: float | None = RETRY_SECONDS
         held = True

@@ -85,7 +85,14 @@ class World:
         self.ids = IdMaker(self.clock)
         self.numbers = TicketNumbers(database)
         self.lanes = Lanes(redis, "intake")
-        self.intake = Intake(database, self.lanes, self.ids, self.clock, NUMBER, Metrics())
+        self.intake = Intake(
+            database=database,
+            lanes=self.lanes,
+            ids=self.ids,
+            clock=self.clock,
+            phone_number_id=NUMBER,
+            metrics=Metrics(),
+        )
         self.agents = AgentTransaction(database, self.lanes, self.ids, self.clock)
         self.tickets = TicketCommands(self.agents, self.numbers)
         self.replies = ReplyCommands(self.agents)
@@ -157,7 +164,14 @@ class World:
         numbers = TicketNumbers(self.database)
         turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), IdMaker(self.clock), numbers)
         templates = TemplateSync(database=self.database, graph=self.client(), clock=self.clock, waba_id=WABA)
-        return Rounds(self.database, turns, numbers, templates, self.clock, Metrics())
+        return Rounds(
+            database=self.database,
+            turns=turns,
+            numbers=numbers,
+            templates=templates,
+            clock=self.clock,
+            metrics=Metrics(),
+        )
 
     def client(self) -> GraphClient:
         """One more process' way out."""

@@ -235,7 +235,9 @@ EXPIRED = Refused(190, ERROR_POLICIES[190].action, ERROR_POLICIES[190].wait_seco
 
 def breaker(world: World) -> CircuitBreaker:
     """Of one more process."""
-    return CircuitBreaker(world.database, world.client(), world.clock, lambda: world.token)
+    return CircuitBreaker(
+        database=world.database, graph=world.client(), clock=world.clock, read_token=lambda: world.token
+    )
 
 
 async def test_what_a_process_that_died_left_is_cleared_by_one_that_was_there_before(world: World) -> None:
@@ -277,7 +279,14 @@ async def test_an_answer_that_does_not_come_keeps_no_sweep_waiting(world: World)
     await world.rows("UPDATE outbox SET status = 'failed'")
     world.graph.questions_held = asyncio.Event()
     nowhere = open_redis(RedisSettings("redis://127.0.0.1:1"))
-    unheard = Intake(world.database, Lanes(nowhere, "unheard"), world.ids, world.clock, NUMBER, Metrics())
+    unheard = Intake(
+        database=world.database,
+        lanes=Lanes(nowhere, "unheard"),
+        ids=world.ids,
+        clock=world.clock,
+        phone_number_id=NUMBER,
+        metrics=Metrics(),
+    )
     async with world.working():
         await world.until(lambda: asked_about_us(world))
         await unheard.receive(world.body(world.message("Hello?", phone=BEN)))

@@ -14,13 +14,17 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.delivery.decision import MAX_REFUSALS
+from bot.delivery.decision import MAX_REFUSALS, TEMPLATE_CODES, decide_answer, decide_status
+from bot.delivery.side_effects import AlertOperator, ResetBreaker, SlowDown, TripBreaker
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, classify_error
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.events import read_status
+from bot.whatsapp.webhook.items import MessageStatus
+from storage.outbox import OutboxRow
+from storage.outbox_reads import SentRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
-from tests.bot.delivery.decided import MEDIA, NOTICE, TEMPLATE, TEXT, answered, joined, reported
+from tests.bot.delivery.decided import MARKED_AT, MEDIA, NOTICE, NOW, TEMPLATE, TEXT, answered, joined, reported
 from tests.bot.whatsapp.test_errors import CODES as DOCUMENTED
 from tests.bot.whatsapp.webhook.reading import parse_items
 from tests.support.places import PAYLOADS
@@ -171,6 +175,29 @@ async def test_what_has_no_code_means_what_is_written_down() -> None:
 async def test_recorded_answers_mean_what_is_written_down() -> None:
     known = read_recorded()["responses"]
     assert {name: await answers_of(outcome) for name, outcome in recorded_answers().items()} == known
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code is not None])
+def test_a_code_means_the_same_as_an_answer_and_in_a_status(code: int) -> None:
+    """But for what decision.py names: what stops all sending stops nothing when it comes in a status."""
+    no = refused(code)
+    row = OutboxRow(7, 4, 1, Origin.AGENT, "{}", NOW)
+    is_template = code in TEMPLATE_CODES
+    answer = decide_answer(row, no, MARKED_AT, is_template=is_template, doubt_seconds=15)
+    sent = SentRow(7, 4, OutboxStatus.ACCEPTED, "wamid.A", Origin.AGENT, marked_at=MARKED_AT)
+    failed = MessageStatus("wamid.A", OutboxStatus.FAILED, NOW, error_code=code)
+    status = decide_status(sent, failed, OutboxStatus.ACCEPTED)
+    assert answer.move is not None
+    assert status.move is not None
+    if no.action is Action.STOP:
+        assert (answer.move.status, answer.effects) == (OutboxStatus.QUEUED, (TripBreaker(no),))
+        text = f"{code}: {no.reason}"
+        assert (status.move.status, status.effects) == (OutboxStatus.FAILED, (AlertOperator(code, text),))
+        return
+    assert answer.move.status is status.move.status
+    assert (answer.move.due_seconds or 0) == (status.move.due_seconds or 0)
+    of_the_sender = (ResetBreaker, SlowDown)
+    assert [effect for effect in answer.effects if not isinstance(effect, of_the_sender)] == [*status.effects]
 
 
 def test_no_code_is_forgotten() -> None:

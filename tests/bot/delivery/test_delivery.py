@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.delivery.delivery import MOST_AT_ONCE
+from bot.delivery.delivery import MAX_RESENDS_AT_ONCE
 from bot.worker.round_input import MAX_ROWS_PER_LANE
 from storage import outbox
 from storage.statuses import TicketStatus
@@ -88,7 +88,7 @@ async def test_twice_in_doubt_is_given_up(world: World) -> None:
 
 async def test_what_a_dead_process_was_sending_goes_out_again_a_few_at_a_time(world: World) -> None:
     """Its rows were marked in one commit; a second death must not meet all of them again."""
-    phones = [f"1555010{number:04}" for number in range(3 * MOST_AT_ONCE)]
+    phones = [f"1555010{number:04}" for number in range(3 * MAX_RESENDS_AT_ONCE)]
     for phone in phones:
         await world.write("Hi", phone=phone)
     await world.play([await world.lane(phone) for phone in phones])
@@ -96,7 +96,7 @@ async def test_what_a_dead_process_was_sending_goes_out_again_a_few_at_a_time(wo
     marked_at = world.clock()
     await world.database.run(lambda tx: outbox.mark_sending(tx, rows, "a dead process", marked_at))
     held = asyncio.Event()
-    world.graph.script += [Reply(held=held)] * MOST_AT_ONCE
+    world.graph.script += [Reply(held=held)] * MAX_RESENDS_AT_ONCE
     async with world.working():
 
         async def in_doubt() -> bool:
@@ -104,14 +104,14 @@ async def test_what_a_dead_process_was_sending_goes_out_again_a_few_at_a_time(wo
 
         await world.until(in_doubt)
         world.clock.forward(world.doubt_seconds)
-        await world.graph.until(MOST_AT_ONCE)
+        await world.graph.until(MAX_RESENDS_AT_ONCE)
         at_once = await world.rows("SELECT status, COUNT(*) FROM outbox GROUP BY status")
         await world.write("Hello?", phone=BEN)  # whom nobody keeps waiting
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'accepted'"))
         assert f"+{BEN}" in {request.to for request in world.graph.requests}
         held.set()
         await world.at_rest()
-    assert dict(at_once) == {"sending": MOST_AT_ONCE, "unknown": 2 * MOST_AT_ONCE}
+    assert dict(at_once) == {"sending": MAX_RESENDS_AT_ONCE, "unknown": 2 * MAX_RESENDS_AT_ONCE}
     assert await world.rows("SELECT status, SUM(resent) FROM outbox GROUP BY status") == [("accepted", len(phones))]
     assert len(world.graph.requests) == len(phones) + 1
 
@@ -119,18 +119,18 @@ async def test_what_a_dead_process_was_sending_goes_out_again_a_few_at_a_time(wo
 async def test_what_waits_to_be_resent_waits_once_however_often_its_lane_is_looked_at(world: World) -> None:
     """While Meta takes its time over the first, each lane is given back, and looked at again and again."""
     world.slow_seconds = 0.05
-    phones = [f"1555010{number:04}" for number in range(2 * MOST_AT_ONCE)]
+    phones = [f"1555010{number:04}" for number in range(2 * MAX_RESENDS_AT_ONCE)]
     for phone in phones:
         await world.write("Hi", phone=phone)
     await world.play([await world.lane(phone) for phone in phones])
     rows = [row[0] for row in await world.rows("SELECT id FROM outbox")]
     await world.database.run(lambda tx: outbox.mark_sending(tx, rows, "a dead process", world.clock()))
     held = asyncio.Event()
-    world.graph.script += [Reply(held=held)] * MOST_AT_ONCE
+    world.graph.script += [Reply(held=held)] * MAX_RESENDS_AT_ONCE
     async with world.working():
         await world.until(lambda: world.rows("SELECT 1 FROM outbox GROUP BY status HAVING status = 'unknown'"))
         world.clock.forward(world.doubt_seconds)
-        await world.graph.until(MOST_AT_ONCE)
+        await world.graph.until(MAX_RESENDS_AT_ONCE)
         await asyncio.sleep(8 * world.sweep_seconds)  # each of which rings what waits
         looks = sum("Worker._deliver" in repr(task) for task in asyncio.all_tasks())
         await world.graph.until(len(phones))  # who has waited so long goes out beside them

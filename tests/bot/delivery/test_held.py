@@ -154,7 +154,7 @@ async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
         "SELECT id, customer_id, payload FROM outbox WHERE origin = 'notice'"
     )
     await desk.hear(heard)
-    writer = OutboxWriter(world.database, world.lanes, world.clock, NUMBER)
+    writer = OutboxWriter(database=world.database, lanes=world.lanes, clock=world.clock, phone_number_id=NUMBER)
     step = Move(outbox_id, OutboxStatus.QUEUED, 0, OutboxStatus.HELD, Why(OutboxReason.WINDOW_CLOSED))
     assert await writer.move_unless_open(step, customer_id, json.loads(payload)) is (left == "queued")
     assert await desk.states() == [left]

@@ -231,7 +231,14 @@ async def test_the_same_webhook_at_two_processes_at_once_is_one(world: World) ->
 
 async def test_redis_down_costs_the_webhook_nothing(world: World) -> None:
     nowhere = open_redis(RedisSettings("redis://127.0.0.1:9/0"))
-    intake = Intake(world.database, Lanes(nowhere, "x"), world.ids, world.clock, NUMBER, Metrics())
+    intake = Intake(
+        database=world.database,
+        lanes=Lanes(nowhere, "x"),
+        ids=world.ids,
+        clock=world.clock,
+        phone_number_id=NUMBER,
+        metrics=Metrics(),
+    )
     items: Any = await intake.receive(world.body(world.message("Hi")))
     assert [type(item) for item in items] == [Item]
     async with world.database.reading() as tx:
