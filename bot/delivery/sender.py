@@ -100,7 +100,6 @@ class Sender:
             form = await self._form_of(message, state)
             if isinstance(form, Why):
                 return await self._carry_out(row, message, decide_closed_window(row, message.get("type"), form))
-            form = await self._with_file(form)
             body = build_body(form, to=state.address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Deferred(RETRY_SECONDS)
@@ -112,12 +111,10 @@ class Sender:
         return await self._wait(row) or await self._request(row, form, body)
 
     async def _form_of(self, message: Message, state: LaneState) -> Message | Why:
-        """Returns what may go out now: the message, in a closed window a template that carries it, or why neither."""
-        if message.get("type") == "template" or window_open(state.last_inbound_at, self._clock()):
-            return message
-        return await self._templates.convert_to_template(message)
-
-    async def _with_file(self, message: Message) -> Message:
+        """Returns what may go out now: the message with Meta's id of its file, in a closed window a template that
+        carries it, or why neither. Raises UploadFailed."""
+        if message.get("type") != "template" and not window_open(state.last_inbound_at, self._clock()):
+            return await self._templates.convert_to_template(message)
         if message.get("type") != "media" or "media_id" in message:
             return message
         return {**message, "media_id": await self._media.ensure_uploaded(int(message["file_id"]))}

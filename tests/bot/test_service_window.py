@@ -130,11 +130,11 @@ async def test_a_status_marks_them_too(world: World) -> None:
     assert reason.endswith("(Nein)")
 
 
-async def unreachable(world: World) -> bool:
+async def is_unreachable(world: World) -> bool:
     return await world.rows("SELECT COUNT(*) FROM customer WHERE unreachable_at IS NOT NULL") == [(1,)]
 
 
-async def reachable(world: World) -> bool:
+async def is_reachable(world: World) -> bool:
     return await world.rows("SELECT unreachable_at, unreachable_reason FROM customer") == [(None, "")]
 
 
@@ -142,9 +142,9 @@ async def test_who_writes_again_can_be_reached_again(world: World) -> None:
     world.graph.script.append(refuse(131026))
     async with world.working():
         await world.write("Hi")
-        await world.until(lambda: unreachable(world))
+        await world.until(lambda: is_unreachable(world))
         await world.write("Hi again")
-        await world.until(lambda: reachable(world))
+        await world.until(lambda: is_reachable(world))
 
 
 @pytest.mark.parametrize("status", ["delivered", "read"])
@@ -154,10 +154,10 @@ async def test_whom_a_message_reaches_after_all_is_marked_no_more(world: World, 
         await world.until(lambda: last_is(world, "accepted"))
         request = world.graph.requests[-1]
         await world.receive(world.status(request.wamid, "failed", errors=[{"code": 131026, "title": "Nein"}]))
-        await world.until(lambda: unreachable(world))
+        await world.until(lambda: is_unreachable(world))
         await world.receive(world.status(request.wamid, "sent"))
         await world.receive(world.status(request.wamid, status))
-        await world.until(lambda: reachable(world))
+        await world.until(lambda: is_reachable(world))
 
 
 async def test_what_waits_behind_a_slow_request_is_not_held_when_they_write_meanwhile(world: World) -> None:
@@ -172,12 +172,12 @@ async def test_what_waits_behind_a_slow_request_is_not_held_when_they_write_mean
         await world.graph.until(asked + 1)
         world.clock.forward(20)
         await world.write("Are you there?")
-        await world.until(lambda: nothing_pending(world))
+        await world.until(lambda: has_nothing_pending(world))
         slow.set()
         await world.at_rest()
     assert world.graph.texts()[asked : asked + 2] == ["First this.", "Then that."]
     assert {status for status, _ in await world.sends()} == {"accepted"}
 
 
-async def nothing_pending(world: World) -> bool:
+async def has_nothing_pending(world: World) -> bool:
     return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")

@@ -24,7 +24,17 @@ from bot.whatsapp.webhook.items import MessageStatus
 from storage.outbox import OutboxRow
 from storage.outbox_reads import SentRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
-from tests.bot.delivery.decided import MARKED_AT, MEDIA, NOTICE, NOW, TEMPLATE, TEXT, answered, joined, reported
+from tests.bot.delivery.decision_cases import (
+    MARKED_AT,
+    MEDIA,
+    NOTICE,
+    NOW,
+    TEMPLATE,
+    TEXT,
+    group_cases,
+    play_answer,
+    play_status,
+)
 from tests.bot.whatsapp.test_errors import CODES as DOCUMENTED
 from tests.bot.whatsapp.webhook.reading import parse_items
 from tests.support.places import PAYLOADS
@@ -40,10 +50,10 @@ Known = dict[str, Any]
 
 async def answers_of(outcome: Outcome) -> dict[str, list[str]]:
     """By who caused the row and what it is."""
-    return joined(
+    return group_cases(
         {
             (origin.value, name): [
-                await answered(outcome, message, origin=origin, refusals=refusals) for refusals in REFUSALS
+                await play_answer(outcome, message, origin=origin, refusals=refusals) for refusals in REFUSALS
             ]
             for origin in Origin
             for name, message in MESSAGES.items()
@@ -58,10 +68,10 @@ def refused(code: int | None, http_status: int = 400, *, is_transient: bool = Fa
 
 def statuses_of(code: int | None) -> dict[str, list[str]]:
     """By who caused the row and where it is."""
-    return joined(
+    return group_cases(
         {
             (origin.value, current.value): [
-                reported(OutboxStatus.FAILED, code, origin=origin, refusals=refusals, current=current)
+                play_status(OutboxStatus.FAILED, code, origin=origin, refusals=refusals, current=current)
                 for refusals in REFUSALS
             ]
             for origin in Origin
@@ -97,7 +107,7 @@ async def others() -> dict[str, Any]:
     known: dict[str, Any] = {}
     known["accepted"] = await answers_of(Accepted("wamid.new"))
     known["unknown"] = await answers_of(Unknown("The connection broke."))
-    known["not sent, by attempts"] = [await answered(NotSent("No way."), attempts=tries) for tries in range(13)]
+    known["not sent, by attempts"] = [await play_answer(NotSent("No way."), attempts=tries) for tries in range(13)]
     for status in (0, 400, 429, 500, 503):
         for code in (None, 987654):
             known[f"HTTP {status}, code {code}"] = await answers_of(refused(code, status))
@@ -106,27 +116,27 @@ async def others() -> dict[str, Any]:
     known["more patience than the table asks for"] = await answers_of(slow)
     for failed in (UploadFailed("Gone.", None), UploadFailed("Full.", 30.0), UploadFailed("No.", 5.0, refused=True)):
         name = f"not uploaded, again in {failed.retry_seconds}, refused {failed.refused}"
-        known[name] = joined(
+        known[name] = group_cases(
             {
                 (origin.value, "file"): [
-                    await answered(failed, MEDIA, origin=origin, refusals=refusals) for refusals in REFUSALS
+                    await play_answer(failed, MEDIA, origin=origin, refusals=refusals) for refusals in REFUSALS
                 ]
                 for origin in Origin
             }
         )
-    known["window closed"] = joined({name: [await case] for name, case in _closed().items()})
-    known["statuses"] = joined(
+    known["window closed"] = group_cases({name: [await case] for name, case in _closed().items()})
+    known["statuses"] = group_cases(
         {
-            (status.value, current.value): [reported(status, current=current)]
+            (status.value, current.value): [play_status(status, current=current)]
             for status in (OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.READ)
             for current in OutboxStatus
         }
     )
     known["refused as the template that carried it"] = {
-        str(code): await answered(refused(code), NOTICE, window_open=False) for code in (100, 131047, 132015)
+        str(code): await play_answer(refused(code), NOTICE, window_open=False) for code in (100, 131047, 132015)
     }
     known["refused without a mark"] = {
-        str(code): reported(OutboxStatus.FAILED, code, marked=False) for code in (131047, 132001)
+        str(code): play_status(OutboxStatus.FAILED, code, marked=False) for code in (131047, 132001)
     }
     return known
 
@@ -143,7 +153,7 @@ def _closed() -> dict[tuple[str, str], Any]:
     }
     why = Why(OutboxReason.TEMPLATE_UNFIT, "It is paused.")
     return {
-        (origin.value, f"{kind}{' open by now' if by_now else ''}{' carried' if carries else ''}"): answered(
+        (origin.value, f"{kind}{' open by now' if by_now else ''}{' carried' if carries else ''}"): play_answer(
             refused(131047) if kind == "template" else Accepted("wamid.new"),
             message,
             origin=origin,

@@ -20,7 +20,7 @@ from storage.outbox import Move, OutboxRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, TicketStatus, Why
 from storage.templates import StoredTemplate
 from tests.bot.graph import Request, refuse
-from tests.bot.test_service_window import last_is, nothing_pending, ticket
+from tests.bot.test_service_window import has_nothing_pending, last_is, ticket
 from tests.bot.world import NUMBER, World
 
 DAY_SECONDS = 25 * 3600
@@ -69,7 +69,7 @@ class Desk:
         told = [{"code": code, "title": "No"}]
         status = self.world.status(request.wamid, "failed", opaque=request.outbox_id, ago=ago, errors=told)
         await self.world.receive(status)
-        await self.world.until(lambda: nothing_pending(self.world))
+        await self.world.until(lambda: has_nothing_pending(self.world))
 
     async def status(self, name: str = NAME) -> str:
         async with self.world.database.reading() as tx:
@@ -251,7 +251,7 @@ async def test_a_status_says_of_a_template_what_an_answer_says(world: World, des
         world.clock.forward(5)
         await desk.fails(world.graph.requests[-1], code)
         listed = [path for path in world.graph.questions if "message_templates" in path]
-        await world.until(lambda: asked_again(world, len(listed)) if not listed else nothing_pending(world))
+        await world.until(lambda: was_asked_again(world, len(listed)) if not listed else has_nothing_pending(world))
     assert await desk.states() == ["held"]
     assert await desk.status() == OFF.get(code, "APPROVED")
     red, yellow = f"template:{NAME}:en", f"template-refused:{NAME}:en"
@@ -259,7 +259,7 @@ async def test_a_status_says_of_a_template_what_an_answer_says(world: World, des
     assert (found.get(red), found.get(yellow)) == (("red", None) if code in OFF else (None, "yellow"))
 
 
-async def asked_again(world: World, before: int) -> bool:
+async def was_asked_again(world: World, before: int) -> bool:
     return sum("message_templates" in path for path in world.graph.questions) > before
 
 
@@ -303,7 +303,7 @@ async def test_of_two_that_carry_a_notice_it_is_the_one_that_was_on(
         await desk.hear("PAUSED")
     await world.database.run(lambda tx: outbox.insert(tx, [row]))
     async with world.working():
-        await world.until(lambda: last_accepted(world, row.outbox_id))
+        await world.until(lambda: is_last_accepted(world, row.outbox_id))
         request = world.graph.requests[-1]
         assert request.body["template"]["name"] == off
         world.clock.forward(5)
@@ -315,7 +315,7 @@ async def test_of_two_that_carry_a_notice_it_is_the_one_that_was_on(
     assert await desk.status(NAME if before else "another") == ("PAUSED" if before else "APPROVED")
 
 
-async def last_accepted(world: World, outbox_id: int) -> bool:
+async def is_last_accepted(world: World, outbox_id: int) -> bool:
     return await world.rows("SELECT status FROM outbox WHERE id = ?", outbox_id) == [("accepted",)]
 
 
@@ -326,7 +326,7 @@ async def test_what_is_a_template_itself_names_it(world: World, desk: Desk) -> N
     row = OutboxRow(world.ids.next(), customer_id, 1, Origin.AGENT, payload, world.clock())
     await world.database.run(lambda tx: outbox.insert(tx, [row]))
     async with world.working():
-        await world.until(lambda: last_accepted(world, row.outbox_id))
+        await world.until(lambda: is_last_accepted(world, row.outbox_id))
         world.clock.forward(5)
         await desk.fails(world.graph.requests[-1], 132015)
     assert (await desk.status(), await desk.alerts()) == ("PAUSED", {f"template:{NAME}:en": "info"})
@@ -340,15 +340,15 @@ async def test_good_news_of_the_account_are_tried_at_once(world: World, subject:
     world.graph.always = refuse(131031)
     async with world.working():
         await world.write("Hi")
-        await world.until(lambda: stopped(world))
+        await world.until(lambda: has_channel_alert(world))
         world.graph.always = None
         at = world.clock() + timedelta(seconds=1)
         await world.database.run(lambda tx: record_updates(tx, [(at, AccountUpdate(subject, "clear", ""))]))
         if tried:
             await world.at_rest()
-    assert await stopped(world) is not tried
+    assert await has_channel_alert(world) is not tried
 
 
-async def stopped(world: World) -> bool:
+async def has_channel_alert(world: World) -> bool:
     async with world.database.reading() as tx:
         return await alerts.find(tx, "channel") is not None

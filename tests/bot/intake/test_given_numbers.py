@@ -19,7 +19,9 @@ PHONE = f"p:{ANNE}"
 GIVEN = f"g:{ANNE}"
 
 
-async def asked(world: World, bsuid: str = ANNES, *, status: str = "sent", wamid: str | None = "wamid.asked") -> int:
+async def ask_for_number(
+    world: World, bsuid: str = ANNES, *, status: str = "sent", wamid: str | None = "wamid.asked"
+) -> int:
     """A customer whose phone is hidden, and whom an agent has asked for it."""
     await world.write("Hi", phone="", bsuid=bsuid)
     customer_id = (await world.customers())[f"b:{bsuid}"]
@@ -49,7 +51,7 @@ async def writers(world: World) -> list[int]:
     return [row[0] for row in await world.rows("SELECT customer_id FROM item ORDER BY id")]
 
 
-async def address(world: World, customer_id: int) -> str:
+async def read_address(world: World, customer_id: int) -> str:
     """Where they are answered, once what they wrote is handled."""
     await world.play([ClaimedLane(customer_id, None, None)])
     ((body,),) = await world.rows("SELECT body FROM conversation WHERE customer_id = ?", customer_id)
@@ -61,17 +63,17 @@ async def alerts(world: World) -> list[str]:
 
 
 async def test_who_gives_their_number_is_known_by_it(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.receive(card(world, user_id=ANNES))
     assert await world.customers() == {f"b:{ANNES}": annes, GIVEN: annes}
     await world.write("It is me", phone=ANNE)
     assert set(await writers(world)) == {annes}
-    assert await address(world, annes) == ANNE, "where they last wrote from"
+    assert await read_address(world, annes) == ANNE, "where they last wrote from"
     assert await alerts(world) == []
 
 
 async def test_meta_confirms_it(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.receive(card(world), world.message("It is me", phone=ANNE, bsuid=ANNES))
     assert await world.customers() == {f"b:{ANNES}": annes, PHONE: annes}
     await world.write("And me", phone=ANNE)
@@ -81,7 +83,7 @@ async def test_meta_confirms_it(world: World) -> None:
 
 async def test_news_of_an_answer_to_it_is_news_of_theirs(world: World) -> None:
     """Else an answer that was lost on its way to us would go out twice."""
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     async with world.working():
         await world.receive(card(world))
         await world.at_rest()
@@ -97,14 +99,14 @@ async def test_news_of_an_answer_to_it_is_news_of_theirs(world: World) -> None:
 
 
 async def test_an_answer_goes_to_where_they_wrote_from(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.receive(card(world))
-    assert await address(world, annes) == ANNES
+    assert await read_address(world, annes) == ANNES
 
 
 async def test_who_owns_the_number_is_somebody_else_once_they_write(world: World) -> None:
     """The card was forged: its sender gets nothing of the owner's, before and after."""
-    forger = await asked(world)
+    forger = await ask_for_number(world)
     await world.receive(card(world))
     await world.write("I have a question", phone=ANNE, bsuid=BENS)
     owner = (await writers(world))[-1]
@@ -121,14 +123,14 @@ async def test_who_owns_the_number_is_somebody_else_once_they_write(world: World
 
 
 async def test_what_an_agent_sends_to_the_number_is_not_for_who_gave_it(world: World) -> None:
-    forger = await asked(world)
+    forger = await ask_for_number(world)
     await world.receive(card(world))
     assert await world.agents.find_customer(ANNE) is None
     assert forger in set(await writers(world))
 
 
 async def test_an_echo_or_a_handover_by_the_number_alone_is_not_for_who_gave_it(world: World) -> None:
-    forger = await asked(world)
+    forger = await ask_for_number(world)
     await world.receive(card(world))
     echo = world.message("We will call you.")["messages"][0] | {"from": "15550783881", "to": ANNE}
     await world.receive({"message_echoes": [echo]}, field="smb_message_echoes")
@@ -138,7 +140,7 @@ async def test_an_echo_or_a_handover_by_the_number_alone_is_not_for_who_gave_it(
 async def test_a_number_of_somebody_else_is_not_taken(world: World) -> None:
     await world.write("Hi", phone=ANNE, bsuid=BENS)
     before = await world.customers()
-    forger = await asked(world)
+    forger = await ask_for_number(world)
     await world.receive(card(world))
     assert await world.customers() == before | {f"b:{ANNES}": forger}
     (told,) = await alerts(world)
@@ -148,7 +150,7 @@ async def test_a_number_of_somebody_else_is_not_taken(world: World) -> None:
 
 
 async def test_a_number_is_given_once(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.receive(card(world), card(world, BEN))
     assert await world.customers() == {f"b:{ANNES}": annes, GIVEN: annes}
     await world.receive(card(world, BEN))
@@ -158,28 +160,28 @@ async def test_a_number_is_given_once(world: World) -> None:
 async def test_another_form_of_a_number_that_is_somebodys_is_theirs(world: World) -> None:
     await world.write("Hi", phone="5541988887777")
     before = await world.customers()
-    forger = await asked(world)
+    forger = await ask_for_number(world)
     await world.receive(card(world, "554188887777"))
     assert await world.customers() == before | {f"b:{ANNES}": forger}
 
 
 @pytest.mark.parametrize(("status", "wamid"), [("failed", "wamid.asked"), ("queued", None), ("held", None)])
 async def test_who_was_not_asked_gives_nothing(world: World, status: str, wamid: str | None) -> None:
-    annes = await asked(world, status=status, wamid=wamid)
+    annes = await ask_for_number(world, status=status, wamid=wamid)
     await world.receive(card(world))
     assert await world.customers() == {f"b:{ANNES}": annes}
     assert await alerts(world) == []
 
 
 async def test_who_has_a_number_gives_none(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.write("Hi", phone=BEN, bsuid=ANNES)
     await world.receive(card(world))
     assert await world.customers() == {f"b:{ANNES}": annes, f"p:{BEN}": annes}
 
 
 async def test_a_number_that_was_given_goes_with_the_customer_who_changes_it(world: World) -> None:
-    annes = await asked(world)
+    annes = await ask_for_number(world)
     await world.receive(card(world))
     change = world.message(phone=ANNE, bsuid=ANNES)
     (message,) = change["messages"]
@@ -191,8 +193,8 @@ async def test_a_number_that_was_given_goes_with_the_customer_who_changes_it(wor
 
 async def test_two_processes_are_given_the_same_number_at_once(world: World) -> None:
     """By two customers: one of them has it."""
-    await asked(world)
-    await asked(world, BENS)
+    await ask_for_number(world)
+    await ask_for_number(world, BENS)
     one, two = world.another(), world.another()
     await asyncio.gather(one.receive(card(world)), two.receive(card(world, bsuid=BENS)))
     assert [alias for alias in await world.customers() if alias.startswith("g:")] == [GIVEN]

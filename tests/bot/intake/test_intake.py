@@ -65,7 +65,7 @@ async def test_names_are_kept_and_never_compared(world: World) -> None:
     assert await world.rows("SELECT name FROM customer") == [("Same 😀 Name",)] * 2
 
 
-def moved(world: World, old: str, new: str, **more: str) -> dict[str, Any]:
+def make_number_change(world: World, old: str, new: str, **more: str) -> dict[str, Any]:
     """Meta's word that a customer has a new number."""
     value = world.message(phone=old)
     del value["contacts"]
@@ -78,7 +78,7 @@ def moved(world: World, old: str, new: str, **more: str) -> dict[str, Any]:
 async def test_a_new_number_is_the_same_customer_and_the_old_one_is_free(world: World) -> None:
     await world.write("Hi", phone=ANNE)
     annes = (await owners(world))[0]
-    await world.receive(moved(world, ANNE, BEN))
+    await world.receive(make_number_change(world, ANNE, BEN))
     assert await world.customers() == {f"p:{BEN}": annes}
     await world.write("It is me", phone=BEN)
     await world.write("I have this number now", phone=ANNE)
@@ -88,7 +88,7 @@ async def test_a_new_number_is_the_same_customer_and_the_old_one_is_free(world: 
 
 async def test_a_change_that_comes_again_changes_nothing(world: World) -> None:
     """Meanwhile the number has a new owner, who must not lose it."""
-    change = moved(world, ANNE, BEN)
+    change = make_number_change(world, ANNE, BEN)
     await world.write("Hi", phone=ANNE)
     await world.receive(change)
     await world.write("I have this number now", phone=ANNE)
@@ -101,7 +101,7 @@ async def test_a_change_that_comes_again_changes_nothing(world: World) -> None:
 async def test_a_message_that_comes_again_gives_nobody_a_number_back(world: World) -> None:
     first = world.message("Hi", phone=ANNE, bsuid=ANNES)
     await world.receive(first)
-    await world.receive(moved(world, ANNE, BEN))
+    await world.receive(make_number_change(world, ANNE, BEN))
     before = await world.customers()
     await world.receive(first)
     assert await world.customers() == before
@@ -112,7 +112,7 @@ async def test_a_new_number_that_is_another_customers_stays_theirs(world: World)
     await world.write("Hi", phone=ANNE)
     await world.write("Hi", phone=BEN)
     annes, bens = await owners(world)
-    await world.receive(moved(world, ANNE, BEN))
+    await world.receive(make_number_change(world, ANNE, BEN))
     assert (await world.customers())[f"p:{BEN}"] == bens
     assert annes != bens
 

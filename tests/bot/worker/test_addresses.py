@@ -28,8 +28,8 @@ async def test_who_never_wrote_to_us_can_be_written_to(world: World, first: Any)
     field, value = first(world)
     await world.receive(value, field=field)
     async with world.working():
-        await world.until(lambda: nothing_pending(world))
-    assert await address(world) == ANNE
+        await world.until(lambda: has_nothing_pending(world))
+    assert await read_address(world) == ANNE
 
 
 @pytest.mark.parametrize("then", [echo, handover])
@@ -39,8 +39,8 @@ async def test_only_what_they_write_changes_it(world: World, then: Any) -> None:
     field, value = then(world)
     await world.receive(value, field=field)
     async with world.working():
-        await world.until(lambda: nothing_pending(world))
-    assert await address(world) == BSUID
+        await world.until(lambda: has_nothing_pending(world))
+    assert await read_address(world) == BSUID
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ async def test_who_is_handed_over_under_a_name_has_that(world: World) -> None:
 async def test_a_number_that_is_longer_than_any_keeps_no_ticket_from_being_opened(world: World) -> None:
     await world.write("My printer is on fire", "hardware", "yes", phone="9" * 20)
     async with world.working():
-        await world.until(lambda: nothing_pending(world))
+        await world.until(lambda: has_nothing_pending(world))
     assert await world.rows("SELECT mobile FROM ticket") == [(None,)]
 
 
-async def address(world: World) -> str:
+async def read_address(world: World) -> str:
     ((body,),) = await world.rows("SELECT body FROM conversation")
     return LaneState.from_json(body).address
 
 
-async def nothing_pending(world: World) -> bool:
+async def has_nothing_pending(world: World) -> bool:
     return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")

@@ -38,19 +38,19 @@ async def between(
         rival.execute("SELECT version FROM conversation WHERE customer_id = ? FOR UPDATE", [customer_id])
     with capture_logs() as logs:
         playing = asyncio.create_task(rounds.play(lanes))
-        await world.until(_found(logs))
+        await world.until(_find(logs))
         yield playing
         await playing
 
 
-def _found(logs: list[structlog.types.EventDict]) -> Callable[[], object]:
+def _find(logs: list[structlog.types.EventDict]) -> Callable[[], object]:
     async def look() -> bool:
         return any(entry.get("phase") == "transaction" and entry.get("state") == "begin" for entry in logs)
 
     return look
 
 
-async def known(world: World, phone: str = ANNE) -> ClaimedLane:
+async def read_claimed_lane(world: World, phone: str = ANNE) -> ClaimedLane:
     """The lane as Redis brings it, with the working copy."""
     customer_id = (await world.customers())[f"p:{phone}"]
     ((version, body),) = await world.rows("SELECT version, body FROM conversation WHERE customer_id = ?", customer_id)
@@ -59,7 +59,7 @@ async def known(world: World, phone: str = ANNE) -> ClaimedLane:
 
 async def test_of_two_at_the_same_version_exactly_one_commits(database: Database, world: World) -> None:
     await world.write("Hi")
-    lane = await known(world)
+    lane = await read_claimed_lane(world)
 
     async def step(tx: Tx) -> bool:
         return await fence.raise_versions(tx, [Move(lane.customer_id, 0, '["",null,null,""]')])
@@ -70,7 +70,7 @@ async def test_of_two_at_the_same_version_exactly_one_commits(database: Database
 
 async def test_two_workers_that_planned_the_same_turn_have_one_effect(world: World) -> None:
     await world.write("My printer is on fire", "hardware", "yes")
-    lane = await known(world)
+    lane = await read_claimed_lane(world)
     played = await asyncio.gather(*(world.rounds().play([lane]) for _ in range(6)))
     assert await world.fates() == [("done", "")] * 3
     assert len(await world.rows("SELECT 1 FROM ticket")) == 1
@@ -82,7 +82,7 @@ async def test_two_workers_that_planned_the_same_turn_have_one_effect(world: Wor
 async def test_a_stalled_workers_late_commit_is_refused(world: World, rival: Rival) -> None:
     """It planned, stood still, and another took over and committed."""
     await world.write("My printer is on fire", "hardware", "yes")
-    stalled = await known(world)
+    stalled = await read_claimed_lane(world)
     await world.play()
     (played,) = await world.rounds().play([stalled])
     assert not played.moved
@@ -98,14 +98,14 @@ async def test_a_stalled_workers_late_commit_is_refused(world: World, rival: Riv
 async def test_a_working_copy_ahead_of_sql_is_overwritten(world: World) -> None:
     """SQL was restored from a backup: Redis knows a later version."""
     await world.write("Hi")
-    lane = await known(world)
+    lane = await read_claimed_lane(world)
     (played,) = await world.rounds().play([ClaimedLane(lane.customer_id, 41, lane.body)])
     assert (played.moved, played.forced, played.version) == (True, True, 1)
 
 
 async def test_an_older_message_that_comes_between_is_taken_in_order(world: World, rival: Rival) -> None:
     await world.write("hardware", ago=10)
-    lane = await known(world)
+    lane = await read_claimed_lane(world)
     customer_id = lane.customer_id
     async with between(world, rival, lane) as playing:
         item = world.message("My printer is on fire", ago=20)
@@ -130,7 +130,7 @@ async def test_an_agents_change_that_comes_between_is_seen_by_the_turn(world: Wo
     await world.play()
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
     await world.write("Thanks, it burns well")
-    lane = await known(world)
+    lane = await read_claimed_lane(world)
     async with between(world, rival, lane) as playing:
         rival.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [lane.customer_id])
         rival.execute("UPDATE ticket SET status = 'closed' WHERE id = ?", [ticket_id])
@@ -145,7 +145,7 @@ async def test_the_other_lanes_of_the_round_commit(world: World, rival: Rival) -
     phones = [f"1555000{number}" for number in range(1000, 1006)]
     for phone in phones:
         await world.write("Hi", phone=phone)
-    lanes = [await known(world, phone) for phone in phones]
+    lanes = [await read_claimed_lane(world, phone) for phone in phones]
     moved = lanes[2].customer_id
     async with between(world, rival, *lanes, locked=lanes[2]) as playing:
         rival.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [moved])
@@ -164,7 +164,7 @@ async def test_twenty_rounds_over_the_same_lanes_meet_no_deadlock(world: World) 
     phones = [f"1555000{number}" for number in range(1000, 1008)]
     for phone in phones:
         await world.write("My printer is on fire", "hardware", "yes", phone=phone)
-    lanes = [await known(world, phone) for phone in phones]
+    lanes = [await read_claimed_lane(world, phone) for phone in phones]
     together = (world.rounds() for _ in range(20))
     mixed = [lanes[at % 8 :] + lanes[: at % 8] if at % 2 else lanes[::-1] for at in range(20)]
     await asyncio.gather(*(Rounds.play(rounds, some) for rounds, some in zip(together, mixed, strict=True)))

@@ -10,7 +10,7 @@ from tests.support.servers import MariaDBServer
 PHONES = [f"1555001{number:04}" for number in range(3)]
 
 
-async def left_by_the_dead(world: World, attempts: int) -> tuple[Lanes, list[int]]:
+async def leave_by_the_dead(world: World, attempts: int) -> tuple[Lanes, list[int]]:
     """Each of PHONES has said something; as many processes have died in its round, and one more has claimed it."""
     for phone in PHONES:
         await world.write("Hi", phone=phone)
@@ -31,7 +31,7 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
 ) -> None:
     """Should the process die now, the others have waited, and are not to blame."""
     world = mariadb_world
-    await left_by_the_dead(world, attempts=MAX_ATTEMPTS - 2)
+    await leave_by_the_dead(world, attempts=MAX_ATTEMPTS - 2)
     rival = Rival(migrated_mariadb_url)
     rival.begin()
     rival.execute("SELECT customer_id FROM conversation FOR UPDATE")
@@ -46,7 +46,7 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
 
 
 async def test_who_waited_while_a_process_died_is_not_to_blame(world: World) -> None:
-    dead, customer_ids = await left_by_the_dead(world, attempts=MAX_ATTEMPTS - 1)
+    dead, customer_ids = await leave_by_the_dead(world, attempts=MAX_ATTEMPTS - 1)
     await dead.mark(customer_ids[1:], LanePhase.WAITING)
     async with world.working():
         await world.at_rest()

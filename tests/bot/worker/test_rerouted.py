@@ -27,29 +27,29 @@ async def answer(world: World) -> Request:
     return world.graph.requests[-1]
 
 
-def refused(world: World, request: Request, ago: float = 0) -> dict[str, Any]:
+def make_refusal(world: World, request: Request, ago: float = 0) -> dict[str, Any]:
     return world.status(request.wamid, "failed", opaque=request.outbox_id, ago=ago, **CLOSED)
 
 
-async def times_sent(world: World) -> int:
+async def count_sends(world: World) -> int:
     return world.graph.texts().count(WORDS)
 
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_refusal_that_comes_twice_is_one(world: World, together: bool) -> None:
     request = await answer(world)
-    twice = [refused(world, request, ago=3), refused(world, request, ago=1)]
+    twice = [make_refusal(world, request, ago=3), make_refusal(world, request, ago=1)]
     async with world.working():
         for some in [twice] if together else [[one] for one in twice]:
             await world.receive(*some)
-            await world.until(lambda: nothing_pending(world))
+            await world.until(lambda: has_nothing_pending(world))
         await world.until(lambda: last_is(world, "held"))
         await world.write("Here I am")
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
 
 
-async def nothing_pending(world: World) -> bool:
+async def has_nothing_pending(world: World) -> bool:
     return not await world.rows("SELECT 1 FROM item WHERE fate = 'pending'")
 
 
@@ -57,32 +57,32 @@ async def nothing_pending(world: World) -> bool:
 async def test_what_is_late_about_the_first_leaves_the_second_alone(world: World, straggler: str) -> None:
     request = await answer(world)
     async with world.working():
-        await world.receive(refused(world, request))
+        await world.receive(make_refusal(world, request))
         await world.until(lambda: last_is(world, "held"))
         more: dict[str, Any] = CLOSED if straggler == "failed" else {}
         for ago in range(2, 7):
             await world.receive(world.status(request.wamid, straggler, opaque=request.outbox_id, ago=ago, **more))
-        await world.until(lambda: nothing_pending(world))
+        await world.until(lambda: has_nothing_pending(world))
         assert await last_is(world, "held")
         await world.write("Here I am")
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
 
 
 async def test_a_late_refusal_does_not_send_what_is_being_sent(world: World) -> None:
     request = await answer(world)
     slow = asyncio.Event()
     async with world.working():
-        await world.receive(refused(world, request))
+        await world.receive(make_refusal(world, request))
         await world.until(lambda: last_is(world, "held"))
         world.graph.script.append(Reply(held=slow))
         await world.write("Here I am")
         await world.graph.until(len(world.graph.requests) + 1)
-        await world.receive(refused(world, request, ago=5))
-        await world.until(lambda: nothing_pending(world))
+        await world.receive(make_refusal(world, request, ago=5))
+        await world.until(lambda: has_nothing_pending(world))
         slow.set()
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
     assert await last_is(world, "accepted")
     assert not [status for status, _ in await world.sends() if status == "held"]
 
@@ -95,20 +95,20 @@ async def test_a_refusal_that_overtakes_the_answer_counts_once(world: World) -> 
         await world.replies.write("agent", "Sam", ticket_id, WORDS)
         await world.graph.until(len(world.graph.requests) + 1)
         request = world.graph.requests[-1]
-        await world.receive(refused(world, request, ago=2))
-        await world.receive(refused(world, request, ago=1))
-        await world.until(lambda: nothing_pending(world))
+        await world.receive(make_refusal(world, request, ago=2))
+        await world.receive(make_refusal(world, request, ago=1))
+        await world.until(lambda: has_nothing_pending(world))
         slow.set()
         await world.until(lambda: last_is(world, "held"))
         await world.write("Here I am")
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
 
 
 async def test_the_second_is_known_by_its_row_before_its_own_id_is(world: World) -> None:
     request = await answer(world)
     async with world.working():
-        await world.receive(refused(world, request))
+        await world.receive(make_refusal(world, request))
         await world.until(lambda: last_is(world, "held"))
         world.graph.script.append(Reply(lost=True))
         await world.write("Here I am")
@@ -117,7 +117,7 @@ async def test_the_second_is_known_by_its_row_before_its_own_id_is(world: World)
         assert second.outbox_id == request.outbox_id
         await world.receive(world.status(second.wamid, "delivered", opaque=second.outbox_id))
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
 
 
 async def test_what_a_template_could_not_carry_waits_for_nobody_who_wrote_meanwhile(world: World) -> None:
@@ -127,9 +127,9 @@ async def test_what_a_template_could_not_carry_waits_for_nobody_who_wrote_meanwh
         await world.write("Here I am")
         await world.at_rest()
         await world.receive(world.status(request.wamid, "failed", opaque=request.outbox_id, **paused))
-        await world.until(lambda: nothing_pending(world))
+        await world.until(lambda: has_nothing_pending(world))
         await world.at_rest()
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
     assert {status for status, _ in await world.sends()} == {"accepted"}
 
 
@@ -144,10 +144,10 @@ async def test_what_may_pass_is_tried_again_after_its_wait(world: World, code: i
         await world.until(lambda: last_is(world, "queued"))
         ((reason,),) = await world.rows("SELECT detail FROM outbox WHERE status = 'queued'")
         assert reason.startswith(f"{code}: ")
-        assert await times_sent(world) == 1
+        assert await count_sends(world) == 1
         await world.later(ahead_seconds)
         await world.until(lambda: last_is(world, "accepted"))
-    assert await times_sent(world) == 2
+    assert await count_sends(world) == 2
     assert world.graph.requests[-1].outbox_id == request.outbox_id
 
 

@@ -109,7 +109,7 @@ def _item(item_id: int) -> PendingItem:
     return PendingItem(item_id, "s", "status", 1, "", NOW, NOW, "", 0, False)
 
 
-async def sent(world: World) -> tuple[int, str]:
+async def send_answer(world: World) -> tuple[int, str]:
     """Anne was answered: (row, wamid)."""
     await world.write("Hi")
     async with world.working():
@@ -129,7 +129,7 @@ async def sent(world: World) -> tuple[int, str]:
     ],
 )
 async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]]) -> None:
-    _, wamid = await sent(world)
+    _, wamid = await send_answer(world)
     expected, fates = OutboxStatus.ACCEPTED, []
     seen: dict[tuple[str, int], dict[str, Any]] = {}
     for at, statuses in enumerate(rounds):
@@ -149,7 +149,7 @@ async def test_the_rows_and_the_fates_agree(world: World, rounds: list[list[str]
 
 
 async def test_a_failure_says_why(world: World) -> None:
-    _, wamid = await sent(world)
+    _, wamid = await send_answer(world)
     error = {"code": 131049, "title": "no", "error_data": {"details": "healthy ecosystem engagement"}}
     await world.receive(world.status(wamid, "failed", errors=[error]))
     await world.play()
@@ -160,7 +160,7 @@ async def test_a_failure_says_why(world: World) -> None:
 
 
 async def test_what_nobody_knows_waits_and_is_then_ignored(world: World) -> None:
-    await sent(world)
+    await send_answer(world)
     await world.receive(world.status("wamid.unheard", "delivered"))
     (played,) = await world.rounds().play([await world.lane()])
     assert played.again_seconds is not None
@@ -203,7 +203,7 @@ async def test_the_id_that_was_sent_along_matches_where_the_wamid_is_not_known(w
 
 
 async def test_a_status_counts_only_for_the_customer_it_came_from(world: World) -> None:
-    outbox_id, wamid = await sent(world)
+    outbox_id, wamid = await send_answer(world)
     await world.write("Hi", phone=BEN)
     await world.receive(world.status(wamid, "read", phone=BEN), world.status("wamid.other", "read", phone=BEN))
     await world.receive(world.status("wamid.z", "read", phone=BEN, opaque=outbox_id))
@@ -226,7 +226,7 @@ async def test_a_status_makes_no_customer(world: World) -> None:
     "opaque", ["9223372036854775807", "9223372036854775808", "9999999999999999999", "1" * 40, "-1"]
 )
 async def test_an_id_that_no_row_can_have_holds_nobody_up(world: World, opaque: str) -> None:
-    _, wamid = await sent(world)
+    _, wamid = await send_answer(world)
     await world.receive(world.status("wamid.odd", "read", opaque=opaque), world.status(wamid, "sent", opaque=opaque))
     await world.play()
     assert (await world.fates())[1:] == [("pending", ""), ("done", "")]

@@ -40,7 +40,7 @@ async def lonely(database: Database, own_redis: RedisServer, tmp_path: Path) -> 
         yield world
 
 
-async def answered(world: World, requests: int, seconds: float) -> float:
+async def time_answers(world: World, requests: int, seconds: float) -> float:
     """Seconds until Meta was asked so often, which must not be more than `seconds`."""
     began = time.monotonic()
     async with asyncio.timeout(seconds):
@@ -54,11 +54,11 @@ async def test_redis_may_forget_everything_in_mid_conversation(world: World) -> 
         for at, text in ((1, "My printer is on fire"), (3, "yes")):
             await world.write(text)
             if at == 1:
-                await answered(world, 1, 6)
+                await time_answers(world, 1, 6)
                 await world.redis.flushall()
                 await world.write("hardware")
             await world.redis.flushall()
-            await answered(world, at + (at == 1), 6)
+            await time_answers(world, at + (at == 1), 6)
         await world.at_rest()
     assert len(await world.rows("SELECT 1 FROM ticket")) == 1
     assert len(world.graph.requests) == 3
@@ -69,7 +69,7 @@ async def test_what_nobody_rang_for_is_found_by_the_sweep(world: World) -> None:
     await world.write("Hi")
     await world.redis.flushall()
     async with world.working():
-        assert await answered(world, 1, 4) < 3.5
+        assert await time_answers(world, 1, 4) < 3.5
 
 
 async def test_a_redis_that_is_absent_at_the_start_and_comes_later(lonely: World, own_redis: RedisServer) -> None:
@@ -80,20 +80,20 @@ async def test_a_redis_that_is_absent_at_the_start_and_comes_later(lonely: World
         await asyncio.sleep(0.5)
         assert not lonely.graph.requests
         own_redis.start()
-        assert await answered(lonely, 1, 6) < 5
+        assert await time_answers(lonely, 1, 6) < 5
         await lonely.at_rest()
 
 
 async def test_a_redis_that_is_killed_and_comes_back(lonely: World, own_redis: RedisServer) -> None:
     async with lonely.working():
         await lonely.write("My printer is on fire")
-        await answered(lonely, 1, 6)
+        await time_answers(lonely, 1, 6)
         own_redis.stop(signal.SIGKILL)
         await lonely.write("hardware")
         own_redis.start()
-        await answered(lonely, 2, 8)
+        await time_answers(lonely, 2, 8)
         await lonely.write("yes")
-        await answered(lonely, 3, 6)
+        await time_answers(lonely, 3, 6)
         await lonely.at_rest()
     assert len(await lonely.rows("SELECT 1 FROM ticket")) == 1
     assert len(lonely.graph.requests) == 3
@@ -102,14 +102,14 @@ async def test_a_redis_that_is_killed_and_comes_back(lonely: World, own_redis: R
 async def test_a_redis_that_hangs_delays_the_webhook_little(lonely: World, own_redis: RedisServer) -> None:
     async with lonely.working():
         await lonely.write("Hi")
-        await answered(lonely, 1, 6)
+        await time_answers(lonely, 1, 6)
         own_redis.send(signal.SIGSTOP)
         began = time.monotonic()
         await lonely.write("My printer is on fire")
         took_seconds = time.monotonic() - began
         await asyncio.sleep(2.5)  # longer than any call to Redis waits
         own_redis.send(signal.SIGCONT)
-        await answered(lonely, 2, 8)
+        await time_answers(lonely, 2, 8)
         await lonely.at_rest()
     assert took_seconds < 1
     assert await lonely.fates() == [("done", "")] * 2
@@ -133,7 +133,7 @@ async def test_a_stop_finishes_what_is_being_sent_and_leaves_nothing_in_doubt(wo
     assert not alive or worker._lanes.owner not in alive
     began = time.monotonic()
     async with world.working():  # and the next process goes on at once
-        await answered(world, 2, 5)
+        await time_answers(world, 2, 5)
     assert time.monotonic() - began < 5
 
 
@@ -157,7 +157,7 @@ async def test_a_lane_that_is_slow_to_deliver_keeps_nobody_waiting(world: World)
         await world.graph.until(1)
         for at in range(3):
             await world.write(f"word {at}", phone=BEN)
-        await answered(world, 4, 5)
+        await time_answers(world, 4, 5)
         held.set()
         await world.at_rest()
     assert [request.to for request in world.graph.requests] == [f"+{ANNE}"] + [f"+{BEN}"] * 3
@@ -173,7 +173,7 @@ async def test_a_sender_that_died_is_in_doubt_and_then_sent_again(world: World) 
         lambda tx: tx.execute("UPDATE outbox SET status = 'sending', owner = 'gone', attempts = 1, marked_at = ?", [at])
     )
     async with world.working():
-        await answered(world, 1, 8)
+        await time_answers(world, 1, 8)
         await world.at_rest()
     assert await world.rows("SELECT status, resent FROM outbox") == [("accepted", 1)]
 

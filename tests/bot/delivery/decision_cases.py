@@ -93,7 +93,7 @@ class Parts:
             due = f" in {(step.due_at - NOW).total_seconds():g}"
         counted = f", refusals +{step.refusals}" if step.refusals else ""
         assert (step.source, step.resent) in ((OutboxStatus.SENDING, 0), (OutboxStatus.QUEUED, 0))
-        return f"{step.source} -> {step.status}{due} {_shown(step.why)}{counted}"
+        return f"{step.source} -> {step.status}{due} {_describe(step.why)}{counted}"
 
     async def close_window(self, customer_id: int, sent_at: datetime) -> None:
         assert (customer_id, sent_at) == (CUSTOMER, MARKED_AT)
@@ -101,7 +101,7 @@ class Parts:
 
     async def mark_unreachable(self, customer_id: int, reason: str) -> None:
         assert customer_id == CUSTOMER
-        self.asked.append(f"mark unreachable {_short(reason)}")
+        self.asked.append(f"mark unreachable {_shorten(reason)}")
 
     async def trip(self, refused: Refused) -> float:
         self.asked.append(f"trip breaker {refused.wait_seconds:g}")
@@ -116,14 +116,14 @@ class Parts:
 
     async def record_refusal(self, key: TemplateKey, code: int, reason: str) -> None:
         assert key == ("closed", "en")
-        self.asked.append(f"blame template {_short(f'{code}: {reason}')}")
+        self.asked.append(f"blame template {_shorten(f'{code}: {reason}')}")
 
     def end_typing(self, customer_id: int) -> None:
         assert customer_id == CUSTOMER
         self.asked.append("end typing")
 
 
-async def answered(
+async def play_answer(
     outcome: Outcome | UploadFailed,
     message: Mapping[str, object] = TEXT,
     *,
@@ -157,7 +157,7 @@ async def answered(
     return "; ".join([*asked, "next row" if deferred is None else f"lane waits {deferred.seconds:g}"])
 
 
-def reported(
+def play_status(
     status: OutboxStatus,
     code: int | None = None,
     *,
@@ -173,19 +173,19 @@ def reported(
     wamid = FORMER if unsent else WAMID
     row = SentRow(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
     matched = match_statuses([(item, MessageStatus(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
-    lines = [f"close window {_ago(at)}" for at in matched.closed_windows.values()]
-    lines += [f"mark unreachable {_short(why)}" for why in matched.unreachable.values()]
+    lines = [f"close window {_name_instant(at)}" for at in matched.closed_windows.values()]
+    lines += [f"mark unreachable {_shorten(why)}" for why in matched.unreachable.values()]
     lines += ["mark reachable" for _ in matched.reached]
     for refused in matched.template_refusals.values():
-        times = f"{_ago(refused.at)}, sent {_ago(refused.sent_at)}"
-        lines.append(f"blame template {_short(f'{refused.code}: {refused.reason}')}, {times}")
-    lines += [f"alert {_short(why)}" for why in matched.alerts.values()]
+        times = f"{_name_instant(refused.at)}, sent {_name_instant(refused.sent_at)}"
+        lines.append(f"blame template {_shorten(f'{refused.code}: {refused.reason}')}, {times}")
+    lines += [f"alert {_shorten(why)}" for why in matched.alerts.values()]
     for status, wamids in matched.advances.items():
-        why = f" {_shown(matched.failures[ROW])}" if ROW in matched.failures else ""
+        why = f" {_describe(matched.failures[ROW])}" if ROW in matched.failures else ""
         lines += [f"-> {status}{why}" for wamid in wamids.values() if wamid == WAMID]
     for reroute in matched.reroutes.values():
         assert (reroute.customer_id, reroute.wamid) == (CUSTOMER, WAMID)
-        lines.append(f"-> {reroute.move.status} in {reroute.move.due_seconds or 0:g} {_shown(reroute.move.why)}")
+        lines.append(f"-> {reroute.move.status} in {reroute.move.due_seconds or 0:g} {_describe(reroute.move.why)}")
     lines += ["lane waits 0" for _ in matched.rerouted]
     lines += ["done" for _ in matched.done]
     lines += list(matched.ignored)
@@ -194,31 +194,31 @@ def reported(
     return "; ".join(lines)
 
 
-def _ago(at: datetime) -> str:
+def _name_instant(at: datetime) -> str:
     return {MARKED_AT: "when marked", REPORTED_AT: "when reported"}[at]
 
 
-def _shown(why: Why) -> str:
-    return f"({why.reason}{': ' if why.detail else ''}{_short(why.detail)})"
+def _describe(why: Why) -> str:
+    return f"({why.reason}{': ' if why.detail else ''}{_shorten(why.detail)})"
 
 
-def _short(said: str) -> str:
+def _shorten(said: str) -> str:
     """Our sentence for a code is in the table of errors: here it is only `...`."""
     code, _, _ = said.partition(":")
     reason = classify_error(int(code) if code.isdecimal() else None).reason
     return said.replace(reason, "...")
 
 
-def joined(outcomes: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, list[str]]:
+def group_cases(outcomes: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, list[str]]:
     """Cases with the same outcomes under one name, and outcomes by the number of refusals: "0-4: ..."."""
     same: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for case, by_refusals in outcomes.items():
-        same.setdefault(tuple(_runs(by_refusals)), []).append(case)
+        same.setdefault(tuple(_group_refusals(by_refusals)), []).append(case)
     every = {first: tuple(second for one, second in outcomes if one == first) for first, _ in outcomes}
-    return {_name_of(cases, every): list(runs) for runs, cases in same.items()}
+    return {_name_group(cases, every): list(runs) for runs, cases in same.items()}
 
 
-def _name_of(cases: Iterable[tuple[str, str]], every: Mapping[str, tuple[str, ...]]) -> str:
+def _name_group(cases: Iterable[tuple[str, str]], every: Mapping[str, tuple[str, ...]]) -> str:
     """ "notice, agent: queued, held | prompt: any"."""
     seconds: dict[str, list[str]] = {}
     for first, second in cases:
@@ -233,7 +233,7 @@ def _name_of(cases: Iterable[tuple[str, str]], every: Mapping[str, tuple[str, ..
     )
 
 
-def _runs(outcomes: Sequence[str]) -> list[str]:
+def _group_refusals(outcomes: Sequence[str]) -> list[str]:
     if len(outcomes) == 1:
         return [*outcomes]
     runs: list[tuple[int, int, str]] = []
