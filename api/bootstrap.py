@@ -1,30 +1,32 @@
-"""What each process of Tick is made of: one frozen settings object becomes the parts, opened in order and closed in
-reverse. And the worker by itself, which has no use for the web: it loads none of it.
+"""Opens what a process of Tick works with, from one frozen settings object, and runs the worker by itself.
 
-Invariants: nothing is opened at import; what cannot work refuses to start, in a sentence.
+Invariants
+- Nothing is opened at import. What was opened is closed in reverse order.
+- What cannot work refuses to start, in a sentence.
+- A worker alone loads nothing of the web, which it has no use for.
 """
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 
 import structlog
 
 from api.desk_file import list_issue_types
 from api.settings import Settings, read_access_token
-from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
+from bot.account.phone_number import PhoneNumberMonitor
+from bot.bootstrap import Resources, make_worker
 from bot.clock import Clock, utc_now
 from bot.ids import IdMaker
-from bot.intake.intake import Intake
+from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.open import open_store
-from storage.blobs.store import FileStore
 from storage.errors import OperatorError
 from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis
@@ -43,77 +45,61 @@ class WrongRedis(OperatorError):
     """The Redis that the settings name can't be used. The text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that has a connection or a state, once a process."""
-
-    settings: Settings
-    clock: Clock
-    database: Database
-    lanes: Lanes
-    ids: IdMaker
-    numbers: TicketNumbers
-    intake: Intake
-    metrics: Metrics
-    graph: GraphClient
-    limits: Limits
-    store: FileStore
-    supplies: Supplies
-    redis_line: str
-    read_token: Callable[[], str]
-
-
 @asynccontextmanager
-async def opened(
+async def open_resources(
     settings: Settings,
     *,
     clock: Clock = utc_now,
     share_redis: bool = False,
     read_token: Callable[[], str] = read_access_token,
-) -> AsyncIterator[Parts]:
-    """The parts of one process. `share_redis`: the Redis must be one that other processes reach; `read_token`: the
-    access token as it is set by then, "" when it can't be read."""
+) -> AsyncIterator[Resources]:
+    """Opens what one process works with. `share_redis`: the Redis must be one that other processes reach; `read_token`:
+    reads the access token as it is set by then, "" when it can't be read."""
     async with AsyncExitStack() as stack:
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
         redis, redis_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
-        ids = IdMaker(clock)
-        metrics = Metrics()
-        intake = Intake(
-            database=database,
-            lanes=lanes,
-            ids=ids,
-            clock=clock,
-            phone_number_id=settings.whatsapp_phone_number_id,
-            metrics=metrics,
-        )
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
         graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
         per_second = settings.whatsapp_messages_per_second
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
-        limits = Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst)
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
-        names = Names(lanes.owner, settings.whatsapp_phone_number_id, settings.whatsapp_business_account_id)
-        supplies = make_supplies(names, database, graph, store, downloads, clock)
-        yield Parts(
-            settings, clock, database, lanes, ids, numbers, intake, metrics, graph, limits, store, supplies, redis_line,
-            read_token,
-        )  # fmt: skip
+        yield Resources(
+            database=database,
+            lanes=lanes,
+            limits=Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst),
+            graph=graph,
+            store=store,
+            ids=IdMaker(clock),
+            numbers=numbers,
+            metrics=Metrics(),
+            clock=clock,
+            media=MediaTransfer(
+                database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=lanes.owner
+            ),
+            templates=TemplateSync(
+                database=database, graph=graph, clock=clock, waba_id=settings.whatsapp_business_account_id
+            ),
+            phone_number=PhoneNumberMonitor(
+                database=database, graph=graph, clock=clock, phone_number_id=settings.whatsapp_phone_number_id
+            ),
+            read_token=read_token,
+            redis_line=redis_line,
+        )
 
 
 async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
-    """A worker alone."""
-    async with opened(settings, clock=clock, share_redis=True) as parts:
-        log.info("working", process=parts.lanes.owner)
-        await worker_of(parts).run(stop)
+    """Runs a worker alone."""
+    async with open_resources(settings, clock=clock, share_redis=True) as resources:
+        log.info("working", process=resources.lanes.owner)
+        await worker_of(settings, resources).run(stop)
 
 
-def worker_of(parts: Parts) -> Worker:
-    """The worker of this process; it begins to work when it is run."""
-    settings = parts.settings
+def worker_of(settings: Settings, resources: Resources) -> Worker:
+    """Makes the worker of this process; it begins to work when it is run."""
     bot = BotSettings(
         phone_number_id=settings.whatsapp_phone_number_id,
         flow=settings.tick_flow,
@@ -121,10 +107,7 @@ def worker_of(parts: Parts) -> Worker:
         quiet_seconds=settings.quiet_seconds,
         issue_types=list_issue_types(settings.desk_file),
     )
-    given = Given(
-        parts.database, parts.lanes, parts.limits, parts.graph, parts.ids, parts.numbers, parts.metrics, parts.clock
-    )
-    return make_worker(bot, given, parts.supplies, parts.read_token)
+    return make_worker(bot, resources)
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

@@ -1,31 +1,102 @@
-"""What the agents' API is made of, handed to it by the composition root."""
+"""What the doors call: each service is built once a process, and found through the application that answers a request.
+
+Invariant: a door builds nothing for itself, so the desk and the API do the same thing in the same way.
+"""
 
 from dataclasses import dataclass
 
-from bot.bootstrap import Supplies
+from quart import Quart, current_app
+
+from api.readiness import ReadinessCheck
+from api.web.auth import KeyRing
+from api.web.uploads import Uploads
+from bot.account.phone_number import PhoneNumberMonitor
+from bot.account.qr_codes import QrCodes
+from bot.agents.connection import ConnectionCommands
+from bot.agents.files import FileCommands
+from bot.agents.messages import MessageCommands
+from bot.agents.replies import ReplyCommands
+from bot.agents.tickets import TicketCommands
+from bot.agents.transaction import AgentTransaction
+from bot.bootstrap import Resources
 from bot.clock import Clock
 from bot.ids import IdMaker
+from bot.intake.intake import Intake
 from bot.metrics import Metrics
-from bot.whatsapp.graph.client import GraphClient
+from bot.templates.assignments import TemplateAssignments
+from bot.templates.sync import TemplateSync
 from storage.blobs.store import FileStore
-from storage.redis.lanes import Lanes
 from storage.sql.database import Database
-from storage.ticket_numbers import TicketNumbers
+
+EXTENSION = "tick"
 
 
-@dataclass(frozen=True, slots=True)
-class ApiParts:
-    """`supplies`: what the worker of this process, if it has one, works with too; `redis_line`: what the start said of
-    its Redis."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a door may call. A change goes through a service; what is only shown is read from `database`."""
 
-    database: Database
-    lanes: Lanes
-    ids: IdMaker
-    numbers: TicketNumbers
-    clock: Clock
-    metrics: Metrics
     phone_number_id: str
-    graph: GraphClient
+    database: Database
     store: FileStore
-    supplies: Supplies
-    redis_line: str = ""
+    clock: Clock
+    ids: IdMaker
+    metrics: Metrics
+    readiness: ReadinessCheck
+    keys: KeyRing
+    intake: Intake
+    tickets: TicketCommands
+    replies: ReplyCommands
+    messages: MessageCommands
+    connection: ConnectionCommands
+    files: FileCommands
+    uploads: Uploads
+    templates: TemplateSync
+    template_assignments: TemplateAssignments
+    phone_number: PhoneNumberMonitor
+    qr_codes: QrCodes
+
+
+def make_services(resources: Resources) -> Services:
+    """Builds the services of one process from what it has open."""
+    database, ids, clock, graph = resources.database, resources.ids, resources.clock, resources.graph
+    phone_number_id = graph.settings.phone_number_id
+    transaction = AgentTransaction(database, resources.lanes, ids, clock)
+    return Services(
+        phone_number_id=phone_number_id,
+        database=database,
+        store=resources.store,
+        clock=clock,
+        ids=ids,
+        metrics=resources.metrics,
+        readiness=ReadinessCheck(database, resources.lanes, resources.redis_line),
+        keys=KeyRing(database, clock),
+        intake=Intake(
+            database=database,
+            lanes=resources.lanes,
+            ids=ids,
+            clock=clock,
+            phone_number_id=phone_number_id,
+            metrics=resources.metrics,
+        ),
+        tickets=TicketCommands(transaction, resources.numbers),
+        replies=ReplyCommands(transaction),
+        messages=MessageCommands(transaction),
+        connection=ConnectionCommands(transaction),
+        files=FileCommands(transaction, resources.media.ring),
+        uploads=Uploads(database, resources.store, ids, clock),
+        templates=resources.templates,
+        template_assignments=TemplateAssignments(database, ids, clock),
+        phone_number=resources.phone_number,
+        qr_codes=QrCodes(graph),
+    )
+
+
+def add_services(app: Quart, built: Services) -> None:
+    """Gives an application its services, for `services`."""
+    app.extensions[EXTENSION] = built
+
+
+def services() -> Services:
+    """Finds the services of the application that answers this request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

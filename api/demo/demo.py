@@ -14,7 +14,7 @@ import typer
 
 from api.admin import add_agent, keep_key
 from api.app import make_app, run_together
-from api.bootstrap import opened
+from api.bootstrap import open_resources, worker_of
 from api.demo.secrets import DemoSecrets, load_demo_secrets
 from api.settings import Settings
 from api.simulator.register import add_simulator
@@ -48,22 +48,22 @@ async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event)
     clock = DemoClock()
     made = load_demo_secrets(settings.data_dir)
     async with (
-        opened(settings, clock=clock, read_token=lambda: made.access_token) as parts,  # never the real service's
+        # the demo's own token, never that of a real service
+        open_resources(settings, clock=clock, read_token=lambda: made.access_token) as resources,
         open_http() as http,
     ):
-        await let_in(parts.database, made, parts.clock())
-        app = make_app(parts)
+        await let_in(resources.database, made, resources.clock())
+        app = make_app(settings, resources)
         simulator = Simulator(_simulator_settings(settings), http, on_advance=clock.advance)
         add_simulator(app, simulator)
         await simulator.start()
         ending = asyncio.create_task(_when(stop, simulator.end_streams))
         try:
             await run_together(
-                parts,
                 app,
                 listener,
                 stop,
-                worker=True,
+                worker=worker_of(settings, resources),
                 on_ready=lambda: welcome(settings.port, made, settings.data_dir),
             )
         finally:

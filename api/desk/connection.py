@@ -12,12 +12,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.pages import Pages, go_to
 from api.doctor.endpoint import Doctor
-from api.rest.whatsapp import read_status
-from api.services import ApiParts
+from api.services import Services
+from api.views.connection import read_status
 from api.web.auth import PERMISSIONS, GuardedBlueprint, Permission, caller, needs
 from bot.account.phone_number import parse_snapshot
-from bot.agents.connection import ConnectionCommands
-from bot.templates.assignments import TemplateAssignments
 from bot.templates.notice_kinds import NoticeKind
 from storage import meta_snapshots
 
@@ -34,20 +32,17 @@ NOTICE_WORDS: Mapping[NoticeKind, str] = {
 }
 
 
-def add_connection(
-    blueprint: GuardedBlueprint, pages: Pages, commands: ConnectionCommands, doctor: Doctor, parts: ApiParts
-) -> None:
+def add_connection(blueprint: GuardedBlueprint, pages: Pages, doctor: Doctor, services: Services) -> None:
     """The routes for who looks after the connection."""
-    assignments = TemplateAssignments(parts.database, parts.ids, parts.clock)
 
     @blueprint.get(HERE)
     @needs(Permission.READ)
     async def connection() -> Response:
         """How the connection to WhatsApp does."""
-        async with parts.database.reading() as tx:
-            status = await read_status(tx, parts.phone_number_id)
-            number = parse_snapshot(await meta_snapshots.read(tx, parts.phone_number_id))
-        listed = await assignments.list_assignments()
+        async with services.database.reading() as tx:
+            status = await read_status(tx, services.phone_number_id)
+            number = parse_snapshot(await meta_snapshots.read(tx, services.phone_number_id))
+        listed = await services.template_assignments.list_assignments()
         return await pages.show(
             "connection",
             status=status,
@@ -61,7 +56,7 @@ def add_connection(
     @needs(Permission.MANAGE)
     async def try_now() -> AnyResponse:
         """Tries at once whether Meta takes messages again."""
-        await commands.retry_stopped_channel(caller().actor)
+        await services.connection.retry_stopped_channel(caller().actor)
         return go_to(f"{HERE}?{TRIED}=1")
 
     @blueprint.get(f"{HERE}/doctor")

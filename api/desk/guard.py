@@ -15,7 +15,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.desk.pages import Pages, go_to
 from api.desk.sessions import Sessions
 from api.web.auth import PERMISSIONS, SAFE_METHODS, GuardedBlueprint, Principal, declaration
-from api.web.uploads import UploadRefused, Uploads
+from api.web.multipart import UploadRefused
+from api.web.uploads import Uploads
 from storage.blobs.store import StoreDown
 from storage.files import FileRow
 from storage.sql.database import DatabaseDown
@@ -44,7 +45,7 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages, upl
 
         def admit(fields: Mapping[str, str]) -> None:
             g.form = fields
-            if not allowed or not sessions.genuine(form_field("csrf_token")):
+            if not allowed or not sessions.has_csrf_proof(form_field("csrf_token")):
                 raise _NotAdmitted
 
         try:
@@ -72,7 +73,7 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages, upl
             return pages.refuse(401, draft=form_field("message")) if changes else go_to(f"/desk/sign-in?{_from_here()}")
         if not allowed:
             return pages.refuse(403)
-        if changes and not sessions.genuine(form_field("csrf_token")):
+        if changes and not sessions.has_csrf_proof(form_field("csrf_token")):
             return pages.refuse(403, draft=form_field("message"))
         g.principal = principal
         return None

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.desk.sessions import Sessions
 from api.views import delivery_text
 from api.views.file_text import describe_file_state
+from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.sql.database import Database
@@ -68,7 +69,7 @@ class Pages:
             "delivery_words": delivery_text.DELIVERY,
             "counted": delivery_text.COUNTED,
             "pictures": PICTURES,
-            "channel": delivery_text.CHANNEL,
+            "channel": circuit_breaker.SUBJECT,
         }
         self._static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
 

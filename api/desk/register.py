@@ -16,33 +16,25 @@ from api.desk.sign_in_throttle import Throttle
 from api.desk.ticket import TicketPage
 from api.desk.tickets import add_tickets
 from api.doctor.endpoint import Doctor
-from api.services import ApiParts
+from api.services import Services
 from api.settings_checks import Network
 from api.web.auth import GuardedBlueprint, open_to_all
-from api.web.uploads import Uploads
-from bot.agents.connection import ConnectionCommands
-from bot.agents.files import FileCommands
-from bot.agents.replies import ReplyCommands
-from bot.agents.tickets import TicketCommands
-from bot.agents.transaction import AgentTransaction
 
 
 def add_desk(
-    app: Quart, parts: ApiParts, sessions: Sessions, doctor: Doctor, trusted_proxies: Sequence[Network] = ()
+    app: Quart, services: Services, sessions: Sessions, doctor: Doctor, trusted_proxies: Sequence[Network] = ()
 ) -> None:
     """Adds the desk's pages to an application that has the API."""
     sessions.join(app)
     blueprint = GuardedBlueprint("desk", __name__)
-    pages = Pages(sessions, parts.database)
-    keep_door(blueprint, sessions, pages, Uploads(parts.database, parts.store, parts.ids, parts.clock))
-    add_sign_in(blueprint, sessions, pages, parts.database, parts.ids, Throttle(parts.clock), trusted_proxies)
-    transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
-    ticket_page = TicketPage(pages, transaction, parts.database)
+    pages = Pages(sessions, services.database)
+    keep_door(blueprint, sessions, pages, services.uploads)
+    add_sign_in(blueprint, sessions, pages, services.database, services.ids, Throttle(services.clock), trusted_proxies)
+    ticket_page = TicketPage(pages, services.database, services.clock, services.ids)
     add_agent_errors(blueprint, pages, ticket_page)
-    add_tickets(blueprint, pages, ticket_page, TicketCommands(transaction, parts.numbers), parts.database)
-    replies, files = ReplyCommands(transaction), FileCommands(transaction, parts.supplies.media.ring)
-    add_writing(blueprint, sessions, ticket_page, replies, files, parts.database)
-    add_connection(blueprint, pages, ConnectionCommands(transaction), doctor, parts)
+    add_tickets(blueprint, pages, ticket_page, services.tickets, services.database)
+    add_writing(blueprint, sessions, ticket_page, services.replies, services.files, services.database)
+    add_connection(blueprint, pages, doctor, services)
 
     @blueprint.get("/")
     @open_to_all

@@ -15,7 +15,7 @@ from api.desk.pages import go_to
 from api.desk.sessions import Sessions
 from api.desk.ticket import TicketPage, read_draft
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import Emoji, Text, row_id
+from api.web.fields import Emoji, Text, read_id
 from bot.agents.errors import ErrorCode, MessageNotFound
 from bot.agents.files import FileCommands
 from bot.agents.replies import ReplyCommands, Request
@@ -52,7 +52,7 @@ def add_writing(
     @needs(Permission.WRITE_TO_CUSTOMERS)
     async def compose(ticket_id: int) -> Response:
         """The page again, with a message to be quoted, and all that was written so far."""
-        draft = replace(read_draft(), quoted_id=row_id(form_field("quote_this")))
+        draft = replace(read_draft(), quoted_id=read_id(form_field("quote_this")))
         return await ticket_page.show(ticket_id, draft=draft)
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>/replies")
@@ -71,7 +71,7 @@ def add_writing(
                 message,
                 file_ids=draft.file_ids,
                 quoted_id=draft.quoted_id,
-                idempotency_id=row_id(form_field("idempotency_id")),
+                idempotency_id=read_id(form_field("idempotency_id")),
             )
         except ValidationError:
             says = TOO_LONG if len(draft.text) > MAX_TEXT_CHARACTERS else NOTHING
@@ -94,7 +94,7 @@ def add_writing(
                 ticket_id,
                 wanted,
                 text,
-                idempotency_id=row_id(form_field("ask_idempotency_id")),
+                idempotency_id=read_id(form_field("ask_idempotency_id")),
             )
         except ValidationError:
             return await ticket_page.show(
@@ -108,8 +108,8 @@ def add_writing(
         """Reacts to a message of the customer."""
         try:
             emoji = EMOJI.validate_python(form_field("emoji"))
-            idempotency_id = row_id(form_field("idempotency_id"))
-            await commands.react(caller().actor, row_id(reply_id) or 0, emoji, idempotency_id=idempotency_id)
+            idempotency_id = read_id(form_field("idempotency_id"))
+            await commands.react(caller().actor, read_id(reply_id) or 0, emoji, idempotency_id=idempotency_id)
         except ValidationError:
             return await ticket_page.show(ticket_id, 422, CHOOSE_AN_EMOJI)
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
@@ -119,8 +119,8 @@ def add_writing(
     async def send_again(ticket_id: int, reply_id: str) -> Response | AnyResponse:
         """Sends an answer again of which it is not known whether the customer has it."""
         try:
-            idempotency_id = row_id(form_field("idempotency_id"))
-            await commands.send_again(caller().actor, row_id(reply_id) or 0, idempotency_id=idempotency_id)
+            idempotency_id = read_id(form_field("idempotency_id"))
+            await commands.send_again(caller().actor, read_id(reply_id) or 0, idempotency_id=idempotency_id)
         except MessageNotFound:
             return await ticket_page.show(ticket_id, 409, SENTENCES[ErrorCode.NOT_IN_DOUBT])
         return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
@@ -130,7 +130,7 @@ def add_writing(
     async def fetch_again(ticket_id: int, file_id: str) -> Response | AnyResponse:
         """Has a file fetched again that could not be."""
         async with database.reading() as tx:
-            found = await files.find(tx, row_id(file_id) or 0)
+            found = await files.find(tx, read_id(file_id) or 0)
         if found is None or found.ticket_id != ticket_id or found.state is not FileState.FAILED:
             return await ticket_page.show(ticket_id, 409, "This file can't be fetched again.")
         await file_commands.retry(caller().actor, found.file_id)

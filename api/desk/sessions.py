@@ -95,7 +95,7 @@ class Sessions:
         """What a form of this session says, to show that it is of this session."""
         return hmac.new(self._token_key, (current_user.auth_id or "").encode(), sha256).hexdigest()
 
-    def genuine(self, token: str) -> bool:
+    def has_csrf_proof(self, token: str) -> bool:
         """Whether the request comes from a page of ours and says the token of its session."""
         return self.from_our_page() and hmac.compare_digest(token.encode("utf-8", "replace"), self.token().encode())
 

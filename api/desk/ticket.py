@@ -14,10 +14,11 @@ from api.desk.pages import Pages
 from api.views import thread
 from api.views.thread import Customer, Said
 from api.web.auth import PERMISSIONS, Permission, caller
-from api.web.fields import MOST_IDS, row_id
+from api.web.fields import MAX_IDS, read_id
 from bot.agents import notices
 from bot.agents.errors import TicketNotFound
-from bot.agents.transaction import AgentTransaction
+from bot.clock import Clock
+from bot.ids import IdMaker
 from bot.templates.notice_kinds import NoticeKind
 from storage import files, templates, tickets
 from storage.replies import StoredReply
@@ -39,18 +40,19 @@ class Draft:
 
 def read_draft() -> Draft:
     """Reads the form as it came: files that an earlier try has stored are named in it, and new ones are in it."""
-    earlier = [file_id for part in form_field("attached").split(",") if (file_id := row_id(part))]
+    earlier = [file_id for part in form_field("attached").split(",") if (file_id := read_id(part))]
     file_ids = dict.fromkeys([*earlier, *(row.file_id for row in uploaded())])
-    return Draft(form_field("message"), row_id(form_field("quote")), list(file_ids)[:MOST_IDS])
+    return Draft(form_field("message"), read_id(form_field("quote")), list(file_ids)[:MAX_IDS])
 
 
 class TicketPage:
     """Makes the page."""
 
-    def __init__(self, pages: Pages, transaction: AgentTransaction, database: Database) -> None:
+    def __init__(self, pages: Pages, database: Database, clock: Clock, ids: IdMaker) -> None:
         self._pages = pages
-        self._transaction = transaction
         self._database = database
+        self._clock = clock
+        self._ids = ids
 
     async def show(self, ticket_id: int, status: int = 200, says: str = "", draft: Draft | None = None) -> Response:
         """The page; `says`: why what was tried did not work. Raises TicketNotFound."""
@@ -60,7 +62,7 @@ class TicketPage:
             if ticket is None:
                 raise TicketNotFound
             said, described_by = await thread.read(tx, ticket)
-            customer = await thread.read_customer(tx, ticket, self._transaction.now())
+            customer = await thread.read_customer(tx, ticket, self._clock())
             attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
             template = await templates.chosen(tx, NoticeKind.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]
@@ -83,7 +85,7 @@ class TicketPage:
             says=says,
             draft=draft.text,
             emoji=EMOJI,
-            new_idempotency_id=self._transaction.new_id,
+            new_idempotency_id=self._ids.next,
         )
 
 

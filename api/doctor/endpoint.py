@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, SecretStr
 from quart import Response
+from quart_schema import document_response
 
 from api.doctor.report import Report
 from api.doctor.run import examine
 from api.settings import Settings
 from api.web.auth import GuardedBlueprint, Permission, needs
-from api.web.responses import Answer, answer, gives
+from api.web.responses import Answer, respond
 from bot.clock import Clock
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database
@@ -66,11 +67,11 @@ def make_doctor(doctor: Doctor) -> GuardedBlueprint:
 
     @blueprint.get("/doctor")
     @needs(Permission.MANAGE)
-    @gives(Answer[Examination])
+    @document_response(Answer[Examination])
     async def look() -> Response:
         """What is wrong with the set-up, and how to mend it?"""
         report = await doctor.report()
         checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
-        return answer(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))
+        return respond(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))
 
     return blueprint

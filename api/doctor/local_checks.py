@@ -7,7 +7,7 @@ from pathlib import Path
 
 from api.doctor.check_context import Exam, there
 from api.doctor.finding import Finding, bad, good
-from api.views.delivery_text import CHANNEL
+from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
@@ -198,7 +198,7 @@ async def channel(exam: Exam) -> Finding:
     if exam.database is None:
         return good("Nothing has been sent yet.")
     async with exam.database.reading() as tx:
-        stopped = await alerts.find(tx, CHANNEL)
+        stopped = await alerts.find(tx, circuit_breaker.SUBJECT)
     if stopped is None:
         return good("Nothing keeps messages from going out.")
     return bad(

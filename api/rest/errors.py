@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from quart import Response
 
-from api.web.responses import NOT_VALID, Problem, refusal
-from bot.agents.errors import AgentError, ErrorCode
+from api.web.fields import read_id
+from api.web.responses import NOT_VALID, Problem, refuse
+from bot.agents.errors import AgentError, ErrorCode, MessageNotFound
 
 STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.NOT_FOUND: 404,
@@ -21,6 +22,14 @@ async def refuse_agent_error(error: AgentError) -> Response:
     """Says in the shape of all refusals what was in the way; with a conflict the message is the error's code."""
     status = STATUSES[error.code]
     if status == 404:
-        return refusal(404)
+        return refuse(404)
     message = NOT_VALID if status == 422 else error.code
-    return refusal(status, message, [Problem(field=error.field, message=error.sentence)])
+    return refuse(status, message, [Problem(field=error.field, message=error.sentence)])
+
+
+def read_message_id(text: str) -> int:
+    """Reads the id of a reply or a message from an address; raises MessageNotFound for what can't be one."""
+    known = read_id(text)
+    if known is None:
+        raise MessageNotFound
+    return known

@@ -1,40 +1,43 @@
-"""Files over HTTP: read them, upload one, see where one stands and have it fetched again.
+"""Files over REST: read them, upload one, see where one stands and have it fetched again.
 
-Invariants: bytes leave only for those who are signed in, checked at each request, in pieces, with headers under which
-nothing that a stranger sent can act (`file_headers.py`); a file that is not there yet says why, and when it will be.
+Invariants
+- Bytes leave only for those who are signed in, checked at each request, in pieces, with headers under which nothing
+  that a stranger sent can act (`file_headers.py`).
+- A file that is not there yet says why, and when it will be.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
-from quart import Response, request
+from quart import Response, abort, request
+from quart_schema import document_response
 
+from api.services import services
 from api.views.file_text import describe_file_state
 from api.web.auth import GuardedBlueprint, Permission, caller, needs, takes_file
-from api.web.fields import row_id
+from api.web.fields import read_id
 from api.web.file_headers import ANY_TYPE, HEAD_BYTES, NoSuchRange, byte_range, disposition, shown_type
-from api.web.responses import Answer, Refusal, answer, gives, refusal
-from api.web.uploads import UploadRefused, Uploads, take_uploads
-from bot.clock import Clock
-from bot.ids import IdMaker
-from storage import audit, files
-from storage.audit import Line
-from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
+from api.web.multipart import UploadRefused
+from api.web.responses import Answer, Refusal, refuse, respond
+from storage import files
+from storage.blobs.store import NoFile, StoreDown, key_of
 from storage.files import FileRow
-from storage.sql.database import Database, Tx
 from storage.statuses import FileState
 
-SLOWEST_BYTES_PER_SECOND = 20_000
-LEAST_SECONDS = 60.0
+# A reader slower than this is cut off: who reads a byte now and then would keep a connection for ever.
+MIN_BYTES_PER_SECOND = 20_000
+MIN_TIMEOUT_SECONDS = 60.0
+RETRIABLE = frozenset({FileState.FAILED, FileState.WAITING, FileState.FETCHING})
 HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, no-store",
     "Accept-Ranges": "bytes",
 }
+blueprint = GuardedBlueprint("files", __name__, url_prefix="/api/files")
 
 
 class StoredFile(BaseModel):
@@ -53,97 +56,84 @@ class StoredFile(BaseModel):
     created_at: datetime
 
 
-def make_files(
-    database: Database,
-    store: FileStore,
-    uploads: Uploads,
-    ids: IdMaker,
-    clock: Clock,
-    ring: Callable[[], None] = lambda: None,
-) -> GuardedBlueprint:
-    """The routes under /api/files. `ring`: wakes this process's media transfer, if it has one."""
-    blueprint = GuardedBlueprint("files", __name__, url_prefix="/api/files")
-    blueprint.record_once(lambda state: take_uploads(state.app))  # type: ignore[arg-type]
-
-    async def find(file_id: str) -> FileRow | None:
-        async with database.reading() as tx:
-            return await files.find(tx, row_id(file_id) or 0)
-
-    @blueprint.get("/<file_id>")
-    @needs(Permission.READ)
-    async def read_file(file_id: str) -> Response:
-        """The bytes. ?inline=1: to be shown in a page, which only a few types are."""
-        row = await find(file_id)
-        if row is None:
-            return refusal(404)
-        if row.state is not FileState.STORED or row.size is None:
-            return refusal(409, describe_file_state(row))
-        try:
-            return await _bytes(store, row, row.size, inline=request.args.get("inline") == "1")
-        except NoFile:
-            return refusal(410, "Its bytes are no longer in the store of files")
-        except StoreDown as error:
-            return _store_down(error)
-
-    @blueprint.get("/<file_id>/state")
-    @needs(Permission.READ)
-    @gives(Answer[StoredFile])
-    @gives(Refusal, 404)
-    async def read_state(file_id: str) -> Response:
-        """Where a file stands."""
-        row = await find(file_id)
-        return refusal(404) if row is None else answer(Answer[StoredFile](data=shown(row)))
-
-    @blueprint.post("/<file_id>/retry")
-    @needs(Permission.CHANGE_TICKETS)
-    @gives(Answer[StoredFile])
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    async def retry(file_id: str) -> Response:
-        """Have a file fetched now that could not be."""
-        row = await find(file_id)
-        if row is None:
-            return refusal(404)
-        if row.state not in (FileState.FAILED, FileState.WAITING, FileState.FETCHING):
-            return refusal(
-                409, f"Only a file that could not be fetched can be fetched again. {describe_file_state(row)}".strip()
-            )
-        now = clock()
-        line = Line(ids.next(), now, caller().actor, "file.retry", row.file_id)
-
-        async def again(tx: Tx) -> None:
-            if await files.retry(tx, row.file_id, now):
-                await audit.write(tx, line)
-
-        await database.run(again)
-        ring()
-        tried = replace(row, state=FileState.WAITING) if row.state is FileState.FAILED else row
-        return answer(Answer[StoredFile](data=shown(tried)))
-
-    @blueprint.post("")
-    @needs(Permission.WRITE_TO_CUSTOMERS)
-    @takes_file
-    @gives(Answer[StoredFile], 201)
-    @gives(Refusal, 413)
-    @gives(Refusal, 422)
-    async def upload() -> Response:
-        """Upload a file, in a form, to be sent with a reply."""
-        try:
-            received = await uploads.receive(caller().actor, most_files=1)
-        except UploadRefused as error:
-            return refusal(error.status, str(error))
-        except StoreDown as error:
-            return _store_down(error)
-        if not received.files:
-            return refusal(422, "There is no file in the form: send it as the field file")
-        return answer(Answer[StoredFile](data=shown(received.files[0])), 201)
-
-    return blueprint
+@blueprint.get("/<file_id>")
+@needs(Permission.READ)
+async def read_file(file_id: str) -> Response:
+    """The bytes. ?inline=1: to be shown in a page, which only a few types are."""
+    row = await _find(file_id)
+    if row.state is not FileState.STORED or row.size is None:
+        return refuse(409, describe_file_state(row))
+    return await _send(row, row.size, inline=request.args.get("inline") == "1")
 
 
-def shown(row: FileRow) -> StoredFile:
-    """The file as the API tells of it."""
-    return StoredFile(
+@blueprint.get("/<file_id>/state")
+@needs(Permission.READ)
+@document_response(Answer[StoredFile])
+@document_response(Refusal, 404)
+async def read_state(file_id: str) -> Response:
+    """Where a file stands."""
+    return _respond_with_file(await _find(file_id))
+
+
+@blueprint.post("/<file_id>/retry")
+@needs(Permission.CHANGE_TICKETS)
+@document_response(Answer[StoredFile])
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+async def retry(file_id: str) -> Response:
+    """Have a file fetched now that could not be."""
+    row = await _find(file_id)
+    if row.state not in RETRIABLE:
+        reason = f"Only a file that could not be fetched can be fetched again. {describe_file_state(row)}"
+        return refuse(409, reason.strip())
+    await services().files.retry(caller().actor, row.file_id)
+    return _respond_with_file(replace(row, state=FileState.WAITING) if row.state is FileState.FAILED else row)
+
+
+@blueprint.post("")
+@needs(Permission.WRITE_TO_CUSTOMERS)
+@takes_file
+@document_response(Answer[StoredFile], 201)
+@document_response(Refusal, 413)
+@document_response(Refusal, 422)
+async def upload() -> Response:
+    """Upload a file, in a form, to be sent with a reply."""
+    received = await services().uploads.receive(caller().actor, max_files=1)
+    if not received.files:
+        return refuse(422, "There is no file in the form: send it as the field file")
+    return _respond_with_file(received.files[0], 201)
+
+
+@blueprint.errorhandler(UploadRefused)
+async def refuse_upload(error: UploadRefused) -> Response:
+    """The form can't be taken, for a reason that its sender can mend."""
+    return refuse(error.status, str(error))
+
+
+@blueprint.errorhandler(NoFile)
+async def refuse_lost_file(_error: NoFile) -> Response:
+    """There is a row of the file, and no bytes."""
+    return refuse(410, "Its bytes are no longer in the store of files")
+
+
+@blueprint.errorhandler(StoreDown)
+async def refuse_for_now(error: StoreDown) -> Response:
+    """The store can't be reached just now."""
+    response = refuse(503, str(error))
+    response.headers["Retry-After"] = "15"
+    return response
+
+
+async def _find(file_id: str) -> FileRow:
+    async with services().database.reading() as tx:
+        row = await files.find(tx, read_id(file_id) or 0)
+    if row is None:
+        abort(404)
+    return row
+
+
+def _respond_with_file(row: FileRow, status: int = 200) -> Response:
+    shown = StoredFile(
         id=str(row.file_id),
         ticket_id=row.ticket_id,
         reply_id=None if row.reply_id is None else str(row.reply_id),
@@ -156,14 +146,16 @@ def shown(row: FileRow) -> StoredFile:
         told=describe_file_state(row),
         created_at=row.created_at,
     )
+    return respond(Answer[StoredFile](data=shown), status)
 
 
-async def _bytes(store: FileStore, row: FileRow, size: int, *, inline: bool) -> Response:
-    key, headers = key_of(row.file_id), {**HEADERS}
+async def _send(row: FileRow, size: int, *, inline: bool) -> Response:
+    """Sends the file, or the part of it that is asked for; raises NoFile, StoreDown."""
+    store, key, headers = services().store, key_of(row.file_id), {**HEADERS}
     try:
         part = byte_range(request.headers.get("Range", ""), size)
     except NoSuchRange:
-        response = refusal(416, "The file has no such part")
+        response = refuse(416, "The file has no such part")
         response.headers["Content-Range"] = f"bytes */{size}"
         return response
     head = b"".join([piece async for piece in await store.open(key, 0, min(HEAD_BYTES, size))])
@@ -176,7 +168,7 @@ async def _bytes(store: FileStore, row: FileRow, size: int, *, inline: bool) -> 
     pieces = _nothing() if request.method == "HEAD" else await store.open(key, start, end)
     response = Response(pieces, 200 if part is None else 206, headers, content_type=kind if inline else ANY_TYPE)
     response.content_length = end - start
-    response.timeout = LEAST_SECONDS + (end - start) / SLOWEST_BYTES_PER_SECOND
+    response.timeout = MIN_TIMEOUT_SECONDS + (end - start) / MIN_BYTES_PER_SECOND
     return response
 
 
@@ -184,9 +176,3 @@ async def _nothing() -> AsyncIterator[bytes]:
     none: tuple[bytes, ...] = ()
     for piece in none:
         yield piece
-
-
-def _store_down(error: StoreDown) -> Response:
-    response = refusal(503, str(error))
-    response.headers["Retry-After"] = "15"
-    return response

@@ -1,4 +1,4 @@
-"""QR codes that lead customers to us: for print, with a first message typed in already; and Meta's own.
+"""QR codes over REST: one that leads customers to our number, for print, and Meta's own.
 
 Invariant: what a picture says is a link of WhatsApp's, to our number or one of its codes, and nothing else: a caller
 chooses only the text, which arrives percent-encoded, or the code, which is letters and digits.
@@ -11,11 +11,12 @@ from urllib.parse import quote
 import segno
 from pydantic import AfterValidator, BaseModel, Field
 from quart import Response, request
+from quart_schema import document_response, validate_querystring, validate_request
 
+from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, needs
 from api.web.fields import Text
-from api.web.responses import Answer, Body, Problem, Query, Refusal, answer, asks, gives, refusal, takes
-from bot.account.phone_number import PhoneNumberMonitor
+from api.web.responses import NOT_VALID, Answer, Body, Problem, Query, Refusal, refuse, respond
 from bot.account.qr_codes import (
     CODE_PATTERN,
     LINK_PREFIX,
@@ -23,16 +24,15 @@ from bot.account.qr_codes import (
     MetaRefused,
     MetaUnavailable,
     QrCode,
-    QrCodes,
 )
 from bot.whatsapp.sanitize import clean
 
-PIXELS = 8  # a module's, so that a phone reads it from the screen
-QUIET = 4  # modules of white around it, which the standard asks for
-LONGEST_LINK = 2953  # bytes in the largest code there is
-KEPT = "private, max-age=3600"
+MODULE_PIXELS = 8  # so that a phone reads it from the screen
+QUIET_ZONE_MODULES = 4  # of white around it, which ISO/IEC 18004 asks for
+MAX_LINK_BYTES = 2953  # in the largest code there is: version 40 at the lowest level of correction
+CACHE_CONTROL = "private, max-age=3600"
 TYPES = {"png": "image/png", "svg": "image/svg+xml"}
-NO_NUMBER = "The number is not known yet, and Meta could not be asked for it. "
+blueprint = GuardedBlueprint("qr", __name__, url_prefix="/api/whatsapp/qr")
 
 
 def _code(code: str) -> str:
@@ -50,7 +50,7 @@ def _short(text: str) -> str:
 class Wanted(Query):
     """`text` is typed in already when the link is followed, and may be changed; `code` is one of Meta's own instead."""
 
-    text: Annotated[str, Field(max_length=LONGEST_LINK), AfterValidator(clean)] = ""
+    text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = ""
     format: Literal["png", "svg"] | None = None
     code: Annotated[str, AfterValidator(_code)] = ""
 
@@ -69,77 +69,75 @@ class Code(BaseModel):
     link: str
 
 
-def make_qr(monitor: PhoneNumberMonitor, codes: QrCodes) -> GuardedBlueprint:
-    """The routes under /api/whatsapp/qr."""
-    blueprint = GuardedBlueprint("qr", __name__, url_prefix="/api/whatsapp/qr")
+@blueprint.get("")
+@needs(Permission.READ)
+@validate_querystring(Wanted)
+@document_response(Refusal, 422)
+@document_response(Refusal, 503)
+async def draw_code(query_args: Wanted) -> Response:
+    """A QR code for print: the link to our number, or one of Meta's own codes."""
+    if query_args.code and query_args.text:
+        return refuse(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
+    link = LINK_PREFIX + query_args.code if query_args.code else await _link_to_our_number(query_args.text)
+    image_format = query_args.format or _accepted_format()
+    picture = draw(link, image_format)
+    if picture is None:
+        problem = Problem(field="text", message="is too long for a QR code: what is not plain letters takes more room")
+        return refuse(422, NOT_VALID, [problem])
+    response = Response(picture, content_type=TYPES[image_format])
+    response.headers["Cache-Control"] = CACHE_CONTROL
+    response.headers["Vary"] = "Accept, Authorization, Cookie"
+    response.headers["Content-Disposition"] = f'inline; filename="whatsapp.{image_format}"'
+    return response
 
-    @blueprint.get("")
-    @needs(Permission.READ)
-    @asks(Wanted)
-    @gives(Refusal, 422)
-    @gives(Refusal, 503)
-    async def picture(query_args: Wanted) -> Response:
-        """A QR code for print: the link to our number, or one of Meta's own codes."""
-        if query_args.code and query_args.text:
-            return refusal(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
-        link = LINK_PREFIX + query_args.code
-        if not query_args.code:
-            number = await monitor.fetch_if_unknown()
-            if not number.digits:
-                return _away(NO_NUMBER + number.problem)
-            link = link_to(number.digits, query_args.text)
-        image_format = query_args.format or _accepted()
-        picture = draw(link, image_format)
-        if picture is None:
-            told = Problem(field="text", message="is too long for a QR code: what is not plain letters takes more room")
-            return refusal(422, "Something in the request is not as it should be", [told])
-        response = Response(picture, content_type=TYPES[image_format])
-        response.headers["Cache-Control"] = KEPT
-        response.headers["Vary"] = "Accept, Authorization, Cookie"
-        response.headers["Content-Disposition"] = f'inline; filename="whatsapp.{image_format}"'
-        return response
 
-    @blueprint.post("")
-    @needs(Permission.MANAGE)
-    @takes(NewCode)
-    @gives(Answer[Code], 201)
-    @gives(Refusal, 409)
-    @gives(Refusal, 503)
-    async def make(data: NewCode) -> Response:
-        """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
-        return answer(Answer[Code](data=_shown(await codes.create(data.text))), 201)
+@blueprint.post("")
+@needs(Permission.MANAGE)
+@validate_request(NewCode)
+@document_response(Answer[Code], 201)
+@document_response(Refusal, 409)
+@document_response(Refusal, 503)
+async def make_code(data: NewCode) -> Response:
+    """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
+    return respond(Answer[Code](data=_show_code(await services().qr_codes.create(data.text))), 201)
 
-    @blueprint.get("/codes")
-    @needs(Permission.READ)
-    @gives(Answer[list[Code]])
-    @gives(Refusal, 409)
-    @gives(Refusal, 503)
-    async def listed() -> Response:
-        """Meta's own codes for our number."""
-        return answer(Answer[list[Code]](data=[_shown(code) for code in await codes.list_codes()]))
 
-    @blueprint.delete("/codes/<code>")
-    @needs(Permission.MANAGE)
-    @gives(Answer[None])
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    @gives(Refusal, 503)
-    async def delete(code: str) -> Response:
-        """Delete one of Meta's own codes: what is printed stops working."""
-        if not CODE_PATTERN.fullmatch(code):
-            return refusal(404)
-        await codes.delete(code)
-        return answer(Answer[None](data=None))
+@blueprint.get("/codes")
+@needs(Permission.READ)
+@document_response(Answer[list[Code]])
+@document_response(Refusal, 409)
+@document_response(Refusal, 503)
+async def list_codes() -> Response:
+    """Meta's own codes for our number."""
+    return respond(Answer[list[Code]](data=[_show_code(code) for code in await services().qr_codes.list_codes()]))
 
-    @blueprint.errorhandler(MetaRefused)
-    async def refused(error: MetaRefused) -> Response:
-        return refusal(409, str(error))
 
-    @blueprint.errorhandler(MetaUnavailable)
-    async def away(error: MetaUnavailable) -> Response:
-        return _away(str(error))
+@blueprint.delete("/codes/<code>")
+@needs(Permission.MANAGE)
+@document_response(Answer[None])
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+@document_response(Refusal, 503)
+async def delete_code(code: str) -> Response:
+    """Delete one of Meta's own codes: what is printed stops working."""
+    if not CODE_PATTERN.fullmatch(code):
+        return refuse(404)
+    await services().qr_codes.delete(code)
+    return respond(Answer[None](data=None))
 
-    return blueprint
+
+@blueprint.errorhandler(MetaRefused)
+async def refuse_as_meta_does(error: MetaRefused) -> Response:
+    """Meta said no."""
+    return refuse(409, str(error))
+
+
+@blueprint.errorhandler(MetaUnavailable)
+async def refuse_for_now(error: MetaUnavailable) -> Response:
+    """Meta could not be asked, or is busy."""
+    response = refuse(503, str(error))
+    response.headers["Retry-After"] = "60"
+    return response
 
 
 def link_to(digits: str, text: str) -> str:
@@ -149,28 +147,30 @@ def link_to(digits: str, text: str) -> str:
 
 def draw(link: str, image_format: Literal["png", "svg"]) -> bytes | None:
     """The link as a picture, as sturdy as its size allows; None when it is too long for any."""
-    if len(link) > LONGEST_LINK:
+    if len(link) > MAX_LINK_BYTES:
         return None
     out = io.BytesIO()
     code = segno.make_qr(link, error="l", boost_error=True)
     if image_format == "svg":
-        code.save(out, kind="svg", scale=PIXELS, border=QUIET, light="#fff", omitsize=False)
+        code.save(out, kind="svg", scale=MODULE_PIXELS, border=QUIET_ZONE_MODULES, light="#fff", omitsize=False)
     else:
-        code.save(out, kind="png", scale=PIXELS, border=QUIET)
+        code.save(out, kind="png", scale=MODULE_PIXELS, border=QUIET_ZONE_MODULES)
     return out.getvalue()
 
 
-def _accepted() -> Literal["png", "svg"]:
+async def _link_to_our_number(text: str) -> str:
+    """Raises MetaUnavailable while the number is not known."""
+    number = await services().phone_number.fetch_if_unknown()
+    if not number.digits:
+        raise MetaUnavailable(f"The number is not known yet, and Meta could not be asked for it. {number.problem}")
+    return link_to(number.digits, text)
+
+
+def _accepted_format() -> Literal["png", "svg"]:
     """PNG, unless the caller would rather have SVG."""
     best = request.accept_mimetypes.best_match([TYPES["png"], TYPES["svg"]], TYPES["png"])
     return "svg" if best == TYPES["svg"] else "png"
 
 
-def _shown(code: QrCode) -> Code:
+def _show_code(code: QrCode) -> Code:
     return Code(code=code.code, text=code.text, link=code.link)
-
-
-def _away(message: str) -> Response:
-    response = refusal(503, message)
-    response.headers["Retry-After"] = "60"
-    return response

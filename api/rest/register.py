@@ -1,39 +1,41 @@
-"""The agents' API, put together and added to an application.
+"""Adds the agents' API to an application.
 
-Invariants: every route of the application is either declared here to need a permission or to be open, or belongs to a
-blueprint that keeps its own door; the description of the API is made from the code that checks its requests.
+Invariants
+- Every route of the application either declares here that it needs a permission or is open, or belongs to a blueprint
+  that checks its callers itself.
+- The description of the API is made from the code that checks its requests.
 """
 
 import json
 from collections.abc import Iterable
 
-from quart import Blueprint, Quart, Response
+from quart import Quart, Response, current_app
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import IntegerConverter, Rule
 
-from api.health import make_health
+from api import health
+from api.rest import files, qr, replies, templates, tickets, whatsapp
 from api.rest.errors import refuse_agent_error
-from api.rest.files import make_files
-from api.rest.qr import make_qr
-from api.rest.replies import make_replies
-from api.rest.templates import make_templates
-from api.rest.tickets import make_tickets
-from api.rest.whatsapp import make_whatsapp
-from api.services import ApiParts
-from api.web.auth import GuardedBlueprint, KeyRing, Permission, Sessions, guard, needs
+from api.services import Services, add_services
+from api.web.auth import GuardedBlueprint, Permission, Sessions, guard, needs
+from api.web.multipart import take_uploads
 from api.web.responses import answer_errors
-from api.web.uploads import Uploads
-from bot.account.qr_codes import QrCodes
-from bot.agents.connection import ConnectionCommands
 from bot.agents.errors import AgentError
-from bot.agents.messages import MessageCommands
-from bot.agents.replies import ReplyCommands
-from bot.agents.tickets import TicketCommands
-from bot.agents.transaction import AgentTransaction
-from bot.templates.assignments import TemplateAssignments
 
 OWN_DOORS = frozenset({"webhook", "simulator", "desk"})
+description = GuardedBlueprint("description", __name__)
+# In this order they stand in the description.
+BLUEPRINTS = (
+    tickets.blueprint,
+    replies.blueprint,
+    whatsapp.blueprint,
+    templates.blueprint,
+    qr.blueprint,
+    files.blueprint,
+    health.blueprint,
+    description,
+)
 
 
 class TicketNumber(IntegerConverter):
@@ -51,7 +53,7 @@ class GuardedRoutes(OpenAPIProvider):
                 yield rule
 
 
-def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> None:
+def add_api(app: Quart, services: Services, sessions: Sessions | None = None) -> None:
     """Adds the API, its answers to errors and its guard, which lets `sessions` in too. Before any other blueprint, or
     after: the routes are checked when the application starts."""
     app.url_map.converters["ticket"] = TicketNumber
@@ -65,36 +67,19 @@ def add_api(app: Quart, parts: ApiParts, sessions: Sessions | None = None) -> No
         openapi_provider_class=GuardedRoutes,
     )
     schema.init_app(app)
+    add_services(app, services)
     answer_errors(app)
-    guard(app, KeyRing(parts.database, parts.clock), OWN_DOORS, sessions)
+    guard(app, services.keys, OWN_DOORS, sessions)
+    take_uploads(app)
     app.register_error_handler(AgentError, refuse_agent_error)
-    uploads = Uploads(parts.database, parts.store, parts.ids, parts.clock)
-    transaction = AgentTransaction(parts.database, parts.lanes, parts.ids, parts.clock)
-    replies = ReplyCommands(transaction)
-    blueprints: list[Blueprint] = [
-        make_tickets(TicketCommands(transaction, parts.numbers), replies, parts.database, parts.clock),
-        make_replies(replies, parts.database),
-        make_whatsapp(
-            MessageCommands(transaction), ConnectionCommands(transaction), parts.database, parts.phone_number_id
-        ),
-        make_templates(parts.supplies.templates, TemplateAssignments(parts.database, parts.ids, parts.clock)),
-        make_qr(parts.supplies.phone_number, QrCodes(parts.graph)),
-        make_files(parts.database, parts.store, uploads, parts.ids, parts.clock, parts.supplies.media.ring),
-        make_health(parts),
-        _make_description(schema),
-    ]
-    for blueprint in blueprints:
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
 
 
-def _make_description(schema: QuartSchema) -> GuardedBlueprint:
-    blueprint = GuardedBlueprint("description", __name__)
-
-    @blueprint.get("/api/openapi.json")
-    @needs(Permission.READ)
-    @hide
-    async def openapi() -> Response:
-        """The API, described."""
-        return Response(json.dumps(schema.openapi_provider.schema()), content_type="application/json")
-
-    return blueprint
+@description.get("/api/openapi.json")
+@needs(Permission.READ)
+@hide
+async def openapi() -> Response:
+    """The API, described."""
+    schema: QuartSchema = current_app.extensions["QUART_SCHEMA"]
+    return Response(json.dumps(schema.openapi_provider.schema()), content_type="application/json")

@@ -1,7 +1,9 @@
-"""What is said on a ticket, over HTTP: answer the customer, react to them, read it all.
+"""Replies over REST: answer the customer on a ticket, react to them, read all that was said.
 
-Invariants: a reply says where it stands and why: `delivery` is that of the messages that carry it, the least advanced
-where it took several; a customer's own words have none, and what they changed afterwards still says what it said.
+Invariants
+- A reply says where it stands and why: `delivery` is that of the messages that carry it, the least advanced where it
+  took several. A customer's own words have none.
+- What a customer changed afterwards still says what it said.
 """
 
 from datetime import datetime
@@ -9,20 +11,25 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from quart import Response
+from quart_schema import document_response, validate_request
 
+from api.rest.errors import read_message_id
+from api.services import services
 from api.views import thread
 from api.views.file_text import describe_file_state
 from api.views.thread import Said
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId, readable, row_id
-from api.web.responses import Answer, Body, Refusal, answer, gives, refusal, takes
-from bot.agents.replies import ReplyCommands
+from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId
+from api.web.responses import Answer, Body, Refusal, respond
+from bot.agents.errors import TicketNotFound
 from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean
+from flows.language.matching import is_blank
 from storage import replies, tickets
 from storage.files import FileRow
 from storage.replies import StoredReply
-from storage.sql.database import Database
 from storage.statuses import FileState
+
+blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
 
 
 class NewReply(Body):
@@ -40,7 +47,7 @@ class NewReply(Body):
     def says_something(cls, text: str, info: ValidationInfo) -> str:
         """Files speak for themselves."""
         text = clean(text).strip()
-        if not readable(text):
+        if is_blank(text):
             if not info.data.get("file_ids"):
                 raise ValueError("must hold something to read, unless there are files")
             return ""
@@ -90,82 +97,71 @@ class Reaction(BaseModel):
     delivery: str | None
 
 
-def make_replies(commands: ReplyCommands, database: Database) -> GuardedBlueprint:
-    """The routes under /api/replies."""
-    blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
-
-    @blueprint.post("")
-    @needs(Permission.WRITE_TO_CUSTOMERS)
-    @takes(NewReply)
-    @gives(Answer[Reply], 201)
-    @gives(Refusal, 404)
-    @gives(Refusal, 422)
-    async def add_reply(data: NewReply) -> Response:
-        """Answer the customer on a ticket."""
-        answered = await commands.write(
-            caller().actor,
-            data.author or "",
-            data.ticket_id,
-            data.message,
-            file_ids=[int(file_id) for file_id in data.file_ids],
-            quoted_id=int(data.quote) if data.quote else None,
-        )
-        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
-
-    @blueprint.get("/<ticket:ticket_id>")
-    @needs(Permission.READ)
-    @gives(Answer[list[Reply]])
-    @gives(Refusal, 404)
-    async def list_replies(ticket_id: int) -> Response:
-        """Read all that was said on a ticket, the oldest first."""
-        async with database.reading() as tx:
-            ticket = await tickets.find(tx, ticket_id)
-            if ticket is None:
-                return refusal(404)
-            said, _ = await thread.read(tx, ticket)
-        return answer(Answer[list[Reply]](data=[_shown(each) for each in said]))
-
-    @blueprint.post("/<reply_id>/reaction")
-    @needs(Permission.WRITE_TO_CUSTOMERS)
-    @takes(NewReaction)
-    @gives(Answer[Reaction])
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    @gives(Refusal, 422)
-    async def react(reply_id: str, data: NewReaction) -> Response:
-        """React to a message of the customer."""
-        known = row_id(reply_id)
-        if known is None:
-            return refusal(404)
-        sent = await commands.react(caller().actor, known, data.emoji)
-        return answer(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
-
-    @blueprint.post("/<reply_id>/send-again")
-    @needs(Permission.WRITE_TO_CUSTOMERS)
-    @gives(Answer[Reply])
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    async def send_again(reply_id: str) -> Response:
-        """Send a reply again of which it is not known whether the customer has it. They may get it twice."""
-        known = row_id(reply_id)
-        if known is None:
-            return refusal(404)
-        reply = await commands.send_again(caller().actor, known)
-        return answer(Answer[Reply](data=await read_reply(database, reply)))
-
-    return blueprint
+@blueprint.post("")
+@needs(Permission.WRITE_TO_CUSTOMERS)
+@validate_request(NewReply)
+@document_response(Answer[Reply], 201)
+@document_response(Refusal, 404)
+@document_response(Refusal, 422)
+async def add_reply(data: NewReply) -> Response:
+    """Answer the customer on a ticket."""
+    sent = await services().replies.write(
+        caller().actor,
+        data.author or "",
+        data.ticket_id,
+        data.message,
+        file_ids=[int(file_id) for file_id in data.file_ids],
+        quoted_id=int(data.quote) if data.quote else None,
+    )
+    return await respond_with_reply(sent.reply, 201)
 
 
-async def read_reply(database: Database, reply: StoredReply) -> Reply:
-    """The reply as it now stands."""
-    async with database.reading() as tx:
-        ticket = await tickets.find(tx, reply.ticket_id)
-        said = (await thread.read(tx, ticket))[0] if ticket else []
-    return next(_shown(each) for each in said if each.reply.reply_id == reply.reply_id)
+@blueprint.get("/<ticket:ticket_id>")
+@needs(Permission.READ)
+@document_response(Answer[list[Reply]])
+@document_response(Refusal, 404)
+async def list_replies(ticket_id: int) -> Response:
+    """Read all that was said on a ticket, the oldest first."""
+    async with services().database.reading() as tx:
+        ticket = await tickets.find(tx, ticket_id)
+        if ticket is None:
+            raise TicketNotFound
+        said, _ = await thread.read(tx, ticket)
+    return respond(Answer[list[Reply]](data=[_show_reply(each) for each in said]))
 
 
-def file_shown(row: FileRow) -> FileShown:
-    """A file as the API shows it."""
+@blueprint.post("/<reply_id>/reaction")
+@needs(Permission.WRITE_TO_CUSTOMERS)
+@validate_request(NewReaction)
+@document_response(Answer[Reaction])
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+@document_response(Refusal, 422)
+async def react(reply_id: str, data: NewReaction) -> Response:
+    """React to a message of the customer."""
+    sent = await services().replies.react(caller().actor, read_message_id(reply_id), data.emoji)
+    return respond(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))
+
+
+@blueprint.post("/<reply_id>/send-again")
+@needs(Permission.WRITE_TO_CUSTOMERS)
+@document_response(Answer[Reply])
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+async def send_reply_again(reply_id: str) -> Response:
+    """Send a reply again of which it is not known whether the customer has it. They may get it twice."""
+    return await respond_with_reply(await services().replies.send_again(caller().actor, read_message_id(reply_id)))
+
+
+async def respond_with_reply(reply: StoredReply, status: int = 200) -> Response:
+    """Answers with a reply of an agent as it now stands."""
+    async with services().database.reading() as tx:
+        said = await thread.read_reply(tx, reply)
+    return respond(Answer[Reply](data=_show_reply(said)), status)
+
+
+def show_file(row: FileRow) -> FileShown:
+    """Shows a file of a ticket."""
     return FileShown(
         id=str(row.file_id),
         name=row.filename,
@@ -176,7 +172,7 @@ def file_shown(row: FileRow) -> FileShown:
     )
 
 
-def _shown(said: Said) -> Reply:
+def _show_reply(said: Said) -> Reply:
     reply = said.reply
     return Reply.model_validate(
         {
@@ -187,7 +183,7 @@ def _shown(said: Said) -> Reply:
             "message": reply.message,
             "changed": reply.changed or None,
             "late": reply.late,
-            "files": [file_shown(row) for row in said.files],
+            "files": [show_file(row) for row in said.files],
             "quoted": str(said.quoted.reply_id) if said.quoted else None,
             "whatsapp_message_id": said.wamid,
             "delivery": said.delivery,

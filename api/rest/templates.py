@@ -1,4 +1,4 @@
-"""Templates over HTTP: what Meta has, and which of them carries which notice outside of the 24 hours.
+"""Templates over REST: what Meta has, and which of them carries which notice outside of the 24 hours.
 
 Invariant: a choice that would not go out is refused here, with a sentence for each reason.
 """
@@ -9,14 +9,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 from quart import Response
+from quart_schema import document_response, validate_request
 
+from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.responses import Answer, Body, Problem, Refusal, answer, gives, refusal, takes
-from bot.templates.assignments import Assignment, TemplateAssignments, TemplateMismatch
+from api.web.responses import Answer, Body, Problem, Refusal, refuse, respond
+from bot.templates.assignments import Assignment, TemplateMismatch
 from bot.templates.health import TemplateKey, describe_obstacle
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from bot.templates.parameters import ParameterMapping, parse_components
-from bot.templates.sync import SyncState, TemplateSync
+from bot.templates.sync import SyncState
 from storage.templates import NoticeRow, StoredTemplate
 
 LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
@@ -25,6 +27,7 @@ Value = Annotated[str, Field(min_length=1, max_length=100)]
 Places = (
     Annotated[list[Value], Field(max_length=MAX_PLACES)] | Annotated[dict[Value, Value], Field(max_length=MAX_PLACES)]
 )
+blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
 
 
 class NewChoice(Body):
@@ -82,96 +85,100 @@ class Notice(BaseModel):
     languages: list[NoticeLanguage]
 
 
-def make_templates(templates: TemplateSync, assignments: TemplateAssignments) -> GuardedBlueprint:
-    """The routes under /api/whatsapp/templates and /api/whatsapp/notices."""
-    blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
-
-    async def listed(state: SyncState) -> Response:
-        rows = [assignment.row for assignment in await assignments.list_assignments()]
-        found = [_template(template, rows) for template in await assignments.list_templates()]
-        shown = TemplateList(listed_at=state.listed_at, problem=state.problem, templates=found)
-        return answer(Answer[TemplateList](data=shown))
-
-    @blueprint.get("/templates")
-    @needs(Permission.READ)
-    @gives(Answer[TemplateList])
-    async def all_templates() -> Response:
-        """The templates, as Meta last told of them."""
-        return await listed(await templates.read_state())
-
-    @blueprint.post("/templates/sync")
-    @needs(Permission.MANAGE)
-    @gives(Answer[TemplateList])
-    @gives(Refusal, 503)
-    async def sync() -> Response:
-        """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
-        state = await templates.sync()
-        return refusal(503, state.problem) if state.problem else await listed(state)
-
-    @blueprint.get("/notices")
-    @needs(Permission.READ)
-    @gives(Answer[list[Notice]])
-    async def all_notices() -> Response:
-        """Every kind of notice, and the templates that carry it outside of the 24 hours."""
-        listed = await assignments.list_assignments()
-        shown = [
-            Notice(
-                kind=kind,
-                values=list(NoticeValue),
-                needs=[NoticeValue.TEXT] if kind is NoticeKind.REPLY else [],
-                languages=[_language(assignment) for assignment in listed if assignment.row.kind == kind],
-            )
-            for kind in NoticeKind
-        ]
-        return answer(Answer[list[Notice]](data=shown))
-
-    @blueprint.put("/notices/<kind>/<language>")
-    @needs(Permission.MANAGE)
-    @takes(NewChoice)
-    @gives(Answer[NoticeLanguage])
-    @gives(Refusal, 404)
-    @gives(Refusal, 422)
-    async def choose(kind: str, language: str, data: NewChoice) -> Response:
-        """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
-        if (problem := _unknown(kind, language)) is not None:
-            return problem
-        try:
-            assignment = await assignments.assign(
-                actor=caller().actor,
-                kind=NoticeKind(kind),
-                language=language,
-                template=TemplateKey(data.template, data.template_language or language),
-                mapping=ParameterMapping.from_request(data.body, data.header),
-            )
-        except TemplateMismatch as error:
-            problems = [Problem(field=field, message=sentence) for field, sentence in error.mismatches]
-            return refusal(422, "This template can't carry this notice", problems)
-        return answer(Answer[NoticeLanguage](data=_language(assignment)))
-
-    @blueprint.delete("/notices/<kind>/<language>")
-    @needs(Permission.MANAGE)
-    @gives(Answer[None])
-    @gives(Refusal, 404)
-    async def withdraw(kind: str, language: str) -> Response:
-        """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
-        if (problem := _unknown(kind, language)) is not None:
-            return problem
-        if not await assignments.unassign(caller().actor, NoticeKind(kind), language):
-            return refusal(404, "This notice has no template in this language")
-        return answer(Answer[None](data=None))
-
-    return blueprint
+@blueprint.get("/templates")
+@needs(Permission.READ)
+@document_response(Answer[TemplateList])
+async def list_templates() -> Response:
+    """The templates, as Meta last told of them."""
+    return await _respond_with_templates(await services().templates.read_state())
 
 
-def _unknown(kind: str, language: str) -> Response | None:
+@blueprint.post("/templates/sync")
+@needs(Permission.MANAGE)
+@document_response(Answer[TemplateList])
+@document_response(Refusal, 503)
+async def sync() -> Response:
+    """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
+    state = await services().templates.sync()
+    return refuse(503, state.problem) if state.problem else await _respond_with_templates(state)
+
+
+@blueprint.get("/notices")
+@needs(Permission.READ)
+@document_response(Answer[list[Notice]])
+async def list_notices() -> Response:
+    """Every kind of notice, and the templates that carry it outside of the 24 hours."""
+    listed = await services().template_assignments.list_assignments()
+    shown = [
+        Notice(
+            kind=kind,
+            values=list(NoticeValue),
+            needs=[NoticeValue.TEXT] if kind is NoticeKind.REPLY else [],
+            languages=[_show_assignment(each) for each in listed if each.row.kind == kind],
+        )
+        for kind in NoticeKind
+    ]
+    return respond(Answer[list[Notice]](data=shown))
+
+
+@blueprint.put("/notices/<kind>/<language>")
+@needs(Permission.MANAGE)
+@validate_request(NewChoice)
+@document_response(Answer[NoticeLanguage])
+@document_response(Refusal, 404)
+@document_response(Refusal, 422)
+async def choose(kind: str, language: str, data: NewChoice) -> Response:
+    """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
+    if problem := _find_problem(kind, language):
+        return refuse(404, problem)
+    assignment = await services().template_assignments.assign(
+        actor=caller().actor,
+        kind=NoticeKind(kind),
+        language=language,
+        template=TemplateKey(data.template, data.template_language or language),
+        mapping=ParameterMapping.from_request(data.body, data.header),
+    )
+    return respond(Answer[NoticeLanguage](data=_show_assignment(assignment)))
+
+
+@blueprint.delete("/notices/<kind>/<language>")
+@needs(Permission.MANAGE)
+@document_response(Answer[None])
+@document_response(Refusal, 404)
+async def withdraw(kind: str, language: str) -> Response:
+    """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
+    if problem := _find_problem(kind, language):
+        return refuse(404, problem)
+    if not await services().template_assignments.unassign(caller().actor, NoticeKind(kind), language):
+        return refuse(404, "This notice has no template in this language")
+    return respond(Answer[None](data=None))
+
+
+@blueprint.errorhandler(TemplateMismatch)
+async def refuse_mismatch(error: TemplateMismatch) -> Response:
+    """The template can't carry the notice, for several reasons perhaps."""
+    problems = [Problem(field=field, message=sentence) for field, sentence in error.mismatches]
+    return refuse(422, "This template can't carry this notice", problems)
+
+
+async def _respond_with_templates(state: SyncState) -> Response:
+    assignments = services().template_assignments
+    assigned = [assignment.row for assignment in await assignments.list_assignments()]
+    found = [_show_template(template, assigned) for template in await assignments.list_templates()]
+    shown = TemplateList(listed_at=state.listed_at, problem=state.problem, templates=found)
+    return respond(Answer[TemplateList](data=shown))
+
+
+def _find_problem(kind: str, language: str) -> str:
+    """Says why there is no such notice; "" when there may be one."""
     if kind not in tuple(NoticeKind):
-        return refusal(404, f"There is no such kind of notice. There are: {', '.join(NoticeKind)}")
+        return f"There is no such kind of notice. There are: {', '.join(NoticeKind)}"
     if not re.fullmatch(LANGUAGE, language):
-        return refusal(404, "A language is a code such as en or pt_BR")
-    return None
+        return "A language is a code such as en or pt_BR"
+    return ""
 
 
-def _template(template: StoredTemplate, assigned: list[NoticeRow]) -> ListedTemplate:
+def _show_template(template: StoredTemplate, assigned: list[NoticeRow]) -> ListedTemplate:
     components = parse_components(template.components, template.category)
     obstacle = describe_obstacle(template)
     return ListedTemplate(
@@ -194,7 +201,7 @@ def _template(template: StoredTemplate, assigned: list[NoticeRow]) -> ListedTemp
     )
 
 
-def _language(assignment: Assignment) -> NoticeLanguage:
+def _show_assignment(assignment: Assignment) -> NoticeLanguage:
     mapping = ParameterMapping.from_json(assignment.row.parameters)
     return NoticeLanguage(
         language=assignment.row.language,

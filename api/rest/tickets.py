@@ -1,4 +1,4 @@
-"""Tickets over HTTP: open one, list them, read one, move one, ask its customer for something.
+"""Tickets over REST: open one, list them, read one, move one, ask its customer for something.
 
 Invariant: a change answers with the ticket as it then is, and with `delivery`, which says where the customer's message
 about it stands: `queued`, `held` until they write again, or null when nothing is sent.
@@ -9,25 +9,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 from quart import Response
+from quart_schema import document_response, validate_querystring, validate_request
 
-from api.rest.replies import FileShown, Reply, file_shown, read_reply
+from api.rest.replies import FileShown, Reply, respond_with_reply, show_file
+from api.services import services
 from api.views import thread
 from api.views.thread import Customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
-from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, answer, asks, gives, refusal, takes
+from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, respond
 from bot.agents import tickets as commands
-from bot.agents.replies import ReplyCommands
-from bot.agents.tickets import TicketChange, TicketCommands
-from bot.clock import Clock
+from bot.agents.errors import TicketNotFound
+from bot.agents.tickets import TicketChange
 from bot.phones import list_phone_variants
 from storage import files, tickets
-from storage.sql.database import Database
 from storage.statuses import TicketStatus
 from storage.tickets import StoredTicket
 
-MOST_A_PAGE = 100
-DEEPEST_PAGE = 1_000_000
+MAX_TICKETS_PER_PAGE = 100
+MAX_PAGE = 1_000_000  # far behind any list; a larger offset would not fit into the database's integers
+
+blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
 
 
 class NewTicket(Body):
@@ -62,7 +64,7 @@ class Filter(Query):
     status: TicketStatus | None = None
     # in a query string, a + that was not escaped arrives as a space
     mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = None
-    page: Annotated[int, Field(ge=1, le=DEEPEST_PAGE)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     limit: Annotated[int, Field(ge=1)] = 20
 
 
@@ -114,108 +116,93 @@ class ChangedTicket(Ticket):
     delivery: str | None
 
 
-def make_tickets(
-    ticket_commands: TicketCommands, reply_commands: ReplyCommands, database: Database, clock: Clock
-) -> GuardedBlueprint:
-    """The routes under /api/tickets."""
-    blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
+@blueprint.post("")
+@needs(Permission.CHANGE_TICKETS)
+@validate_request(NewTicket)
+@document_response(Answer[ChangedTicket], 201)
+@document_response(Refusal, 422)
+async def open_ticket(data: NewTicket) -> Response:
+    """Open a ticket."""
+    new = commands.NewTicket(
+        name=data.name,
+        phone=data.mobile or "",
+        email=data.email,
+        issue_type=data.issue_type,
+        issue_type_other=data.issue_type_other,
+        issue_title=data.issue_title,
+        description=data.description,
+        whatsapp_notifications=data.whatsapp_notifications,
+    )
+    return _respond_with_change(await services().tickets.open(caller().actor, new), 201)
 
-    @blueprint.post("")
-    @needs(Permission.CHANGE_TICKETS)
-    @takes(NewTicket)
-    @gives(Answer[ChangedTicket], 201)
-    @gives(Refusal, 422)
-    async def open_ticket(data: NewTicket) -> Response:
-        """Open a ticket."""
-        new = commands.NewTicket(
-            name=data.name,
-            phone=data.mobile or "",
-            email=data.email,
-            issue_type=data.issue_type,
-            issue_type_other=data.issue_type_other,
-            issue_title=data.issue_title,
-            description=data.description,
-            whatsapp_notifications=data.whatsapp_notifications,
+
+@blueprint.get("")
+@needs(Permission.READ)
+@validate_querystring(Filter)
+@document_response(PageAnswer[list[Ticket]])
+@document_response(Refusal, 422)
+async def list_tickets(query_args: Filter) -> Response:
+    """List tickets, the newest first."""
+    limit = min(query_args.limit, MAX_TICKETS_PER_PAGE)
+    mobiles = [f"+{form}" for form in list_phone_variants(query_args.mobile)] if query_args.mobile else []
+    offset = (query_args.page - 1) * limit
+    async with services().database.reading() as tx:
+        found, total = await tickets.load_page(
+            tx, status=query_args.status, mobiles=mobiles, offset=offset, limit=limit
         )
-        return _changed(await ticket_commands.open(caller().actor, new), 201)
-
-    @blueprint.get("")
-    @needs(Permission.READ)
-    @asks(Filter)
-    @gives(PageAnswer[list[Ticket]])
-    @gives(Refusal, 422)
-    async def list_tickets(query_args: Filter) -> Response:
-        """List tickets, the newest first."""
-        limit = min(query_args.limit, MOST_A_PAGE)
-        mobiles = [f"+{form}" for form in list_phone_variants(query_args.mobile)] if query_args.mobile else []
-        async with database.reading() as tx:
-            found, total = await tickets.load_page(
-                tx,
-                status=query_args.status,
-                mobiles=mobiles,
-                offset=(query_args.page - 1) * limit,
-                limit=limit,
-            )
-        pagination = Pagination(page=query_args.page, limit=limit, total=total)
-        return answer(PageAnswer[list[Ticket]](data=[_shown(ticket) for ticket in found], pagination=pagination))
-
-    @blueprint.get("/<ticket:ticket_id>")
-    @needs(Permission.READ)
-    @gives(Answer[WholeTicket])
-    @gives(Refusal, 404)
-    async def read_ticket(ticket_id: int) -> Response:
-        """Read one ticket."""
-        async with database.reading() as tx:
-            found = await tickets.find(tx, ticket_id)
-            if found is None:
-                return refusal(404)
-            rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
-            customer = await thread.read_customer(tx, found, clock())
-        whole = WholeTicket(
-            id=ticket_id,
-            **_columns(found),
-            files=[file_shown(row) for row in rows],
-            customer=_customer(customer) if customer else None,
-        )
-        return answer(Answer[WholeTicket](data=whole))
-
-    @blueprint.put("/<ticket:ticket_id>/status")
-    @needs(Permission.CHANGE_TICKETS)
-    @takes(NewStatus)
-    @gives(Answer[ChangedTicket])
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    @gives(Refusal, 422)
-    async def set_status(ticket_id: int, data: NewStatus) -> Response:
-        """Move a ticket to another status."""
-        return _changed(await ticket_commands.set_status(caller().actor, ticket_id, data.status))
-
-    @blueprint.post("/<ticket:ticket_id>/ask")
-    @needs(Permission.WRITE_TO_CUSTOMERS)
-    @takes(Request)
-    @gives(Answer[Reply], 201)
-    @gives(Refusal, 404)
-    @gives(Refusal, 409)
-    @gives(Refusal, 422)
-    async def ask(ticket_id: int, data: Request) -> Response:
-        """Ask the customer for their location or for a contact."""
-        answered = await reply_commands.ask(caller().actor, "", ticket_id, data.for_, data.message)
-        return answer(Answer[Reply](data=await read_reply(database, answered.reply)), 201)
-
-    return blueprint
+    pagination = Pagination(page=query_args.page, limit=limit, total=total)
+    shown = [Ticket(**_columns_of(ticket)) for ticket in found]
+    return respond(PageAnswer[list[Ticket]](data=shown, pagination=pagination))
 
 
-def _shown(ticket: StoredTicket) -> Ticket:
-    return Ticket(id=ticket.ticket_id, **_columns(ticket))
+@blueprint.get("/<ticket:ticket_id>")
+@needs(Permission.READ)
+@document_response(Answer[WholeTicket])
+@document_response(Refusal, 404)
+async def read_ticket(ticket_id: int) -> Response:
+    """Read one ticket."""
+    async with services().database.reading() as tx:
+        found = await tickets.find(tx, ticket_id)
+        if found is None:
+            raise TicketNotFound
+        rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
+        customer = await thread.read_customer(tx, found, services().clock())
+    shown_customer = _show_customer(customer) if customer else None
+    whole = WholeTicket(**_columns_of(found), files=[show_file(row) for row in rows], customer=shown_customer)
+    return respond(Answer[WholeTicket](data=whole))
 
 
-def _changed(changed: TicketChange, status: int = 200) -> Response:
-    ticket = changed.ticket
-    shown = ChangedTicket(id=ticket.ticket_id, **_columns(ticket), delivery=changed.delivery)
-    return answer(Answer[ChangedTicket](data=shown), status)
+@blueprint.put("/<ticket:ticket_id>/status")
+@needs(Permission.CHANGE_TICKETS)
+@validate_request(NewStatus)
+@document_response(Answer[ChangedTicket])
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+@document_response(Refusal, 422)
+async def set_status(ticket_id: int, data: NewStatus) -> Response:
+    """Move a ticket to another status."""
+    return _respond_with_change(await services().tickets.set_status(caller().actor, ticket_id, data.status))
 
 
-def _customer(customer: Customer) -> CustomerShown:
+@blueprint.post("/<ticket:ticket_id>/ask")
+@needs(Permission.WRITE_TO_CUSTOMERS)
+@validate_request(Request)
+@document_response(Answer[Reply], 201)
+@document_response(Refusal, 404)
+@document_response(Refusal, 409)
+@document_response(Refusal, 422)
+async def ask(ticket_id: int, data: Request) -> Response:
+    """Ask the customer for their location or for a contact."""
+    sent = await services().replies.ask(caller().actor, "", ticket_id, data.for_, data.message)
+    return await respond_with_reply(sent.reply, 201)
+
+
+def _respond_with_change(change: TicketChange, status: int = 200) -> Response:
+    shown = ChangedTicket(**_columns_of(change.ticket), delivery=change.delivery)
+    return respond(Answer[ChangedTicket](data=shown), status)
+
+
+def _show_customer(customer: Customer) -> CustomerShown:
     since = customer.unreachable_at
     return CustomerShown(
         name=customer.name,
@@ -224,5 +211,7 @@ def _customer(customer: Customer) -> CustomerShown:
     )
 
 
-def _columns(ticket: StoredTicket) -> dict[str, Any]:
-    return {name: getattr(ticket, name) for name in Ticket.model_fields if name != "id"}
+def _columns_of(ticket: StoredTicket) -> dict[str, Any]:
+    """What every form of a ticket shows of it."""
+    columns = {name: getattr(ticket, name) for name in Ticket.model_fields if name != "id"}
+    return {"id": ticket.ticket_id, **columns}

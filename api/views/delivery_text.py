@@ -8,11 +8,11 @@ Invariants
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from bot.delivery import circuit_breaker
 from storage.alerts import Alert
 from storage.replies import Carriers
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
-CHANNEL = "channel"  # the subject of the alert that says why nothing goes out
 DELIVERY: Mapping[OutboxStatus, str] = {
     OutboxStatus.FAILED: "Not delivered",
     OutboxStatus.HELD: "Held",
@@ -42,7 +42,7 @@ _ON_THE_WAY = frozenset({OutboxStatus.ACCEPTED, OutboxStatus.SENT, OutboxStatus.
 
 def why_stopped(alerts: Sequence[Alert]) -> str:
     """Why nothing goes out, "" while it does."""
-    return next((alert.message for alert in alerts if alert.subject == CHANNEL), "")
+    return next((alert.message for alert in alerts if alert.subject == circuit_breaker.SUBJECT), "")
 
 
 def explain_delivery(sent: Carriers, channel_stopped: str) -> str:

@@ -1,9 +1,13 @@
-"""The door to the agents' API: who calls, and whether they may.
+"""Authenticates who calls the agents' API, and authorizes them by what the route needs.
 
-Invariants: every route says what it needs, and one that doesn't can't be registered; PERMISSIONS is the one table of
-which role may do what; a request without a good key gets the same answer whatever was wrong with it; a key that was
-revoked is no good after CACHE_SECONDS at the latest. A key in a query string ends up in logs, so it is refused. Who is
-signed in at the desk needs no key; a change by such a session must come from the desk's own pages and say its token.
+Invariants
+- Every route says what it needs, and one that doesn't can't be registered.
+- PERMISSIONS is the one table of which role may do what.
+- A request without a good key gets the same answer whatever was wrong with it. A key in a query string ends up in logs,
+  so it is refused.
+- A key that was revoked is no good after CACHE_SECONDS at the latest.
+- Who is signed in at the desk needs no key. A change by such a session must come from the desk's own pages and say its
+  CSRF token.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,15 +19,15 @@ from typing import Any, Protocol, TypeVar
 from quart import Blueprint, Quart, Response, g, request
 
 from api.web.credentials import KEY_PREFIX, Role, key_digest
-from api.web.responses import refusal
+from api.web.responses import refuse
 from bot.clock import Clock
 from storage import api_keys
 from storage.api_keys import StoredKey
 from storage.sql.database import Database
 
 CACHE_SECONDS = 5.0
-MOST_CACHED = 1000
-LONGEST_KEY = 200
+MAX_CACHED_KEYS = 1000  # all are forgotten at once then, which costs each its next look-up
+MAX_KEY_LENGTH = 200
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 View = TypeVar("View", bound=Callable[..., Any])
@@ -48,7 +52,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 class Undeclared(Exception):
-    """A route that doesn't say what it needs."""
+    """A route doesn't say what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +64,33 @@ class Principal:
 
 
 class Sessions(Protocol):
-    """Those who are signed in at the desk."""
+    """The sessions of those who are signed in at the desk."""
 
     async def principal(self) -> Principal | None:
-        """Whose session this request belongs to."""
+        """Finds whose session this request belongs to."""
 
-    def genuine(self, token: str) -> bool:
-        """Whether the request was meant by the one whose session it is."""
+    def has_csrf_proof(self, token: str) -> bool:
+        """Whether the request comes from a page of the desk and says the token of its session."""
 
 
 def needs(permission: Permission) -> Callable[[View], View]:
-    """The route is for callers with this permission."""
-    return _declared(permission)
+    """Declares that the route is for callers with this permission."""
+    return _declare(permission)
 
 
 def open_to_all(view: View) -> View:
-    """The route is for anybody, because of what it tells or because it checks its callers itself."""
-    return _declared(None)(view)
+    """Declares that the route is for anybody, because of what it tells or because it checks its callers itself."""
+    return _declare(None)(view)
 
 
 def takes_file(view: View) -> View:
-    """The route takes a file in a form. All others take JSON alone, which no foreign page can send unasked."""
+    """Lets the route take a file in a form. All others take JSON alone, which no foreign page can send unasked."""
     view._tick_takes_file = True  # type: ignore[attr-defined]
     return view
 
 
 def declaration(view: object) -> Permission | None:
-    """What the route needs; raises Undeclared."""
+    """Reads what the route needs; raises Undeclared."""
     try:
         needed: Permission | None = view._tick_needs  # type: ignore[attr-defined]
     except AttributeError:
@@ -94,12 +98,12 @@ def declaration(view: object) -> Permission | None:
     return needed
 
 
-def _declared(needed: Permission | None) -> Callable[[View], View]:
-    def declare(view: View) -> View:
+def _declare(needed: Permission | None) -> Callable[[View], View]:
+    def mark(view: View) -> View:
         view._tick_needs = needed  # type: ignore[attr-defined]
         return view
 
-    return declare
+    return mark
 
 
 class GuardedBlueprint(Blueprint):
@@ -118,15 +122,15 @@ class GuardedBlueprint(Blueprint):
 
 
 class KeyRing:
-    """The keys, with those seen lately in memory."""
+    """Knows the keys, and keeps those seen lately in memory."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._seen: dict[str, tuple[datetime, StoredKey]] = {}
 
-    async def principal(self, key: str) -> Principal | None:
-        """Who holds this key; None when it is no good."""
+    async def find_principal(self, key: str) -> Principal | None:
+        """Finds who holds this key; None when it is no good."""
         now = self._clock()
         found = await self._find(key_digest(key), now)
         if found is None or (found.expires_at is not None and found.expires_at <= now) or found.role not in list(Role):
@@ -141,50 +145,37 @@ class KeyRing:
         async with self._database.reading() as tx:
             found = await api_keys.find(tx, digest)
         if found is not None:
-            if len(self._seen) >= MOST_CACHED:
+            if len(self._seen) >= MAX_CACHED_KEYS:
                 self._seen.clear()
             self._seen[digest] = (now, found)
         return found
 
 
-def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessions | None = None) -> None:
+def guard(app: Quart, keys: KeyRing, own_doors: Collection[str], sessions: Sessions | None = None) -> None:
     """Lets callers in by what their routes need. `own_doors`: the blueprints that check their callers themselves."""
-
-    def needed() -> Permission | None:
-        endpoint = request.endpoint
-        if endpoint is None or endpoint.partition(".")[0] in own_doors:
-            return None  # no such route, which is answered in its own way; or not ours to guard
-        return declaration(app.view_functions[endpoint])
-
-    def is_file_taken() -> bool:
-        view = app.view_functions[request.endpoint or ""]
-        return request.mimetype == "multipart/form-data" and getattr(view, "_tick_takes_file", False)
-
-    def is_said() -> bool:
-        """Whether there is a body; `curl -X POST` alone sends none, and no type of one."""
-        return bool(request.mimetype or request.content_length or "Transfer-Encoding" in request.headers)
 
     @app.before_request
     async def let_in() -> Response | None:
-        permission = needed()
+        endpoint = request.endpoint
+        if endpoint is None or endpoint.partition(".")[0] in own_doors:
+            return None  # no such route, which is answered in its own way; or not ours to guard
+        view = app.view_functions[endpoint]
+        permission = declaration(view)
         if permission is None:
             return None
         session = sessions if "Authorization" not in request.headers else None
-        if _key_in_query():
-            principal = None
-        else:
-            principal = await (session.principal() if session is not None else _key_holder(ring))
+        principal = await _identify(keys, session)
         if principal is None:
-            response = refusal(401)
+            response = refuse(401)
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         if permission not in PERMISSIONS[principal.role]:
-            return refusal(403)
+            return refuse(403)
         token = request.headers.get(CSRF_HEADER, "")
-        if session is not None and request.method not in SAFE_METHODS and not session.genuine(token):
-            return refusal(403)
-        if request.method in ("POST", "PUT", "PATCH") and is_said() and not (request.is_json or is_file_taken()):
-            return refusal(415)
+        if session is not None and request.method not in SAFE_METHODS and not session.has_csrf_proof(token):
+            return refuse(403)
+        if request.method in ("POST", "PUT", "PATCH") and _has_body() and not _is_body_taken(view):
+            return refuse(415)
         g.principal = principal
         return None
 
@@ -196,19 +187,30 @@ def guard(app: Quart, ring: KeyRing, own_doors: Collection[str], sessions: Sessi
 
 
 def caller() -> Principal:
-    """Who makes this request."""
+    """Returns who makes this request."""
     principal: Principal = g.principal
     return principal
 
 
-def _key_in_query() -> bool:
-    return any(KEY_PREFIX in value for value in request.args.values())
-
-
-async def _key_holder(ring: KeyRing) -> Principal | None:
+async def _identify(keys: KeyRing, session: Sessions | None) -> Principal | None:
+    if any(KEY_PREFIX in value for value in request.args.values()):
+        return None  # this key is in somebody's log now
+    if session is not None:
+        return await session.principal()
     if len(request.headers.getlist("Authorization")) != 1:
         return None
     scheme, _, key = request.headers["Authorization"].partition(" ")
-    if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX) or len(key) > LONGEST_KEY:
+    if scheme.lower() != "bearer" or not key.startswith(KEY_PREFIX) or len(key) > MAX_KEY_LENGTH:
         return None
-    return await ring.principal(key)
+    return await keys.find_principal(key)
+
+
+def _has_body() -> bool:
+    """`curl -X POST` alone sends none, and no type of one."""
+    return bool(request.mimetype or request.content_length or "Transfer-Encoding" in request.headers)
+
+
+def _is_body_taken(view: object) -> bool:
+    """Whether the body is of a type that the route takes."""
+    is_form = request.mimetype == "multipart/form-data"
+    return request.is_json or (is_form and getattr(view, "_tick_takes_file", False))

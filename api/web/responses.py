@@ -1,22 +1,22 @@
-"""The one shape of every answer: `{"success": true, "data": ...}`, or `{"success": false, "message": ...}`.
+"""Gives every answer over HTTP one shape: `{"success": true, "data": ...}`, or `{"success": false, "message": ...}`.
 
-Invariants: whatever goes wrong leaves in this shape, with a status that says whose fault it is; no answer repeats what
-the caller sent, and none tells what happened inside.
+Invariants
+- Whatever goes wrong leaves in this shape, with a status that says whose fault it is.
+- No answer repeats what the caller sent, and none tells what happened inside.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from quart import Quart, Request, Response
-from quart_schema import RequestSchemaValidationError, document_response, validate_querystring, validate_request
+from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from storage.sql.database import DatabaseDown
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Any])
 MESSAGES = {
     400: "The request can't be read: is its body valid JSON?",
     401: "Unauthorized",
@@ -33,6 +33,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+MAX_PROBLEMS = 50
 NOT_VALID = "Something in the request is not as it should be"
 log = structlog.get_logger(__name__)
 
@@ -97,66 +98,51 @@ class JsonRequest(Request):
             raise BadRequest from None
 
 
-def answer(model: BaseModel, status: int = 200) -> Response:
-    """The answer as it goes out."""
+def respond(model: BaseModel, status: int = 200) -> Response:
+    """Makes the response of an answer."""
     return Response(model.model_dump_json(), status, content_type="application/json")
 
 
-def refusal(status: int, message: str = "", errors: Sequence[Problem] = ()) -> Response:
-    """The refusal as it goes out."""
-    held = Refusal(message=message or MESSAGES.get(status, "The request failed"), errors=list(errors) or None)
-    return Response(held.model_dump_json(exclude_none=True), status, content_type="application/json")
-
-
-def takes(body: type[Body]) -> Callable[[View], View]:
-    """The view's `data` is the request's body."""
-    return cast(Callable[[View], View], validate_request(body))
-
-
-def asks(query: type[Query]) -> Callable[[View], View]:
-    """The view's `query_args` is the query string."""
-    return cast(Callable[[View], View], validate_querystring(query))
-
-
-def gives(model: type[BaseModel], status: int = 200) -> Callable[[View], View]:
-    """What the view answers, for the description of the API."""
-    return document_response(cast(Any, model), status)
+def refuse(status: int, message: str = "", errors: Sequence[Problem] = ()) -> Response:
+    """Makes the response of a refusal, with the status's own message where there is no better one."""
+    refusal = Refusal(message=message or MESSAGES.get(status, "The request failed"), errors=list(errors) or None)
+    return Response(refusal.model_dump_json(exclude_none=True), status, content_type="application/json")
 
 
 def answer_errors(app: Quart) -> None:
-    """Every error of the application leaves in our shape, every answer with our headers."""
+    """Has every error of the application leave in our shape, and every answer with our headers."""
     app.request_class = JsonRequest
-    app.register_error_handler(RequestSchemaValidationError, _not_valid)
-    app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(DatabaseDown, _database_down)
+    app.register_error_handler(RequestSchemaValidationError, _refuse_invalid)
+    app.register_error_handler(HTTPException, _refuse_http_error)
+    app.register_error_handler(DatabaseDown, _refuse_for_now)
 
     @app.after_request
-    async def protect(response: Response) -> Response:
+    async def add_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
 
 
-async def _not_valid(error: RequestSchemaValidationError) -> Response:
+async def _refuse_invalid(error: RequestSchemaValidationError) -> Response:
     found = error.validation_error
     problems = []
     if isinstance(found, ValidationError):
         for each in found.errors(include_input=False, include_url=False, include_context=False):
             field = ".".join(map(str, each["loc"]))[:100].encode("ascii", "replace").decode()
             problems.append(Problem(field=field, message=each["msg"].removeprefix("Value error, ")))
-    return refusal(422, NOT_VALID, problems[:50])
+    return refuse(422, NOT_VALID, problems[:MAX_PROBLEMS])
 
 
-async def _refused(error: HTTPException) -> Response:
+async def _refuse_http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    response = refusal(status, "" if status in MESSAGES else error.name)
+    response = refuse(status, "" if status in MESSAGES else error.name)
     if status == 405:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     return response
 
 
-async def _database_down(error: DatabaseDown) -> Response:
+async def _refuse_for_now(error: DatabaseDown) -> Response:
     log.warning("database_down", error=str(error))
-    response = refusal(503, "The database does not answer: try again later")
+    response = refuse(503, "The database does not answer: try again later")
     response.headers["Retry-After"] = "5"
     return response

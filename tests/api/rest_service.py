@@ -20,22 +20,27 @@ from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor
 from api.rest.register import add_api
 from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.services import ApiParts
+from api.services import make_services
 from api.settings import Settings
 from api.settings_checks import Network
 from api.web.credentials import Role
-from bot.bootstrap import Names, make_supplies
+from bot.account.phone_number import PhoneNumberMonitor
+from bot.bootstrap import Resources
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
+from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.phones import read_phone
+from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from storage import customers, outbox
 from storage.blobs.folder import FolderStore
+from storage.blobs.store import FileStore
 from storage.customers import phone_alias
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
+from storage.redis.limits import Limits
 from storage.sql.database import Database, DatabaseSettings, Row, Tx
 from storage.ticket_numbers import TicketNumbers
 from tests.support.plain_http import plain_http
@@ -43,7 +48,7 @@ from tests.support.plain_http import plain_http
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 PHONE = "+15550001234"
 NUMBER, WABA = "106540352242922", "102290129340398"
-NO_META = "http://127.0.0.1:9/v25.0"  # nobody listens there
+NO_META, NO_REDIS = "http://127.0.0.1:9/v25.0", "redis://127.0.0.1:9/0"  # nobody listens there
 TICKET = {"name": "Ann Example", "issue_type": "hardware", "description": "The printer is on fire."}
 
 
@@ -65,7 +70,7 @@ class Service:
     """A running API, and a look behind it."""
 
     app: Quart
-    parts: ApiParts
+    resources: Resources
     clock: Clock
     keys: Mapping[Role, str]
     http: httpx.AsyncClient
@@ -102,19 +107,19 @@ class Service:
 
     async def rows(self, sql: str, values: Sequence[object] = ()) -> Sequence[Row]:
         """What the database holds."""
-        async with self.parts.database.reading() as tx:
+        async with self.resources.database.reading() as tx:
             return await tx.fetch(sql, values)
 
     async def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Changes what the database holds."""
-        async with self.parts.database.transaction() as tx:
+        async with self.resources.database.transaction() as tx:
             await tx.execute(sql, values)
 
     async def customer(self, phone: str = PHONE, *, wrote_ago: timedelta | None = timedelta(hours=1)) -> int:
         """A customer who wrote so long ago."""
         digits = read_phone(phone)
         assert digits
-        customer_id = self.parts.ids.next()
+        customer_id = self.resources.ids.next()
         wrote_at = None if wrote_ago is None else self.clock.now - wrote_ago
         body = LaneState(address=digits, last_inbound_at=wrote_at, last_item_at=wrote_at).to_json()
 
@@ -123,7 +128,7 @@ class Service:
             directory.add(customer_id, "Ann", [phone_alias(digits)])
             await customers.write_directory(tx, directory)
 
-        await self.parts.database.run(write)
+        await self.resources.database.run(write)
         return customer_id
 
     async def sent(self) -> list[dict[str, Any]]:
@@ -150,7 +155,41 @@ class Service:
             await outbox.mark_sending(tx, [outbox_id], "tests", self.clock.now)
             await outbox.mark_accepted(tx, {outbox_id: wamid}, self.clock.now)
 
-        await self.parts.database.run(write)
+        await self.resources.database.run(write)
+
+
+@asynccontextmanager
+async def open_resources(
+    database: Database,
+    clock: Clock,
+    store: FileStore,
+    *,
+    graph: GraphClient | None = None,
+    waba_id: str = WABA,
+    redis_url: str = NO_REDIS,
+) -> AsyncIterator[Resources]:
+    """What a process has open, with a Graph API or a Redis that is not there unless they are given."""
+    redis = open_redis(RedisSettings(redis_url))
+    async with open_http() as http, open_downloads(NO_META) as downloads:
+        graph = graph or GraphClient(GraphSettings(NO_META, NUMBER, "a token", "an app secret"), http)
+        yield Resources(
+            database=database,
+            lanes=Lanes(redis, "tests"),
+            limits=Limits(redis, NUMBER, 0),
+            graph=graph,
+            store=store,
+            ids=IdMaker(clock),
+            numbers=TicketNumbers(database),
+            metrics=Metrics(),
+            clock=clock,
+            media=MediaTransfer(
+                database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner="tests"
+            ),
+            templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id),
+            phone_number=PhoneNumberMonitor(database=database, graph=graph, clock=clock, phone_number_id=NUMBER),
+            read_token=lambda: "",
+        )
+    await redis.aclose()
 
 
 @asynccontextmanager
@@ -160,45 +199,28 @@ async def served(
     """The API and the desk on a port of their own, with a key for each role. The database has to be migrated."""
     clock = Clock()
     database = await Database.open(DatabaseSettings(database_url))
-    redis = open_redis(RedisSettings(redis_url))
-    ids = IdMaker(clock)
     folder = TemporaryDirectory()
-    store = FolderStore(Path(folder.name))
     stack = AsyncExitStack()
-    graph = GraphClient(
-        GraphSettings(NO_META, NUMBER, "a token", "an app secret"), await stack.enter_async_context(open_http())
-    )
-    downloads = await stack.enter_async_context(open_downloads(NO_META))
-    parts = ApiParts(
-        database=database,
-        lanes=Lanes(redis, "tests"),
-        ids=ids,
-        numbers=TicketNumbers(database),
-        clock=clock,
-        metrics=Metrics(),
-        phone_number_id=NUMBER,
-        graph=graph,
-        store=store,
-        supplies=make_supplies(Names("tests", NUMBER, WABA), database, graph, store, downloads, clock),
-    )
-    keys = {role: await create_key(parts.database, f"the {role}'s", role, clock.now) for role in Role}
+    store = FolderStore(Path(folder.name))
+    resources = await stack.enter_async_context(open_resources(database, clock, store, redis_url=redis_url))
+    keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
     app = Quart("served", static_folder=None)
     limit_requests(app)
-    sessions = Sessions(parts.database, clock, "an app secret", public_url)
-    add_api(app, parts, sessions)
-    doctor = Doctor(_settings(database_url, Path(folder.name)), database, parts.lanes, clock, lambda: "")
-    add_desk(app, parts, sessions, doctor, trusted_proxies)
+    sessions = Sessions(database, clock, "an app secret", public_url)
+    services = make_services(resources)
+    add_api(app, services, sessions)
+    doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")
+    add_desk(app, services, sessions, doctor, trusted_proxies)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = port_of(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     try:
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         async with plain_http(f"http://127.0.0.1:{port}") as http:
-            yield Service(app, parts, clock, keys, http, port, Path(folder.name))
+            yield Service(app, resources, clock, keys, http, port, Path(folder.name))
     finally:
         stop.set()
         await serving
-        await redis.aclose()
         await stack.aclose()
         await database.close()
         folder.cleanup()

@@ -12,9 +12,9 @@ from tests.support.servers import MariaDBServer, RedisServer
 
 async def test_alive_and_counting(light_service: Service) -> None:
     assert await light_service.data("GET", "/healthz", role=None) == {"status": "alive"}
-    light_service.parts.metrics.count_webhook(200)
-    light_service.parts.metrics.count_items(Fate.DONE, 3)
-    light_service.parts.metrics.count_send("accepted")
+    light_service.resources.metrics.count_webhook(200)
+    light_service.resources.metrics.count_items(Fate.DONE, 3)
+    light_service.resources.metrics.count_send("accepted")
     page = await light_service.call("GET", "/metrics", role=None)
     assert page.headers["Content-Type"].startswith("text/plain; version=")
     for line in ('tick_webhooks_total{status="200"} 1.0', 'tick_items_total{fate="done"} 3.0',
@@ -23,7 +23,7 @@ async def test_alive_and_counting(light_service: Service) -> None:
 
 
 async def test_ready_with_a_worker(service: Service) -> None:
-    await service.parts.lanes.beat()  # a worker's first
+    await service.resources.lanes.beat()  # a worker's first
     told = await service.data("GET", "/readyz", role=None)
     assert told == {"database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
 
@@ -34,7 +34,7 @@ async def test_not_ready_without_a_worker(light_service: Service) -> None:
 
 
 async def test_missing_migrations(light_service: Service) -> None:
-    await light_service.parts.lanes.beat()
+    await light_service.resources.lanes.beat()
     await light_service.execute("DELETE FROM tortoise_migrations")
     answer = await light_service.refused(503, "GET", "/readyz", role=None)
     assert answer["errors"][0]["field"] == "migrations"

@@ -18,13 +18,15 @@ from typing import Any
 
 import httpx
 
+from bot.account.phone_number import PhoneNumberMonitor
 from bot.agents.connection import ConnectionCommands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
 from bot.agents.transaction import AgentTransaction
-from bot.bootstrap import Given, Names, Supplies, make_supplies, make_worker
+from bot.bootstrap import Resources, make_worker
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
+from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.templates.sync import TemplateSync
@@ -184,21 +186,37 @@ class World:
         """One more process."""
         lanes = Lanes(redis or self.redis, secrets.token_hex(4))
         graph = self.client()
-        limits = Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst)
-        ids, numbers = IdMaker(self.clock), TicketNumbers(self.database)
-        given = Given(self.database, lanes, limits, graph, ids, numbers, Metrics(), self.clock)
+        resources = Resources(
+            database=self.database,
+            lanes=lanes,
+            limits=Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst),
+            graph=graph,
+            store=self.store,
+            ids=IdMaker(self.clock),
+            numbers=TicketNumbers(self.database),
+            metrics=Metrics(),
+            clock=self.clock,
+            media=MediaTransfer(
+                database=self.database,
+                store=self.store,
+                graph=graph,
+                downloads=self.downloads,
+                clock=self.clock,
+                owner=lanes.owner,
+            ),
+            templates=TemplateSync(database=self.database, graph=graph, clock=self.clock, waba_id=WABA),
+            phone_number=PhoneNumberMonitor(
+                database=self.database, graph=graph, clock=self.clock, phone_number_id=NUMBER
+            ),
+            read_token=lambda: self.token,
+        )
         bot = replace(
             settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES),
             doubt_seconds=self.doubt_seconds,
             sweep_seconds=self.sweep_seconds,
             slow_seconds=self.slow_seconds,
         )
-        return make_worker(bot, given, self.supplies(lanes.owner, graph), lambda: self.token)
-
-    def supplies(self, owner: str, graph: GraphClient) -> Supplies:
-        """What a worker shares with the agents' API."""
-        names = Names(owner, NUMBER, WABA)
-        return make_supplies(names, self.database, graph, self.store, self.downloads, self.clock)
+        return make_worker(bot, resources)
 
     @asynccontextmanager
     async def working(self, *workers: Worker) -> AsyncIterator[None]:

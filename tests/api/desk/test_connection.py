@@ -21,7 +21,7 @@ SHOWN = "<bdi>The account is \u202elocked&lt;/bdi&gt;&lt;script&gt;alert(1)&lt;/
 
 
 async def raise_alert(service: Service, alert: Alert) -> None:
-    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
+    await service.resources.database.run(lambda tx: alerts.raise_alert(tx, alert))
 
 
 async def test_a_stopped_channel_is_tried_when_an_admin_says_so(service: Service) -> None:
@@ -61,7 +61,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
 
     async with visitor(service, Role.VIEWER) as vic:
         assert "Nothing heard yet</span>" in (await vic.get(PAGE)).text
-        await service.parts.database.run(told)
+        await service.resources.database.run(told)
         await service.customer()
         await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "Hello"})
         page = (await vic.get(PAGE)).text

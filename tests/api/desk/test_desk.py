@@ -202,25 +202,25 @@ async def test_what_was_said_in_its_order(light_service: Service) -> None:
 
 async def customers_message(service: Service, ticket_id: int, text: str = "Which one?", **more: Any) -> int:
     """A message of the customer is on the ticket; returns its id."""
-    reply_id, at = service.parts.ids.next(), to_millis(service.clock.now)
+    reply_id, at = service.resources.ids.next(), to_millis(service.clock.now)
     values = {
         "id": reply_id, "ticket_id": ticket_id, "author": "customer", "author_name": "", "message": text,
         "whatsapp_message_id": f"wamid.{reply_id}", "late": False, "written_at": at, "created_at": at, **more,
     }  # fmt: skip
-    async with service.parts.database.transaction() as tx:
+    async with service.resources.database.transaction() as tx:
         await tx.insert("reply", list(values), [tuple(values.values())])
     return reply_id
 
 
 async def raise_alert(service: Service, alert: Alert) -> None:
-    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
+    await service.resources.database.run(lambda tx: alerts.raise_alert(tx, alert))
 
 
 async def customers_file(service: Service, ticket_id: int, state: FileState, **more: Any) -> int:
     """A file of the customer is on the ticket; returns its id."""
-    file_id, now = service.parts.ids.next(), service.clock.now
+    file_id, now = service.resources.ids.next(), service.clock.now
     row = FileRow(file_id, "in", "document", state, now, now, ticket_id=ticket_id, **more)
-    await service.parts.database.run(lambda tx: files.insert(tx, [row]))
+    await service.resources.database.run(lambda tx: files.insert(tx, [row]))
     return file_id
 
 
@@ -435,7 +435,7 @@ async def test_the_window(light_service: Service) -> None:
         page = (await alex.get(path)).text
         assert "Window closed: answers are held until the customer writes." in page
         assert "The customer is told by a template that carries it, or else once they write." in page
-        await service.parts.database.run(choose)
+        await service.resources.database.run(choose)
         assert "Window closed: answers go out by the template <bdi>answer_en</bdi>" in (await alex.get(path)).text
         await service.execute("UPDATE customer SET unreachable_at = 1, unreachable_reason = 'No <b>WhatsApp</b>.'")
         page = (await alex.get(path)).text

@@ -70,7 +70,7 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         ):
             await alerts.raise_alert(tx, Alert(subject, severity, TURNED, now))
 
-    await light_service.parts.database.run(told)
+    await light_service.resources.database.run(told)
     email = await hire(light_service, Role.ADMIN)
     await light_service.execute("UPDATE agent SET name = ?", [TURNED])
     page = await browser.new_page(viewport={"width": 1200, "height": 900})

@@ -65,7 +65,14 @@ async def hire(service: Service, role: Role, email: str = "", password_hash: str
     """An agent of this role; returns the address."""
     email = email or f"{role}@example.com"
     if not await service.rows("SELECT id FROM agent WHERE email = ?", [email]):
-        row = (service.parts.ids.next(), email, f"Alex {role}", role.value, password_hash, to_millis(service.clock.now))
-        async with service.parts.database.transaction() as tx:
+        row = (
+            service.resources.ids.next(),
+            email,
+            f"Alex {role}",
+            role.value,
+            password_hash,
+            to_millis(service.clock.now),
+        )
+        async with service.resources.database.transaction() as tx:
             await tx.insert("agent", ("id", "email", "name", "role", "password_hash", "created_at"), [row])
     return email

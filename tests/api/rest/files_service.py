@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,19 @@ import httpx
 from quart import Quart
 
 from api.admin import create_key
-from api.rest.files import make_files
+from api.rest.register import add_api
 from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.web.auth import KeyRing, guard
+from api.services import make_services
 from api.web.credentials import Role
-from api.web.responses import answer_errors
-from api.web.uploads import Uploads
+from bot.agents.files import FileCommands
+from bot.agents.transaction import AgentTransaction
 from bot.ids import IdMaker
 from storage import files
 from storage.blobs.open import open_store
 from storage.blobs.store import FileStore, key_of
 from storage.files import FileRow
 from storage.sql.database import Database, Row
-from tests.api.rest_service import Clock
+from tests.api.rest_service import Clock, open_resources
 from tests.support.plain_http import plain_http
 
 
@@ -81,23 +81,22 @@ class FilesService:
 async def serving_files(
     database: Database, folder: Path, store: FileStore | None = None
 ) -> AsyncIterator[FilesService]:
-    clock = Clock()
-    ids, store = IdMaker(clock), store or open_store("", folder)
+    clock, rung = Clock(), list[bool]()
+    store = store or open_store("", folder)
     keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
-    rung: list[bool] = []
     app = Quart("files", static_folder=None)
     limit_requests(app)
-    answer_errors(app)
-    guard(app, KeyRing(database, clock), ())
-    uploads = Uploads(database, store, ids, clock)
-    app.register_blueprint(make_files(database, store, uploads, ids, clock, lambda: rung.append(True)))
-    listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
-    port = port_of(listener)
-    serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
-    try:
-        await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        async with plain_http(f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield FilesService(database, store, folder, clock, ids, keys, http, port, rung)
-    finally:
-        stop.set()
-        await serving
+    async with open_resources(database, clock, store) as resources:
+        services = make_services(resources)
+        transaction = AgentTransaction(database, resources.lanes, resources.ids, clock)
+        add_api(app, replace(services, files=FileCommands(transaction, lambda: rung.append(True))))
+        listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
+        port = port_of(listener)
+        serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
+        try:
+            await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            async with plain_http(f"http://127.0.0.1:{port}", timeout=30) as http:
+                yield FilesService(database, store, folder, clock, resources.ids, keys, http, port, rung)
+        finally:
+            stop.set()
+            await serving

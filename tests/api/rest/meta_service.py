@@ -3,29 +3,24 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from quart import Quart
-from quart_schema import QuartSchema
 
 from api.admin import create_key
-from api.rest.qr import make_qr
-from api.rest.templates import make_templates
+from api.rest.register import add_api
 from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
-from api.web.auth import KeyRing, guard
+from api.services import make_services
 from api.web.credentials import Role
-from api.web.responses import answer_errors
-from bot.account.phone_number import PhoneNumberMonitor
-from bot.account.qr_codes import QrCodes
-from bot.ids import IdMaker
-from bot.templates.assignments import TemplateAssignments
-from bot.templates.sync import TemplateSync
+from storage.blobs.folder import FolderStore
 from storage.sql.database import Database
-from tests.api.rest_service import Clock
-from tests.bot.meta_answers import NUMBER, WABA, Meta, answering
+from tests.api.rest_service import Clock, open_resources
+from tests.bot.meta_answers import WABA, Meta, answering
 from tests.support.plain_http import plain_http
 
 
@@ -71,17 +66,14 @@ class MetaService:
 async def asking(database: Database, waba_id: str = WABA) -> AsyncIterator[MetaService]:
     """The routes on a port of their own, with a key for each role."""
     clock = Clock()
-    async with answering() as (meta, graph):
+    async with answering() as (meta, graph), AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
         app = Quart("asking", static_folder=None)
         limit_requests(app)
-        QuartSchema(openapi_path=None, conversion_preference="pydantic").init_app(app)
-        answer_errors(app)
-        guard(app, KeyRing(database, clock), ())
-        assignments = TemplateAssignments(database, IdMaker(clock), clock)
-        templates = TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id)
-        app.register_blueprint(make_templates(templates, assignments))
-        monitor = PhoneNumberMonitor(database=database, graph=graph, clock=clock, phone_number_id=NUMBER)
-        app.register_blueprint(make_qr(monitor, QrCodes(graph)))
+        resources = await stack.enter_async_context(
+            open_resources(database, clock, FolderStore(folder), graph=graph, waba_id=waba_id)
+        )
+        add_api(app, make_services(resources))
         keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))

@@ -11,7 +11,7 @@ import pytest
 
 from api.web.credentials import Role
 from api.web.file_headers import ANY_TYPE, byte_range, disposition, shown_type
-from api.web.uploads import MOST_BYTES
+from api.web.uploads import MAX_FILE_BYTES
 from storage.sql.database import Database
 from tests.api.desk.visitor import visitor
 from tests.api.rest.files_service import FilesService, serving_files
@@ -268,7 +268,7 @@ async def trickle(total: int, piece: bytes = b"x" * 65536) -> AsyncIterator[byte
 async def test_one_byte_more_than_the_largest_file(light: FilesService) -> None:
     """Without a Content-Length, so that only counting helps."""
     headers = {"Content-Type": "multipart/form-data; boundary=B"}
-    response = await light.call("POST", "/api/files", content=trickle(MOST_BYTES + 1), headers=headers)
+    response = await light.call("POST", "/api/files", content=trickle(MAX_FILE_BYTES + 1), headers=headers)
     assert (response.status_code, response.json()["message"]) == (413, "The file is larger than 100 MB.")
     assert light.kept() == []
 

@@ -31,7 +31,7 @@ async def ticket_of(service: Service, phone: str | None = PHONE) -> int:
 
 async def said_by_customer(service: Service, ticket_id: int, text: str = "Yes.", **more: Any) -> str:
     """A message of the customer is on the ticket; returns its id."""
-    reply_id, at = service.parts.ids.next(), to_millis(service.clock.now)
+    reply_id, at = service.resources.ids.next(), to_millis(service.clock.now)
     values = {
         "id": reply_id, "ticket_id": ticket_id, "author": "customer", "author_name": "", "message": text,
         "whatsapp_message_id": f"wamid.{reply_id}", "late": False, "written_at": at, "created_at": at, **more,
@@ -40,7 +40,7 @@ async def said_by_customer(service: Service, ticket_id: int, text: str = "Yes.",
     async def write(tx: Tx) -> None:
         await tx.insert("reply", list(values), [tuple(values.values())])
 
-    await service.parts.database.run(write)
+    await service.resources.database.run(write)
     return str(reply_id)
 
 
@@ -84,14 +84,14 @@ async def test_both_sides_in_the_order_of_writing(service: Service) -> None:
     await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "Is it off?"}, status=201)
     texts = ((said, "Yes."), (said - timedelta(seconds=30), "Hello? (came late)"))
     replies = [
-        NewReply(service.parts.ids.next(), ticket_id, text, f"wamid.{text}", 1, False, at, service.clock.now)
+        NewReply(service.resources.ids.next(), ticket_id, text, f"wamid.{text}", 1, False, at, service.clock.now)
         for at, text in texts
     ]
 
     async def write(tx: Tx) -> None:
         await turn_writes.insert_replies(tx, replies)
 
-    await service.parts.database.run(write)
+    await service.resources.database.run(write)
     shown = await service.data("GET", f"/api/replies/{ticket_id}")
     assert [(reply["author"], reply["message"]) for reply in shown] == [
         ("customer", "Hello? (came late)"),
@@ -332,7 +332,7 @@ async def test_what_waits_while_whatsapp_is_stopped(light_service: Service) -> N
     await light_service.customer()
     ticket_id = await ticket_of(light_service)
     alert = Alert("channel", AlertSeverity.RED, "The access token has expired.", light_service.clock.now)
-    await light_service.parts.database.run(lambda tx: alerts.raise_alert(tx, alert))
+    await light_service.resources.database.run(lambda tx: alerts.raise_alert(tx, alert))
     body = {"ticket_id": ticket_id, "message": "x"}
     reply = await light_service.data("POST", "/api/replies", body, status=201)
     told = "Waiting, because WhatsApp is stopped: The access token has expired."
@@ -358,7 +358,7 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     silent, later = "The customer has not written for 24 hours,", "It goes out when the customer writes again."
     nothing = f"{silent} so WhatsApp takes only a template, and none carries this. "
     assert await stands() == ("held", nothing + "It goes out when one does, or when they write again.")
-    await service.parts.database.run(choose)
+    await service.resources.database.run(choose)
     assert await stands() == ("queued", None)
     long = "its body would have 1030 characters, and WhatsApp takes 1024"
     assert await stands(message="x" * 1024) == (
@@ -372,7 +372,7 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     await service.execute("UPDATE ticket SET whatsapp_notifications = ?", [True])
     moved = await service.data("PUT", f"/api/tickets/{ticket_id}/status", {"status": "closed"})
     assert moved["delivery"] == "held", "there is none for this notice"
-    await service.parts.database.run(lambda tx: templates.hear(tx, replace(made, status="PAUSED")))
+    await service.resources.database.run(lambda tx: templates.hear(tx, replace(made, status="PAUSED")))
     delivery, reason = await stands()
     assert delivery == "held"
     assert f"{silent} and the template answer was paused by Meta" in str(reason)

@@ -38,7 +38,7 @@ async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
     )
     assert actor.startswith("key the agent's (tick_")
     assert (action, object_id) == ("ticket.open", str(ticket["id"]))
-    claim = await service.parts.lanes.claim(10)
+    claim = await service.resources.lanes.claim(10)
     assert [lane.customer_id for lane in claim.lanes] == [customer_id]
     del ticket["delivery"]
     customer = {"name": "Ann", "unreachable": None, "window_open_until": "2026-03-02T11:00:00.250000Z"}
@@ -282,13 +282,13 @@ class CommitUnheard(Database):
 
 
 async def test_commit_that_landed_unheard_is_not_repeated(service: Service) -> None:
-    service.parts.database.__class__ = CommitUnheard
-    database: Any = service.parts.database
+    service.resources.database.__class__ = CommitUnheard
+    database: Any = service.resources.database
     service.clock.forward(seconds=1)
     for mobile in (PHONE, "+15550005678", None):
         database.unheard = 1
         body = TICKET | ({"mobile": mobile} if mobile else {})
-        await service.parts.numbers.top_up(1)
+        await service.resources.numbers.top_up(1)
         ticket = await service.data("POST", "/api/tickets", body, status=201)
         assert ticket["delivery"] == ("held" if mobile else None)
         database.unheard = 1
@@ -316,7 +316,7 @@ async def test_fence_that_another_transaction_holds_is_waited_for(service: Servi
         assert not done
         return asked
 
-    await (await service.parts.database.run(hold))
+    await (await service.resources.database.run(hold))
     assert [row["version"] for row in await service.sent()] == [1, 3]
 
 
@@ -368,7 +368,7 @@ async def test_whom_a_ticket_is_with(service: Service) -> None:
     since = to_millis(now)
     row = FileRow(7, "in", "image", FileState.FAILED, now, now, ticket_id=ticket["id"],
                   mime_type="image/png", filename="a.png", reason="The download broke off.")  # fmt: skip
-    await service.parts.database.run(lambda tx: files.insert(tx, [row, replace(row, file_id=8, reply_id=9)]))
+    await service.resources.database.run(lambda tx: files.insert(tx, [row, replace(row, file_id=8, reply_id=9)]))
     await service.execute("UPDATE customer SET unreachable_at = ?, unreachable_reason = 'No WhatsApp there.'", [since])
     whole = await service.data("GET", f"/api/tickets/{ticket['id']}")
     assert whole["customer"] == {

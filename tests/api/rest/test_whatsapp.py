@@ -85,7 +85,7 @@ async def test_status(service: Service) -> None:
     }
     now = service.clock.now
     items = [
-        NewItem(service.parts.ids.next(), f"k{number}", "message", 1, "", now, now, "{}", reason)
+        NewItem(service.resources.ids.next(), f"k{number}", "message", 1, "", now, now, "{}", reason)
         for number, reason in enumerate(("", "", "group"))
     ]
 
@@ -94,7 +94,7 @@ async def test_status(service: Service) -> None:
         await journal.store(tx, [NewItem(1, "k0", "message", 1, "", now, now, "{}", "")])
         await journal.close(tx, [items[0].item_id], Fate.DONE, now)
 
-    await service.parts.database.run(store)
+    await service.resources.database.run(store)
     await service.customer()
     for _ in range(2):
         await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "Hello"})
@@ -128,7 +128,7 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
             tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now - timedelta(seconds=1))
         )
 
-    await service.parts.database.run(told)
+    await service.resources.database.run(told)
     status = await service.data("GET", "/api/whatsapp/status")
     shown = {key: status[key] for key in ("number", "name", "quality", "number_status", "connected")}
     assert list(shown.values()) == ["+1 555-000-1234", "Tick Desk", "YELLOW", "CONNECTED", True]
@@ -138,14 +138,14 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
     }  # fmt: skip
     assert status["alerts"] == [falling]
     stop = Alert("channel", AlertSeverity.RED, "The access token expired.", now)
-    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
+    await service.resources.database.run(lambda tx: alerts.raise_alert(tx, stop))
     status = await service.data("GET", "/api/whatsapp/status")
     since = "2026-03-01T12:00:00.250000Z"
     assert status["connected"] is False
     assert status["channel"] == {"state": "stopped", "reason": "The access token expired.", "since": since}
     red = {"subject": "channel", "severity": "red", "message": "The access token expired.", "since": since}
     assert status["alerts"] == [red, falling]
-    await service.parts.database.run(lambda tx: alerts.clear(tx, "channel", now))
+    await service.resources.database.run(lambda tx: alerts.clear(tx, "channel", now))
     status = await service.data("GET", "/api/whatsapp/status")
     assert (status["connected"], status["channel"]["state"], status["alerts"]) == (True, "open", [falling])
 
@@ -161,7 +161,7 @@ async def test_an_admin_has_a_stopped_channel_tried_at_once(service: Service) ->
 
     assert not await tried(Role.ADMIN), "nothing stands still"
     stop = Alert("channel", AlertSeverity.RED, "The account is locked.", service.clock.now)
-    await service.parts.database.run(lambda tx: alerts.raise_alert(tx, stop))
+    await service.resources.database.run(lambda tx: alerts.raise_alert(tx, stop))
     service.clock.forward(seconds=1)
     await service.refused(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)
     assert [await tried(Role.ADMIN), await tried(Role.ADMIN)] == [True, False]

@@ -129,13 +129,13 @@ async def test_revoked_and_expired(service: Service) -> None:
 
 
 async def test_what_is_stored_lets_nobody_in(service: Service) -> None:
-    made = await create_key(service.parts.database, "another", Role.ADMIN, service.clock.now)
+    made = await create_key(service.resources.database, "another", Role.ADMIN, service.clock.now)
     for key in (made, *service.keys.values()):
         assert key.startswith("tick_")
         assert len(key) == len("tick_") + 43
         for (table,) in await service.rows(
             "SELECT name FROM sqlite_master WHERE type = 'table'"
-            if service.parts.database.dialect == "sqlite"
+            if service.resources.database.dialect == "sqlite"
             else "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
         ):
             assert not any(key in str(row) for row in await service.rows(f"SELECT * FROM `{table}`"))  # noqa: S608 - names of our own tables
