@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from api.settings import StorageSettings
-from api.web.credentials import LEAST_PASSWORD_LENGTH, Role, hash_password, key_digest, key_prefix, new_key
+from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
 from storage import journal, journal_retention
 from storage.desk_models import Agent, ApiKey
@@ -47,7 +47,7 @@ async def opened(settings: StorageSettings) -> AsyncIterator[Database]:
 
 async def create_key(database: Database, name: str, role: Role, now: datetime) -> str:
     """Makes a key and returns it: it can't be read again."""
-    key = new_key()
+    key = make_key()
     await keep_key(database, key, name, role, now)
     return key
 
@@ -55,7 +55,7 @@ async def create_key(database: Database, name: str, role: Role, now: datetime) -
 async def keep_key(database: Database, key: str, name: str, role: Role, now: datetime) -> None:
     """Lets `key` in; it may be there already."""
     name = _named(name, 100)
-    if await ApiKey.filter(digest=key_digest(key)).exists():
+    if await ApiKey.filter(digest=digest_key(key)).exists():
         return
     ids = IdMaker(lambda: now)
     key_id, audit_id = ids.next(), ids.next()
@@ -64,7 +64,7 @@ async def keep_key(database: Database, key: str, name: str, role: Role, now: dat
         await tx.insert(
             "api_key",
             ("id", "name", "role", "prefix", "digest", "created_at"),
-            [(key_id, name, role.value, key_prefix(key), key_digest(key), to_millis(now))],
+            [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
         )
         await _audit(tx, audit_id, now, "key.create", key_id, f"{name} ({role})")
 
@@ -76,8 +76,8 @@ async def add_agent(database: Database, email: str, name: str, role: Role, passw
     email, name = email.strip().lower(), _named(name, 200)
     if "@" not in email.strip("@") or not email.isprintable() or " " in email or len(email) > 191:
         raise Refused("The e-mail address doesn't look like one.")
-    if len(password) < LEAST_PASSWORD_LENGTH:
-        raise Refused(f"The password is too short: it needs {LEAST_PASSWORD_LENGTH} characters or more.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise Refused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
     if await Agent.filter(email=email).exists():
         raise Refused("There is an agent with this e-mail address already.")
     ids, stored = IdMaker(lambda: now), hash_password(password)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from quart import Quart
 
-from api.bootstrap import open_resources, worker_of
+from api.bootstrap import build_worker, open_resources
 from api.desk.register import add_desk
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor, make_doctor
@@ -36,7 +36,7 @@ async def serve(
     """Runs the web process, and the worker in it unless that is another's."""
     async with open_resources(settings, clock=clock, share_redis=not worker) as resources:
         app = make_app(settings, resources)
-        working = worker_of(settings, resources) if worker else None
+        working = build_worker(settings, resources) if worker else None
         await run_together(app, listener, stop, worker=working, on_ready=on_ready)
 
 

@@ -36,8 +36,8 @@ from storage.sql.database import Database, DatabaseDown, DatabaseSettings, Wrong
 from storage.sql.migrate import apply, check_server, list_missing, make_folder
 from storage.ticket_numbers import TicketNumbers
 
-REVIVE_SECONDS = 0.5
-UNLIMITED = 1_000_000
+REVIVE_SECONDS = 0.5  # between two looks at whether the embedded Redis is alive
+UNLIMITED = 1_000_000  # messages to one customer at once: none of our limits bites
 log = structlog.get_logger(__name__)
 
 
@@ -62,7 +62,7 @@ async def open_resources(
         lanes = Lanes(redis, secrets.token_hex(8))
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
-        graph = GraphClient(graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
+        graph = GraphClient(make_graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
         per_second = settings.whatsapp_messages_per_second
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
@@ -91,14 +91,14 @@ async def open_resources(
         )
 
 
-async def work(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
+async def run_worker(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
     """Runs a worker alone."""
     async with open_resources(settings, clock=clock, share_redis=True) as resources:
         log.info("working", process=resources.lanes.owner)
-        await worker_of(settings, resources).run(stop)
+        await build_worker(settings, resources).run(stop)
 
 
-def worker_of(settings: Settings, resources: Resources) -> Worker:
+def build_worker(settings: Settings, resources: Resources) -> Worker:
     """Makes the worker of this process; it begins to work when it is run."""
     bot = BotSettings(
         phone_number_id=settings.whatsapp_phone_number_id,
@@ -110,8 +110,8 @@ def worker_of(settings: Settings, resources: Resources) -> Worker:
     return make_worker(bot, resources)
 
 
-def graph_settings(settings: Settings) -> GraphSettings:
-    """The client's part of the settings."""
+def make_graph_settings(settings: Settings) -> GraphSettings:
+    """Takes the client's part out of the settings."""
     return GraphSettings(
         settings.whatsapp_api_url,
         settings.whatsapp_phone_number_id,
@@ -149,7 +149,7 @@ async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) ->
             )
         log.info("embedded_redis", line=embedded.line)
         redis = embedded.open()
-        stack.push_async_callback(_cancelled, asyncio.create_task(_keep_alive(embedded)))
+        stack.push_async_callback(_cancel, asyncio.create_task(_keep_alive(embedded)))
         if embedded.url is None:
             return redis, embedded.line
     stack.push_async_callback(redis.aclose)
@@ -180,6 +180,6 @@ async def _give_back(numbers: TicketNumbers) -> None:
         await numbers.give_back()
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

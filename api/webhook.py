@@ -18,7 +18,7 @@ from quart import Blueprint, Response, request
 
 from api.server.serving import MAX_BODY_BYTES, READ_SECONDS
 from api.settings_checks import Network
-from api.web.client_address import is_trusted, peer_network
+from api.web.client_address import find_client_network, is_trusted_proxy
 from bot.whatsapp.diagnostics import probe
 from bot.whatsapp.webhook.items import Item
 from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
@@ -122,8 +122,8 @@ class WebhookDoor:
             peer=peer,
             scheme=scope.get("scheme", ""),
             forwarded=forwarded,
-            believed=peer_network(peer, forwarded, self._trusted_proxies),
-            peer_trusted=is_trusted(peer, self._trusted_proxies),
+            believed=find_client_network(peer, forwarded, self._trusted_proxies),
+            peer_trusted=is_trusted_proxy(peer, self._trusted_proxies),
         )
 
     async def _status(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> int:

@@ -68,9 +68,9 @@ def worker() -> None:
     settings = load_settings()
     logs(settings)
 
-    from api.bootstrap import work
+    from api.bootstrap import run_worker
 
-    until_stopped(lambda stop: work(settings, stop))
+    until_stopped(lambda stop: run_worker(settings, stop))
 
 
 def migrate() -> None:

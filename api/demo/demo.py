@@ -14,7 +14,7 @@ import typer
 
 from api.admin import add_agent, keep_key
 from api.app import make_app, run_together
-from api.bootstrap import open_resources, worker_of
+from api.bootstrap import build_worker, open_resources
 from api.demo.secrets import DemoSecrets, load_demo_secrets
 from api.settings import Settings
 from api.simulator.register import add_simulator
@@ -63,7 +63,7 @@ async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event)
                 app,
                 listener,
                 stop,
-                worker=worker_of(settings, resources),
+                worker=build_worker(settings, resources),
                 on_ready=lambda: welcome(settings.port, made, settings.data_dir),
             )
         finally:

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from api.web.credentials import new_key
+from api.web.credentials import make_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def load_demo_secrets(folder: Path) -> DemoSecrets:
         kept = json.loads(path.read_text("utf-8"))
         return DemoSecrets(**{name: str(kept[name]) for name in names})
     except (OSError, ValueError, KeyError, TypeError):
-        made = {name: secrets.token_hex(16) for name in names} | {"api_key": new_key()}
+        made = {name: secrets.token_hex(16) for name in names} | {"api_key": make_key()}
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

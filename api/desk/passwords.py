@@ -6,7 +6,7 @@ webhooks are answered beside it; a wrong name takes the same work as a wrong pas
 
 import asyncio
 
-from api.web.credentials import hash_password, password_matches, renewed_hash
+from api.web.credentials import hash_password, is_password_right, rehash_if_outdated
 
 MOST_WAITING = 8  # half a second of patience
 
@@ -36,11 +36,11 @@ class Passwords:
     async def renewed(self, stored: str, password: str) -> str | None:
         """A new hash of a password that was right, when its costs are not today's."""
         async with self._turn:
-            return await asyncio.to_thread(renewed_hash, stored, password)
+            return await asyncio.to_thread(rehash_if_outdated, stored, password)
 
 
 def _right(stored: str | None, password: str) -> bool:
     if stored is None:
         hash_password(password)
         return False
-    return password_matches(stored, password)
+    return is_password_right(stored, password)

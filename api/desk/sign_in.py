@@ -18,7 +18,7 @@ from api.desk.sessions import Sessions
 from api.desk.sign_in_throttle import Throttle
 from api.settings_checks import Network
 from api.web.auth import GuardedBlueprint, Permission, needs, open_to_all
-from api.web.client_address import peer_network
+from api.web.client_address import find_client_network
 from bot.ids import IdMaker
 from storage import agents
 from storage.sql.database import Database
@@ -58,7 +58,9 @@ def add_sign_in(
         """Lets an agent in."""
         email, password = form_field("email").strip().lower()[:LONGEST_EMAIL], form_field("password")
         following = local(form_field("next"))
-        network = peer_network(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted_proxies)
+        network = find_client_network(
+            request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted_proxies
+        )
         if wait := throttle.admit(email, network):
             seconds = math.ceil(wait)
             response = await again(429, f"Too many tries. Wait {seconds} s, and try again.", email, following)

@@ -19,7 +19,14 @@ from api.services import services
 from api.views.file_text import describe_file_state
 from api.web.auth import GuardedBlueprint, Permission, caller, needs, takes_file
 from api.web.fields import read_id
-from api.web.file_headers import ANY_TYPE, HEAD_BYTES, NoSuchRange, byte_range, disposition, shown_type
+from api.web.file_headers import (
+    ANY_TYPE,
+    HEAD_BYTES,
+    NoSuchRange,
+    choose_inline_type,
+    make_content_disposition,
+    parse_range,
+)
 from api.web.multipart import UploadRefused
 from api.web.responses import Answer, Refusal, refuse, respond
 from storage import files
@@ -153,18 +160,18 @@ async def _send(row: FileRow, size: int, *, inline: bool) -> Response:
     """Sends the file, or the part of it that is asked for; raises NoFile, StoreDown."""
     store, key, headers = services().store, key_of(row.file_id), {**HEADERS}
     try:
-        part = byte_range(request.headers.get("Range", ""), size)
+        part = parse_range(request.headers.get("Range", ""), size)
     except NoSuchRange:
         response = refuse(416, "The file has no such part")
         response.headers["Content-Range"] = f"bytes */{size}"
         return response
     head = b"".join([piece async for piece in await store.open(key, 0, min(HEAD_BYTES, size))])
-    kind = shown_type(head, row.mime_type)
+    kind = choose_inline_type(head, row.mime_type)
     inline = inline and kind != ANY_TYPE
     start, end = part or (0, size)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    headers["Content-Disposition"] = disposition(inline, row.filename, row.file_id, kind)
+    headers["Content-Disposition"] = make_content_disposition(inline, row.filename, row.file_id, kind)
     pieces = _nothing() if request.method == "HEAD" else await store.open(key, start, end)
     response = Response(pieces, 200 if part is None else 206, headers, content_type=kind if inline else ANY_TYPE)
     response.content_length = end - start

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from quart import Blueprint, Quart, Response, g, request
 
-from api.web.credentials import KEY_PREFIX, Role, key_digest
+from api.web.credentials import KEY_PREFIX, Role, digest_key
 from api.web.responses import refuse
 from bot.clock import Clock
 from storage import api_keys
@@ -132,7 +132,7 @@ class KeyRing:
     async def find_principal(self, key: str) -> Principal | None:
         """Finds who holds this key; None when it is no good."""
         now = self._clock()
-        found = await self._find(key_digest(key), now)
+        found = await self._find(digest_key(key), now)
         if found is None or (found.expires_at is not None and found.expires_at <= now) or found.role not in list(Role):
             return None
         return Principal(f"key {found.name} ({found.prefix})", Role(found.role))

@@ -16,8 +16,6 @@ from flows.language.matching import is_blank
 MAX_ID = 2**63 - 1
 MAX_IDS = 10
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\]+@[^@\s<>\"',;:\\]+")
-
-
 _ID = re.compile("[0-9]{1,19}")
 # One emoji as people see it: a flag, a key, or signs with their tones and variations, joined or alone.
 _SIGN = "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"

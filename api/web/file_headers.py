@@ -1,15 +1,18 @@
-"""What a browser is told of a file that a stranger sent. Pure.
+"""Makes the HTTP headers of a file that a stranger sent. Pure.
 
-Invariants: a file is shown in a page only as one of a few types that can't act, and only when its first bytes are those
-of that type, whatever it is said to be; all others are downloads without a type. No name breaks out of its header.
+Invariants
+- A file is shown in a page only as one of a few types that can't act, and only when its first bytes are those of that
+  type, whatever it is said to be. All others are downloads without a type.
+- No name breaks out of its header (RFC 6266, RFC 8187).
 """
 
 import re
+from typing import NamedTuple
 from urllib.parse import quote
 
 from bot.whatsapp.sanitize import clean_file_name
 
-HEAD_BYTES = 16
+HEAD_BYTES = 16  # tell the type
 ANY_TYPE = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _NOT_PLAIN = re.compile(r'[^ !#-\[\]-~]|["%;\\]')
@@ -24,8 +27,6 @@ _STARTS = (
     (b"\xff\xf3", "audio/mpeg"),
     (b"\xff\xf2", "audio/mpeg"),
 )
-
-
 _ENDINGS = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
@@ -38,12 +39,19 @@ _ENDINGS = {
 }
 
 
+class ByteRange(NamedTuple):
+    """A part of a file: the first byte, and one past the last."""
+
+    start: int
+    end: int
+
+
 class NoSuchRange(Exception):
     """The file has no such part."""
 
 
-def shown_type(head: bytes, claimed: str) -> str:
-    """The type as which a page may show the file, ANY_TYPE when it may not. `claimed` only tells sound from film."""
+def choose_inline_type(head: bytes, claimed: str) -> str:
+    """Chooses the type as which a page may show the file, or ANY_TYPE. `claimed` only tells sound from film."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     if head[4:8] == b"ftyp" and head[8:12] not in (b"heic", b"avif", b"mif1"):
@@ -51,17 +59,17 @@ def shown_type(head: bytes, claimed: str) -> str:
     return next((name for start, name in _STARTS if head.startswith(start)), ANY_TYPE)
 
 
-def disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
-    """The name as all programs read it, and as it is. Photos and voice notes have none: they get one, with the ending
-    of what they are."""
+def make_content_disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
+    """Makes the Content-Disposition, with the name as all programs read it, and as it is. Photos and voice notes have
+    none: they get one, with the ending of what they are."""
     shown = clean_file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
     plain = _NOT_PLAIN.sub("_", shown.encode("ascii", "replace").decode().replace("?", "_"))
     return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
 
 
-def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """(first, one past the last) of the part that is asked for; None for all of it, as for several parts at once, which
-    nobody needs. Raises NoSuchRange."""
+def parse_range(header: str, size: int) -> ByteRange | None:
+    """Reads which part a Range header asks for; None for all of it, as for several parts at once, which nobody needs.
+    Raises NoSuchRange. RFC 9110, section 14."""
     found = _RANGE.fullmatch(header.strip())
     if found is None or found[1] == found[2] == "":
         return None
@@ -73,4 +81,4 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
             return None
     if start >= size or start >= end:
         raise NoSuchRange
-    return start, end
+    return ByteRange(start, end)

@@ -1,4 +1,4 @@
-"""What customers are told when an agent moves something, and what a template is filled with in its place: one table.
+"""Composes what customers are told when an agent moves a ticket, and what a template needs to say the same: one table.
 
 Invariant: a notice holds nothing that somebody typed, only the ticket's number, so it reads well whoever wrote what.
 What people typed is handed on beside it, for the templates that Meta has approved with a place for it.
@@ -25,14 +25,14 @@ TEXTS: Mapping[NoticeKind, str] = {
 LANGUAGE = "en"
 
 
-def notice(kind: NoticeKind, ticket: StoredTicket) -> dict[str, object]:
-    """The message for the outbox: an agent opened the ticket, or gave it the status `kind`."""
+def compose_notice(kind: NoticeKind, ticket: StoredTicket) -> dict[str, object]:
+    """Composes the message for the outbox: an agent opened the ticket, or gave it the status `kind`."""
     text = TEXTS[kind].format(ticket_id=ticket.ticket_id)
-    return {"type": "text", "text": text, "notice": for_template(kind, ticket, text)}
+    return {"type": "text", "text": text, "notice": collect_values(kind, ticket, text)}
 
 
-def for_template(kind: NoticeKind, ticket: StoredTicket, text: str) -> dict[str, object]:
-    """What a template needs to say the same."""
+def collect_values(kind: NoticeKind, ticket: StoredTicket, text: str) -> dict[str, object]:
+    """Collects what a template needs to say the same as `text`."""
     values = {
         NoticeValue.TICKET_ID: str(ticket.ticket_id),
         NoticeValue.TITLE: ticket.title,

@@ -193,7 +193,7 @@ def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_w
     fitting = [piece for content in contents for piece in fit_to_limits(content)]
     for piece in fitting:
         if piece["type"] == "text":
-            piece["notice"] = notices.for_template(NoticeKind.REPLY, ticket, str(piece["text"]))
+            piece["notice"] = notices.collect_values(NoticeKind.REPLY, ticket, str(piece["text"]))
     return list(fitting)
 
 

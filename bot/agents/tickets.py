@@ -72,7 +72,7 @@ class TicketCommands:
             created_at=now,
             updated_at=now,
         )
-        content = notices.notice(NoticeKind.OPENED, ticket)
+        content = notices.compose_notice(NoticeKind.OPENED, ticket)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
@@ -93,7 +93,7 @@ class TicketCommands:
         found = await self._transaction.read_ticket(ticket_id)
         now = self._transaction.now()
         line = self._transaction.audit_line(actor, "ticket.status", ticket_id)
-        content = notices.notice(NoticeKind(status), found)
+        content = notices.compose_notice(NoticeKind(status), found)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:

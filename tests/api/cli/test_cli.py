@@ -19,7 +19,7 @@ import pytest
 from api.admin import Refused, add_agent, journal_item, opened
 from api.server.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
-from api.web.credentials import Role, key_digest, password_matches
+from api.web.credentials import Role, digest_key, is_password_right
 from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
 from storage.sql.columns import to_millis
@@ -216,7 +216,7 @@ async def test_a_key_is_alone_on_the_last_line_and_only_its_digest_is_kept(tmp_p
     async with opened(load_storage_settings()):
         (stored,) = await ApiKey.all()
         (audit,) = await Audit.all()
-    assert (stored.name, stored.role, stored.digest) == ("ci", Role.VIEWER, key_digest(key))
+    assert (stored.name, stored.role, stored.digest) == ("ci", Role.VIEWER, digest_key(key))
     assert (audit.action, audit.object_id) == ("key.create", str(stored.id))
     assert key.encode() not in b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert tick(tmp_path, "key", "create", "ci", "--role", "god").returncode == 2
@@ -239,8 +239,8 @@ async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command
         (agent,) = await Agent.all()
     assert (agent.email, agent.role) == ("ana@example.com", Role.ADMIN)
     assert agent.password_hash.startswith("$argon2id$")
-    assert password_matches(agent.password_hash, "correct horse battery")
-    assert not password_matches(agent.password_hash, "correct horse batterz")
+    assert is_password_right(agent.password_hash, "correct horse battery")
+    assert not is_password_right(agent.password_hash, "correct horse batterz")
 
 
 @pytest.mark.usefixtures("tables")

@@ -9,7 +9,7 @@ import pytest
 
 from api.desk.sign_in import WRONG, local
 from api.desk.sign_in_throttle import MOST_KEPT, Throttle
-from api.web.client_address import peer_network
+from api.web.client_address import find_client_network
 from api.web.credentials import Role, hash_password
 from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
 from tests.api.rest_service import Clock, Service, served
@@ -305,4 +305,4 @@ def test_what_is_kept_is_bounded() -> None:
     ],
 )
 def test_the_nearest_stranger(peer: str, forwarded: list[str], nearest: str) -> None:
-    assert peer_network(peer, forwarded, [ip_network("10.0.0.0/8")]) == nearest
+    assert find_client_network(peer, forwarded, [ip_network("10.0.0.0/8")]) == nearest

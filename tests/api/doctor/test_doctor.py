@@ -21,7 +21,7 @@ from api.doctor.report import Report
 from api.doctor.run import examine_files
 from api.doctor.terminal import show
 from api.simulator.faults import Fault
-from api.web.credentials import Role, key_digest, key_prefix, new_key
+from api.web.credentials import Role, digest_key, make_key, shorten_key
 from bot.clock import utc_now
 from tests.api.doctor.broken import ALL, RIGHT, Broken
 from tests.api.doctor.front import in_front
@@ -251,9 +251,9 @@ async def test_the_doctor_leaves_no_trace(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_report_is_for_those_who_manage_tick(world: World) -> None:
-    keys = {role: new_key() for role in Role}
+    keys = {role: make_key() for role in Role}
     with sqlite3.connect(world.tick.data / "tick.db") as connection:
-        rows = [(at, role, role, key_prefix(key), key_digest(key)) for at, (role, key) in enumerate(keys.items(), 1)]
+        rows = [(at, role, role, shorten_key(key), digest_key(key)) for at, (role, key) in enumerate(keys.items(), 1)]
         connection.executemany(
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (?, ?, ?, ?, ?, 0)", rows
         )

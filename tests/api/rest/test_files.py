@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.web.credentials import Role
-from api.web.file_headers import ANY_TYPE, byte_range, disposition, shown_type
+from api.web.file_headers import ANY_TYPE, choose_inline_type, make_content_disposition, parse_range
 from api.web.uploads import MAX_FILE_BYTES
 from storage.sql.database import Database
 from tests.api.desk.visitor import visitor
@@ -96,7 +96,7 @@ async def test_a_picture_may_be_shown_in_a_page(light: FilesService) -> None:
     ],
 )  # fmt: skip
 def test_what_may_be_shown(head: bytes, claimed: str, expected: str) -> None:
-    assert shown_type(head, claimed) == expected
+    assert choose_inline_type(head, claimed) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_may_be_shown(head: bytes, claimed: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_names_of_downloads(name: str, shown: str) -> None:
-    header = disposition(False, name, 7)
+    header = make_content_disposition(False, name, 7)
     assert header.isascii()
     assert header.isprintable()
     message = Message()
@@ -141,7 +141,7 @@ async def test_parts_of_a_file(light: FilesService, header: str, expected: Any) 
         assert (read.status_code, read.headers["content-range"]) == (416, "bytes */10")
     elif expected is None:
         assert (read.status_code, read.content) == (200, data)
-        assert byte_range(header, 10) is None
+        assert parse_range(header, 10) is None
     else:
         start, end = expected
         assert (read.status_code, read.content) == (206, data[start:end])

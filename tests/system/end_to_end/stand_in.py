@@ -26,7 +26,7 @@ from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import make_setup
 from api.simulator.simulator import Simulator
-from api.web.credentials import key_digest, key_prefix
+from api.web.credentials import digest_key, shorten_key
 from storage.customers import bsuid_alias, phone_alias
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
@@ -192,7 +192,7 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
         stack.callback(tables.close)
         await tables.rows(
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
-            key_prefix(API_KEY), key_digest(API_KEY),
+            shorten_key(API_KEY), digest_key(API_KEY),
         )  # fmt: skip
         http = await stack.enter_async_context(plain_http(f"http://127.0.0.1:{port}", timeout=60))
         yield Theatre(Tick(port, http, clock, Graph(), tables), simulator, simulated)

@@ -23,14 +23,14 @@ from api.settings import Settings
 from api.simulator import bodies, message_bodies
 from api.simulator.bodies import BusinessNumber, Person
 from api.simulator.message_bodies import MessageHead
-from api.web.credentials import key_digest, key_prefix, new_key
+from api.web.credentials import digest_key, make_key, shorten_key
 from tests.support.plain_http import plain_http
 from tests.system.end_to_end.graph import Graph
 from tests.system.end_to_end.tables import Tables
 
 NUMBER = BusinessNumber("106540352242922", "15550783881", "102290129340398")
 SECRET = "test-app-secret"
-API_KEY = new_key()
+API_KEY = make_key()
 VERIFY_TOKEN = "test-verify-token"
 WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
@@ -261,7 +261,7 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
         await tables.rows("DELETE FROM api_key")
         await tables.rows(
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
-            key_prefix(API_KEY), key_digest(API_KEY),
+            shorten_key(API_KEY), digest_key(API_KEY),
         )  # fmt: skip
         async with plain_http(f"http://127.0.0.1:{port}", timeout=20, headers={"Accept": "application/json"}) as http:
             tick = Tick(port, http, clock, graph, tables)
