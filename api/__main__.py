@@ -1,4 +1,4 @@
-"""`python -m api` and the installed `tick` are the same program."""
+"""Runs the command line: `python -m api` and the installed `tick` are the same program."""
 
 from api.cli import main
 

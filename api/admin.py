@@ -1,7 +1,8 @@
 """What an operator does to the database from the command line, beside a running service or without one.
 
-Invariant: nothing here starts a Redis or waits for one; what it leaves to be done is found by the workers' sweep. Every
-change is written together with its line in the audit.
+Invariants
+- Nothing here starts a Redis or waits for one; what it leaves to be done is found by the workers' sweep.
+- Every change is written in one transaction with its line in the audit.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -23,38 +24,41 @@ from storage.statuses import Fate
 ACTOR = "command line"
 
 
-class Refused(OperatorError):
+class CommandRefused(OperatorError):
     """The command can't do what it was asked to. The text is one sentence."""
 
 
 @asynccontextmanager
-async def opened(settings: StorageSettings) -> AsyncIterator[Database]:
-    """The database, with every migration applied: on SQLite here and now, on MySQL by an operator who decides when."""
+async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
+    """Opens the database, with every migration applied: on SQLite here, on MySQL by an operator who decides when.
+
+    Raises CommandRefused where MySQL lacks a migration.
+    """
     wanted = DatabaseSettings(settings.database, pool_size=1)
     make_folder(wanted)
     database = await Database.open(wanted)
     try:
         async with database.reading() as tx:
-            await tx.fetch("SELECT 1")  # a server that is away says so here, in words of its own
+            await tx.fetch("SELECT 1")  # a server that is away fails here, with an error of its own
         if settings.on_sqlite:
             await apply(database)
         elif await list_missing(database):
-            raise Refused("The database is not in the shape that this version needs: run `tick migrate` first.")
+            raise CommandRefused("The database is not in the shape that this version needs: run `tick migrate` first.")
         yield database
     finally:
         await database.close()
 
 
 async def create_key(database: Database, name: str, role: Role, now: datetime) -> str:
-    """Makes a key and returns it: it can't be read again."""
+    """Makes an API key and returns it: it can't be read again."""
     key = make_key()
-    await keep_key(database, key, name, role, now)
+    await store_key(database, key, name, role, now)
     return key
 
 
-async def keep_key(database: Database, key: str, name: str, role: Role, now: datetime) -> None:
-    """Lets `key` in; it may be there already."""
-    name = _named(name, 100)
+async def store_key(database: Database, key: str, name: str, role: Role, now: datetime) -> None:
+    """Stores the digest of an API key, unless it is there already."""
+    name = _check_name(name, 100)
     if await ApiKey.filter(digest=digest_key(key)).exists():
         return
     ids = IdMaker(lambda: now)
@@ -66,20 +70,20 @@ async def keep_key(database: Database, key: str, name: str, role: Role, now: dat
             ("id", "name", "role", "prefix", "digest", "created_at"),
             [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
         )
-        await _audit(tx, audit_id, now, "key.create", key_id, f"{name} ({role})")
+        await _write_audit(tx, audit_id, now, "key.create", key_id, f"{name} ({role})")
 
     await database.run(write)
 
 
 async def add_agent(database: Database, email: str, name: str, role: Role, password: str, now: datetime) -> None:
-    """Lets a person sign in at the desk."""
-    email, name = email.strip().lower(), _named(name, 200)
+    """Adds a person who may sign in at the desk. Raises CommandRefused for what is no address, name or password."""
+    email, name = email.strip().lower(), _check_name(name, 200)
     if "@" not in email.strip("@") or not email.isprintable() or " " in email or len(email) > 191:
-        raise Refused("The e-mail address doesn't look like one.")
+        raise CommandRefused("The e-mail address doesn't look like one.")
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise Refused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
+        raise CommandRefused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
     if await Agent.filter(email=email).exists():
-        raise Refused("There is an agent with this e-mail address already.")
+        raise CommandRefused("There is an agent with this e-mail address already.")
     ids, stored = IdMaker(lambda: now), hash_password(password)
     agent_id, audit_id = ids.next(), ids.next()
 
@@ -89,27 +93,27 @@ async def add_agent(database: Database, email: str, name: str, role: Role, passw
             ("id", "email", "name", "role", "password_hash", "created_at"),
             [(agent_id, email, name, role.value, stored, to_millis(now))],
         )
-        await _audit(tx, audit_id, now, "agent.add", agent_id, f"{email} ({role})")
+        await _write_audit(tx, audit_id, now, "agent.add", agent_id, f"{email} ({role})")
 
     await database.run(write)
 
 
-async def journal_counts(database: Database) -> dict[str, int]:
-    """The journal's totals."""
+async def count_journal_items(database: Database) -> dict[str, int]:
+    """Returns the journal's totals, by fate."""
     async with database.reading() as tx:
         return (await journal_retention.count_items(tx))._asdict()
 
 
-async def journal_items(fate: str, most: int) -> list[Item]:
-    """The newest items of one fate."""
-    return await Item.filter(fate=fate).order_by("-id").limit(most)
+async def list_journal_items(fate: str, limit: int) -> list[Item]:
+    """Returns the newest items of one fate."""
+    return await Item.filter(fate=fate).order_by("-id").limit(limit)
 
 
-async def journal_item(item_id: int) -> Item:
-    """One item, whole."""
+async def read_journal_item(item_id: int) -> Item:
+    """Returns one item, whole. Raises CommandRefused when there is none."""
     item = await Item.get_or_none(id=item_id)
     if item is None:
-        raise Refused(f"There is no item {item_id}.")
+        raise CommandRefused(f"There is no item {item_id}.")
     return item
 
 
@@ -122,7 +126,7 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
         async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
             was_dead = await journal.replay(tx, item_id)
             if was_dead:
-                await _audit(tx, audit_id, now, "journal.replay", item_id, "")
+                await _write_audit(tx, audit_id, now, "journal.replay", item_id, "")
             return was_dead
 
         if await database.run(write):
@@ -130,19 +134,19 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
     return replayed
 
 
-async def dead_item_ids() -> list[int]:
-    """Every dead item, in the order in which they arrived."""
+async def list_dead_item_ids() -> list[int]:
+    """Returns the ids of every dead item, in the order in which they arrived."""
     return [item.id for item in await Item.filter(fate=Fate.DEAD).order_by("id").only("id")]
 
 
-def _named(name: str, most: int) -> str:
+def _check_name(name: str, max_characters: int) -> str:
     name = name.strip()
-    if not name or not name.isprintable() or len(name) > most:
-        raise Refused(f"The name must be 1 to {most} visible characters.")
+    if not name or not name.isprintable() or len(name) > max_characters:
+        raise CommandRefused(f"The name must be 1 to {max_characters} visible characters.")
     return name
 
 
-async def _audit(tx: Tx, audit_id: int, now: datetime, action: str, object_id: int, detail: str) -> None:
+async def _write_audit(tx: Tx, audit_id: int, now: datetime, action: str, object_id: int, detail: str) -> None:
     await tx.insert(
         "audit",
         ("id", "at", "actor", "action", "object_id", "detail"),

@@ -1,8 +1,10 @@
-"""One line an event on stderr: JSON for machines, colours on a terminal.
+"""The logs: one line an event on stderr, as JSON for machines or with colours on a terminal, with secrets redacted.
 
-Invariant: whatever is logged, by us or by a library, no secret, no whole phone number, no message text and no control
-character leaves this module. That is the second wall; the first is not to log them. A secret that the process has ever
-held stays hidden, also when it holds another since. An event below the level costs two microseconds.
+Invariants
+- Whatever is logged, by Tick or by a library: no secret, no whole phone number, no message text and no control
+  character leaves this module. That is the second wall; the first is not to log them.
+- A secret that the process has ever held stays hidden, also when it holds another since.
+- An event below the level costs two microseconds.
 """
 
 import logging
@@ -46,11 +48,12 @@ SECRETS = re.compile(
 PHONE = re.compile(r"(?<![\w.])\+?\d{4,11}(\d{4})(?![\w])")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 CONTROLS_BUT_NEWLINE = re.compile(CONTROLS.pattern.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f"))
-SHORTEST_SECRET = 6  # what is shorter would hide parts of ordinary words
+MIN_SECRET_CHARACTERS = 6  # what is shorter would hide parts of ordinary words
 
 
 class Redaction:
-    """The last processor before the renderer."""
+    """Hides secrets, phone numbers, message texts and control characters: the last of structlog's processors that
+    changes an event before it is rendered."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._hidden: set[str] = set()
@@ -59,12 +62,14 @@ class Redaction:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """All that was ever to be hidden."""
+        """Every spelling of every secret that was ever to be hidden."""
         return frozenset(self._hidden)
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """These are hidden from now on, besides all others."""
-        self._hidden |= {form for secret in secrets for form in forms_of(secret) if len(form) >= SHORTEST_SECRET}
+        """Hides these secrets from now on, besides all earlier ones."""
+        self._hidden |= {
+            form for secret in secrets for form in list_spellings(secret) if len(form) >= MIN_SECRET_CHARACTERS
+        }
         longest_first = sorted(self._hidden, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -72,7 +77,7 @@ class Redaction:
         return {str(key): self.clean(str(key), value) for key, value in event.items()}
 
     def clean(self, key: str, value: Any) -> Any:
-        """`value` as it may be shown under `key`."""
+        """Returns `value` as it may be shown under `key`."""
         if value is None or isinstance(value, bool | float):
             return value
         if SECRET_KEY.search(key):
@@ -91,11 +96,11 @@ class Redaction:
         if key == "timestamp":
             return text
         text = PHONE.sub(r"...\1", SECRETS.sub(HIDDEN, self._known.sub(HIDDEN, text) if self._known else text))
-        return (CONTROLS_BUT_NEWLINE if key == "exception" else CONTROLS).sub(_escaped, text)
+        return (CONTROLS_BUT_NEWLINE if key == "exception" else CONTROLS).sub(_escape_match, text)
 
 
-def forms_of(secret: str) -> Iterator[str]:
-    """A value as it may turn up: bare of what was typed around it; of an address, its password too."""
+def list_spellings(secret: str) -> Iterator[str]:
+    """Yields a secret as it may turn up: as typed, without the quotes around it, and the password of a URL."""
     bare = secret.strip().strip("\"'`").strip()
     yield from (secret, bare)
     try:
@@ -106,17 +111,18 @@ def forms_of(secret: str) -> Iterator[str]:
         yield from (password, unquote(password))
 
 
-HELD = Redaction()  # of this process: whatever it holds that may never be shown
+PROCESS_REDACTION = Redaction()  # every secret that this process holds or has held
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
 def configure_logs(
     level: str = "info", style: str = "", secrets: Iterable[str] = (), stream: TextIO | None = None
 ) -> None:
-    """Once a process. `style` is json, console, or empty to choose by whether `stream` is a terminal."""
+    """Sets the logs of this process up, once. `style` is json, console, or empty to choose by whether `stream` is a
+    terminal; `secrets` are hidden from now on."""
     out = stream or sys.stderr
     renderer: Processor = structlog.processors.JSONRenderer()
     if style == "console" or (not style and out.isatty()):
@@ -129,9 +135,9 @@ def configure_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,  # a plain traceback: never with the values of local variables
     ]
-    HELD.hide(secrets)
+    PROCESS_REDACTION.hide(secrets)
     structlog.configure(
-        processors=[*shared, HELD, renderer],
+        processors=[*shared, PROCESS_REDACTION, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
@@ -140,7 +146,7 @@ def configure_logs(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, HELD, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, PROCESS_REDACTION, renderer],
         )
     )
     root = logging.getLogger()

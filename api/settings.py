@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import settings_checks as checks
 from api.desk_file import NO_DESK_FILE, DeskFile, DeskFileError, read_desk_file
-from api.logs import HELD
+from api.logs import PROCESS_REDACTION
 from api.settings_checks import Network, checked
 from storage.blobs.store import S3Access
 from storage.errors import OperatorError
@@ -165,7 +165,7 @@ def read_access_token(config: Path = CONFIG_FILE) -> str:
         settings = load_settings(config, desk_file=NO_DESK_FILE)  # somebody may be editing it
     except SettingsError:
         return ""
-    HELD.hide(settings.secrets())
+    PROCESS_REDACTION.hide(settings.secrets())
     return settings.whatsapp_access_token.get_secret_value()
 
 

@@ -1,4 +1,4 @@
-"""The load driver: customers, a stand-in for Meta and a yardstick, so that speed is a ratio and not an opinion.
+"""The benchmark: a load driver, a stand-in for Meta and a baseline program, so that speed is a ratio of the two.
 
 Nothing here is imported by the running service.
 """

@@ -1,4 +1,4 @@
-"""The bare loop: what a good programmer writes in an afternoon, and the yardstick of `tick bench`.
+"""The baseline of `tick bench`: a bare loop, as a good programmer writes it in an afternoon.
 
 It keeps what we keep: the message is committed before its 200; what was sent is recorded; each status is committed
 before its 200; a message that comes twice has one effect. It has the same web framework, server, event loop, HTTP
@@ -20,8 +20,8 @@ from typing import Any
 
 from quart import Quart, request
 
-from api.bench.webhooks import PATH
-from api.server.process import run, stopped_by_signals
+from api.bench.webhooks import WEBHOOK_PATH
+from api.server.process import run, stop_on_signals
 from api.server.serving import listen, serve_http
 from bot.whatsapp.graph.client import open_http
 from storage.bench_baseline import BareStore
@@ -30,17 +30,18 @@ RANKS = {"sent": 1, "delivered": 2, "read": 3}
 TOPICS = [{"id": f"topic_{n}", "title": f"Topic {n}", "description": "What this is about"} for n in range(8)]
 
 
-def greet(_: dict[str, Any]) -> dict[str, Any]:
+def build_greeting(_: dict[str, Any]) -> dict[str, Any]:
     text = "Hello! What do you need help with? Pick a topic, or just write what is wrong."
     action = {"button": "Choose a topic", "sections": [{"title": "Topics", "rows": TOPICS}]}
     return {"type": "interactive", "interactive": {"type": "list", "body": {"text": text}, "action": action}}
 
 
-def say(text: str) -> dict[str, Any]:
+def build_text(text: str) -> dict[str, Any]:
+    """Builds a message of words."""
     return {"type": "text", "text": {"body": text}}
 
 
-def check(_: dict[str, Any]) -> dict[str, Any]:
+def build_summary(_: dict[str, Any]) -> dict[str, Any]:
     buttons = [
         {"type": "reply", "reply": {"id": name, "title": name.title()}} for name in ("submit", "change", "cancel")
     ]
@@ -50,11 +51,11 @@ def check(_: dict[str, Any]) -> dict[str, Any]:
 
 
 SCRIPT = (
-    greet,
-    lambda _: say("Tell us what is happening. Several messages, photos, voice notes and files are fine."),
-    check,
-    lambda conversation: say(f"Done: your ticket is *#{conversation['id']}*. Write here any time to add to it."),
-    lambda conversation: say(f"Thank you, I have added that to ticket #{conversation['id']}."),
+    build_greeting,
+    lambda _: build_text("Tell us what is happening. Several messages, photos, voice notes and files are fine."),
+    build_summary,
+    lambda conversation: build_text(f"Done: your ticket is *#{conversation['id']}*. Write here any time to add to it."),
+    lambda conversation: build_text(f"Thank you, I have added that to ticket #{conversation['id']}."),
 )
 
 
@@ -84,7 +85,7 @@ def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Qua
         accepted = await http.post(messages_url, content=body, headers=headers)
         await store.keep_send(send_id, customer, body, accepted.json()["messages"][0]["id"])
 
-    @app.post(PATH)
+    @app.post(WEBHOOK_PATH)
     async def webhook() -> tuple[str, int]:
         body = await request.get_data()
         assert isinstance(body, bytes)
@@ -116,7 +117,7 @@ async def serve(port: int, database_url: str, redis_url: str, pool_size: int) ->
     try:
         secret = os.environ["WHATSAPP_APP_SECRET"].encode()
         app = make_app(store, graph_url, os.environ["WHATSAPP_ACCESS_TOKEN"], secret)
-        async with stopped_by_signals() as stop:
+        async with stop_on_signals() as stop:
             await serve_http(app, listen("127.0.0.1", port), stop)
     finally:
         await store.close()

@@ -1,8 +1,10 @@
-"""Simulated customers, each in a closed loop: write, wait for what the bot says, answer that.
+"""The load driver: simulated customers, each in a closed loop of writing, waiting for the bot's message, answering it.
 
 A customer says "Hi", taps a topic, describes, taps Send, gets a ticket number, writes follow-ups, and is then replaced
-by the next one. What to answer is read from what arrives (a list, buttons, a ticket number), never assumed. Invariant:
-the log has one line for everything that a customer sent and saw acknowledged, and one for everything that reached them.
+by the next one. What to answer is read from what arrives (a list, buttons, a ticket number), never assumed.
+
+Invariant: the log has one line for everything that a customer sent and saw acknowledged, and one for everything that
+reached them.
 """
 
 import asyncio
@@ -15,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from api.bench.graph_stand_in import Send
+from api.bench.graph_stand_in import AcceptedSend
 from api.bench.webhooks import NeverAcknowledged, Webhooks
 from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook
 from api.simulator.message_bodies import MessageHead, button_reply, list_reply, text
 
-AREAS = (202, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 650, 702, 713, 718, 801, 808, 818, 907)
+AREA_CODES = (202, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 650, 702, 713, 718, 801, 808, 818, 907)
 NOT_A_TOPIC = re.compile(r"more|back|my_tickets|agent|person|other", re.IGNORECASE)
 SUBMIT = re.compile(r"submit|send|confirm|yes", re.IGNORECASE)
 TICKET = re.compile(r"#(\d+)")
@@ -28,8 +30,9 @@ TICKET = re.compile(r"#(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How customers behave. `burst` follow-ups are written before the first receipt is waited for; `pause_seconds` is
-    the longest that somebody thinks before answering."""
+    """How customers behave. `burst` follow-ups are written before the first answer is waited for; `pause_seconds`: the
+    longest that somebody thinks before answering; `patience_seconds`: after it a customer gives up; `stall_seconds`:
+    after it a wait counts as stalled."""
 
     follow_ups: int = 12
     burst: int = 1
@@ -40,17 +43,20 @@ class Habits:
 
 @dataclass(slots=True)
 class Customer:
+    """A customer and how far they are. `life`: how many began before them."""
+
     person: Person
     life: int
-    said: int = 0
+    sent_messages: int = 0
     ticket_id: int = 0
     follow_ups: int = 0
-    arrived: asyncio.Queue[Send] = field(default_factory=asyncio.Queue)
+    arrived: asyncio.Queue[AcceptedSend] = field(default_factory=asyncio.Queue)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One message of a customer. `kind`: hi, topic, describe, submit, follow_up."""
+class SentMessage:
+    """A message of a customer that was acknowledged. `n` counts the messages of one customer, from 1; `kind`: hi,
+    topic, describe, submit, follow_up; the times are of the monotonic clock."""
 
     customer: str
     n: int
@@ -63,11 +69,15 @@ class Said:
 
 
 class Unanswered(Exception):
-    """A customer gave up waiting."""
+    """A customer has given up waiting for an answer."""
 
 
-class Driver:
-    """`settled` is waited for before a customer answers a message; `stalled` hears of each wait that is too long."""
+class LoadDriver:
+    """Plays many customers at once against one service.
+
+    `before_answer` is awaited with a message before its customer answers it. `on_stall` is awaited with each wait that
+    is too long, and returns whether the turn was committed at least (None: unknown).
+    """
 
     def __init__(
         self,
@@ -77,16 +87,16 @@ class Driver:
         habits: Habits,
         log: Path | None = None,
         seed: int = 0,
-        settled: Callable[[Send], Awaitable[Any]] | None = None,
-        stalled: Callable[[Customer, Said], Awaitable[bool | None]] | None = None,
+        before_answer: Callable[[AcceptedSend], Awaitable[Any]] | None = None,
+        on_stall: Callable[[Customer, SentMessage], Awaitable[bool | None]] | None = None,
     ) -> None:
         self._number = number
         self._webhooks = webhooks
         self._habits = habits
         self._log = log.open("a", buffering=1) if log else None
         self._random = random.Random(seed)  # noqa: S311 - ids must be repeatable, not secret
-        self._settled = settled
-        self._stalled = stalled
+        self._before_answer = before_answer
+        self._on_stall = on_stall
         self._customers: dict[str, Customer] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._stop = False
@@ -98,76 +108,77 @@ class Driver:
 
     @property
     def steps(self) -> int:
-        """Messages of customers that were answered."""
+        """How many messages of customers were answered."""
         return len(self.reply_seconds)
 
-    def heard(self, send: Send) -> None:
-        """A message has reached its customer's phone."""
+    def receive(self, send: AcceptedSend) -> None:
+        """Hands a message to the customer whom it is for."""
         customer = self._customers.get(send.customer)
         if self._log:
-            self._write("got", customer=send.customer, outbox_id=send.outbox_id, wamid=send.wamid, at=send.at)
+            self._log_event("received", customer=send.customer, outbox_id=send.outbox_id, wamid=send.wamid, at=send.at)
         if customer is not None:
             customer.arrived.put_nowait(send)
 
     def stop(self) -> None:
-        """Each customer ends the step that is under way and writes no more."""
+        """Lets each customer end the step that is under way and write no more."""
         self._stop = True
 
     async def play(self, customers: int, *, steps: int | None = None) -> None:
-        """`customers` of them at a time, until `stop` is called or `steps` were answered in all."""
+        """Plays `customers` at a time, until `stop` is called or `steps` were answered in all."""
         self._stop = False
         self._last_step = steps
-        await asyncio.gather(*(self._slot() for _ in range(customers)))
+        await asyncio.gather(*(self._play_one_after_the_other() for _ in range(customers)))
 
     async def introduce(self, count: int) -> list[Customer]:
-        """So many customers, each with a ticket, who have said all that their habits make them say."""
-        customers = [self.newcomer() for _ in range(count)]
-        await asyncio.gather(*(self._live(customer) for customer in customers))
+        """Plays `count` customers to the end of their habits; returns them, each with a ticket."""
+        customers = [self.make_customer() for _ in range(count)]
+        await asyncio.gather(*(self._play(customer) for customer in customers))
         return customers
 
-    async def add(self, customer: Customer, *, waits: bool) -> float:
-        """One more follow-up, whatever else is under way; the seconds until its answer, if anybody waits for it."""
-        said = await self._follow_up(customer)
+    async def write_follow_up(self, customer: Customer, *, waits: bool) -> float:
+        """Writes one more follow-up, whatever else is under way; returns the seconds until its answer if it `waits`."""
+        sent = await self._send_follow_up(customer)
         if waits:
-            await self._wait(customer, said)
-        return time.monotonic() - said.posted_at
+            await self._wait_for_answer(customer, sent)
+        return time.monotonic() - sent.posted_at
 
-    async def _slot(self) -> None:
+    async def _play_one_after_the_other(self) -> None:
         while not self._stop:
-            customer = self.newcomer()
+            customer = self.make_customer()
             try:
-                await self._live(customer)
+                await self._play(customer)
             except (Unanswered, NeverAcknowledged) as problem:
                 self.problems.append(f"{customer.person.wa_id}: {problem}")
                 if self._log:
-                    self._write("gave_up", customer=customer.person.wa_id, problem=str(problem))
+                    self._log_event("gave_up", customer=customer.person.wa_id, problem=str(problem))
             if self._log is None:  # nobody will ask who they were
                 del self._customers[customer.person.wa_id]
 
-    def newcomer(self) -> Customer:
+    def make_customer(self) -> Customer:
+        """Makes the next customer, with a 555 number of their own."""
         life = self._started
         self._started += 1
-        phone = f"1{AREAS[life // 10_000 % len(AREAS)]}555{life % 10_000:04d}"
+        phone = f"1{AREA_CODES[life // 10_000 % len(AREA_CODES)]}555{life % 10_000:04d}"
         customer = self._customers[phone] = Customer(Person(f"Customer {life}", wa_id=phone), life)
         return customer
 
-    async def _live(self, customer: Customer) -> None:
+    async def _play(self, customer: Customer) -> None:
         answer = await self._step(customer, "hi", "Hi")
         while not self._stop and not customer.ticket_id:
             answer = await self._answer(customer, answer)
         while not self._stop and customer.follow_ups < self._habits.follow_ups:
-            posted: list[Said] = []
+            posted: list[SentMessage] = []
             for _ in range(min(self._habits.burst, self._habits.follow_ups - customer.follow_ups)):
-                posted.append(await self._follow_up(customer))
-            for said in posted:
-                await self._wait(customer, said)
+                posted.append(await self._send_follow_up(customer))
+            for sent in posted:
+                await self._wait_for_answer(customer, sent)
 
-    async def _follow_up(self, customer: Customer) -> Said:
+    async def _send_follow_up(self, customer: Customer) -> SentMessage:
         customer.follow_ups += 1
-        return await self._say(customer, "follow_up", f"Follow-up {customer.follow_ups} of customer {customer.life}")
+        return await self._send(customer, "follow_up", f"Follow-up {customer.follow_ups} of customer {customer.life}")
 
-    async def _answer(self, customer: Customer, seen: Send) -> Send:
-        """What a customer does about what the bot says."""
+    async def _answer(self, customer: Customer, seen: AcceptedSend) -> AcceptedSend:
+        """Does what a customer does about a message of the bot; returns the next one."""
         if seen.kind == "list":
             topics = [option for option in seen.options if not NOT_A_TOPIC.search(option)] or list(seen.options)
             return await self._step(customer, "topic", "Topic", option=topics[customer.life % len(topics)], row=True)
@@ -177,65 +188,77 @@ class Driver:
             if number := TICKET.search(answer.text):
                 customer.ticket_id = int(number[1])
                 if self._log:
-                    self._write("ticket", customer=customer.person.wa_id, ticket_id=customer.ticket_id)
+                    self._log_event("ticket", customer=customer.person.wa_id, ticket_id=customer.ticket_id)
             return answer
         return await self._step(customer, "describe", f"Customer {customer.life} has a printer that does not print")
 
-    async def _step(self, customer: Customer, kind: str, words: str, *, option: str = "", row: bool = False) -> Send:
-        return await self._wait(customer, await self._say(customer, kind, words, option=option, row=row))
+    async def _step(
+        self, customer: Customer, kind: str, words: str, *, option: str = "", row: bool = False
+    ) -> AcceptedSend:
+        return await self._wait_for_answer(customer, await self._send(customer, kind, words, option=option, row=row))
 
-    async def _say(self, customer: Customer, kind: str, words: str, *, option: str = "", row: bool = False) -> Said:
-        customer.said += 1
+    async def _send(
+        self, customer: Customer, kind: str, words: str, *, option: str = "", row: bool = False
+    ) -> SentMessage:
+        customer.sent_messages += 1
         person, unique = customer.person, self._random.randbytes(8)
         wamid = make_wamid(person.wa_id, unique)
         head = MessageHead(person, wamid, int(time.time()))
         message = (list_reply if row else button_reply)(head, option, words) if option else text(head, words)
         delivery = await self._webhooks.deliver(messages_webhook(self._number, [person], [message]))
-        said = Said(
-            person.wa_id, customer.said, kind, words, wamid, delivery.posted_at, delivery.acked_at, delivery.tries
+        sent = SentMessage(
+            customer=person.wa_id,
+            n=customer.sent_messages,
+            kind=kind,
+            text=words,
+            wamid=wamid,
+            posted_at=delivery.posted_at,
+            acked_at=delivery.acked_at,
+            tries=delivery.tries,
         )
-        self.ack_seconds.append(said.acked_at - said.posted_at)
+        self.ack_seconds.append(sent.acked_at - sent.posted_at)
         if self._log:
-            acked_at = time.time() - (time.monotonic() - said.acked_at)
-            self._write("said", customer=said.customer, n=said.n, kind=kind, text=words, wamid=wamid, tries=said.tries,
-                        acked_at=acked_at)  # fmt: skip
-        if self._stalled:
-            self._watches[said.wamid] = asyncio.create_task(self._watch(customer, said))
-        return said
+            acked_at = time.time() - (time.monotonic() - sent.acked_at)
+            logged = {"customer": sent.customer, "n": sent.n, "kind": kind, "text": words, "wamid": wamid}
+            self._log_event("sent", **logged, tries=sent.tries, acked_at=acked_at)
+        if self._on_stall:
+            self._watches[sent.wamid] = asyncio.create_task(self._watch_for_stall(customer, sent))
+        return sent
 
-    async def _wait(self, customer: Customer, said: Said) -> Send:
-        """The next message that reaches the customer."""
+    async def _wait_for_answer(self, customer: Customer, sent: SentMessage) -> AcceptedSend:
+        """Returns the next message that reaches the customer. Raises Unanswered."""
         try:
             async with asyncio.timeout(self._habits.patience_seconds):
                 seen = await customer.arrived.get()
         except TimeoutError:
-            waited = time.monotonic() - said.acked_at
-            raise Unanswered(f"no answer to message {said.n} ({said.kind}) in {waited:.1f} s") from None
+            waited = time.monotonic() - sent.acked_at
+            raise Unanswered(f"no answer to message {sent.n} ({sent.kind}) in {waited:.1f} s") from None
         finally:
-            if watch := self._watches.pop(said.wamid, None):
+            if watch := self._watches.pop(sent.wamid, None):
                 watch.cancel()
-        self.reply_seconds.append(time.monotonic() - said.posted_at)
+        self.reply_seconds.append(time.monotonic() - sent.posted_at)
         if self._last_step is not None and self.steps >= self._last_step:
             self._stop = True
-        if self._settled:
-            await self._settled(seen)
+        if self._before_answer:
+            await self._before_answer(seen)
         if self._habits.pause_seconds:
             await asyncio.sleep(self._random.uniform(0.0, self._habits.pause_seconds))
         return seen
 
-    async def _watch(self, customer: Customer, said: Said) -> None:
+    async def _watch_for_stall(self, customer: Customer, sent: SentMessage) -> None:
         """Asks, once a wait is too long, whether the turn was committed at least."""
-        assert self._stalled is not None
-        await asyncio.sleep(said.acked_at + self._habits.stall_seconds - time.monotonic())
-        committed = await self._stalled(customer, said)
+        assert self._on_stall is not None
+        await asyncio.sleep(sent.acked_at + self._habits.stall_seconds - time.monotonic())
+        committed = await self._on_stall(customer, sent)
         if self._log:
-            self._write("stalled", customer=said.customer, n=said.n, committed=committed, at=time.time())
+            self._log_event("stalled", customer=sent.customer, n=sent.n, committed=committed, at=time.time())
 
-    def _write(self, event: str, **what: Any) -> None:
+    def _log_event(self, event: str, **fields: Any) -> None:
         assert self._log is not None
-        self._log.write(json.dumps({"event": event} | what) + "\n")
+        self._log.write(json.dumps({"event": event} | fields) + "\n")
 
     def close(self) -> None:
+        """Ends the watches, and closes the log."""
         for watch in self._watches.values():
             watch.cancel()
         if self._log:

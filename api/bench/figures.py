@@ -1,4 +1,4 @@
-"""Numbers out of a run, and how they are shown. Pure."""
+"""The figures of a run, and how they are shown. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from statistics import median
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest rank; 0 of nothing."""
+    """Returns the percentile by nearest rank; 0 of no values."""
     if not values:
         return 0.0
     ordered = sorted(values)
@@ -14,8 +14,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One run of one program. `seconds` goes on until everything that came in is done."""
+class ProgramRun:
+    """One run of one program. `seconds` goes on until everything that came in is done; a step is a message of a
+    customer that was answered."""
 
     program: str
     steps: int
@@ -32,12 +33,13 @@ class Round:
 
     @property
     def steps_per_second(self) -> float:
+        """The throughput."""
         return self.steps / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and most of a figure over the runs."""
+    """Median, smallest and largest value of a figure over the runs."""
 
     median: float
     least: float
@@ -45,31 +47,33 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
+        """Computes the spread; zeros of no values."""
         return cls(median(values), min(values), max(values)) if values else cls(0.0, 0.0, 0.0)
 
-    def shown(self, digits: int = 0, scale: float = 1.0) -> str:
+    def format(self, digits: int = 0, scale: float = 1.0) -> str:
+        """Formats it as `median (least to most)`."""
         low, middle, high = (f"{value * scale:.{digits}f}" for value in (self.least, self.median, self.most))
         return f"{middle} ({low} to {high})"
 
 
-def ratio(ours: Sequence[Round], bare: Sequence[Round]) -> Spread:
-    """Run by run, since neighbours in time had the same machine."""
-    return Spread.of([a.steps_per_second / b.steps_per_second for a, b in zip(ours, bare, strict=True)])
+def compute_ratio(ours: Sequence[ProgramRun], baseline: Sequence[ProgramRun]) -> Spread:
+    """Returns the ratio of throughputs, run by run, since neighbours in time had the same machine."""
+    return Spread.of([a.steps_per_second / b.steps_per_second for a, b in zip(ours, baseline, strict=True)])
 
 
-def row(rounds: Sequence[Round]) -> list[str]:
-    """One line of the table."""
+def format_row(runs: Sequence[ProgramRun]) -> list[str]:
+    """Formats the runs of one program as a row of the table."""
 
     def milliseconds(name: str) -> str:
-        return Spread.of([getattr(each, name) for each in rounds]).shown(0, 1000)
+        return Spread.of([getattr(each, name) for each in runs]).format(0, 1000)
 
     return [
-        rounds[0].program,
-        Spread.of([each.steps_per_second for each in rounds]).shown(),
+        runs[0].program,
+        Spread.of([each.steps_per_second for each in runs]).format(),
         milliseconds("ack_p50"),
         milliseconds("ack_p99"),
         milliseconds("reply_p50"),
         milliseconds("reply_p99"),
-        f"{Spread.of([each.program_busy for each in rounds]).median:.0%}",
-        str(sum(len(each.problems) for each in rounds)),
+        f"{Spread.of([each.program_busy for each in runs]).median:.0%}",
+        str(sum(len(each.problems) for each in runs)),
     ]

@@ -1,19 +1,20 @@
-"""How a benchmark says what it found: figures on stdout, troubles on stderr."""
+"""How a benchmark prints its results: figures on stdout, problems on stderr."""
 
 import sys
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-WIDTH = 140  # in a file, where nothing says how wide a line may be
+COLUMNS_IN_FILE = 140  # where nothing says how wide a line may be
+MAX_PROBLEMS = 10  # the first ones tell enough
 
 
-def report(told: str | Callable[[Console], None], problems: Sequence[str]) -> None:
-    """The figures, as JSON or by what shows them, and the first problems."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    if isinstance(told, str):
-        console.print_json(told)
+def print_report(figures: str | Callable[[Console], None], problems: Sequence[str]) -> None:
+    """Prints the figures, which are JSON or a function that prints them, and the first problems."""
+    console = Console(width=None if sys.stdout.isatty() else COLUMNS_IN_FILE)
+    if isinstance(figures, str):
+        console.print_json(figures)
     else:
-        told(console)
-    for problem in problems[:10]:
+        figures(console)
+    for problem in problems[:MAX_PROBLEMS]:
         Console(stderr=True).print(problem, markup=False)

@@ -1,4 +1,4 @@
-"""A stage: customers and the stand-in on one side, the program under test on the other, both told of each other.
+"""The rig of a benchmark: the load driver and the stand-in for Meta on one side, the program under test on the other.
 
 Invariant: a measurement ends when what came in is done, not when it was taken in. A program that only piles work up
 gains nothing by it.
@@ -13,21 +13,29 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.bench.driver import Driver, Habits
-from api.bench.figures import Round, percentile
-from api.bench.graph_stand_in import Send, StandIn, StatusPlan, status_of
-from api.bench.programs import Program, ProgramFailed, completed, environment, free_port, python, running
+from api.bench.driver import Habits, LoadDriver
+from api.bench.figures import ProgramRun, percentile
+from api.bench.graph_stand_in import AcceptedSend, GraphStandIn, StatusPlan, build_status
+from api.bench.programs import (
+    Program,
+    ProgramFailed,
+    build_environment,
+    build_python_command,
+    find_free_port,
+    run_command,
+    run_program,
+)
 from api.bench.webhooks import Webhooks
-from api.bench.wire import Broken, Client
+from api.bench.wire import Client, ConnectionBroken
 from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook, statuses_webhook
 from api.simulator.message_bodies import MessageHead, text
 from storage.sql.database import DatabaseSettings
 
 NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET, TOKEN, VERIFY = "bench-app-secret", "bench-access-token", "bench-verify-token"
-POOL_SIZE = DatabaseSettings(url="").pool_size  # the bare loop gets as many connections as we have
+POOL_SIZE = DatabaseSettings(url="").pool_size  # the baseline gets as many connections as Tick has
 DRAIN_SECONDS = 120
-BATCH = 1000
+BATCH_SIZE = 1000
 
 
 @dataclass(slots=True)
@@ -39,28 +47,33 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Stage:
+class Rig:
+    """A program that is ready, and everything that plays its surroundings.
+
+    `key`: an API key, where the program has a journal to ask about; `answers`: the messages that a batch has brought.
+    """
+
     program: Program
     webhooks: Webhooks
-    driver: Driver
-    standin: StandIn
+    driver: LoadDriver
+    graph: GraphStandIn
     ready_seconds: float
     api: Client
     key: str = ""
-    answers: list[Send] = field(default_factory=list)
+    answers: list[AcceptedSend] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def play(self, customers: int, seconds: float) -> Round:
-        """Load for `seconds`, then until everything is done."""
+    async def measure(self, customers: int, seconds: float) -> ProgramRun:
+        """Measures a load of `seconds`, until everything of it is done, after a warm-up."""
         await self._load(customers, min(2.0, seconds))
         self.driver.ack_seconds.clear()
         self.driver.reply_seconds.clear()
         statuses, busy, began = self.webhooks.delivered, time.process_time(), time.monotonic()
-        cpu = self.program.cpu_seconds()
+        cpu = self.program.read_cpu_seconds()
         await self._load(customers, seconds)
         took = time.monotonic() - began
         acks, replies = self.driver.ack_seconds, self.driver.reply_seconds
-        return Round(
+        return ProgramRun(
             program=self.program.name,
             steps=len(replies),
             seconds=took,
@@ -70,7 +83,7 @@ class Stage:
             reply_p50=percentile(replies, 50),
             reply_p99=percentile(replies, 99),
             driver_busy=(time.process_time() - busy) / took,
-            program_busy=(self.program.cpu_seconds() - cpu) / took,
+            program_busy=(self.program.read_cpu_seconds() - cpu) / took,
             ready_seconds=self.ready_seconds,
             problems=tuple(self.driver.problems),
         )
@@ -79,48 +92,48 @@ class Stage:
         loop = asyncio.get_running_loop()
         loop.call_later(seconds, self.driver.stop)
         await self.driver.play(customers)
-        await self.drained()
+        await self.wait_until_drained()
 
-    async def drained(self) -> None:
-        """Until every webhook is acknowledged and, where there is a journal, nothing in it is pending."""
+    async def wait_until_drained(self) -> None:
+        """Waits until every webhook is acknowledged and, where there is a journal, nothing in it is pending."""
         async with asyncio.timeout(DRAIN_SECONDS):
-            await self.webhooks.settled()
-            while self.key and await self._pending():  # noqa: ASYNC110 - it is another process that works
+            await self.webhooks.wait_until_settled()
+            while self.key and await self._read_pending():  # noqa: ASYNC110 - it is another process that works
                 await asyncio.sleep(0.02)
 
-    async def _pending(self) -> int:
+    async def _read_pending(self) -> int:
         headers = f"Authorization: Bearer {self.key}\r\n".encode()
         try:
             answer = await self.api.ask("GET", "/api/whatsapp/status", headers=headers)
             return int(json.loads(answer.body)["data"]["journal"]["pending"])
-        except (OSError, TimeoutError, Broken, ValueError, KeyError, TypeError) as error:
+        except (OSError, TimeoutError, ConnectionBroken, ValueError, KeyError, TypeError) as error:
             raise ProgramFailed(f"GET /api/whatsapp/status can't be read: {error!r}") from error
 
-    async def memory(self, customers: int, steps: int, readings: int = 4) -> list[tuple[int, float]]:
-        """Resident MiB at rest, then after each part of `steps`."""
-        seen = [(0, self.program.resident_mib())]
+    async def measure_memory(self, customers: int, steps: int, readings: int = 4) -> list[tuple[int, float]]:
+        """Returns (steps, resident MiB): at rest, then after each part of `steps`."""
+        seen = [(0, self.program.read_resident_mib())]
         before = self.driver.steps
         while self.driver.steps - before < steps:
             await self.driver.play(customers, steps=before + steps * len(seen) // readings)
-            await self.drained()
-            seen.append((self.driver.steps - before, self.program.resident_mib()))
+            await self.wait_until_drained()
+            seen.append((self.driver.steps - before, self.program.read_resident_mib()))
             if self.driver.problems:
                 break
         return seen
 
-    async def batches(self) -> tuple[Batch, Batch]:
-        """A thousand messages of a thousand customers in one body; then a thousand statuses in one."""
-        self.standin.plan = StatusPlan(count=0)
-        people = [self.driver.newcomer().person for _ in range(BATCH)]
+    async def measure_batches(self) -> tuple[Batch, Batch]:
+        """Measures a thousand messages of a thousand customers in one body; then a thousand statuses in one."""
+        self.graph.plan = StatusPlan(count=0)
+        people = [self.driver.make_customer().person for _ in range(BATCH_SIZE)]
         now = int(time.time())
         hello = [text(MessageHead(person, make_wamid(person.wa_id, os.urandom(8)), now), "Hi") for person in people]
-        first = await self._batch(messages_webhook(NUMBER, people, hello), answers=BATCH)
-        statuses = [status_of(send, "delivered") for send in self.answers]
+        first = await self._measure_batch(messages_webhook(NUMBER, people, hello), answers=BATCH_SIZE)
+        statuses = [build_status(send, "delivered") for send in self.answers]
         recipients = [Person(wa_id=send.customer) for send in self.answers]
-        second = await self._batch(statuses_webhook(NUMBER, statuses, recipients), answers=0)
+        second = await self._measure_batch(statuses_webhook(NUMBER, statuses, recipients), answers=0)
         return first, second
 
-    async def _batch(self, body: bytes, *, answers: int) -> Batch:
+    async def _measure_batch(self, body: bytes, *, answers: int) -> Batch:
         if answers:
             self.answers.clear()
         delivery = await self.webhooks.deliver(body)
@@ -128,24 +141,25 @@ class Stage:
             while len(self.answers) < answers:
                 self.answered.clear()
                 await self.answered.wait()
-        await self.drained()
+        await self.wait_until_drained()
         done = time.monotonic() - delivery.posted_at
         return Batch(delivery.acked_at - delivery.posted_at, done)
 
-    def heard(self, send: Send) -> None:
-        if not self.standin.plan.count:
+    def receive(self, send: AcceptedSend) -> None:
+        """Hands a message to the driver, and counts it while a batch is measured."""
+        if not self.graph.plan.count:
             self.answers.append(send)
             self.answered.set()
-        self.driver.heard(send)
+        self.driver.receive(send)
 
-    async def read(self, send: Send) -> None:
-        """A customer answers what they have read, and their phone has reported that by then."""
-        if report := self.standin.statuses.get(send.wamid):
+    async def wait_until_read(self, send: AcceptedSend) -> None:
+        """Waits until a message is reported as read: a customer answers what they have read."""
+        if report := self.graph.statuses.get(send.wamid):
             await report
 
 
 @asynccontextmanager
-async def staged(
+async def set_up_rig(
     name: str,
     folder: Path,
     database_url: str,
@@ -155,40 +169,56 @@ async def staged(
     pool_size: int = POOL_SIZE,
     per_second: float = 0.0,
     on_request: Callable[[str, str, bytes], None] = lambda method, path, body: None,
-) -> AsyncIterator[Stage]:
-    """`name`: "tick" or "bare". Starts it on an empty database and waits until it is ready. `per_second`: how much it
-    may send; 0 is no limit, since our Meta has none. `on_request` hears what it asks of Meta."""
-    port, graph_port = free_port(), free_port()
+) -> AsyncIterator[Rig]:
+    """Starts a program on an empty database and yields the rig once it is ready. `name`: "tick", or "bare" for the
+    baseline.
+
+    `per_second`: how much it may send; 0 is no limit, since the stand-in has none. `on_request` is called with what it
+    asks of Meta.
+    """
+    port, graph_port = find_free_port(), find_free_port()
     url = f"http://127.0.0.1:{port}"
-    env = environment(
+    env = build_environment(
         WHATSAPP_API_URL=f"http://127.0.0.1:{graph_port}/v25.0", WHATSAPP_PHONE_NUMBER_ID=NUMBER.phone_number_id,
         WHATSAPP_ACCESS_TOKEN=TOKEN, WHATSAPP_VERIFY_TOKEN=VERIFY, WHATSAPP_APP_SECRET=SECRET,
         DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"), HOST="127.0.0.1",
         PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0", LOG_LEVEL="warning",
         WHATSAPP_MESSAGES_PER_SECOND=str(per_second),
     )  # fmt: skip
-    key, argv = "", python("api", "serve")
+    key, argv = "", build_python_command("api", "serve")
     if name == "tick":
-        await completed(python("api", "migrate"), folder=folder, env=env)
-        made = await completed(python("api", "key", "create", "bench", "--role", "admin"), folder=folder, env=env)
-        key = made.strip().splitlines()[-1].strip()
+        await run_command(build_python_command("api", "migrate"), folder=folder, env=env)
+        create = build_python_command("api", "key", "create", "bench", "--role", "admin")
+        key = (await run_command(create, folder=folder, env=env)).strip().splitlines()[-1].strip()
     else:
-        argv = python("api.bench.baseline", "--port", str(port), "--database", database_url, "--redis", redis_url)
+        argv = build_python_command(
+            "api.bench.baseline", "--port", str(port), "--database", database_url, "--redis", redis_url
+        )
         argv += ["--pool-size", str(pool_size)]
     webhooks, api = Webhooks(url, SECRET), Client(url)
-    stages: list[Stage] = []
-    driver = Driver(NUMBER, webhooks, habits=habits, settled=lambda send: stages[0].read(send))
-    standin = StandIn(
-        NUMBER, webhooks, plan=StatusPlan(), on_send=lambda send: stages[0].heard(send), on_request=on_request
+    rigs: list[Rig] = []  # the one, once its program is ready
+    driver = LoadDriver(NUMBER, webhooks, habits=habits, before_answer=lambda send: rigs[0].wait_until_read(send))
+    graph = GraphStandIn(
+        NUMBER, webhooks, plan=StatusPlan(), on_send=lambda send: rigs[0].receive(send), on_request=on_request
     )
-    await standin.listen(graph_port)
+    await graph.listen(graph_port)
     try:
-        async with running(name, argv, folder=folder, env=env) as program:
-            ready = await program.ready(url, "/readyz" if key else "/", status=200 if key else None)
-            stages.append(Stage(program, webhooks, driver, standin, ready, api, key))
-            yield stages[0]
+        async with run_program(name, argv, folder=folder, env=env) as program:
+            ready = await program.wait_until_ready(url, "/readyz" if key else "/", status=200 if key else None)
+            rigs.append(
+                Rig(
+                    program=program,
+                    webhooks=webhooks,
+                    driver=driver,
+                    graph=graph,
+                    ready_seconds=ready,
+                    api=api,
+                    key=key,
+                )
+            )
+            yield rigs[0]
             await webhooks.close()
     finally:
         await webhooks.close()
-        await standin.close()
+        await graph.close()
         api.close()

@@ -1,4 +1,4 @@
-"""`tick bench`: Tick and the bare loop in turn, the same customers for both, so that the result is a ratio.
+"""`tick bench`: measures Tick and the baseline in turn, with the same customers, so that the result is a ratio.
 
 Everything is made for the run and goes with it: databases, a Redis, folders, ports of loopback. Nothing of the caller's
 own Tick is read or touched.
@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 from api.bench.driver import Habits
-from api.bench.figures import Round, Spread, ratio, row
-from api.bench.programs import private_redis
-from api.bench.report import report
-from api.bench.rig import Batch, Stage, staged
+from api.bench.figures import ProgramRun, Spread, compute_ratio, format_row
+from api.bench.programs import run_redis
+from api.bench.report import print_report
+from api.bench.rig import Batch, Rig, set_up_rig
 from storage.bench_baseline import drop_database, durability, fresh_database
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for. `database_url` names a server and an account that may create databases; empty: SQLite."""
+class BenchOptions:
+    """What to measure. `database_url` names a server and an account that may create databases; empty: SQLite."""
 
     customers: int = 64
     seconds: float = 20.0
@@ -38,76 +38,81 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Result:
+class BenchResult:
+    """What was measured; its fields are the keys of the JSON. `bare`: the baseline."""
+
     durability: str
     cores: int
-    ours: list[Round] = field(default_factory=list)
-    bare: list[Round] = field(default_factory=list)
+    ours: list[ProgramRun] = field(default_factory=list)
+    bare: list[ProgramRun] = field(default_factory=list)
     memory: list[tuple[int, float]] = field(default_factory=list)
     messages: Batch | None = None
     statuses: Batch | None = None
 
 
-async def measure(wish: Wish, say: Console) -> Result:
-    """All of it; `say` hears of each part as it is done."""
+async def measure(options: BenchOptions, progress: Console) -> BenchResult:
+    """Measures everything; prints each part on `progress` as it is done."""
     with tempfile.TemporaryDirectory(prefix="tick-bench-") as made:
         root = Path(made)
-        url = wish.database_url or f"sqlite://{root}/bench.db"
-        result = Result(await durability(url), cores())
-        habits = Habits(follow_ups=wish.follow_ups)
-        for run in range(1, wish.runs + 1):
+        url = options.database_url or f"sqlite://{root}/bench.db"
+        result = BenchResult(await durability(url), count_cores())
+        habits = Habits(follow_ups=options.follow_ups)
+        for run in range(1, options.runs + 1):
             for name, rounds in (("bare", result.bare), ("tick", result.ours)):
-                async with on_empty_database(name, root / f"{run}-{name}", url, habits) as stage:
-                    rounds.append(await stage.play(wish.customers, wish.seconds))
-                    say.print(f"run {run}, {name}: {rounds[-1].steps_per_second:.0f} steps per second")
-                    if name == "tick" and run == wish.runs:
-                        result.messages, result.statuses = await stage.batches()
-        if wish.steps:
-            async with on_empty_database("tick", root / "memory", url, habits) as stage:
-                result.memory = await stage.memory(wish.customers, wish.steps)
+                async with set_up_on_empty_database(name, root / f"{run}-{name}", url, habits) as rig:
+                    rounds.append(await rig.measure(options.customers, options.seconds))
+                    progress.print(f"run {run}, {name}: {rounds[-1].steps_per_second:.0f} steps per second")
+                    if name == "tick" and run == options.runs:
+                        result.messages, result.statuses = await rig.measure_batches()
+        if options.steps:
+            async with set_up_on_empty_database("tick", root / "memory", url, habits) as rig:
+                result.memory = await rig.measure_memory(options.customers, options.steps)
     return result
 
 
 @asynccontextmanager
-async def on_empty_database(
+async def set_up_on_empty_database(
     name: str, folder: Path, url: str, habits: Habits, *, per_second: float = 0.0
-) -> AsyncIterator[Stage]:
-    """A database and a Redis that have seen nothing, so that no run pays for another."""
+) -> AsyncIterator[Rig]:
+    """Sets a rig up on an empty database and an empty Redis, so that no run pays for another."""
     folder.mkdir()  # noqa: ASYNC240 - nothing runs yet
     database = f"tick_bench_{secrets.token_hex(4)}"
     try:
         fresh = await fresh_database(url, database)
         async with (
-            private_redis(folder) as redis_url,
-            staged(name, folder, fresh, redis_url, habits=habits, per_second=per_second) as stage,
+            run_redis(folder) as redis_url,
+            set_up_rig(name, folder, fresh, redis_url, habits=habits, per_second=per_second) as rig,
         ):
-            yield stage
+            yield rig
     finally:
         await drop_database(url, database)
 
 
-def cores() -> int:
+def count_cores() -> int:
+    """Returns how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def as_json(wish: Wish, result: Result) -> str:
-    shown = asdict(result) | {"customers": wish.customers, "seconds": wish.seconds}
-    shown["ratio"] = asdict(ratio(result.ours, result.bare))
+def to_json(options: BenchOptions, result: BenchResult) -> str:
+    """Returns the result as programs read it."""
+    shown = asdict(result) | {"customers": options.customers, "seconds": options.seconds}
+    shown["ratio"] = asdict(compute_ratio(result.ours, result.bare))
     for name, rounds in (("ours", result.ours), ("bare", result.bare)):
         shown[f"{name}_steps_per_second"] = asdict(Spread.of([each.steps_per_second for each in rounds]))
     return json.dumps(shown, indent=2)
 
 
-def show(wish: Wish, result: Result, console: Console) -> None:
-    console.print(f"{result.durability}; {result.cores} cores; {wish.customers} customers, {wish.runs} runs of "
-                  f"{wish.seconds:.0f} s each, three statuses a message")  # fmt: skip
+def print_result(options: BenchOptions, result: BenchResult, console: Console) -> None:
+    """Prints the result as people read it."""
+    console.print(f"{result.durability}; {result.cores} cores; {options.customers} customers, {options.runs} runs of "
+                  f"{options.seconds:.0f} s each, three statuses a message")  # fmt: skip
     table = Table("", "steps/s", "ack p50 ms", "ack p99 ms", "reply p50 ms", "reply p99 ms", "CPU", "problems")
     for rounds in (result.bare, result.ours):
-        table.add_row(*row(rounds))
+        table.add_row(*format_row(rounds))
     console.print(table)
-    console.print(f"ratio: {ratio(result.ours, result.bare).shown(2)} of the bare loop")
+    console.print(f"ratio: {compute_ratio(result.ours, result.bare).format(2)} of the bare loop")
     busy = max(each.driver_busy for each in result.ours + result.bare)
-    console.print(f"start to ready: {Spread.of([each.ready_seconds for each in result.ours]).shown(2)} s; "
+    console.print(f"start to ready: {Spread.of([each.ready_seconds for each in result.ours]).format(2)} s; "
                   f"the driver itself used {busy:.0%} of a core at most")  # fmt: skip
     console.print("memory: " + ", ".join(f"{mib:.0f} MiB after {steps} steps" for steps, mib in result.memory))
     for what, batch in (("messages", result.messages), ("statuses", result.statuses)):
@@ -115,9 +120,9 @@ def show(wish: Wish, result: Result, console: Console) -> None:
             console.print(f"a batch of 1000 {what}: acknowledged in {batch.acked:.2f} s, done in {batch.done:.2f} s")
 
 
-async def bench(wish: Wish, *, json_only: bool = False) -> int:
-    """The command. 1 when anything went unanswered."""
-    result = await measure(wish, Console(stderr=True))
+async def run_bench(options: BenchOptions, *, json_only: bool = False) -> int:
+    """Measures and prints; returns the exit code, 1 when any message went unanswered."""
+    result = await measure(options, Console(stderr=True))
     problems = [problem for each in result.ours + result.bare for problem in each.problems]
-    report(as_json(wish, result) if json_only else partial(show, wish, result), problems)
+    print_report(to_json(options, result) if json_only else partial(print_result, options, result), problems)
     return 1 if problems else 0

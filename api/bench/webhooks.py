@@ -1,7 +1,8 @@
-"""Meta's side of the webhook: signed bodies, each delivered until it is answered 200.
+"""Meta's side of the webhook: signed bodies, each posted until it is answered 200.
 
-Invariant: `deliver` returns only once the service has acknowledged the body, or raises; a body is never changed between
-two tries, so that all of them are one delivery for the service.
+Invariants
+- `deliver` returns only once the service has acknowledged the body, or raises.
+- A body is never changed between two tries, so that all of them are one delivery for the service.
 """
 
 import asyncio
@@ -11,21 +12,22 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from api.bench.wire import Broken, Client
+from api.bench.wire import Client, ConnectionBroken
 from api.simulator.bodies import sign
 
-PATH = "/api/whatsapp/webhook"
+WEBHOOK_PATH = "/api/whatsapp/webhook"
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
 
 class NeverAcknowledged(Exception):
-    """The service did not answer 200 within the time that we grant it. Meta would go on for seven days."""
+    """The service did not answer 200 within the time that it gets here. Meta would go on for seven days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`posted_at` and `acked_at` are on the monotonic clock (a loop's own may be coarse); `tries` counts the POSTs."""
+    """An acknowledged webhook. Its times are of the monotonic clock (a loop's own may be coarse); `tries` counts the
+    POSTs."""
 
     posted_at: float
     acked_at: float
@@ -33,7 +35,7 @@ class Delivery:
 
 
 class Webhooks:
-    """Delivers to one service. `doubled` is the fraction of bodies that are sent twice, at the same time."""
+    """Posts to one service. `doubled` is the fraction of bodies that are posted twice, at the same time."""
 
     def __init__(
         self, service_url: str, app_secret: str, *, doubled: float = 0.0, seed: int = 0, give_up_seconds: float = 60.0
@@ -47,19 +49,20 @@ class Webhooks:
         self.delivered = 0
 
     async def deliver(self, body: bytes) -> Delivery:
+        """Posts a body until it is acknowledged. Raises NeverAcknowledged."""
         headers = f"X-Hub-Signature-256: {sign(body, self._app_secret)}\r\n".encode()
         if self._doubled and self._random.random() < self._doubled:
-            self.spawn(self._until_acknowledged(body, headers))
-        return await self._until_acknowledged(body, headers)
+            self.spawn(self._post_until_acknowledged(body, headers))
+        return await self._post_until_acknowledged(body, headers)
 
-    async def _until_acknowledged(self, body: bytes, headers: bytes) -> Delivery:
+    async def _post_until_acknowledged(self, body: bytes, headers: bytes) -> Delivery:
         posted_at, tries, pause = time.monotonic(), 0, FIRST_PAUSE_SECONDS
         while True:
             tries += 1
             problem: object
             try:
-                answer = await self._client.ask("POST", PATH, body, headers)
-            except (OSError, TimeoutError, Broken) as error:
+                answer = await self._client.ask("POST", WEBHOOK_PATH, body, headers)
+            except (OSError, TimeoutError, ConnectionBroken) as error:
                 problem = error
             else:
                 if answer.status == 200:
@@ -69,21 +72,22 @@ class Webhooks:
             if time.monotonic() - posted_at + pause > self._give_up_seconds:
                 raise NeverAcknowledged(f"after {tries} tries: {problem}")
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Work that nobody waits for now; `settled` does."""
+        """Starts work that nobody waits for now; `wait_until_settled` does."""
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def settled(self) -> None:
+    async def wait_until_settled(self) -> None:
         """Waits until nothing is under way; raises what any of it raised since it was asked."""
         while self._under_way:
             await asyncio.gather(*self._under_way)
 
     async def close(self) -> None:
+        """Ends what is under way, and closes the connections."""
         tasks = list(self._under_way)
         for task in tasks:
             task.cancel()

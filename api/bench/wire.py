@@ -1,7 +1,9 @@
-"""HTTP/1.1 on raw asyncio protocols, for the two sides of Meta that we play.
+"""HTTP/1.1 on raw asyncio protocols: the client that posts webhooks, and the server that plays the Graph API.
 
-Why not a library: the driver shares the machine with what it measures, so each microsecond it spends is taken from the
-service. Invariant: a connection carries one request at a time, and one that saw an error is closed, never used again.
+It is no library, since the driver shares the machine with what it measures: each microsecond that it spends is taken
+from the service.
+
+Invariant: a connection carries one request at a time, and one that saw an error is closed, never used again.
 """
 
 import asyncio
@@ -11,21 +13,26 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
-BODY_LIMIT = 64 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Broken(Exception):
-    """The connection ended, or what came over it is not HTTP as we speak it."""
+class ConnectionBroken(Exception):
+    """The connection ended, or what came over it is not the HTTP that is spoken here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
+    """What a server has answered, without its headers."""
+
     status: int
     body: bytes
 
 
-class _Framing(asyncio.Protocol):
-    """Cuts the stream into heads and bodies by Content-Length. Both sides of ours always send one."""
+class _HttpConnection(asyncio.Protocol):
+    """Cuts the stream into heads and bodies by Content-Length, which both sides of ours always send.
+
+    A base class, since every byte passes here: a separate parser would cost a call for each message.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -45,8 +52,8 @@ class _Framing(asyncio.Protocol):
                     return
                 self._head = bytes(self._buffer[:end])
                 del self._buffer[: end + len(HEAD_END)]
-                self._length = content_length(self._head)
-                if not 0 <= self._length <= BODY_LIMIT:
+                self._length = parse_content_length(self._head)
+                if not 0 <= self._length <= MAX_BODY_BYTES:
                     self.close()
                     return
             if len(self._buffer) < self._length:
@@ -57,14 +64,17 @@ class _Framing(asyncio.Protocol):
             self.received(head, body)
 
     def received(self, head: bytes, body: bytes) -> None:
+        """Is called with each whole message."""
         raise NotImplementedError
 
     def close(self) -> None:
+        """Closes the connection."""
         if self.transport is not None:
             self.transport.close()
 
 
-def content_length(head: bytes) -> int:
+def parse_content_length(head: bytes) -> int:
+    """Returns the length of the body that follows this head; -1 when it can't be told."""
     lower = head.lower()
     at = lower.find(b"\r\ncontent-length:")
     if at < 0:
@@ -74,16 +84,17 @@ def content_length(head: bytes) -> int:
     return int(value) if value.isdigit() else -1
 
 
-class _Caller(_Framing):
+class _ClientConnection(_HttpConnection):
     """The client's side of one connection."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[HttpAnswer] | None = None
 
-    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+    def ask(self, request: bytes) -> asyncio.Future[HttpAnswer]:
+        """Sends a whole request; the future gets its answer."""
         if self.transport is None or self.transport.is_closing():
-            raise Broken("the connection is closed")
+            raise ConnectionBroken("the connection is closed")
         self._waiter = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self._waiter
@@ -94,12 +105,12 @@ class _Caller(_Framing):
         if waiter is None or waiter.done() or not status.isdigit():
             self.close()
             return
-        waiter.set_result(Answer(int(status), body))
+        waiter.set_result(HttpAnswer(int(status), body))
 
     def connection_lost(self, exc: Exception | None) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_exception(Broken(f"the connection was lost: {exc}"))
+            waiter.set_exception(ConnectionBroken(f"the connection was lost: {exc}"))
 
 
 class Client:
@@ -109,69 +120,70 @@ class Client:
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or 80
-        self._idle: list[_Caller] = []
+        self._idle: list[_ClientConnection] = []
         self._fixed = f"Host: {self._host}:{self._port}\r\nContent-Type: application/json\r\n".encode()
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: bytes = b"", *, timeout_seconds: float = 20.0
-    ) -> Answer:
-        """One request. OSError, TimeoutError or Broken when there is no answer."""
+    ) -> HttpAnswer:
+        """Sends one request and returns its answer; without one it raises OSError, TimeoutError or ConnectionBroken."""
         request = b"%s %s HTTP/1.1\r\n%s%sContent-Length: %d\r\n\r\n%s" % (
             method.encode(), path.encode(), self._fixed, headers, len(body), body,
         )  # fmt: skip
-        caller = await self._caller(timeout_seconds)
+        connection = await self._take_connection(timeout_seconds)
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await caller.ask(request)
+                answer = await connection.ask(request)
         except BaseException:
-            caller.close()
+            connection.close()
             raise
-        self._idle.append(caller)
+        self._idle.append(connection)
         return answer
 
-    async def _caller(self, timeout_seconds: float) -> _Caller:
+    async def _take_connection(self, timeout_seconds: float) -> _ClientConnection:
         while self._idle:
-            caller = self._idle.pop()
-            if caller.transport is not None and not caller.transport.is_closing():
-                return caller
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                return connection
         async with asyncio.timeout(timeout_seconds):
-            _, fresh = await asyncio.get_running_loop().create_connection(_Caller, self._host, self._port)
+            _, fresh = await asyncio.get_running_loop().create_connection(_ClientConnection, self._host, self._port)
         return fresh
 
     def close(self) -> None:
+        """Closes the connections that carry no request."""
         while self._idle:
             self._idle.pop().close()
 
 
-class Reply(NamedTuple):
-    """What a server answers; `headers` are whole lines, each with its end."""
+class HttpReply(NamedTuple):
+    """What a server is to answer; `headers` are whole lines, each with its end."""
 
     status: int
     body: bytes
     headers: bytes = b""
 
 
-Answers = Callable[[str, str, bytes], Reply]
+Handler = Callable[[str, str, bytes], HttpReply]  # method, path with query, body
 
 
-class _Answerer(_Framing):
+class _ServerConnection(_HttpConnection):
     """The server's side of one connection."""
 
-    def __init__(self, answers: Answers, open_ones: set["_Answerer"]) -> None:
+    def __init__(self, handler: Handler, open_connections: set["_ServerConnection"]) -> None:
         super().__init__()
-        self._answers = answers
-        self._open_ones = open_ones
+        self._handler = handler
+        self._open_connections = open_connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._open_ones.add(self)
+        self._open_connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._open_ones.discard(self)
+        self._open_connections.discard(self)
 
     def received(self, head: bytes, body: bytes) -> None:
         method, _, rest = head.decode("latin-1").partition(" ")
-        status, answer, headers = self._answers(method, rest.partition(" ")[0], body)
+        status, answer, headers = self._handler(method, rest.partition(" ")[0], body)
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(
                 b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
@@ -180,25 +192,27 @@ class _Answerer(_Framing):
 
 
 class Server:
-    """Listens on loopback; each request is answered by one plain function, in the order of arrival."""
+    """Listens on loopback; one plain function answers each request, in the order of arrival."""
 
-    def __init__(self, answers: Answers) -> None:
-        self._answers = answers
-        self._open_ones: set[_Answerer] = set()
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._open_connections: set[_ServerConnection] = set()
         self._server: asyncio.Server | None = None
 
     async def listen(self, port: int = 0) -> int:
+        """Listens on this port, or a free one; returns which."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Answerer(self._answers, self._open_ones), "127.0.0.1", port, backlog=1024
+            lambda: _ServerConnection(self._handler, self._open_connections), "127.0.0.1", port, backlog=1024
         )
         listening: int = self._server.sockets[0].getsockname()[1]
         return listening
 
     async def close(self) -> None:
+        """Stops listening, and closes every connection."""
         if self._server is not None:
             self._server.close()
-        for answerer in list(self._open_ones):
-            answerer.close()
+        for connection in list(self._open_connections):
+            connection.close()
         if self._server is not None:
             await self._server.wait_closed()

@@ -1,7 +1,9 @@
 """The command line: each command reads the settings, then calls the part of Tick that does the work.
 
-Invariants: never a traceback; nothing heavy is imported before it is known which command runs; no secret is taken from
-the command line, where every user of the machine can read it.
+Invariants
+- An error is a sentence, never a traceback.
+- Nothing heavy is imported before it is known which command runs: hence the imports inside the functions.
+- No secret is taken from the command line, where every user of the machine can read it.
 """
 
 import os
@@ -11,8 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli import doctor, records, running
-from api.cli.terminal import fail
-from api.server.process import begin
+from api.cli.terminal import exit_with_error
+from api.server.process import pause_garbage_collection
 from storage.errors import OperatorError
 
 tick = typer.Typer(
@@ -40,7 +42,7 @@ def flows(
     from flows.scripts.open_ticket import FLOWS
 
     if name and name not in FLOWS:
-        fail(f"There is no flow {name!r}, only {', '.join(FLOWS)}.", 2)
+        exit_with_error(f"There is no flow {name!r}, only {', '.join(FLOWS)}.", 2)
     if write:
         for path in write_charts():
             typer.echo(f"Wrote {path}")
@@ -50,9 +52,9 @@ def flows(
 
 
 def main() -> None:
-    """The program."""
+    """Runs the command that the arguments name; every error ends the process with a sentence and an exit code."""
     os.umask(0o077)  # what Tick writes is its user's alone
-    begin()
+    pause_garbage_collection()
     try:
         tick(prog_name="tick")
     except KeyboardInterrupt:
@@ -61,29 +63,32 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `tick journal list | head`
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the one place where an error becomes a sentence
-        explain(error)
+        exit_with_reason(error)
 
 
-def explain(error: Exception) -> NoReturn:
+def exit_with_reason(error: Exception) -> NoReturn:
+    """Ends the process with the sentence of an error; with LOG_LEVEL=debug, its traceback goes to the log."""
     if isinstance(error, OperatorError):
-        fail(str(error), error.exit_code)
+        exit_with_error(str(error), error.exit_code)
     if isinstance(error, OSError) and error.filename:
-        fail(f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to.")
+        exit_with_error(
+            f"{error.filename} can't be used: {error.strerror}. DATA_DIR names the folder that Tick may write to."
+        )
 
     from storage.redis.client import RedisDown
     from storage.sql.database import DatabaseDown
     from storage.sql.driver_errors import explain_down
 
     if isinstance(error, DatabaseDown):
-        fail(explain_down(error))
+        exit_with_error(explain_down(error))
     if isinstance(error, RedisDown):
-        fail("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
+        exit_with_error("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
 
     import structlog
 
-    from api.logs import HELD
+    from api.logs import PROCESS_REDACTION
 
     if structlog.is_configured():
         structlog.get_logger().debug("unexpected error", exc_info=error)
-    told = HELD.clean("error", f"{type(error).__name__}: {error}")
-    fail(f"Tick stopped: {told} (LOG_LEVEL=debug shows where)")
+    reason = PROCESS_REDACTION.clean("error", f"{type(error).__name__}: {error}")
+    exit_with_error(f"Tick stopped: {reason} (LOG_LEVEL=debug shows where)")

@@ -1,4 +1,4 @@
-"""The command that says what is wrong with a set-up."""
+"""The command `tick doctor`, which examines a set-up and says what to mend first."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +15,18 @@ def doctor(
     ),
 ) -> None:
     """Look at the set-up, here and at Meta, and say what to mend first. Exit code 1 when anything is wrong."""
-    from api.doctor.run import examine_files, typed_secrets
+    from api.doctor.run import examine_files, list_typed_secrets
     from api.logs import configure_logs
     from bot.clock import utc_now
 
-    configure_logs("error", secrets=typed_secrets(config))  # the report says it all
+    configure_logs("error", secrets=list_typed_secrets(config))  # the report has everything else
     report = run(examine_files(config, utc_now))
     if as_json:
-        typer.echo(report.json())
+        typer.echo(report.to_json())
     else:
         from rich.console import Console
 
-        from api.doctor.terminal import show
+        from api.doctor.terminal import print_report
 
-        show(report, Console(highlight=False))
+        print_report(report, Console(highlight=False))
     raise typer.Exit(0 if report.ok else 1)

@@ -1,4 +1,4 @@
-"""The commands that read and write what is kept: agents, keys, the journal."""
+"""The commands that read and write the database: agents, API keys, the journal."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.terminal import fail, say, storage_settings, table
+from api.cli.terminal import exit_with_error, load_settings_and_logs, print_notice, print_table
 from api.server.process import run
 from api.web.credentials import Role
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 agent = typer.Typer(no_args_is_help=True, help="The people at the desk.")
 key = typer.Typer(no_args_is_help=True, help="The keys to the REST API.")
 journal = typer.Typer(no_args_is_help=True, help="Everything that arrived, and what became of it.")
-LARGEST_ID = 2**63 - 1  # what is larger is no id, and SQLite takes it for an error
+MAX_ID = 2**63 - 1  # what is larger is no id, and SQLite takes it for an error
 ROLE_HELP = "What they may do: read; read and answer; everything."
 
 
@@ -31,16 +31,18 @@ def agent_add(
     """Let a person sign in at the desk. Asks for their password."""
     from api import admin
 
-    settings = storage_settings()
+    settings = load_settings_and_logs()
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     elif sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
-        fail("There is no terminal to ask for the password on: give it on standard input, with --password-stdin.", 2)
+        exit_with_error(
+            "There is no terminal to ask for the password on: give it on standard input, with --password-stdin.", 2
+        )
 
     async def add() -> None:
-        async with admin.opened(settings) as database:
+        async with admin.open_database(settings) as database:
             await admin.add_agent(database, email, name, role, password, datetime.now(UTC))
 
     run(add())
@@ -55,15 +57,15 @@ def key_create(
     """Make an API key. The last line printed is the key alone; it can't be shown again."""
     from api import admin
 
-    settings = storage_settings()
+    settings = load_settings_and_logs()
 
     async def create() -> str:
-        async with admin.opened(settings) as database:
+        async with admin.open_database(settings) as database:
             return await admin.create_key(database, name, role, datetime.now(UTC))
 
-    made = run(create())
-    say(f"The key of {name!r}, role {role}. Keep it safe: it can't be shown again.")
-    typer.echo(made)
+    created = run(create())
+    print_notice(f"The key of {name!r}, role {role}. Keep it safe: it can't be shown again.")
+    typer.echo(created)
 
 
 @journal.command("list")
@@ -76,15 +78,15 @@ def journal_list(
     from storage.statuses import Fate
 
     if fate not in set(Fate):
-        fail(f"--fate is one of {', '.join(Fate)}.", 2)
-    settings = storage_settings()
+        exit_with_error(f"--fate is one of {', '.join(Fate)}.", 2)
+    settings = load_settings_and_logs()
 
     async def read() -> "tuple[dict[str, int], list[Item]]":
-        async with admin.opened(settings) as database:
-            return await admin.journal_counts(database), await admin.journal_items(fate, limit)
+        async with admin.open_database(settings) as database:
+            return await admin.count_journal_items(database), await admin.list_journal_items(fate, limit)
 
     counts, items = run(read())
-    say(", ".join(f"{name} {count}" for name, count in counts.items()))
+    print_notice(", ".join(f"{name} {count}" for name, count in counts.items()))
     rows = [
         (
             str(item.id),
@@ -95,21 +97,21 @@ def journal_list(
         )
         for item in items
     ]
-    table(("id", "kind", "received", "attempts", "why"), rows)
+    print_table(("id", "kind", "received", "attempts", "why"), rows)
 
 
 @journal.command("show")
 def journal_show(
-    item_id: Annotated[int, typer.Argument(max=LARGEST_ID, help="As `tick journal list` prints it.")],
+    item_id: Annotated[int, typer.Argument(max=MAX_ID, help="As `tick journal list` prints it.")],
 ) -> None:
     """Show one item whole, as JSON, with what the customer wrote."""
     from api import admin
 
-    settings = storage_settings()
+    settings = load_settings_and_logs()
 
     async def read() -> "Item":
-        async with admin.opened(settings):
-            return await admin.journal_item(item_id)
+        async with admin.open_database(settings):
+            return await admin.read_journal_item(item_id)
 
     item = run(read())
     shown = {name: getattr(item, name) for name in sorted(item._meta.fields)}
@@ -118,25 +120,23 @@ def journal_show(
 
 @journal.command("replay")
 def journal_replay(
-    item_ids: Annotated[
-        list[int] | None, typer.Argument(max=LARGEST_ID, metavar="ITEM_ID...", help="Dead items.")
-    ] = None,
+    item_ids: Annotated[list[int] | None, typer.Argument(max=MAX_ID, metavar="ITEM_ID...", help="Dead items.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead item.")] = False,
 ) -> None:
     """Give dead items another chance; a running worker takes them up within seconds."""
     from api import admin
 
     if bool(item_ids) == every:
-        fail("Name the items to replay, or --all.", 2)
-    settings = storage_settings()
+        exit_with_error("Name the items to replay, or --all.", 2)
+    settings = load_settings_and_logs()
 
     async def replay() -> tuple[list[int], list[int]]:
-        async with admin.opened(settings) as database:
-            wanted = await admin.dead_item_ids() if every else list(item_ids or ())
+        async with admin.open_database(settings) as database:
+            wanted = await admin.list_dead_item_ids() if every else list(item_ids or ())
             return wanted, await admin.replay_items(database, wanted, datetime.now(UTC))
 
     wanted, replayed = run(replay())
     for item_id in replayed:
         typer.echo(f"{item_id} is pending again")
     if missed := [str(item_id) for item_id in wanted if item_id not in replayed]:
-        fail(f"Not dead, so not replayed: {', '.join(missed)}.")
+        exit_with_error(f"Not dead, so not replayed: {', '.join(missed)}.")

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from api.cli.terminal import fail, logs, say, storage_settings, until_stopped
+from api.cli.terminal import (
+    exit_with_error,
+    load_settings_and_logs,
+    print_notice,
+    run_until_stopped,
+    set_up_logs,
+)
 from api.server.process import run
 
 if TYPE_CHECKING:
@@ -23,13 +29,13 @@ def demo() -> None:
     listener = listen_nearby(settings.host, settings.port)
     port = port_of(listener)
     if port != settings.port:
-        say(f"Port {settings.port} is taken: this demo is on port {port}.")
+        print_notice(f"Port {settings.port} is taken: this demo is on port {port}.")
     settings = settings_at_port(settings, port)
-    logs(settings)
+    set_up_logs(settings)
 
-    from api.demo.demo import demo as run_demo
+    from api.demo.demo import run_demo
 
-    until_stopped(lambda stop: run_demo(settings, listener, stop))
+    run_until_stopped(lambda stop: run_demo(settings, listener, stop))
 
 
 def serve(
@@ -45,9 +51,9 @@ def serve(
     from api.settings import load_settings
 
     settings = load_settings()
-    logs(settings)
+    set_up_logs(settings)
     if processes > 1:
-        _split(settings, worker, processes)
+        _supervise(settings, worker=worker, processes=processes)
 
     from api.server.serving import inherited_listener, listen
 
@@ -56,8 +62,10 @@ def serve(
     from api import app
 
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
-    until_stopped(
-        lambda stop: app.serve(settings, listener, stop, worker=worker, on_ready=lambda: say(f"Tick serves {address}"))
+    run_until_stopped(
+        lambda stop: app.serve(
+            settings, listener, stop, worker=worker, on_ready=lambda: print_notice(f"Tick serves {address}")
+        )
     )
 
 
@@ -66,16 +74,16 @@ def worker() -> None:
     from api.settings import load_settings
 
     settings = load_settings()
-    logs(settings)
+    set_up_logs(settings)
 
     from api.bootstrap import run_worker
 
-    until_stopped(lambda stop: run_worker(settings, stop))
+    run_until_stopped(lambda stop: run_worker(settings, stop))
 
 
 def migrate() -> None:
     """Bring the database to the shape that this version needs."""
-    settings = storage_settings()
+    settings = load_settings_and_logs()
 
     from storage.sql.database import DatabaseSettings
     from storage.sql.migrate import migrate
@@ -99,28 +107,29 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
-    from api.bench import storm as storms
-    from api.bench.run import Wish, bench
+    from api.bench.run import BenchOptions, run_bench
+    from api.bench.storm import StormOptions, run_storm_bench
 
-    url = storage_settings().database if mysql else ""
+    url = load_settings_and_logs().database if mysql else ""
     if mysql and not url.startswith("mysql:"):
-        fail("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
+        exit_with_error("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
     if storm:
-        stormy = storms.Wish(seconds=seconds, runs=runs, database_url=url)
-        raise typer.Exit(run(storms.bench(stormy, json_only=as_json)))
-    wish = Wish(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
-    raise typer.Exit(run(bench(wish, json_only=as_json)))
+        stormy = StormOptions(seconds=seconds, runs=runs, database_url=url)
+        raise typer.Exit(run(run_storm_bench(stormy, json_only=as_json)))
+    options = BenchOptions(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
+    raise typer.Exit(run(run_bench(options, json_only=as_json)))
 
 
-def _split(settings: "Settings", worker: bool, processes: int) -> NoReturn:
+def _supervise(settings: "Settings", *, worker: bool, processes: int) -> NoReturn:
+    """Runs this many web processes, and a worker process, as children of this one."""
     if settings.on_sqlite:
-        fail("--processes needs MySQL or MariaDB, by DATABASE_URL: SQLite lets one process alone write.")
+        exit_with_error("--processes needs MySQL or MariaDB, by DATABASE_URL: SQLite lets one process alone write.")
     if not settings.redis:
-        fail("--processes needs a Redis server, by REDIS_URL: the embedded one belongs to a single process.")
+        exit_with_error("--processes needs a Redis server, by REDIS_URL: the embedded one belongs to a single process.")
 
     from api.server.serving import listen
     from api.server.supervisor import supervise
 
     children: list[Sequence[str]] = [("serve", "--no-worker")] * processes + [("worker",)] * worker
     listener: socket = listen(settings.host, settings.port)
-    until_stopped(lambda stop: supervise(children, listener, stop))
+    run_until_stopped(lambda stop: supervise(children, listener, stop))

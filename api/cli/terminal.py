@@ -1,4 +1,4 @@
-"""How every command speaks and starts: lines on stderr, tables on stdout, settings and logs before anything else.
+"""What the commands share: notices on stderr, tables on stdout, settings and logs, and running until a signal.
 
 Invariant: an error is a sentence on stderr and an exit code, 2 for what was asked or set wrongly and 1 for the rest.
 """
@@ -10,45 +10,51 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from api.server.process import run, stopped_by_signals
+from api.server.process import run, stop_on_signals
 
 if TYPE_CHECKING:
     from api.settings import StorageSettings
 
 
-def storage_settings() -> "StorageSettings":
+def load_settings_and_logs() -> "StorageSettings":
+    """Loads the settings of a command that needs no WhatsApp, and sets the logs up by them."""
     from api.settings import load_storage_settings
 
     settings = load_storage_settings()
-    logs(settings)
+    set_up_logs(settings)
     return settings
 
 
-def logs(settings: "StorageSettings") -> None:
+def set_up_logs(settings: "StorageSettings") -> None:
+    """Sets this process's logs up; from now on they hide the secrets of these settings."""
     from api.logs import configure_logs
 
     configure_logs(settings.log_level, settings.log_format, settings.secrets())
 
 
-def until_stopped(main_of: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:
-    async def work() -> int:
-        async with stopped_by_signals() as stop:
-            return await main_of(stop) or 0
+def run_until_stopped(main: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:
+    """Runs `main` with an event that signals set, and ends the process with the exit code that it returns."""
 
-    sys.exit(run(work()))
+    async def run_main() -> int:
+        async with stop_on_signals() as stop:
+            return await main(stop) or 0
+
+    sys.exit(run(run_main()))
 
 
-def say(line: str) -> None:
+def print_notice(line: str) -> None:
+    """Prints a line for people, on stderr."""
     typer.echo(line, err=True)
 
 
-def fail(line: str, code: int = 1) -> NoReturn:
-    say(line)
+def exit_with_error(line: str, code: int = 1) -> NoReturn:
+    """Prints a sentence and ends the process with this exit code."""
+    print_notice(line)
     sys.exit(code)
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal; lines with tabs where a program reads."""
+def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table on a terminal, and lines with tabs where a program reads them."""
     from api.logs import CONTROLS
 
     rows = [[CONTROLS.sub(" ", cell)[:200] for cell in row] for row in rows]

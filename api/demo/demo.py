@@ -1,7 +1,8 @@
-"""`tick demo`: all of Tick with the simulator in Meta's place, somebody to sign in as, a key, and lines to paste.
+"""`tick demo`: all of Tick with the simulator in Meta's place, an agent to sign in as, an API key, and lines to paste.
 
-Invariant: everything printed works as it stands, on this machine alone; the service meets the simulator only over HTTP,
-as it would meet Meta.
+Invariants
+- Everything that is printed works as it stands, on this machine alone.
+- The service meets the simulator only over HTTP, as it would meet Meta.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from api.admin import add_agent, keep_key
+from api.admin import add_agent, store_key
 from api.app import make_app, run_together
 from api.bootstrap import build_worker, open_resources
 from api.demo.secrets import DemoSecrets, load_demo_secrets
@@ -31,7 +32,7 @@ EMAIL = "demo@example.com"
 
 
 class DemoClock:
-    """The time, put forward with the simulator's: so a day can pass for both."""
+    """The service's clock, which is put forward together with the simulator's, so that a day can pass for both."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -40,48 +41,49 @@ class DemoClock:
         return utc_now() + self._ahead
 
     def advance(self, seconds: float) -> None:
+        """Puts the clock forward."""
         self._ahead += timedelta(seconds=seconds)
 
 
-async def demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
-    """All of Tick with the simulator in Meta's place, on the same port."""
+async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Runs web, worker and simulator in this process, on one port, until `stop`."""
     clock = DemoClock()
-    made = load_demo_secrets(settings.data_dir)
+    secrets = load_demo_secrets(settings.data_dir)
     async with (
         # the demo's own token, never that of a real service
-        open_resources(settings, clock=clock, read_token=lambda: made.access_token) as resources,
+        open_resources(settings, clock=clock, read_token=lambda: secrets.access_token) as resources,
         open_http() as http,
     ):
-        await let_in(resources.database, made, resources.clock())
+        await add_demo_accounts(resources.database, secrets, resources.clock())
         app = make_app(settings, resources)
         simulator = Simulator(_simulator_settings(settings), http, on_advance=clock.advance)
         add_simulator(app, simulator)
         await simulator.start()
-        ending = asyncio.create_task(_when(stop, simulator.end_streams))
+        ending = asyncio.create_task(_call_when_set(stop, simulator.end_streams))
         try:
             await run_together(
                 app,
                 listener,
                 stop,
                 worker=build_worker(settings, resources),
-                on_ready=lambda: welcome(settings.port, made, settings.data_dir),
+                on_ready=lambda: print_welcome(settings.port, secrets, settings.data_dir),
             )
         finally:
             ending.cancel()
             await simulator.stop()
 
 
-async def let_in(database: Database, made: DemoSecrets, now: datetime) -> None:
-    """The demo's key and agent, kept from one start to the next."""
-    await keep_key(database, made.api_key, "demo", Role.ADMIN, now)
+async def add_demo_accounts(database: Database, secrets: DemoSecrets, now: datetime) -> None:
+    """Adds the demo's API key and agent, unless an earlier start has."""
+    await store_key(database, secrets.api_key, "demo", Role.ADMIN, now)
     if not await Agent.filter(email=EMAIL).exists():
-        await add_agent(database, EMAIL, "Demo Agent", Role.ADMIN, made.password, now)
+        await add_agent(database, EMAIL, "Demo Agent", Role.ADMIN, secrets.password, now)
 
 
-def welcome(port: int, made: DemoSecrets, folder: Path) -> None:
-    """The first thing a stranger reads."""
+def print_welcome(port: int, secrets: DemoSecrets, folder: Path) -> None:
+    """Prints the addresses, the sign-in, the key and the lines to paste: the first thing that a stranger reads."""
     here = f"http://localhost:{port}"
-    key = f'-H "Authorization: Bearer {made.api_key}"'
+    key = f'-H "Authorization: Bearer {secrets.api_key}"'
     json = '-H "Content-Type: application/json"'
     typer.echo(
         f"""
@@ -89,9 +91,9 @@ Tick is running, with a stand-in for WhatsApp. Everything stays on this machine,
 
   Chat as a customer   {here}/simulator
   Answer as an agent   {here}/desk
-  Sign in with         {EMAIL}  {made.password}
+  Sign in with         {EMAIL}  {secrets.password}
   Agents' API          {here}/api/tickets
-  API key              {made.api_key}
+  API key              {secrets.api_key}
 
 Try it: say "Hi" in the chat until you have a ticket number, then answer it at the desk, or here:
 
@@ -118,6 +120,6 @@ def _simulator_settings(settings: Settings) -> SimulatorSettings:
     )
 
 
-async def _when(event: asyncio.Event, act: Callable[[], None]) -> None:
+async def _call_when_set(event: asyncio.Event, act: Callable[[], None]) -> None:
     await event.wait()
     act()

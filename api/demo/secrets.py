@@ -1,7 +1,4 @@
-"""The demo's own secrets, which nobody has to make up.
-
-Invariant: they are random, and kept where only their owner can read them.
-"""
+"""The demo's own secrets: random, made at its first start, and kept in a file that only their owner can read."""
 
 import json
 import os
@@ -14,7 +11,7 @@ from api.web.credentials import make_key
 
 @dataclass(frozen=True, slots=True)
 class DemoSecrets:
-    """Made once, at the first demo, and kept in its folder."""
+    """What the demo's settings need, its API key, and the password of its agent."""
 
     verify_token: str = field(repr=False)
     app_secret: str = field(repr=False)
@@ -24,7 +21,7 @@ class DemoSecrets:
 
 
 def load_demo_secrets(folder: Path) -> DemoSecrets:
-    """The demo's secrets from `folder`, made there when it has none that can be read."""
+    """Reads the demo's secrets from `folder`; makes new ones when there are none that can be read."""
     path = folder / "secrets.json"
     names = [each.name for each in fields(DemoSecrets)]
     try:

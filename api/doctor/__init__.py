@@ -1,1 +1,1 @@
-"""What is wrong with a set-up, check by check: why, and how to mend it."""
+"""The doctor: examines a set-up check by check, and says what is wrong, why, and how to mend it."""

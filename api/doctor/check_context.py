@@ -1,4 +1,4 @@
-"""What the checks look at: the settings, and everything that they name, each opened and asked once.
+"""What the checks share: the settings, and everything that they name, each opened and asked once.
 
 Invariant: the doctor changes nothing. It starts no Redis, applies no migration, leaves no file behind, and closes
 what it opens; in a running service it looks at what that service has open.
@@ -22,12 +22,16 @@ Found = TypeVar("Found")
 
 
 class NotOpened(Exception):
-    """A check looks at what an earlier one should have opened."""
+    """A check needs what an earlier one should have opened."""
 
 
-@dataclass(slots=True)
-class Exam:
-    """`settings` and `storage`: None when they don't load. `problems`: why. The rest is filled in by the checks."""
+@dataclass(slots=True, kw_only=True)
+class CheckContext:
+    """What the checks look at, and what they leave for later ones.
+
+    `settings` and `storage` are None when they don't load, for the reasons in `problems`. `visitor` calls Tick from
+    outside and `meta` asks the Graph API. What stands after `stack` is filled in by the checks.
+    """
 
     settings: Settings | None
     storage: StorageSettings | None
@@ -41,59 +45,61 @@ class Exam:
     token: Token | None = None
     number: PhoneNumber | None = None
     account_id: str = ""
-    _asked: dict[object, Any] = field(default_factory=dict)
+    _answers: dict[object, Any] = field(default_factory=dict)
 
     @property
-    def known(self) -> Settings:
-        """The settings, for the checks that need all of them."""
-        return there(self.settings)
+    def loaded_settings(self) -> Settings:
+        """The settings, for the checks that need all of them. Raises NotOpened when they don't load."""
+        return require(self.settings)
 
     @property
     def public_url(self) -> str:
-        """Where Meta reaches Tick; empty when nobody has said so."""
-        return self.known.public_url or (self.own_url if self.stand_in else "")
+        """Where Meta reaches Tick; empty when it is set nowhere."""
+        return self.loaded_settings.public_url or (self.own_url if self.has_local_meta else "")
 
     @property
     def own_url(self) -> str:
         """Where Tick listens, as this machine reaches it."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.known.host, self.known.host)  # noqa: S104 - not bound
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.known.port}"
+        host, port = self.loaded_settings.host, self.loaded_settings.port
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound
+        return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
     @property
-    def stand_in(self) -> bool:
+    def has_local_meta(self) -> bool:
         """Whether a program on this machine plays Meta: then it reaches what others don't."""
-        return reachability.is_on_this_machine(self.known.whatsapp_api_url)
+        return reachability.is_on_this_machine(self.loaded_settings.whatsapp_api_url)
 
-    async def way_to(self, url: str) -> reachability.Unreachable | None:
-        """How far one gets to the server of this address."""
-        return await self.once(("way", url), lambda: reachability.check_reachability(url))
+    async def find_obstacle(self, url: str) -> reachability.Unreachable | None:
+        """Returns what keeps a connection to the server of this address from coming about; None when nothing does."""
+        return await self.ask_once(("way", url), lambda: reachability.check_reachability(url))
 
     async def handshake(self, base_url: str) -> Handshake:
         """Does what Meta does to find out whether this address is ours."""
-        token = self.known.whatsapp_verify_token.get_secret_value()
-        return await self.once(
-            ("handshake", base_url), lambda: self.visitor.check_handshake(base_url + WEBHOOK_PATH, token)
-        )
+        token = self.loaded_settings.whatsapp_verify_token.get_secret_value()
+        url = base_url + WEBHOOK_PATH
+        return await self.ask_once(("handshake", base_url), lambda: self.visitor.check_handshake(url, token))
 
     async def probe(self, base_url: str) -> ProbeReport | reachability.FetchResult:
-        """How a signed webhook that comes in there is seen, or what came instead of an answer."""
-        secret = self.known.whatsapp_app_secret.get_secret_value()
-        return await self.once(("probe", base_url), lambda: self.visitor.send_probe(base_url + WEBHOOK_PATH, secret))
+        """Sends a signed probe; returns how it was seen by Tick, or what came instead of Tick's answer."""
+        secret = self.loaded_settings.whatsapp_app_secret.get_secret_value()
+        return await self.ask_once(
+            ("probe", base_url), lambda: self.visitor.send_probe(base_url + WEBHOOK_PATH, secret)
+        )
 
     async def runs_here(self) -> bool:
         """Whether a Tick answers where the settings make it listen."""
-        return await self.way_to(self.own_url) is None and (await self.handshake(self.own_url)).is_tick
+        return await self.find_obstacle(self.own_url) is None and (await self.handshake(self.own_url)).is_tick
 
-    async def once(self, key: object, ask: Callable[[], Awaitable[Found]]) -> Found:
-        """What `ask` brought the first time."""
-        if key not in self._asked:
-            self._asked[key] = await ask()
-        found: Found = self._asked[key]
+    async def ask_once(self, key: object, ask: Callable[[], Awaitable[Found]]) -> Found:
+        """Returns what `ask` brought the first time that this key was asked for."""
+        if key not in self._answers:
+            self._answers[key] = await ask()
+        found: Found = self._answers[key]
         return found
 
 
-def there(thing: Found | None) -> Found:
-    """What an earlier check has put there."""
+def require(thing: Found | None) -> Found:
+    """Returns what an earlier check has filled in. Raises NotOpened when it has not."""
     if thing is None:
         raise NotOpened
     return thing

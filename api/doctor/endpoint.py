@@ -1,7 +1,8 @@
-"""The doctor's report over HTTP, for those who manage Tick.
+"""The doctor's report over HTTP, for those who manage Tick: GET /api/whatsapp/doctor.
 
-Invariants: one examination at a time, since each asks Meta some ten times; who comes meanwhile gets the same report.
-It goes by the access token as it is set by then, as the channel does.
+Invariants
+- There is one examination at a time, since each asks Meta some ten times; whoever asks meanwhile gets the same report.
+- It goes by the access token as it is set by then, as the circuit breaker of the sending does.
 """
 
 import asyncio
@@ -38,7 +39,8 @@ class Examination(BaseModel):
 
 
 class Doctor:
-    """The doctor of a running service."""
+    """The doctor of a running service, which examines with what that service has open. `read_token` returns the access
+    token as it is set now, or "" when it can't be read."""
 
     def __init__(
         self, settings: Settings, database: Database, lanes: Lanes, clock: Clock, read_token: Callable[[], str]
@@ -51,7 +53,7 @@ class Doctor:
         self._under_way: asyncio.Task[Report] | None = None
 
     async def report(self) -> Report:
-        """What is wrong with the set-up."""
+        """Returns the report of an examination that begins now, or of the one under way."""
         if self._under_way is None or self._under_way.done():
             token = SecretStr(self._read_token() or self._settings.whatsapp_access_token.get_secret_value())
             current = self._settings.model_copy(update={"whatsapp_access_token": token})

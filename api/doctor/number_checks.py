@@ -1,14 +1,14 @@
-"""The checks of the number and of what the app hears of it: registration, restrictions, name, quality, webhooks."""
+"""The checks of the number and of its webhooks at Meta: subscription, registration, restrictions, name, quality."""
 
-from api.doctor.check_context import Exam, there
-from api.doctor.finding import Finding, bad, good
-from api.doctor.meta_checks import unexpected
+from api.doctor.check_context import CheckContext, require
+from api.doctor.finding import Finding, fail_check, pass_check
+from api.doctor.meta_checks import fail_unexpectedly
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.diagnostics.setup import read_apps, read_subscription
 
 DASHBOARD = "App Dashboard > WhatsApp > Configuration"
 MANAGER = "Meta's WhatsApp Manager > Phone numbers"
-STATES = {
+STATUS_REASONS = {  # by the number's status, as Meta names it
     "PENDING": "its registration is not complete",
     "UNVERIFIED": "it is not verified",
     "DISCONNECTED": "it is not connected to the Cloud API",
@@ -21,117 +21,125 @@ STATES = {
     "RATE_LIMITED": "it sends more than it may",
 }
 TEST_NUMBER = "Test Number"  # what Meta calls those that it lends
-NAMES = {"APPROVED", "AVAILABLE_WITHOUT_REVIEW", ""}
-LEVELS = {
+APPROVED_NAME_STATUSES = {"APPROVED", "AVAILABLE_WITHOUT_REVIEW", ""}
+OVERRIDES = {  # callback URLs that go before the app's
     "phone_number": "the number has an address of its own, which goes before the app's",
     "whatsapp_business_account": "the WhatsApp Business Account has an address of its own, which goes before the app's",
 }
 
 
-async def app_subscription(exam: Exam) -> Finding:
-    """Does our app hear of this account's messages at all?"""
-    answer = await there(exam.meta).get_subscribed_apps(exam.account_id)
+async def check_app_subscription(context: CheckContext) -> Finding:
+    """Checks that the app is subscribed to the account: without it no webhook of a customer's message comes."""
+    answer = await require(context.meta).get_subscribed_apps(context.account_id)
     if not answer.ok:
-        return unexpected(answer)
-    if there(exam.token).app_id in read_apps(answer):
-        return good("This app is subscribed to this account.")
-    return bad(
+        return fail_unexpectedly(answer)
+    if require(context.token).app_id in read_apps(answer):
+        return pass_check("This app is subscribed to this account.")
+    return fail_check(
         "This app is not subscribed to this WhatsApp Business Account: real messages silently never arrive.",
-        f"POST /{exam.account_id}/subscribed_apps with the access token, for example: curl -X POST "
+        f"POST /{context.account_id}/subscribed_apps with the access token, for example: curl -X POST "
         '-H "Authorization: Bearer $WHATSAPP_ACCESS_TOKEN" '
-        f"{exam.known.whatsapp_api_url}/{exam.account_id}/subscribed_apps",
+        f"{context.loaded_settings.whatsapp_api_url}/{context.account_id}/subscribed_apps",
     )
 
 
-async def callback_at_meta(exam: Exam) -> Finding:
-    """Does Meta call our address?"""
-    answer = await exam.once("subscriptions", lambda: there(exam.meta).get_subscriptions(there(exam.token).app_id))
+async def check_callback_at_meta(context: CheckContext) -> Finding:
+    """Checks that Meta calls our address, and not another one."""
+    answer = await context.ask_once(
+        "subscriptions", lambda: require(context.meta).get_subscriptions(require(context.token).app_id)
+    )
     if not answer.ok:
-        return unexpected(answer)
+        return fail_unexpectedly(answer)
     subscription = read_subscription(answer)
-    ours = exam.public_url + WEBHOOK_PATH
+    ours = context.public_url + WEBHOOK_PATH
     fix = f"{DASHBOARD}: set Callback URL to {ours} and Verify token to the value of WHATSAPP_VERIFY_TOKEN."
     if subscription is None or not subscription.callback_url:
-        return bad("No callback URL is set at Meta for this app.", fix)
-    level, url = next(iter(there(exam.number).callbacks), ("application", subscription.callback_url))
-    if level in LEVELS and url.rstrip("/") != ours:
-        return bad(
-            f"Meta calls {url}, and not {ours}: {LEVELS[level]}.",
+        return fail_check("No callback URL is set at Meta for this app.", fix)
+    level, url = next(iter(require(context.number).callbacks), ("application", subscription.callback_url))
+    if level in OVERRIDES and url.rstrip("/") != ours:
+        return fail_check(
+            f"Meta calls {url}, and not {ours}: {OVERRIDES[level]}.",
             "Remove that override (webhook_configuration.override_callback_uri), or set it to our address.",
         )
-    if level not in LEVELS and subscription.callback_url.rstrip("/") != ours:
-        return bad(f"Meta calls {subscription.callback_url}, and not {ours}.", fix)
+    if level not in OVERRIDES and subscription.callback_url.rstrip("/") != ours:
+        return fail_check(f"Meta calls {subscription.callback_url}, and not {ours}.", fix)
     if not subscription.active:
-        return bad("Meta has switched the app's webhooks off.", f"{DASHBOARD}: verify and save the callback URL again.")
-    return good("Meta calls our address.")
+        return fail_check(
+            "Meta has switched the app's webhooks off.", f"{DASHBOARD}: verify and save the callback URL again."
+        )
+    return pass_check("Meta calls our address.")
 
 
-async def webhook_fields(exam: Exam) -> Finding:
-    """Is the app told of messages?"""
-    answer = await exam.once("subscriptions", lambda: there(exam.meta).get_subscriptions(there(exam.token).app_id))
+async def check_webhook_fields(context: CheckContext) -> Finding:
+    """Checks that the webhook field `messages` is subscribed."""
+    answer = await context.ask_once(
+        "subscriptions", lambda: require(context.meta).get_subscriptions(require(context.token).app_id)
+    )
     subscription = read_subscription(answer)
     if subscription is not None and "messages" in subscription.fields:
-        return good(f"`messages` is subscribed, and {len(subscription.fields) - 1} others.")
-    return bad(
+        return pass_check(f"`messages` is subscribed, and {len(subscription.fields) - 1} others.")
+    return fail_check(
         "The webhook field `messages` is not subscribed: nothing that customers write arrives.",
         f"{DASHBOARD} > Webhook fields: subscribe to messages.",
     )
 
 
-async def number(exam: Exam) -> Finding:
-    """Is it registered, and connected?"""
-    found = there(exam.number)
+async def check_number(context: CheckContext) -> Finding:
+    """Checks that the number is registered for the Cloud API, and connected."""
+    found = require(context.number)
     if found.platform not in ("CLOUD_API", ""):
         where = "it is on the on-premises API" if found.platform == "ON_PREMISE" else "nothing can be sent or received"
-        return bad(
+        return fail_check(
             f"The number is not registered for the Cloud API: {where}.",
-            f"{MANAGER}, or POST /{exam.known.whatsapp_phone_number_id}/register with "
+            f"{MANAGER}, or POST /{context.loaded_settings.whatsapp_phone_number_id}/register with "
             '{"messaging_product": "whatsapp", "pin": "six digits of your choice"}.',
         )
     if found.status not in ("CONNECTED", ""):
-        why = STATES.get(found.status, "Meta says no more")
-        return bad(f"The number is {found.status}: {why}.", f"See what {MANAGER} says about it.")
-    return good(f"{found.shown} is connected.")
+        why = STATUS_REASONS.get(found.status, "Meta says no more")
+        return fail_check(f"The number is {found.status}: {why}.", f"See what {MANAGER} says about it.")
+    return pass_check(f"{found.shown} is connected.")
 
 
-async def restrictions(exam: Exam) -> Finding:
-    """Does Meta let it send?"""
-    obstacles = there(exam.number).health_issues
+async def check_restrictions(context: CheckContext) -> Finding:
+    """Checks that Meta lets the number send."""
+    obstacles = require(context.number).health_issues
     if not obstacles:
-        return good("Meta lets it send.")
+        return pass_check("Meta lets it send.")
     worst = min(obstacles, key=lambda one: (one.state != "BLOCKED", one.where == "BUSINESS"))
     if (worst.state, worst.where) == ("LIMITED", "BUSINESS"):
         # so it is for every business before its verification, and answers within 24 hours are not meant
-        return good(f"Meta limits what the business begins of itself: {worst.description} {worst.solution}".strip())
+        return pass_check(
+            f"Meta limits what the business begins of itself: {worst.description} {worst.solution}".strip()
+        )
     what = {"BLOCKED": "can't send at all", "LIMITED": "is limited in what it sends"}.get(worst.state, worst.state)
     by = worst.where.replace("_", " ").lower() or "account"
     why = f": {worst.description}" if worst.description else "."
-    return bad(
+    return fail_check(
         f"The number {what}, because of its {by}{why}",
         worst.solution or "Look at Business Support Home (business.facebook.com/accountquality).",
     )
 
 
-async def display_name(exam: Exam) -> Finding:
-    """Is the name approved? Messages may not go out before."""
-    found = there(exam.number)
-    if found.name_status in NAMES:
-        return good(f"{found.name} is approved.")
+async def check_display_name(context: CheckContext) -> Finding:
+    """Checks that the display name is approved: messages may not go out before."""
+    found = require(context.number)
+    if found.name_status in APPROVED_NAME_STATUSES:
+        return pass_check(f"{found.name} is approved.")
     if found.name == TEST_NUMBER:
-        return good("Meta's test number needs no approval.")
+        return pass_check("Meta's test number needs no approval.")
     state = found.name_status.replace("_", " ").lower()
-    return bad(
+    return fail_check(
         f"The display name {found.name!r} is not approved ({state}).",
         f"{MANAGER} > the number > Profile: see why, or ask for another name.",
     )
 
 
-async def quality(exam: Exam) -> Finding:
-    """Do customers complain?"""
-    found = there(exam.number)
+async def check_quality(context: CheckContext) -> Finding:
+    """Checks that the quality of the number is not red: customers who block or report it lower it."""
+    found = require(context.number)
     if found.quality == "RED":
-        return bad(
+        return fail_check(
             "The quality of the number is red: customers block or report it, and Meta may restrict it.",
             f"Send fewer notices that nobody asked for; {MANAGER} shows what was reported.",
         )
-    return good(f"It is {found.quality.lower() or 'unknown'}.")
+    return pass_check(f"It is {found.quality.lower() or 'unknown'}.")

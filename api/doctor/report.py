@@ -1,21 +1,21 @@
-"""What the doctor says, and what it never says.
+"""The doctor's report, and the redaction of its sentences.
 
-Invariant: no secret of the settings leaves in a report, whoever put it into a sentence: Meta's own words, a driver's.
+Invariant: no secret of the settings leaves in a report, whoever put it into a sentence: Meta, or a driver.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from api.logs import CONTROLS, HELD, HIDDEN, SECRETS, Redaction
+from api.logs import CONTROLS, HIDDEN, PROCESS_REDACTION, SECRETS, Redaction
 
-NOT_LOOKED_AT = "Not looked at until "
-WRITTEN = {"api": "API", "id": "ID", "meta": "Meta", "tls": "TLS", "url": "URL"}
+NOT_LOOKED_AT = "Not looked at until "  # how the reason of a check that has not run begins
+ACRONYMS = {"api": "API", "id": "ID", "meta": "Meta", "tls": "TLS", "url": "URL"}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `fix` is empty where nothing is to be mended, or where nobody could look."""
+    """The result of one check. `fix` is empty where nothing is to be mended, or where the check could not run."""
 
     name: str
     ok: bool
@@ -24,10 +24,10 @@ class Check:
 
     @property
     def title(self) -> str:
-        """The name as people read it; that of a setting stays as it is typed."""
+        """The name as people read it; the name of a setting stays as it is typed."""
         if not self.name.islower():
             return self.name
-        return " ".join(WRITTEN.get(word, word) for word in self.name.split("_"))
+        return " ".join(ACRONYMS.get(word, word) for word in self.name.split("_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +43,32 @@ class Report:
 
     @property
     def first_failing(self) -> Check | None:
-        """Where to begin."""
+        """The check that is to be mended first; None when all have passed."""
         return next((check for check in self.checks if not check.ok), None)
 
     @property
     def looked_at(self) -> list[Check]:
-        """Those that nothing else kept from being looked at."""
+        """The checks that have run."""
         return [check for check in self.checks if not check.reason.startswith(NOT_LOOKED_AT)]
 
     @property
     def waiting(self) -> list[Check]:
-        """Those that wait for another to be mended."""
+        """The checks that wait until another is mended."""
         return [check for check in self.checks if check.reason.startswith(NOT_LOOKED_AT)]
 
-    def json(self) -> str:
-        """As programs read it."""
+    def to_json(self) -> str:
+        """Returns the report as programs read it."""
         return json.dumps({"ok": self.ok, "checks": [asdict(check) for check in self.checks]}, indent=2)
 
 
-class Hiding:
+class SentenceRedaction:
     """Takes secrets out of sentences: these, and all that the process holds or has held."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._known = sorted(Redaction(secrets).hidden | HELD.hidden, key=len, reverse=True)
+        self._known = sorted(Redaction(secrets).hidden | PROCESS_REDACTION.hidden, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
-        """`text` as it may be shown on a terminal."""
+        """Returns `text` as it may be shown on a terminal."""
         for secret in self._known:
             text = text.replace(secret, HIDDEN)
         return CONTROLS.sub(" ", SECRETS.sub(HIDDEN, text))

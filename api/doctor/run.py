@@ -1,7 +1,8 @@
 """One examination: the settings first, then check after check.
 
-Invariant: a report comes out of it, whatever is broken, within a bounded time; a check that can't be looked at says
-which one has to be mended first.
+Invariants
+- A report comes out of it, whatever is broken, within a bounded time.
+- A check that can't run says which one has to be mended first.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ from typing import TypeVar
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from api.doctor.check_context import Exam, NotOpened
-from api.doctor.finding import Finding, bad
-from api.doctor.report import NOT_LOOKED_AT, Check, Hiding, Report
+from api.doctor.check_context import CheckContext, NotOpened
+from api.doctor.finding import Finding, fail_check
+from api.doctor.report import NOT_LOOKED_AT, Check, Report, SentenceRedaction
 from api.doctor.table import CHECKS, SETTINGS, Row
 from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
 from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS
@@ -33,15 +34,16 @@ Kind = TypeVar("Kind", bound=StorageSettings)
 
 
 async def examine_files(config: Path, now: Callable[[], datetime], *, answer_seconds: float = ANSWER_SECONDS) -> Report:
-    """What is wrong with the settings of this file and of the environment, and with all that they name."""
+    """Examines the settings of this file and of the environment, and all that they name."""
     problems: list[str] = []
-    storage, settings = _loaded(load_storage_settings, config, []), _loaded(load_settings, config, problems)
+    storage = _load_or_note(load_storage_settings, config, [])
+    settings = _load_or_note(load_settings, config, problems)
     return await examine(
         settings,
         now,
         storage=storage,
         problems=problems,
-        secrets=typed_secrets(config),
+        secrets=list_typed_secrets(config),
         answer_seconds=answer_seconds,
     )
 
@@ -57,61 +59,76 @@ async def examine(
     lanes: Lanes | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Report:
-    """`database`, `lanes`: what a running service has open. `secrets`: more that must not be shown."""
+    """Runs every check. `settings` are None when they don't load, for the reasons in `problems`.
+
+    `database`, `lanes`: what a running service has open already. `secrets`: more that must not be shown.
+    """
     known = settings or storage
-    hiding = Hiding([*secrets, *(known.secrets() if known else ())])
+    redaction = SentenceRedaction([*secrets, *(known.secrets() if known else ())])
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
-        meta = None if settings is None else SetupClient(_graph(settings, answer_seconds), http)
+        meta = None if settings is None else SetupClient(_graph_settings(settings, answer_seconds), http)
         visitor = WebhookChecker(http, answer_seconds)
-        exam = Exam(settings, known, list(problems), visitor, meta, now, stack, database, lanes)
-        checks = [*_settings(exam)]
-        checks += await _looked_at(exam, checks[0].ok)
-    return Report([Check(one.name, one.ok, hiding.clean(one.reason), hiding.clean(one.fix)) for one in checks])
+        context = CheckContext(
+            settings=settings,
+            storage=known,
+            problems=list(problems),
+            visitor=visitor,
+            meta=meta,
+            now=now,
+            stack=stack,
+            database=database,
+            lanes=lanes,
+        )
+        checks = [*_check_settings(context)]
+        checks += await _run_table(context, settings_ok=checks[0].ok)
+    return Report([Check(one.name, one.ok, redaction.clean(one.reason), redaction.clean(one.fix)) for one in checks])
 
 
-def _settings(exam: Exam) -> Iterator[Check]:
-    """A check for each setting that is wrong, or one for all of them."""
-    for line in exam.problems:
+def _check_settings(context: CheckContext) -> Iterator[Check]:
+    """Yields a failed check for each setting that is wrong, or one that has passed for all of them."""
+    for line in context.problems:
         reason, _, fix = line.partition(": ")
         name = reason.partition(" ")[0]
         name = name if name in WHERE else name.removesuffix("_FILE")
-        yield Check(f"{SETTINGS} {name}" if name in WHERE else SETTINGS, False, f"{reason}.", _sentence(fix))
-    if not exam.problems:
+        yield Check(f"{SETTINGS} {name}" if name in WHERE else SETTINGS, False, f"{reason}.", _to_sentence(fix))
+    if not context.problems:
         yield Check(SETTINGS, True, "Everything that is needed is set, and looks as it should.", "")
 
 
-async def _looked_at(exam: Exam, settings_ok: bool) -> list[Check]:
+async def _run_table(context: CheckContext, *, settings_ok: bool) -> list[Check]:
     checks: list[Check] = []
     mend_first = {} if settings_ok else {SETTINGS: SETTINGS}
     for row in CHECKS:
         first = next((mend_first[need] for need in row.needs if need in mend_first), "")
-        finding = None if first else await _look(row, exam)
+        finding = None if first else await _run_check(row, context)
         if finding is None:
             first = first or SETTINGS
-            finding = bad(f"{NOT_LOOKED_AT}{first.replace('_', ' ')} is mended.", "")
+            finding = fail_check(f"{NOT_LOOKED_AT}{first.replace('_', ' ')} is mended.", "")
         if not finding.ok:
             mend_first[row.name] = first or row.name
         checks.append(Check(row.name, *finding))
     return checks
 
 
-async def _look(row: Row, exam: Exam) -> Finding | None:
-    """What the check finds; None when the settings that it needs don't load."""
+async def _run_check(row: Row, context: CheckContext) -> Finding | None:
+    """Returns what the check finds; None when the settings that it needs don't load."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return await row.look(exam)
+            return await row.run(context)
     except NotOpened:
         return None
     except TimeoutError:
-        return bad("This took too long to be looked at.", "Run the doctor again; if it stays, look at the network.")
+        return fail_check(
+            "This took too long to be looked at.", "Run the doctor again; if it stays, look at the network."
+        )
     except Exception as error:  # noqa: BLE001 - one broken check must not hide the others
         where = extract_tb(error.__traceback__)[-1]
         reason = f"This could not be looked at ({type(error).__name__} at {Path(where.filename).name}:{where.lineno})."
-        return bad(reason, "Please report this line: the doctor should know better.")
+        return fail_check(reason, "Please report this line: the doctor should know better.")
 
 
-def _loaded(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> Kind | None:
+def _load_or_note(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> Kind | None:
     try:
         return load(config)
     except SettingsError as error:
@@ -119,8 +136,8 @@ def _loaded(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> 
         return None
 
 
-def typed_secrets(config: Path) -> list[str]:
-    """Every secret as it was typed, of settings that may not load."""
+def list_typed_secrets(config: Path) -> list[str]:
+    """Returns every secret as it was typed, also of settings that don't load."""
     try:
         kept = dotenv_values(config)
     except (OSError, UnicodeDecodeError):
@@ -129,7 +146,7 @@ def typed_secrets(config: Path) -> list[str]:
     return [value for name in names for value in (os.environ.get(name), kept.get(name)) if value]
 
 
-def _graph(settings: Settings, answer_seconds: float) -> GraphSettings:
+def _graph_settings(settings: Settings, answer_seconds: float) -> GraphSettings:
     return GraphSettings(
         settings.whatsapp_api_url,
         settings.whatsapp_phone_number_id,
@@ -139,5 +156,5 @@ def _graph(settings: Settings, answer_seconds: float) -> GraphSettings:
     )
 
 
-def _sentence(text: str) -> str:
+def _to_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" if text else ""

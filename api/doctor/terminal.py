@@ -1,4 +1,4 @@
-"""The report as a person reads it, at 80 columns, with colours or without.
+"""The report as a person reads it in a terminal, at 80 columns, with colours or without.
 
 Invariant: what is to be done comes last, where the eye is when the command ends.
 """
@@ -8,55 +8,59 @@ from rich.text import Text
 
 from api.doctor.report import Check, Report
 
-WIDTH = 80
-MANY = 12
-COMMAND = "curl "
+MAX_COLUMNS = 80
+MAX_NAMED_CHECKS = 12  # of more that wait, only their number is printed
+COMMAND = "curl "  # what follows it in a fix is printed unbroken, to be copied
 
 
-def show(report: Report, console: Console) -> None:
-    """Prints it."""
+def print_report(report: Report, console: Console) -> None:
+    """Prints every check that has run, then what to mend first."""
     for check in report.looked_at:
-        _one(check, console)
+        _print_check(check, console)
     if waiting := report.waiting:
         names = ", ".join(check.title for check in waiting)
-        words = f"Not looked at yet: {names}" if len(waiting) <= MANY else f"{len(waiting)} other checks wait for that."
-        _line(console, "..", "bright_black", words)
+        words = (
+            f"Not looked at yet: {names}"
+            if len(waiting) <= MAX_NAMED_CHECKS
+            else f"{len(waiting)} other checks wait for that."
+        )
+        _print_line(console, "..", "bright_black", words)
     console.print()
-    _last_words(report, len(waiting), console)
+    _print_next_step(report, len(waiting), console)
 
 
-def _one(check: Check, console: Console) -> None:
+def _print_check(check: Check, console: Console) -> None:
     sign, style = ("ok", "green") if check.ok else ("NO", "bold red")
-    said = check.reason if check.name.startswith("settings ") else f"{check.title}: {check.reason}"
-    _line(console, sign, style, said)
+    words = check.reason if check.name.startswith("settings ") else f"{check.title}: {check.reason}"
+    _print_line(console, sign, style, words)
     if check.fix:
-        _fix(console, check.fix)
+        _print_fix(console, check.fix)
 
 
-def _fix(console: Console, fix: str) -> None:
-    """A command stands on a line of its own, unbroken, to be copied."""
+def _print_fix(console: Console, fix: str) -> None:
+    """Prints how to mend it; a command stands on a line of its own, unbroken, to be copied."""
     words, _, command = fix.partition(COMMAND)
-    _line(console, "->", "yellow", words.rstrip(), indent=3)
+    _print_line(console, "->", "yellow", words.rstrip(), indent=3)
     if command:
         console.print(Text(f"      {COMMAND}{command}"), soft_wrap=True)
 
 
-def _line(console: Console, sign: str, style: str, words: str, indent: int = 0) -> None:
-    """Text alone: brackets in what Meta says are no markup."""
-    width = max(30, min(console.width, WIDTH) - indent - 3)
+def _print_line(console: Console, sign: str, style: str, words: str, indent: int = 0) -> None:
+    """Prints wrapped text. It is never read as markup: Meta's sentences may have brackets in them."""
+    width = max(30, min(console.width, MAX_COLUMNS) - indent - 3)
     for at, line in enumerate(Text(words).wrap(console, width)):
         start = Text(f"{sign:<2} " if at == 0 and sign else "   " if sign else "", style=style)
         line.rstrip()
         console.print(Text.assemble(" " * indent, start, line), soft_wrap=True)
 
 
-def _last_words(report: Report, waiting: int, console: Console) -> None:
+def _print_next_step(report: Report, waiting: int, console: Console) -> None:
     first = report.first_failing
     if first is None:
-        _line(console, "", "", "Everything is as it should be. Write to the number from a phone to see it work.")
+        _print_line(console, "", "", "Everything is as it should be. Write to the number from a phone to see it work.")
         return
     failing = sum(not check.ok for check in report.checks) - waiting
     many = "One thing is" if failing == 1 else f"{failing} things are"
-    _line(console, "", "", f"{many} to be mended. Begin with {first.title}:")
-    _fix(console, first.fix or first.reason)
-    _line(console, "", "", "Then run `tick doctor` again.")
+    _print_line(console, "", "", f"{many} to be mended. Begin with {first.title}:")
+    _print_fix(console, first.fix or first.reason)
+    _print_line(console, "", "", "Then run `tick doctor` again.")

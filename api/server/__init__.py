@@ -1,1 +1,1 @@
-"""The process that serves, and its socket."""
+"""The process that serves: its event loop and signals, its HTTP server and socket, and the supervisor of several."""

@@ -1,7 +1,8 @@
-"""The process itself: how it loads, its event loop, and when it is asked to stop.
+"""The process itself: its garbage collector while it loads, its event loop, and its signals.
 
-Invariant: a first signal asks, and everything under way is finished; a second one ends the process at once. A process
-that was started by another of ours stops when that one is gone, however it went.
+Invariants
+- A first SIGTERM or SIGINT asks, and everything under way is finished; a second one ends the process at once.
+- A process that another process of Tick has started stops when that one is gone, however it went.
 """
 
 import asyncio
@@ -18,25 +19,25 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def stopped_by_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM, SIGINT and the end of the parent set."""
+async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
+    """Yields an event that SIGTERM, SIGINT and the end of the parent process set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def ask(number: signal.Signals) -> None:
+    def stop_or_exit(number: signal.Signals) -> None:
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
 
-    def parent_gone() -> None:
+    def stop_without_parent() -> None:
         loop.remove_reader(parent_fd)  # an ended pipe stays readable for ever
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask, number)
+        loop.add_signal_handler(number, stop_or_exit, number)
     parent_fd = int(os.environ.get(PARENT_FD, "-1"))
     if parent_fd >= 0:
-        loop.add_reader(parent_fd, parent_gone)
+        loop.add_reader(parent_fd, stop_without_parent)
     try:
         yield stop
     finally:
@@ -46,15 +47,15 @@ async def stopped_by_signals() -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-def begin() -> None:
-    """Until `run`, nothing is looked for that could be thrown away: what is loaded stays, and looking through it again
-    and again takes a tenth of the start."""
+def pause_garbage_collection() -> None:
+    """Turns the cyclic garbage collector off until `run`: what is loaded stays, and scanning it again and again took a
+    tenth of the start."""
     gc.disable()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs on uvloop where it is installed, else on asyncio's own loop: named here, not left to a server."""
-    gc.freeze()  # what is loaded by now is never looked through
+    """Runs `main` on uvloop where it is installed, else on asyncio's own loop: named here, not left to a server."""
+    gc.freeze()  # what is loaded by now is never scanned
     gc.enable()
     new_event_loop: Callable[[], asyncio.AbstractEventLoop]
     try:

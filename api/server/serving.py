@@ -1,15 +1,17 @@
-"""Serves the web application over HTTP/1.1, inside the process and the event loop that already run.
+"""Serves the web application over HTTP/1.1 (granian), inside the process and the event loop that already run.
 
-Invariants: the listening socket is ours before anything slow begins, so a taken port is noticed at once and an early
-connection waits instead of being refused; nothing a stranger sends (long headers, a body that trickles, one that never
-ends) holds a connection longer than READ_SECONDS; and stopping always ends, in at most `grace_seconds`.
+Invariants
+- The socket listens before anything slow begins: a taken port is noticed at once, and an early connection waits instead
+  of being refused.
+- Nothing that a stranger sends (long headers, a body that trickles, one that never ends) holds a connection longer than
+  READ_SECONDS.
+- Stopping always ends, in at most `grace_seconds`.
 """
 
 import asyncio
 import contextlib
 import errno
 import os
-import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -28,26 +30,23 @@ from storage.errors import OperatorError
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 READ_SECONDS = 8  # for the headers, and again for the body
-LINGER_SECONDS = 1.0
-MAX_UPLOAD_BYTES = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
-UPLOAD_SECONDS = 600
-TAKES_FILES = re.compile(
-    r"/api/files|/desk/tickets/[0-9]{1,18}/replies"
-    r"|/simulator/api/customers/[^/]+/files|/simulator/graph/[^/]+/[^/]+/media"
-)
+LINGER_SECONDS = 1.0  # how long a request is read on before its refusal goes out
 BACKLOG = 1024
 
 
 class CannotListen(OperatorError):
-    """HOST and PORT can't be listened on. The text is one sentence."""
+    """The socket can't listen on HOST and PORT. The text is one sentence."""
 
 
 class PortTaken(CannotListen):
-    """Another program listens there."""
+    """Another program listens on this port."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Binds without SO_REUSEPORT: a second Tick on the same port must fail here, not share its customers by chance."""
+    """Opens the listening socket. Raises PortTaken or CannotListen.
+
+    It binds without SO_REUSEPORT: a second Tick on the same port must fail here, not share its customers by chance.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,15 +64,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def inherited_listener() -> socket.socket | None:
-    """The socket of the process that supervises this one, when there is one."""
+    """Returns the socket of the process that supervises this one; None when there is none."""
     fd = os.environ.get(LISTENER_FD)
     return socket.socket(fileno=int(fd)) if fd else None
 
 
 def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
-    """The first free port from `port` on, and one at which nobody else answers to the name localhost."""
+    """Listens on the first free port from `port` on at which no other program answers to the name localhost.
+
+    Raises PortTaken after `tries` ports.
+    """
     for candidate in range(port, min(port + tries, 65536)):
-        if host == "127.0.0.1" and _answered_on_ipv6(candidate):
+        if host == "127.0.0.1" and _is_answered_on_ipv6(candidate):
             continue
         try:
             return listen(host, candidate)
@@ -82,8 +84,8 @@ def listen_nearby(host: str, port: int, *, tries: int = 50) -> socket.socket:
     raise PortTaken(f"Ports {port} to {min(port + tries, 65536) - 1} on {host} are all taken: set PORT.")
 
 
-def _answered_on_ipv6(port: int) -> bool:
-    """Browsers try ::1 first for localhost. macOS itself listens there on 5000, and lets others have 127.0.0.1."""
+def _is_answered_on_ipv6(port: int) -> bool:
+    """Whether a program listens on ::1, which browsers try first for localhost, as macOS itself does on port 5000."""
     try:
         with socket.create_connection(("::1", port), timeout=0.5):
             return True
@@ -92,27 +94,17 @@ def _answered_on_ipv6(port: int) -> bool:
 
 
 def port_of(listener: socket.socket) -> int:
+    """Returns the port of a listening socket."""
     port: int = listener.getsockname()[1]
     return port
 
 
-class _Request(Request):
-    """A file takes more room and time than anything else, so the routes that take one have limits of their own. They
-    are known before a route is: the body comes in while it is being looked for."""
-
-    def __init__(self, method: str, scheme: str, path: str, *args: Any, **limits: Any) -> None:
-        if method == "POST" and TAKES_FILES.fullmatch(path):
-            limits |= {"max_content_length": MAX_UPLOAD_BYTES, "body_timeout": UPLOAD_SECONDS}
-        super().__init__(method, scheme, path, *args, **limits)
-
-
 def limit_requests(app: Quart) -> None:
-    """The limits that the server leaves to the application. Quart enforces them while the body streams in."""
-    app.request_class = _Request
+    """Sets the limits that the server leaves to the application. Quart enforces them while a body streams in."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = READ_SECONDS
 
-    async def too_slow(_error: Exception) -> Response:
+    async def answer_too_slow(_error: Exception) -> Response:
         # Without this header the server would go on waiting for the rest of the body after the answer.
         return Response(
             '{"success":false,"message":"The request took too long"}',
@@ -120,47 +112,50 @@ def limit_requests(app: Quart) -> None:
             {"Content-Type": "application/json", "Connection": "close"},
         )
 
-    app.register_error_handler(408, too_slow)
+    app.register_error_handler(408, answer_too_slow)
 
 
 class _Connection(ASGIHTTPConnection):
-    """Knows which requests are being answered, so that those which outlast a stop can be cut. Hears a request out for a
-    moment before it is answered: the server ends the connection of one that was refused early, and who is still sending
-    then gets a reset and may never read why."""
+    """A request and its answer, with two additions.
+
+    - The tasks in `answering` are known, so that those which outlast a stop can be cut.
+    - A request is read on for a moment before its answer goes out: the server ends the connection of one that is
+      refused early, and a client that is still sending then gets a reset and may never read why.
+    """
 
     answering: set[asyncio.Task[Any]]
 
     def __init__(self, *connection: Any) -> None:
         super().__init__(*connection)
-        self._heard = asyncio.Event()
+        self._read_whole = asyncio.Event()
 
     async def handle_messages(self, request: Request, receive: Any) -> None:
-        async def noticed() -> Any:
+        async def receive_and_notice() -> Any:
             message = await receive()
             if not message.get("more_body", False):
-                self._heard.set()
+                self._read_whole.set()
             return message
 
-        await super().handle_messages(request, noticed)
+        await super().handle_messages(request, receive_and_notice)
 
     async def handle_request(self, request: Request, send: Any) -> None:
-        async def heard_out(message: Any) -> None:
-            if message["type"] == "http.response.start" and not self._heard.is_set():
+        async def send_after_reading(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self._read_whole.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._heard.wait(), LINGER_SECONDS)
+                    await asyncio.wait_for(self._read_whole.wait(), LINGER_SECONDS)
             await send(message)
 
         task = asyncio.current_task()
         assert task is not None
         self.answering.add(task)
         try:
-            await super().handle_request(request, heard_out)
+            await super().handle_request(request, send_after_reading)
         finally:
             self.answering.discard(task)
 
 
 class _Server(Server):
-    """granian in this loop, on a socket that we opened."""
+    """granian's server in this event loop, on a socket that is open already."""
 
     def __init__(self, app: Quart, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
@@ -192,8 +187,8 @@ async def serve_http(
 ) -> None:
     """Answers requests until `stop` is set, then lets those under way end (grace_seconds) and closes the listener.
 
-    Long-lived streams must end by themselves once their application is told to stop: what is still open when the grace
-    is over is cut. A start-up error of the application is raised here.
+    Long-lived streams must end by themselves once their application stops: what is still open when the grace is over is
+    cut. An error in the application's start-up is raised here.
     """
     answering: set[asyncio.Task[Any]] = set()
     app.asgi_http_class = type("Connection", (_Connection,), {"answering": answering})

@@ -1,8 +1,10 @@
-"""`tick serve --processes N`: this process keeps the socket and its children alive, and does nothing else.
+"""The supervisor of `tick serve --processes N`: it keeps the socket open and its child processes alive, nothing else.
 
-Invariants: a child that dies is started again; one that ends by itself right after its start has refused (a setting, a
-database that lacks a migration), and then all of them end with its exit code. Children never outlive this process: they
-hold a pipe from it, and stop when it closes.
+Invariants
+- A child that dies is started again.
+- A child that ends by itself right after its start has refused to run (a setting, a missing migration); then all of
+  them end, with its exit code.
+- Children never outlive this process: they hold the reading end of a pipe from it, and stop when it closes.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ async def supervise(
     stop: asyncio.Event,
     program: Sequence[str] = (sys.executable, "-P", "-m", "api"),
 ) -> int:
-    """Keeps `program` running once for each of the arguments in `children`, until `stop`; returns the exit code."""
+    """Keeps `program` running once for each list of arguments in `children`, until `stop`; returns the exit code."""
     read_end, write_end = os.pipe()
     fds = (listener.fileno(), read_end)
     environment = os.environ | {
@@ -39,7 +41,9 @@ async def supervise(
     }
     try:
         return max(
-            await asyncio.gather(*(_keep((*program, *arguments), fds, environment, stop) for arguments in children))
+            await asyncio.gather(
+                *(_keep_running((*program, *arguments), fds, environment, stop) for arguments in children)
+            )
         )
     finally:
         os.close(read_end)
@@ -47,7 +51,9 @@ async def supervise(
         listener.close()
 
 
-async def _keep(command: Sequence[str], fds: tuple[int, int], environment: dict[str, str], stop: asyncio.Event) -> int:
+async def _keep_running(
+    command: Sequence[str], fds: tuple[int, int], environment: dict[str, str], stop: asyncio.Event
+) -> int:
     clock = asyncio.get_running_loop().time
     while not stop.is_set():
         started = clock()
@@ -58,7 +64,7 @@ async def _keep(command: Sequence[str], fds: tuple[int, int], environment: dict[
         await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not ended.done():
-            return await _end(process, ended)
+            return await _end_process(process, ended)
         code = ended.result()
         if code > 0 and clock() - started < REFUSED_WITHIN_SECONDS:
             stop.set()
@@ -69,7 +75,7 @@ async def _keep(command: Sequence[str], fds: tuple[int, int], environment: dict[
     return 0
 
 
-async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> int:
+async def _end_process(process: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> int:
     process.terminate()
     if not (await asyncio.wait((ended,), timeout=STOP_SECONDS))[0]:
         log.error("process does not stop, killing it", pid=process.pid)

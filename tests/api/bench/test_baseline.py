@@ -1,4 +1,4 @@
-"""The yardstick is straight: the bare loop answers everybody, and keeps what it says it keeps."""
+"""The baseline of the benchmark answers everybody, and keeps what it says it keeps."""
 
 import sqlite3
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pymysql
 
 from api.bench.driver import Habits
-from api.bench.rig import staged
+from api.bench.rig import set_up_rig
 from storage.sql.database import parse_mysql_url
 
 COUNTS = (
@@ -15,19 +15,20 @@ COUNTS = (
 )
 
 
-async def test_the_bare_loop_keeps_each_message_send_and_status(
+async def test_the_baseline_keeps_each_message_send_and_status(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    async with staged("bare", tmp_path, database_url, redis_url, habits=Habits(follow_ups=2), pool_size=4) as stage:
-        await stage.driver.play(8, steps=60)
-        await stage.drained()
-        assert stage.driver.problems == []
-        said = len(stage.driver.ack_seconds)
-    assert said >= 60
-    assert counted(database_url) == (said, said, said, 0)
+    async with set_up_rig("bare", tmp_path, database_url, redis_url, habits=Habits(follow_ups=2), pool_size=4) as rig:
+        await rig.driver.play(8, steps=60)
+        await rig.wait_until_drained()
+        assert rig.driver.problems == []
+        sent = len(rig.driver.ack_seconds)
+    assert sent >= 60
+    assert count_rows(database_url) == (sent, sent, sent, 0)
 
 
-def counted(database_url: str) -> tuple[int, ...]:
+def count_rows(database_url: str) -> tuple[int, ...]:
+    """Returns how many messages, sends, read sends, and sends without a wamid there are."""
     if database_url.startswith("sqlite:"):
         with sqlite3.connect(database_url.removeprefix("sqlite://")) as connection:
             found: tuple[int, ...] = connection.execute(COUNTS).fetchone()

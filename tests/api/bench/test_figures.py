@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from api.bench.figures import Round, Spread, percentile, ratio, row
+from api.bench.figures import ProgramRun, Spread, compute_ratio, format_row, percentile
 
-ROUND = Round(
+RUN = ProgramRun(
     program="tick", steps=1000, seconds=10.0, statuses=3000, ack_p50=0.01, ack_p99=0.1, reply_p50=0.02, reply_p99=0.2,
     driver_busy=0.2, program_busy=0.9, ready_seconds=1.0, problems=(),
 )  # fmt: skip
@@ -16,12 +16,12 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 
 
 def test_a_ratio_is_taken_run_by_run() -> None:
-    ours = [ROUND, replace(ROUND, steps=3000), replace(ROUND, steps=2000)]
-    bare = [ROUND, ROUND, replace(ROUND, steps=4000)]
-    assert ratio(ours, bare) == Spread(1.0, 0.5, 3.0)
+    ours = [RUN, replace(RUN, steps=3000), replace(RUN, steps=2000)]
+    bare = [RUN, RUN, replace(RUN, steps=4000)]
+    assert compute_ratio(ours, bare) == Spread(1.0, 0.5, 3.0)
 
 
 def test_a_row_names_median_and_spread() -> None:
-    shown = row([ROUND, replace(ROUND, steps=1200, problems=("one",)), replace(ROUND, steps=900)])
+    shown = format_row([RUN, replace(RUN, steps=1200, problems=("one",)), replace(RUN, steps=900)])
     assert shown[:3] == ["tick", "100 (90 to 120)", "10 (10 to 10)"]
     assert shown[-1] == "1"

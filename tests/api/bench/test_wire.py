@@ -1,4 +1,4 @@
-"""Our own HTTP, over real sockets: what is cut anywhere is put together again, what breaks is never used again."""
+"""The benchmark's HTTP over real sockets: what is cut anywhere is put together again, what breaks is never reused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.bench.webhooks import NeverAcknowledged, Webhooks
-from api.bench.wire import Answer, Broken, Client, Reply, Server
+from api.bench.wire import Client, ConnectionBroken, HttpAnswer, HttpReply, Server
 
 
-def echo(method: str, path: str, body: bytes) -> Reply:
-    return Reply(200, f"{method} {path} ".encode() + body)
+def echo(method: str, path: str, body: bytes) -> HttpReply:
+    return HttpReply(200, f"{method} {path} ".encode() + body)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def test_many_requests_share_few_connections(echoing: str) -> None:
     client = Client(echoing)
     for turn in range(3):
         answers = await asyncio.gather(*(client.ask("POST", f"/{n}", b"x" * n) for n in range(20)))
-        assert answers == [Answer(200, b"POST /%d " % n + b"x" * n) for n in range(20)], turn
+        assert answers == [HttpAnswer(200, b"POST /%d " % n + b"x" * n) for n in range(20)], turn
     assert len(client._idle) <= 20
     client.close()
 
@@ -52,7 +52,7 @@ async def test_a_connection_that_breaks_is_said_and_forgotten() -> None:
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    with pytest.raises(Broken):
+    with pytest.raises(ConnectionBroken):
         await client.ask("GET", "/")
     assert client._idle == []
     server.close()
@@ -62,9 +62,9 @@ async def test_a_connection_that_breaks_is_said_and_forgotten() -> None:
 async def test_a_webhook_is_repeated_until_it_is_acknowledged() -> None:
     seen: list[bytes] = []
 
-    def refuses_twice(method: str, path: str, body: bytes) -> Reply:
+    def refuses_twice(method: str, path: str, body: bytes) -> HttpReply:
         seen.append(body)
-        return Reply(200 if len(seen) > 2 else 503, b"")
+        return HttpReply(200 if len(seen) > 2 else 503, b"")
 
     server = Server(refuses_twice)
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret")
@@ -76,7 +76,7 @@ async def test_a_webhook_is_repeated_until_it_is_acknowledged() -> None:
 
 
 async def test_a_webhook_that_is_never_acknowledged_is_said() -> None:
-    server = Server(lambda *_: Reply(401, b"no"))
+    server = Server(lambda *_: HttpReply(401, b"no"))
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret", give_up_seconds=0.2)
     with pytest.raises(NeverAcknowledged, match="401"):
         await webhooks.deliver(b"{}")
@@ -87,14 +87,14 @@ async def test_a_webhook_that_is_never_acknowledged_is_said() -> None:
 async def test_a_doubled_webhook_is_delivered_twice() -> None:
     seen: list[bytes] = []
 
-    def counts(method: str, path: str, body: bytes) -> Reply:
+    def counts(method: str, path: str, body: bytes) -> HttpReply:
         seen.append(body)
-        return Reply(200, b"")
+        return HttpReply(200, b"")
 
     server = Server(counts)
     webhooks = Webhooks(f"http://127.0.0.1:{await server.listen()}", "secret", doubled=1.0)
     await webhooks.deliver(b"{}")
-    await webhooks.settled()
+    await webhooks.wait_until_settled()
     assert seen == [b"{}"] * 2
     await webhooks.close()
     await server.close()

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from api.admin import Refused, add_agent, journal_item, opened
+from api.admin import CommandRefused, add_agent, open_database, read_journal_item
 from api.server.serving import listen_nearby, port_of
 from api.settings import load_storage_settings
 from api.web.credentials import Role, digest_key, is_password_right
@@ -213,7 +213,7 @@ async def test_a_key_is_alone_on_the_last_line_and_only_its_digest_is_kept(tmp_p
     key = done.stdout.splitlines()[-1]
     assert key.startswith("tick_")
     assert len(key) > 40
-    async with opened(load_storage_settings()):
+    async with open_database(load_storage_settings()):
         (stored,) = await ApiKey.all()
         (audit,) = await Audit.all()
     assert (stored.name, stored.role, stored.digest) == ("ci", Role.VIEWER, digest_key(key))
@@ -228,13 +228,13 @@ async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command
     refused = tick(tmp_path, *add)
     assert (refused.returncode, "--password-stdin" in refused.stderr) == (2, True)
     assert tick(tmp_path, *add, "--password-stdin", given="correct horse battery\n").returncode == 0
-    async with opened(load_storage_settings()) as database:
+    async with open_database(load_storage_settings()) as database:
         for email, password, reason in (
             ("ana@example.com", "correct horse battery", "already"),
             ("bo@example.com", "short", "12 characters"),
             ("bo", "correct horse battery", "doesn't look like one"),
         ):
-            with pytest.raises(Refused, match=reason):
+            with pytest.raises(CommandRefused, match=reason):
                 await add_agent(database, email, "Bo", Role.AGENT, password, AT)
         (agent,) = await Agent.all()
     assert (agent.email, agent.role) == ("ana@example.com", Role.ADMIN)
@@ -269,7 +269,7 @@ def test_a_terminal_is_asked_for_the_password_and_does_not_show_it(tmp_path: Pat
 
 async def dead_item(item_id: int) -> None:
     """An item that failed five times, as a worker leaves it."""
-    async with opened(load_storage_settings()) as database, database.transaction() as tx:
+    async with open_database(load_storage_settings()) as database, database.transaction() as tx:
         await store(
             tx,
             [
@@ -299,8 +299,8 @@ async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> 
     assert (replayed.returncode, replayed.stdout) == (1, "11 is pending again\n")
     assert "99" in replayed.stderr
     assert tick(tmp_path, "journal", "replay", "--all").stdout == "12 is pending again\n"
-    async with opened(load_storage_settings()):
-        item = await journal_item(11)
+    async with open_database(load_storage_settings()):
+        item = await read_journal_item(11)
         assert (item.fate, item.late, item.attempts) == ("pending", True, 0)
         assert await Audit.filter(action="journal.replay").count() == 2
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from api.doctor.report import Report
 from api.doctor.run import examine_files
-from api.doctor.terminal import show
+from api.doctor.terminal import print_report
 from api.simulator.faults import Fault
 from api.web.credentials import Role, digest_key, make_key, shorten_key
 from bot.clock import utc_now
@@ -169,7 +169,7 @@ async def made(world: World, broken: Broken, folder: Path) -> AsyncIterator[Path
 
 def shown(report: Report, width: int = 80, *, colours: bool = False) -> str:
     said = io.StringIO()
-    show(report, Console(file=said, width=width, highlight=False, force_terminal=colours))
+    print_report(report, Console(file=said, width=width, highlight=False, force_terminal=colours))
     return said.getvalue()
 
 
@@ -192,7 +192,7 @@ async def test_the_right_thing_is_named_first(world: World, broken: Broken, tmp_
     assert broken.fix in first.fix
     assert f"Begin with {first.title}" in plain or first.name.startswith("settings")
     assert max(len(line) for line in plain.splitlines() if "curl " not in line) <= 80
-    no_secret_in(plain, shown(report, colours=True), report.json(), repr(report))
+    no_secret_in(plain, shown(report, colours=True), report.to_json(), repr(report))
 
 
 @pytest.mark.parametrize(("settings", "at_meta", "faults", "name", "words"), RIGHT)
@@ -215,7 +215,7 @@ async def test_a_set_up_that_is_right_has_nothing_to_mend(
     assert [check for check in report.checks if not check.ok] == []
     assert words in next(check.reason for check in report.checks if check.name == name)
     assert "Everything is as it should be" in plain
-    no_secret_in(plain, report.json())
+    no_secret_in(plain, report.to_json())
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from api.doctor.report import Check, Hiding, Report
+from api.doctor.report import Check, Report, SentenceRedaction
 from api.doctor.run import examine
 from api.settings import Settings
 from bot.clock import utc_now
@@ -114,7 +114,7 @@ def test_which_addresses_are_this_machine(url: str, here: bool) -> None:
 
 def test_a_report_never_shows_a_secret_of_the_settings() -> None:
     secrets = ["mysql://tick:p%40ss-word@db.example/tick", ' "quoted-secret" ', "short", "EAAtoken"]
-    hiding = Hiding(secrets)
+    hiding = SentenceRedaction(secrets)
     for text in (
         "Access denied (p%40ss-word) for p@ss-word",
         "Malformed access token EAAtoken here",
@@ -133,7 +133,7 @@ def test_a_report_never_shows_a_secret_of_the_settings() -> None:
 
 def test_a_report_is_json_with_these_names() -> None:
     report = Report([Check("settings", True, "Fine.", ""), Check("tls", False, "Bad.", "Mend it.")])
-    assert json.loads(report.json()) == {
+    assert json.loads(report.to_json()) == {
         "ok": False,
         "checks": [
             {"name": "settings", "ok": True, "reason": "Fine.", "fix": ""},

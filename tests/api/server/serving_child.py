@@ -4,7 +4,7 @@ import os
 
 from quart import Quart
 
-from api.server.process import run, stopped_by_signals
+from api.server.process import run, stop_on_signals
 from api.server.serving import inherited_listener, serve_http
 
 
@@ -17,7 +17,7 @@ async def main() -> None:
     async def pid() -> str:
         return str(os.getpid())
 
-    async with stopped_by_signals() as stop:
+    async with stop_on_signals() as stop:
         await serve_http(app, listener, stop)
 
 

@@ -13,7 +13,7 @@ import pytest
 from quart import Quart, Response, request
 
 from api.server import serving
-from api.server.process import run, stopped_by_signals
+from api.server.process import run, stop_on_signals
 from api.server.serving import CannotListen, PortTaken, limit_requests, listen, listen_nearby, port_of, serve_http
 from api.server.supervisor import supervise
 from tests.support.places import ROOT
@@ -221,7 +221,7 @@ def test_an_address_that_is_not_ours_is_named(host: str) -> None:
 
 def test_signals_stop_and_the_loop_is_the_fast_one() -> None:
     async def main() -> str:
-        async with stopped_by_signals() as stop:
+        async with stop_on_signals() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             await stop.wait()
         return type(asyncio.get_running_loop()).__module__

@@ -1,8 +1,9 @@
-"""A process that has imported Tick and forks workers on demand.
+"""A fork server: a process that has imported Tick and forks workers on demand.
 
-Why: on a busy machine importing takes longer than a worker lives here, and this is a test of deaths, not of imports. A
-worker born here is `tick worker` in every other respect. Invariant: a worker outlives neither its nursery nor, since
-the nursery ends with its control socket, the test run.
+On a busy machine importing takes longer than a worker lives here, and this is a test of deaths, not of imports. A
+worker that is forked here is `tick worker` in every other respect.
+
+Invariant: a worker outlives neither the fork server nor, since that ends with its control socket, the test run.
 
 An order is one JSON message with a descriptor, which becomes the worker's standard error; the answer is its process id.
 """
@@ -17,33 +18,34 @@ import sys
 from typing import NoReturn
 
 PRELOADED = ("api.cli", "api.bootstrap", "storage.sql.engine_mysql", "storage.models", "storage.desk_models", "uvloop")
-LONGEST_ORDER = 64 * 1024
+MAX_ORDER_BYTES = 64 * 1024
 
 
 def main() -> None:
+    """Takes orders on the control socket (standard input) until it is closed."""
     for name in PRELOADED:
         if importlib.util.find_spec(name):
             importlib.import_module(name)
     control = socket.socket(fileno=0)
     control.send(b"ready")
-    born: set[int] = set()
+    children: set[int] = set()
     while True:
-        order, descriptors, _, _ = socket.recv_fds(control, LONGEST_ORDER, 1)
-        born -= _gone(born)
+        order, descriptors, _, _ = socket.recv_fds(control, MAX_ORDER_BYTES, 1)
+        children -= _reap(children)
         if not order:
             break
         pid = os.fork()
         if pid == 0:
             _become_worker(control, json.loads(order), descriptors[0])
         os.close(descriptors[0])
-        born.add(pid)
+        children.add(pid)
         control.send(str(pid).encode())
-    for pid in born:  # none of them is reaped yet, so each number is still theirs
+    for pid in children:  # none of them is reaped yet, so each number is still theirs
         os.kill(pid, signal.SIGKILL)
 
 
-def _gone(born: set[int]) -> set[int]:
-    return {pid for pid in born if os.waitpid(pid, os.WNOHANG)[0] == pid}
+def _reap(children: set[int]) -> set[int]:
+    return {pid for pid in children if os.waitpid(pid, os.WNOHANG)[0] == pid}
 
 
 def _become_worker(control: socket.socket, order: dict[str, dict[str, str] | str], stderr: int) -> NoReturn:

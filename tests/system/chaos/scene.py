@@ -1,7 +1,8 @@
-"""One run of the rig: a service with two workers, forty customers, and a worker killed each second.
+"""One run of the chaos rig: a service with two workers, forty customers, and a worker killed each second.
 
-Invariant: everything that the judge is given was seen from outside, through the webhook, the Graph API and the agents'
-API; everything that was started is ended, whatever happens.
+Invariants
+- Everything that the judge gets was seen from outside: through the webhook, the Graph API and the agents' API.
+- Everything that was started is ended, whatever happens.
 """
 
 import asyncio
@@ -14,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.bench.driver import Customer, Driver, Habits, Said
-from api.bench.graph_stand_in import StandIn, StatusPlan
-from api.bench.programs import completed, environment, free_port, running
+from api.bench.driver import Customer, Habits, LoadDriver, SentMessage
+from api.bench.graph_stand_in import GraphStandIn, StatusPlan
+from api.bench.programs import build_environment, find_free_port, run_command, run_program
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
 from api.simulator.bodies import BusinessNumber
 from tests.support.openapi import contract
 from tests.system.chaos.judge import Evidence, read_log
-from tests.system.chaos.workers import Crew, Nursery
+from tests.system.chaos.workers import ForkServer, WorkerPool
 
 NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET = "rig-app-secret"
@@ -30,40 +31,45 @@ TICK = (sys.executable, "-m", "api")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """`in_the_middle` is called once, after half of the kills."""
+class ChaosPlan:
+    """What happens in a run. Kills go on until there are `kills`, and `min_kills_per_phase` of each phase, but no more
+    than `max_kills`; `in_the_middle` is called once, after half of the kills. `doubled`: the fraction of webhooks that
+    come twice.
+    """
 
     customers: int = 40
     workers: int = 2
     kills: int = 30
-    hits_of_each: int = 3
-    most_kills: int = 60
+    min_kills_per_phase: int = 3
+    max_kills: int = 60
     kill_every_seconds: float = 1.0
     stalls: int = 5
     stalled_worker_seconds: float = 2.0
     doubt_seconds: int = 8
     stall_seconds: float = 6.0
     pause_seconds: float = 0.6
-    late_seconds: float = 4.0
+    max_status_delay_seconds: float = 4.0
     doubled: float = 0.1
     seed: int = 1
     in_the_middle: Callable[[], None] | None = None
 
 
-class Desk:
-    """An agent who reads."""
+class AgentReader:
+    """Reads over the agents' API."""
 
     def __init__(self, url: str, key: str) -> None:
         self._client = Client(url)
         self._headers = f"Authorization: Bearer {key}\r\n".encode()
 
     async def read(self, path: str) -> Any:
+        """Returns the data of a GET."""
         answer = await self._client.ask("GET", path, headers=self._headers)
         if answer.status != 200:
             raise RuntimeError(f"GET {path}: {answer.status} {answer.body[:300]!r}")
         return json.loads(answer.body)["data"]
 
-    async def tickets(self) -> list[dict[str, Any]]:
+    async def read_tickets(self) -> list[dict[str, Any]]:
+        """Returns every ticket, page by page."""
         found: list[dict[str, Any]] = []
         while page := await self.read(f"/api/tickets?limit=100&page={len(found) // 100 + 1}"):
             found += page
@@ -71,49 +77,52 @@ class Desk:
                 break
         return found
 
-    async def replies(self, ticket_id: int) -> list[dict[str, Any]]:
+    async def read_replies(self, ticket_id: int) -> list[dict[str, Any]]:
+        """Returns what was said in a ticket, oldest first."""
         replies: list[dict[str, Any]] = await self.read(f"/api/replies/{ticket_id}")
         return replies
 
-    async def committed(self, customer: Customer, said: Said) -> bool | None:
-        """Whether the turn of a message can be seen; None where nothing of it shows at the desk."""
-        if said.kind == "submit":
-            return bool(await self.read(f"/api/tickets?mobile=%2B{said.customer}"))
-        if said.kind == "follow_up":
-            return any(reply["message"] == said.text for reply in await self.replies(customer.ticket_id))
+    async def is_committed(self, customer: Customer, sent: SentMessage) -> bool | None:
+        """Whether the turn of a message can be seen; None where it leaves nothing that an agent sees."""
+        if sent.kind == "submit":
+            return bool(await self.read(f"/api/tickets?mobile=%2B{sent.customer}"))
+        if sent.kind == "follow_up":
+            return any(reply["message"] == sent.text for reply in await self.read_replies(customer.ticket_id))
         return None
 
-    async def at_rest(self) -> bool:
+    async def is_at_rest(self) -> bool:
+        """Whether nothing in the journal is pending."""
         pending: int = (await self.read("/api/whatsapp/status"))["journal"]["pending"]
         return pending == 0
 
     def close(self) -> None:
+        """Closes the connections."""
         self._client.close()
 
 
-def seen(method: str, path: str, body: bytes) -> None:
-    """A request is held against Meta's document."""
+def check_request(method: str, path: str, body: bytes) -> None:
+    """Holds a request of the service against Meta's OpenAPI document."""
     contract.record_request(method, path, {}, body)
 
 
-async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -> Evidence:
-    """Runs it; the evidence for the judge."""
-    port, graph_port = free_port(), free_port()
+async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_url: str) -> Evidence:
+    """Plays the plan against a service on an empty database and Redis; returns the evidence for the judge."""
+    port, graph_port = find_free_port(), find_free_port()
     url = f"http://127.0.0.1:{port}"
-    env = environment(
+    env = build_environment(
         WHATSAPP_API_URL=f"http://127.0.0.1:{graph_port}/v25.0", WHATSAPP_PHONE_NUMBER_ID=NUMBER.phone_number_id,
         WHATSAPP_ACCESS_TOKEN="rig-access-token", WHATSAPP_VERIFY_TOKEN="rig-verify-token",
         WHATSAPP_APP_SECRET=SECRET, DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"),
         HOST="127.0.0.1", PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0",
         DOUBT_SECONDS=str(plan.doubt_seconds), LOG_LEVEL="debug", WHATSAPP_MESSAGES_PER_SECOND="0",
     )  # fmt: skip
-    await completed([*TICK, "migrate"], folder=folder, env=env)
-    made = await completed([*TICK, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
-    desk = Desk(url, made.strip().splitlines()[-1].strip())
+    await run_command([*TICK, "migrate"], folder=folder, env=env)
+    printed = await run_command([*TICK, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
+    desk = AgentReader(url, printed.strip().splitlines()[-1].strip())
     webhooks = Webhooks(url, SECRET, doubled=plan.doubled, seed=plan.seed)
     driver_log, standin_log = folder / "driver.jsonl", folder / "standin.jsonl"
     patience = 2 * plan.doubt_seconds + plan.stall_seconds + 5
-    driver = Driver(
+    driver = LoadDriver(
         NUMBER,
         webhooks,
         habits=Habits(
@@ -125,65 +134,68 @@ async def play(plan: Plan, folder: Path, *, database_url: str, redis_url: str) -
         ),
         log=driver_log,
         seed=plan.seed,
-        stalled=desk.committed,
+        on_stall=desk.is_committed,
     )
-    late = StatusPlan(least_seconds=0.0, most_seconds=plan.late_seconds, shuffled=True)
-    standin = StandIn(
-        NUMBER, webhooks, plan=late, on_send=driver.heard, log=standin_log, seed=plan.seed, on_request=seen
+    late = StatusPlan(min_seconds=0.0, max_seconds=plan.max_status_delay_seconds, shuffled=True)
+    standin = GraphStandIn(
+        NUMBER, webhooks, plan=late, on_send=driver.receive, log=standin_log, seed=plan.seed, on_request=check_request
     )
-    nursery = await Nursery.open(env)
-    crew = Crew(nursery, count=plan.workers, env=env, folder=folder)
+    fork_server = await ForkServer.start(env)
+    pool = WorkerPool(fork_server, count=plan.workers, env=env, folder=folder)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(nursery.close)
+        stack.push_async_callback(fork_server.close)
         stack.callback(desk.close)
         stack.push_async_callback(standin.close)
         stack.callback(driver.close)
         stack.push_async_callback(webhooks.close)
         await standin.listen(graph_port)
-        stack.push_async_callback(crew.stop)
-        await crew.start()
+        stack.push_async_callback(pool.stop)
+        await pool.start()
         serve = await stack.enter_async_context(
-            running("serve", [*TICK, "serve", "--no-worker"], folder=folder, env=env)
+            run_program("serve", [*TICK, "serve", "--no-worker"], folder=folder, env=env)
         )
-        await serve.ready(url, "/readyz")
+        await serve.wait_until_ready(url, "/readyz")
         playing = asyncio.create_task(driver.play(plan.customers))
         try:
-            await kill(crew, plan)
+            await kill_workers(pool, plan)
         finally:
             driver.stop()
         await playing
-        await webhooks.settled()
+        await webhooks.wait_until_settled()
         async with asyncio.timeout(30):
-            while not await desk.at_rest():
+            while not await desk.is_at_rest():
                 await asyncio.sleep(0.05)
-        tickets = await desk.tickets()
-        replies = {int(ticket["id"]): await desk.replies(int(ticket["id"])) for ticket in tickets}
+        tickets = await desk.read_tickets()
+        replies = {int(ticket["id"]): await desk.read_replies(int(ticket["id"])) for ticket in tickets}
     return Evidence(
         driver=read_log(driver_log.read_text()),
         standin=read_log(standin_log.read_text()),
         tickets=tickets,
         replies=replies,
-        kills=crew.kills,
-        stalls=crew.stalls,
+        kills=pool.kills,
+        stalls=pool.stalls,
         stall_seconds=plan.stall_seconds,
         doubt_seconds=plan.doubt_seconds,
     )
 
 
-async def kill(crew: Crew, plan: Plan) -> None:
-    """One kill each `kill_every_seconds`, until there are enough of them and of each phase; now and then a worker that
-    stalls for longer than its lease lasts, and wakes."""
+async def kill_workers(pool: WorkerPool, plan: ChaosPlan) -> None:
+    """Kills a worker each `kill_every_seconds`, until there are enough kills, in all and of each phase; now and then it
+    stalls one for longer than its lease, and lets it go on."""
     in_the_middle = plan.in_the_middle
-    while len(crew.kills) < plan.kills or (
-        len(crew.kills) < plan.most_kills
-        and any(crew.hits()[phase] < plan.hits_of_each for phase in ("claimed", "transaction", "sending", "marking"))
+    while len(pool.kills) < plan.kills or (
+        len(pool.kills) < plan.max_kills
+        and any(
+            pool.count_kills()[phase] < plan.min_kills_per_phase
+            for phase in ("claimed", "transaction", "sending", "marking")
+        )
     ):
         next_at = time.monotonic() + plan.kill_every_seconds
-        if crew.stalls < plan.stalls and len(crew.kills) > crew.stalls * plan.kills // plan.stalls:
+        if pool.stalls < plan.stalls and len(pool.kills) > pool.stalls * plan.kills // plan.stalls:
             half = plan.kill_every_seconds / 2
-            await crew.stall_one(settled_seconds=0.3, wait_seconds=half, stall_seconds=plan.stalled_worker_seconds)
-        await crew.kill_one(settled_seconds=0.3, wait_seconds=plan.kill_every_seconds / 2)
-        if in_the_middle and len(crew.kills) >= plan.kills // 2:
+            await pool.stall_one(settled_seconds=0.3, wait_seconds=half, stall_seconds=plan.stalled_worker_seconds)
+        await pool.kill_one(settled_seconds=0.3, wait_seconds=plan.kill_every_seconds / 2)
+        if in_the_middle and len(pool.kills) >= plan.kills // 2:
             in_the_middle()
             in_the_middle = None
         await asyncio.sleep(max(0.0, next_at - time.monotonic()))

@@ -1,4 +1,4 @@
-"""The judge sees each thing that may not happen, and nothing where nothing happened."""
+"""The judge notices each thing that may not happen, and nothing where nothing happened."""
 
 import copy
 from collections.abc import Callable
@@ -48,10 +48,10 @@ def run() -> Run:
         for n, (kind, text, answer) in enumerate(SCRIPT, 1):
             words = text.format(customer=customer)
             at = 1000.0 + n
-            said = {"event": "said", "customer": customer, "n": n, "kind": kind, "text": words, "acked_at": at}
-            sent = {"customer": customer, "outbox_id": f"{ticket_id}00{n}", "kind": answer, "at": at + 0.2}
-            good.driver.append(said | {"wamid": f"wamid.{customer}.{n}", "tries": 1})
-            good.standin.append(sent | {"wamid": f"wamid.out.{customer}.{n}", "text": "", "options": []})
+            message = {"event": "sent", "customer": customer, "n": n, "kind": kind, "text": words, "acked_at": at}
+            accepted = {"customer": customer, "outbox_id": f"{ticket_id}00{n}", "kind": answer, "at": at + 0.2}
+            good.driver.append(message | {"wamid": f"wamid.{customer}.{n}", "tries": 1})
+            good.standin.append(accepted | {"wamid": f"wamid.out.{customer}.{n}", "text": "", "options": []})
         ticket = {"id": ticket_id, "mobile": f"+{customer}"}
         good.tickets.append(ticket | {"description": f"The printer of {customer} does not print"})
         good.replies[ticket_id] = [
