@@ -12,7 +12,8 @@ from datetime import datetime
 from api.settings import StorageSettings
 from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
-from storage import journal, journal_retention
+from storage import audit, journal, journal_retention
+from storage.audit import Line
 from storage.desk_models import Agent, ApiKey
 from storage.errors import OperatorError
 from storage.models import Item
@@ -52,11 +53,11 @@ async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
 async def create_key(database: Database, name: str, role: Role, now: datetime) -> str:
     """Makes an API key and returns it: it can't be read again."""
     key = make_key()
-    await store_key(database, key, name, role, now)
+    await store_key(database, key, name=name, role=role, now=now)
     return key
 
 
-async def store_key(database: Database, key: str, name: str, role: Role, now: datetime) -> None:
+async def store_key(database: Database, key: str, *, name: str, role: Role, now: datetime) -> None:
     """Stores the digest of an API key, unless it is there already."""
     name = _check_name(name, 100)
     if await ApiKey.filter(digest=digest_key(key)).exists():
@@ -70,12 +71,12 @@ async def store_key(database: Database, key: str, name: str, role: Role, now: da
             ("id", "name", "role", "prefix", "digest", "created_at"),
             [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
         )
-        await _write_audit(tx, audit_id, now, "key.create", key_id, f"{name} ({role})")
+        await audit.write(tx, Line(audit_id, now, ACTOR, "key.create", key_id, f"{name} ({role})"))
 
     await database.run(write)
 
 
-async def add_agent(database: Database, email: str, name: str, role: Role, password: str, now: datetime) -> None:
+async def add_agent(database: Database, *, email: str, name: str, role: Role, password: str, now: datetime) -> None:
     """Adds a person who may sign in at the desk. Raises CommandRefused for what is no address, name or password."""
     email, name = email.strip().lower(), _check_name(name, 200)
     if "@" not in email.strip("@") or not email.isprintable() or " " in email or len(email) > 191:
@@ -93,7 +94,7 @@ async def add_agent(database: Database, email: str, name: str, role: Role, passw
             ("id", "email", "name", "role", "password_hash", "created_at"),
             [(agent_id, email, name, role.value, stored, to_millis(now))],
         )
-        await _write_audit(tx, audit_id, now, "agent.add", agent_id, f"{email} ({role})")
+        await audit.write(tx, Line(audit_id, now, ACTOR, "agent.add", agent_id, f"{email} ({role})"))
 
     await database.run(write)
 
@@ -126,7 +127,7 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
         async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
             was_dead = await journal.replay(tx, item_id)
             if was_dead:
-                await _write_audit(tx, audit_id, now, "journal.replay", item_id, "")
+                await audit.write(tx, Line(audit_id, now, ACTOR, "journal.replay", item_id))
             return was_dead
 
         if await database.run(write):
@@ -144,11 +145,3 @@ def _check_name(name: str, max_characters: int) -> str:
     if not name or not name.isprintable() or len(name) > max_characters:
         raise CommandRefused(f"The name must be 1 to {max_characters} visible characters.")
     return name
-
-
-async def _write_audit(tx: Tx, audit_id: int, now: datetime, action: str, object_id: int, detail: str) -> None:
-    await tx.insert(
-        "audit",
-        ("id", "at", "actor", "action", "object_id", "detail"),
-        [(audit_id, to_millis(now), ACTOR, action, str(object_id), detail)],
-    )

@@ -18,7 +18,7 @@ from api.rest.register import add_api
 from api.server.serving import limit_requests, serve_http
 from api.services import make_services
 from api.settings import Settings
-from api.webhook import WebhookDoor, make_handshake
+from api.webhook import WebhookMiddleware, make_handshake
 from bot.bootstrap import Resources
 from bot.clock import Clock, utc_now
 from bot.worker.worker import Worker
@@ -53,7 +53,7 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     add_desk(app, services, sessions, doctor, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app.register_blueprint(make_doctor(doctor))
-    door = WebhookDoor(
+    door = WebhookMiddleware(
         app.asgi_app, services.intake, [app_secret], resources.metrics.count_webhook, settings.trusted_proxies
     )
     app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it

@@ -1,4 +1,4 @@
-"""For those who watch over Tick: is it alive, can it work, what has it counted.
+"""Liveness (/healthz), readiness (/readyz) and Prometheus metrics (/metrics), for those who watch over Tick.
 
 Invariant: nothing here names a customer or a secret, so no key is asked for.
 """

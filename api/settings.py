@@ -1,8 +1,11 @@
-"""What the operator decides: read once, checked whole, then frozen.
+"""The operator's settings: read once from the environment and config.env, checked whole, then frozen.
 
-Values come from the environment, or from config.env in the working directory; the environment wins. Invariant: nothing
-starts on a setting that is missing, malformed or still a placeholder. Every problem is one line that names the variable
-and where its value is found, and no line, repr or traceback ever holds a value but the path of DESK_FILE.
+config.env is looked for in the working directory; the environment wins.
+
+Invariants
+- Nothing starts on a setting that is missing, malformed or still a placeholder.
+- Every problem is one line that names the variable and where its value is found.
+- No line, repr or traceback ever holds a value, but for the path of DESK_FILE.
 """
 
 import os
@@ -18,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api import settings_checks as checks
 from api.desk_file import NO_DESK_FILE, DeskFile, DeskFileError, read_desk_file
 from api.logs import PROCESS_REDACTION
-from api.settings_checks import Network, checked
+from api.settings_checks import Network, validate_with
 from storage.blobs.store import S3Access
 from storage.errors import OperatorError
 
@@ -26,9 +29,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["", "json", "console"]
 
 CONFIG_FILE = Path("config.env")
-ALIKE = 0.85  # of two names: one slip of the keys, and not another setting
+MIN_SIMILARITY = 0.85  # of two names that differ by one slip of the keys; other settings differ by more
 
-WHERE = {
+WHERE = {  # to find the value of each variable, or what it may be
     "WHATSAPP_API_URL": "the Graph API with its version, https://graph.facebook.com/v25.0 unless you test another",
     "WHATSAPP_PHONE_NUMBER_ID": "App Dashboard > WhatsApp > API Setup > Phone number ID (not the phone number itself)",
     "WHATSAPP_ACCESS_TOKEN": "Business Settings > System users > Generate token, with the permissions "
@@ -74,24 +77,26 @@ class SettingsError(OperatorError):
 
 
 class StorageSettings(BaseSettings):
-    """What the commands need that work on the database alone."""
+    """The settings of the commands that work on the database alone."""
 
     model_config = SettingsConfigDict(
         frozen=True, validate_default=False, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    database_url: Annotated[SecretStr, checked(checks.database_url)] = SecretStr("")
-    redis_url: Annotated[SecretStr, checked(checks.redis_url)] = SecretStr("")
+    database_url: Annotated[SecretStr, validate_with(checks.check_database_url)] = SecretStr("")
+    redis_url: Annotated[SecretStr, validate_with(checks.check_redis_url)] = SecretStr("")
     # Absolute, since what Tick starts may work in a folder of its own.
-    data_dir: Annotated[Path, checked(), AfterValidator(Path.absolute)] = Field(Path("data"), validate_default=True)
-    files_url: Annotated[str, checked(checks.files_url)] = ""
-    aws_access_key_id: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
-    aws_secret_access_key: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
-    aws_session_token: Annotated[SecretStr, checked(checks.secret)] = SecretStr("")
-    aws_region: Annotated[str, checked(checks.word)] = ""
-    aws_endpoint_url: Annotated[str, checked(checks.web_url)] = ""
-    log_level: Annotated[LogLevel, checked(checks.one_of(*get_args(LogLevel)))] = "info"
-    log_format: Annotated[LogFormat, checked(checks.one_of("json", "console"))] = ""
+    data_dir: Annotated[Path, validate_with(), AfterValidator(Path.absolute)] = Field(
+        Path("data"), validate_default=True
+    )
+    files_url: Annotated[str, validate_with(checks.check_files_url)] = ""
+    aws_access_key_id: Annotated[SecretStr, validate_with(checks.check_secret)] = SecretStr("")
+    aws_secret_access_key: Annotated[SecretStr, validate_with(checks.check_secret)] = SecretStr("")
+    aws_session_token: Annotated[SecretStr, validate_with(checks.check_secret)] = SecretStr("")
+    aws_region: Annotated[str, validate_with(checks.check_word)] = ""
+    aws_endpoint_url: Annotated[str, validate_with(checks.check_web_url)] = ""
+    log_level: Annotated[LogLevel, validate_with(checks.check_one_of(*get_args(LogLevel)))] = "info"
+    log_format: Annotated[LogFormat, validate_with(checks.check_one_of("json", "console"))] = ""
 
     @property
     def database(self) -> str:
@@ -105,7 +110,7 @@ class StorageSettings(BaseSettings):
 
     @property
     def s3(self) -> S3Access:
-        """How to reach the bucket of FILES_URL."""
+        """The access to the bucket of FILES_URL."""
         return S3Access(
             self.aws_access_key_id.get_secret_value(),
             self.aws_secret_access_key.get_secret_value(),
@@ -116,11 +121,11 @@ class StorageSettings(BaseSettings):
 
     @property
     def on_sqlite(self) -> bool:
-        """Whether one process alone may write."""
+        """Whether the database is SQLite, where one process alone may write."""
         return self.database.startswith("sqlite:")
 
     def secrets(self) -> list[str]:
-        """Every secret value, for the logs to hide."""
+        """Returns every secret value that is set, for the logs to hide."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return [
             value.get_secret_value() for value in values if isinstance(value, SecretStr) and value.get_secret_value()
@@ -128,39 +133,41 @@ class StorageSettings(BaseSettings):
 
 
 class Settings(StorageSettings):
-    """Everything: what `serve` and `worker` need. The four WhatsApp values have no default."""
+    """All settings, which `serve` and `worker` need. The four WhatsApp values have no default."""
 
-    whatsapp_api_url: Annotated[str, checked(checks.graph_url)] = "https://graph.facebook.com/v25.0"
-    whatsapp_phone_number_id: Annotated[str, checked(checks.digits)]
-    whatsapp_access_token: Annotated[SecretStr, checked(checks.secret)]
-    whatsapp_verify_token: Annotated[SecretStr, checked(checks.secret)]
-    whatsapp_app_secret: Annotated[SecretStr, checked(checks.app_secret)]
-    whatsapp_business_account_id: Annotated[str, checked(checks.digits)] = ""
-    whatsapp_messages_per_second: Annotated[float, checked(checks.number(0, 10_000))] = 80.0
-    host: Annotated[str, checked(checks.host)] = "127.0.0.1"
-    port: Annotated[int, checked(checks.port)] = 5000
-    public_url: Annotated[str, checked(checks.web_url)] = ""
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, checked(checks.networks)] = ()
-    tick_flow: Annotated[Literal["guided", "instant"], checked(checks.one_of("guided", "instant"))] = "guided"
-    desk_file: Annotated[DeskFile, NoDecode, checked(read_desk_file)] = NO_DESK_FILE
-    burst_seconds: Annotated[float, checked(checks.number(0, 3600))] = 3.0
-    receipt_seconds: Annotated[float, checked(checks.number(0, 86400))] = 600.0
-    doubt_seconds: Annotated[float, checked(checks.number(1, 3600))] = 15.0
-    quiet_seconds: Annotated[float, checked(checks.number(0, 86400))] = 1800.0
+    whatsapp_api_url: Annotated[str, validate_with(checks.check_graph_url)] = "https://graph.facebook.com/v25.0"
+    whatsapp_phone_number_id: Annotated[str, validate_with(checks.check_digits)]
+    whatsapp_access_token: Annotated[SecretStr, validate_with(checks.check_secret)]
+    whatsapp_verify_token: Annotated[SecretStr, validate_with(checks.check_secret)]
+    whatsapp_app_secret: Annotated[SecretStr, validate_with(checks.check_app_secret)]
+    whatsapp_business_account_id: Annotated[str, validate_with(checks.check_digits)] = ""
+    whatsapp_messages_per_second: Annotated[float, validate_with(checks.check_number(0, 10_000))] = 80.0
+    host: Annotated[str, validate_with(checks.check_host)] = "127.0.0.1"
+    port: Annotated[int, validate_with(checks.check_port)] = 5000
+    public_url: Annotated[str, validate_with(checks.check_web_url)] = ""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, validate_with(checks.check_networks)] = ()
+    tick_flow: Annotated[Literal["guided", "instant"], validate_with(checks.check_one_of("guided", "instant"))] = (
+        "guided"
+    )
+    desk_file: Annotated[DeskFile, NoDecode, validate_with(read_desk_file)] = NO_DESK_FILE
+    burst_seconds: Annotated[float, validate_with(checks.check_number(0, 3600))] = 3.0
+    receipt_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 600.0
+    doubt_seconds: Annotated[float, validate_with(checks.check_number(1, 3600))] = 15.0
+    quiet_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 1800.0
 
 
 Kind = TypeVar("Kind", bound=StorageSettings)
 
 
 def load_settings(config: Path = CONFIG_FILE, **given: Any) -> Settings:
-    """The settings of `serve` and `worker`, or SettingsError. `given` goes before what is set."""
-    problems = [*_nothing_set(config), *_exposed(config), *_misspelt(config)]
+    """Loads the settings of `serve` and `worker`; `given` goes before what is set. Raises SettingsError."""
+    problems = [*_find_nothing_set(config), *_find_exposed_secrets(config), *_find_misspelt_names(config)]
     return build_settings(Settings, config, given=_read_secret_files(Settings, config) | given, problems=problems)
 
 
 def read_access_token(config: Path = CONFIG_FILE) -> str:
-    """The access token as it is set now, which may be another than at the start; "" while the settings don't load. What
-    was read is hidden in the logs before anybody uses it."""
+    """Returns the access token as it is set now, which may be another than at the start; "" while the settings don't
+    load. What was read is hidden in the logs before anybody uses it."""
     try:
         settings = load_settings(config, desk_file=NO_DESK_FILE)  # somebody may be editing it
     except SettingsError:
@@ -170,9 +177,9 @@ def read_access_token(config: Path = CONFIG_FILE) -> str:
 
 
 def load_storage_settings(config: Path = CONFIG_FILE) -> StorageSettings:
-    """The settings of the commands that need no WhatsApp, or SettingsError."""
+    """Loads the settings of the commands that need no WhatsApp. Raises SettingsError."""
     given = _read_secret_files(StorageSettings, config)
-    return build_settings(StorageSettings, config, given=given, problems=_exposed(config))
+    return build_settings(StorageSettings, config, given=given, problems=_find_exposed_secrets(config))
 
 
 def build_settings(kind: type[Kind], config: Path, *, given: Mapping[str, Any], problems: Sequence[str] = ()) -> Kind:
@@ -187,7 +194,7 @@ def build_settings(kind: type[Kind], config: Path, *, given: Mapping[str, Any], 
         loaded = kind(_env_file=config, **given)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         invalid = error.errors(include_input=False, include_url=False)
-        found += [line for problem in invalid for line in _lines(problem)]
+        found += [line for problem in invalid for line in _describe_problem(problem)]
     except (OSError, UnicodeDecodeError):
         found.append(f"{config} can't be read: it must be a text file in UTF-8 that Tick's user may read")
     if loaded is None or found:
@@ -195,7 +202,7 @@ def build_settings(kind: type[Kind], config: Path, *, given: Mapping[str, Any], 
     return loaded
 
 
-def _lines(problem: Any) -> list[str]:
+def _describe_problem(problem: Any) -> list[str]:
     name = str(problem["loc"][0]).upper()
     reason = problem.get("ctx", {}).get("error", "is missing" if problem["type"] == "missing" else "can't be used")
     if isinstance(reason, DeskFileError):
@@ -203,24 +210,25 @@ def _lines(problem: Any) -> list[str]:
     return [f"{name} {reason}: {WHERE[name]}"]
 
 
-def _secret_names(kind: type[StorageSettings]) -> list[str]:
+def _list_secret_names(kind: type[StorageSettings]) -> list[str]:
     return [name.upper() for name, info in kind.model_fields.items() if info.annotation is SecretStr]
 
 
-def _exposed(config: Path) -> list[str]:
-    """A file of secrets that others on the machine can read is a leak, even if nobody has looked yet."""
+def _find_exposed_secrets(config: Path) -> list[str]:
+    """Returns the problem of a file of secrets that others on the machine can read: a leak, even if nobody has
+    looked."""
     try:
         if os.name == "posix" and config.stat().st_mode & 0o007:
             kept = dotenv_values(config)
-            if any(kept.get(name) for name in _secret_names(Settings)):
+            if any(kept.get(name) for name in _list_secret_names(Settings)):
                 return [f"{config} holds secrets and is open to every user of this machine: chmod 600 {config}"]
     except (OSError, UnicodeDecodeError):
         pass  # no such file; or one that build_settings finds unreadable, and says so
     return []
 
 
-def _nothing_set(config: Path) -> list[str]:
-    """Whoever has set nothing at all is in another folder than the file, or has none yet."""
+def _find_nothing_set(config: Path) -> list[str]:
+    """Returns the problem that nothing at all is set: the file is in another folder, or is not there yet."""
     needed = [name.upper() for name, info in Settings.model_fields.items() if info.is_required()]
     given = any(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in needed)
     if given or config.exists():
@@ -228,30 +236,32 @@ def _nothing_set(config: Path) -> list[str]:
     return [f"{config} is not in this folder: copy .env.example to {config} and fill it in, or start Tick where it is"]
 
 
-def _misspelt(config: Path) -> list[str]:
-    """A name that is nearly one of ours would be passed over in silence, and what it was meant to set with it. Names of
-    others' settings in the file are their own affair."""
+def _find_misspelt_names(config: Path) -> list[str]:
+    """Returns a problem for each name in the file that is nearly a setting's, and would be passed over in silence.
+
+    Other names are the settings of other programs.
+    """
     try:
         kept = dotenv_values(config)
     except (OSError, UnicodeDecodeError):
         return []  # build_settings finds it unreadable, and says so
-    ours = {*WHERE, *(f"{name}_FILE" for name in _secret_names(Settings))}
+    ours = {*WHERE, *(f"{name}_FILE" for name in _list_secret_names(Settings))}
     problems = []
     for name in kept:
-        if name.upper() not in ours and (meant := get_close_matches(name.upper(), ours, 1, ALIKE)):
+        if name.upper() not in ours and (meant := get_close_matches(name.upper(), ours, 1, MIN_SIMILARITY)):
             where = WHERE.get(meant[0]) or WHERE[meant[0].removesuffix("_FILE")]
             problems.append(f"{name} is no setting, perhaps {meant[0]} was meant: {where}")
     return problems
 
 
 def _read_secret_files(kind: type[StorageSettings], config: Path) -> dict[str, Any]:
-    """Each secret NAME may also be given as NAME_FILE, the file that holds it, as container platforms mount them."""
+    """Reads the secrets that are given as NAME_FILE, the file that holds NAME, as container platforms mount them."""
     given = {}
     try:
         kept = dotenv_values(config)
     except (OSError, UnicodeDecodeError):
         kept = {}  # build_settings finds it unreadable, and says so
-    for name in _secret_names(kind):
+    for name in _list_secret_names(kind):
         theirs = None if os.environ.get(name) else kept.get(f"{name}_FILE")  # the environment wins
         if path := os.environ.get(f"{name}_FILE") or theirs:
             try:

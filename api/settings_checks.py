@@ -1,4 +1,4 @@
-"""What a setting may look like: one check for each kind of value.
+"""The checks of settings: a function for each kind of value, which returns the value as the program takes it.
 
 Invariant: a check raises ValueError with the problem, a few words that follow the variable's name; it never repeats the
 value, which may be a secret.
@@ -21,12 +21,13 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
-LEAST_SECRET_LENGTH = 8
+MIN_SECRET_CHARACTERS = 8
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def checked(check: Callable[[str], Any] = str) -> BeforeValidator:
-    """Runs `check` on what an operator typed; what the program itself passes (a Path, a number) is left alone."""
+def validate_with(check: Callable[[str], Any] = str) -> BeforeValidator:
+    """Makes the validator that runs `check` on what an operator typed; what the program itself passes (a Path, a
+    number) is left alone."""
 
     def validate(value: Any) -> Any:
         if value is None:
@@ -46,7 +47,8 @@ def checked(check: Callable[[str], Any] = str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def secret(value: str) -> str:
+def check_secret(value: str) -> str:
+    """Accepts a secret that is no placeholder and has no space in it."""
     if PLACEHOLDER.search(value):
         raise ValueError("still has a placeholder")
     if " " in value:
@@ -54,13 +56,15 @@ def secret(value: str) -> str:
     return value
 
 
-def app_secret(value: str) -> str:
-    if len(secret(value)) < LEAST_SECRET_LENGTH:
-        raise ValueError(f"is shorter than {LEAST_SECRET_LENGTH} characters")
+def check_app_secret(value: str) -> str:
+    """Accepts an app secret of a plausible length."""
+    if len(check_secret(value)) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"is shorter than {MIN_SECRET_CHARACTERS} characters")
     return value
 
 
-def digits(value: str) -> str:
+def check_digits(value: str) -> str:
+    """Accepts an id of Meta's, which has digits alone."""
     if PLACEHOLDER.search(value):
         raise ValueError("still has a placeholder")
     if not (value.isascii() and value.isdigit()):
@@ -68,13 +72,15 @@ def digits(value: str) -> str:
     return value
 
 
-def word(value: str) -> str:
+def check_word(value: str) -> str:
+    """Accepts a name without spaces, such as a region's."""
     if not re.fullmatch(r"[0-9A-Za-z._-]+", value):
         raise ValueError("is not a name of letters, digits and dashes")
     return value
 
 
-def host_of(value: str, schemes: set[str]) -> str:
+def parse_host(value: str, schemes: set[str]) -> str:
+    """Returns the host of a URL with one of these schemes; anything else is a ValueError."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -85,16 +91,18 @@ def host_of(value: str, schemes: set[str]) -> str:
     return host
 
 
-def web_url(value: str) -> str:
-    host_of(value, {"http", "https"})
+def check_web_url(value: str) -> str:
+    """Accepts an http(s) URL of scheme, host and path; drops a slash at its end."""
+    parse_host(value, {"http", "https"})
     if "?" in value or "#" in value or "@" in value:
         raise ValueError("has more in it than scheme, host and path")
     return value.rstrip("/")
 
 
-def graph_url(value: str) -> str:
-    url = web_url(value)
-    host = host_of(url, {"http", "https"})
+def check_graph_url(value: str) -> str:
+    """Accepts the base of the Graph API: encrypted but on this machine, and with its version."""
+    url = check_web_url(value)
+    host = parse_host(url, {"http", "https"})
     if url.startswith("http://") and host not in LOOPBACK:
         raise ValueError("would send the access token unencrypted: it must begin with https://")
     if host == "graph.facebook.com" and not re.search(r"/v\d+\.\d+$", url):
@@ -102,12 +110,13 @@ def graph_url(value: str) -> str:
     return url
 
 
-def database_url(value: str) -> str:
+def check_database_url(value: str) -> str:
+    """Accepts the URL of a SQLite file or a MySQL database."""
     if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
         return value
     if value.startswith("sqlite:"):
         raise ValueError("names no file after sqlite:///")
-    host_of(value, {"mysql", "sqlite"})
+    parse_host(value, {"mysql", "sqlite"})
     if "user:password@host" in value:
         raise ValueError("still has a placeholder")
     if not urlsplit(value).path.strip("/"):
@@ -115,47 +124,54 @@ def database_url(value: str) -> str:
     return value
 
 
-def redis_url(value: str) -> str:
+def check_redis_url(value: str) -> str:
+    """Accepts the URL of a Redis server."""
     if not re.match(r"unix://.", value):
-        host_of(value, {"redis", "rediss", "unix"})
+        parse_host(value, {"redis", "rediss", "unix"})
     return value
 
 
-def files_url(value: str) -> str:
+def check_files_url(value: str) -> str:
+    """Accepts a folder, or the URL of a bucket and a prefix."""
     if value.startswith("s3://"):
-        host_of(value, {"s3"})
+        parse_host(value, {"s3"})
     elif "://" in value:
         raise ValueError("is neither a folder nor s3://bucket/prefix")
     return value
 
 
-def host(value: str) -> str:
+def check_host(value: str) -> str:
+    """Accepts an address or a host name, without a port."""
     if not re.fullmatch(r"[0-9A-Za-z._:%-]+", value) or re.fullmatch(r"[^:]+:\d+", value):
         raise ValueError("is not an address or a host name")
     return value
 
 
-def networks(value: str) -> tuple[Network, ...]:
+def check_networks(value: str) -> tuple[Network, ...]:
+    """Accepts addresses and networks, separated by commas or spaces."""
     try:
         return tuple(ip_network(part, strict=False) for part in re.split(r"[,\s]+", value) if part)
     except ValueError:
         raise ValueError("is not a list of addresses or networks") from None
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
+def check_number(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Makes the check for a number of this range."""
+
     def check(value: str) -> float:
         try:
             found = float(value)
         except ValueError:
             raise ValueError("is not a number") from None
-        if not math.isfinite(found) or not least <= found <= most:
+        if not math.isfinite(found) or not minimum <= found <= maximum:
             raise ValueError("is out of range")
         return found
 
     return check
 
 
-def port(value: str) -> int:
+def check_port(value: str) -> int:
+    """Accepts a port number."""
     if not re.fullmatch(r"[0-9]{1,5}", value):
         raise ValueError("is not a port number")
     if not 1 <= int(value) <= 65535:
@@ -163,7 +179,9 @@ def port(value: str) -> int:
     return int(value)
 
 
-def one_of(*words: str) -> Callable[[str], str]:
+def check_one_of(*words: str) -> Callable[[str], str]:
+    """Makes the check for one of these words, in any case."""
+
     def check(value: str) -> str:
         if value.lower() not in words:
             raise ValueError(f"is none of {', '.join(words)}")

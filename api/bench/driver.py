@@ -13,10 +13,10 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from api.bench.customers import Customer, Habits, SentMessage, Unanswered
 from api.bench.graph_stand_in import AcceptedSend
 from api.bench.webhooks import NeverAcknowledged, Webhooks
 from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook
@@ -26,50 +26,6 @@ AREA_CODES = (202, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 650, 7
 NOT_A_TOPIC = re.compile(r"more|back|my_tickets|agent|person|other", re.IGNORECASE)
 SUBMIT = re.compile(r"submit|send|confirm|yes", re.IGNORECASE)
 TICKET = re.compile(r"#(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How customers behave. `burst` follow-ups are written before the first answer is waited for; `pause_seconds`: the
-    longest that somebody thinks before answering; `patience_seconds`: after it a customer gives up; `stall_seconds`:
-    after it a wait counts as stalled."""
-
-    follow_ups: int = 12
-    burst: int = 1
-    pause_seconds: float = 0.0
-    patience_seconds: float = 30.0
-    stall_seconds: float = 6.0
-
-
-@dataclass(slots=True)
-class Customer:
-    """A customer and how far they are. `life`: how many began before them."""
-
-    person: Person
-    life: int
-    sent_messages: int = 0
-    ticket_id: int = 0
-    follow_ups: int = 0
-    arrived: asyncio.Queue[AcceptedSend] = field(default_factory=asyncio.Queue)
-
-
-@dataclass(frozen=True, slots=True)
-class SentMessage:
-    """A message of a customer that was acknowledged. `n` counts the messages of one customer, from 1; `kind`: hi,
-    topic, describe, submit, follow_up; the times are of the monotonic clock."""
-
-    customer: str
-    n: int
-    kind: str
-    text: str
-    wamid: str
-    posted_at: float
-    acked_at: float
-    tries: int
-
-
-class Unanswered(Exception):
-    """A customer has given up waiting for an answer."""
 
 
 class LoadDriver:

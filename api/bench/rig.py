@@ -8,12 +8,13 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.bench.driver import Habits, LoadDriver
+from api.bench.customers import Habits
+from api.bench.driver import LoadDriver
 from api.bench.figures import ProgramRun, percentile
 from api.bench.graph_stand_in import AcceptedSend, GraphStandIn, StatusPlan, build_status
 from api.bench.programs import (
@@ -185,16 +186,13 @@ async def set_up_rig(
         PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0", LOG_LEVEL="warning",
         WHATSAPP_MESSAGES_PER_SECOND=str(per_second),
     )  # fmt: skip
-    key, argv = "", build_python_command("api", "serve")
+    key = ""
     if name == "tick":
-        await run_command(build_python_command("api", "migrate"), folder=folder, env=env)
-        create = build_python_command("api", "key", "create", "bench", "--role", "admin")
-        key = (await run_command(create, folder=folder, env=env)).strip().splitlines()[-1].strip()
+        key = await _migrate_and_create_key(folder, env)
+        argv = build_python_command("api", "serve")
     else:
-        argv = build_python_command(
-            "api.bench.baseline", "--port", str(port), "--database", database_url, "--redis", redis_url
-        )
-        argv += ["--pool-size", str(pool_size)]
+        argv = build_python_command("api.bench.baseline", "--port", str(port), "--database", database_url)
+        argv += ["--redis", redis_url, "--pool-size", str(pool_size)]
     webhooks, api = Webhooks(url, SECRET), Client(url)
     rigs: list[Rig] = []  # the one, once its program is ready
     driver = LoadDriver(NUMBER, webhooks, habits=habits, before_answer=lambda send: rigs[0].wait_until_read(send))
@@ -205,20 +203,20 @@ async def set_up_rig(
     try:
         async with run_program(name, argv, folder=folder, env=env) as program:
             ready = await program.wait_until_ready(url, "/readyz" if key else "/", status=200 if key else None)
-            rigs.append(
-                Rig(
-                    program=program,
-                    webhooks=webhooks,
-                    driver=driver,
-                    graph=graph,
-                    ready_seconds=ready,
-                    api=api,
-                    key=key,
-                )
+            rig = Rig(
+                program=program, webhooks=webhooks, driver=driver, graph=graph, api=api, key=key, ready_seconds=ready
             )
-            yield rigs[0]
+            rigs.append(rig)
+            yield rig
             await webhooks.close()
     finally:
         await webhooks.close()
         await graph.close()
         api.close()
+
+
+async def _migrate_and_create_key(folder: Path, env: Mapping[str, str]) -> str:
+    """Prepares Tick's database; returns the API key that it printed."""
+    await run_command(build_python_command("api", "migrate"), folder=folder, env=env)
+    create = build_python_command("api", "key", "create", "bench", "--role", "admin")
+    return (await run_command(create, folder=folder, env=env)).strip().splitlines()[-1].strip()

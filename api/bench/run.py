@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from api.bench.driver import Habits
+from api.bench.customers import Habits
 from api.bench.figures import ProgramRun, Spread, compute_ratio, format_row
 from api.bench.programs import run_redis
 from api.bench.report import print_report

@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from api.bench.driver import Customer, Habits
+from api.bench.customers import Customer, Habits
 from api.bench.figures import Spread, percentile
 from api.bench.report import print_report
 from api.bench.rig import Rig

@@ -43,7 +43,7 @@ def agent_add(
 
     async def add() -> None:
         async with admin.open_database(settings) as database:
-            await admin.add_agent(database, email, name, role, password, datetime.now(UTC))
+            await admin.add_agent(database, email=email, name=name, role=role, password=password, now=datetime.now(UTC))
 
     run(add())
     typer.echo(f"{email} can sign in as {role}.")

@@ -75,9 +75,9 @@ async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Ev
 
 async def add_demo_accounts(database: Database, secrets: DemoSecrets, now: datetime) -> None:
     """Adds the demo's API key and agent, unless an earlier start has."""
-    await store_key(database, secrets.api_key, "demo", Role.ADMIN, now)
+    await store_key(database, secrets.api_key, name="demo", role=Role.ADMIN, now=now)
     if not await Agent.filter(email=EMAIL).exists():
-        await add_agent(database, EMAIL, "Demo Agent", Role.ADMIN, secrets.password, now)
+        await add_agent(database, email=EMAIL, name="Demo Agent", role=Role.ADMIN, password=secrets.password, now=now)
 
 
 def print_welcome(port: int, secrets: DemoSecrets, folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pymysql
 
-from api.bench.driver import Habits
+from api.bench.customers import Habits
 from api.bench.rig import set_up_rig
 from storage.sql.database import parse_mysql_url
 

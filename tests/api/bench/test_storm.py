@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api.bench.driver import Habits
+from api.bench.customers import Habits
 from api.bench.rig import set_up_rig
 from api.bench.storm import REFUSALS, StormOptions, StormResult, StormRun, play
 from tests.support.openapi import contract

@@ -235,7 +235,7 @@ async def test_an_agent_is_added_once_with_a_password_that_is_not_on_the_command
             ("bo", "correct horse battery", "doesn't look like one"),
         ):
             with pytest.raises(CommandRefused, match=reason):
-                await add_agent(database, email, "Bo", Role.AGENT, password, AT)
+                await add_agent(database, email=email, name="Bo", role=Role.AGENT, password=password, now=AT)
         (agent,) = await Agent.all()
     assert (agent.email, agent.role) == ("ana@example.com", Role.ADMIN)
     assert agent.password_hash.startswith("$argon2id$")

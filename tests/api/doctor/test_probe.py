@@ -14,7 +14,7 @@ from quart import Quart
 
 from api.server.serving import listen_nearby, port_of, serve_http
 from api.simulator.bodies import sign
-from api.webhook import WebhookDoor
+from api.webhook import WebhookMiddleware
 from bot.whatsapp.diagnostics.probe import (
     WEBHOOK_PATH,
     ProbeReport,
@@ -47,7 +47,7 @@ async def door(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, Kept, li
     app, kept, stop, ready = Quart("door"), Kept(), asyncio.Event(), asyncio.Event()
     answered: list[int] = []
     networks = [ip_network(one) for one in trusted]
-    app.asgi_app = WebhookDoor(app.asgi_app, kept, [SECRET], answered.append, networks)  # type: ignore[method-assign,assignment]
+    app.asgi_app = WebhookMiddleware(app.asgi_app, kept, [SECRET], answered.append, networks)  # type: ignore[method-assign,assignment]
     listener = listen_nearby("127.0.0.1", 17950)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     await ready.wait()

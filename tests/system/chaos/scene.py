@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.bench.driver import Customer, Habits, LoadDriver, SentMessage
+from api.bench.customers import Customer, Habits, SentMessage
+from api.bench.driver import LoadDriver
 from api.bench.graph_stand_in import GraphStandIn, StatusPlan
 from api.bench.programs import build_environment, find_free_port, run_command, run_program
 from api.bench.webhooks import Webhooks
