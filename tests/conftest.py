@@ -15,10 +15,10 @@ import pytest
 from tests.support.databases import *  # noqa: F403 - fixtures
 from tests.support.openapi import contract
 from tests.support.plain_logs import plain_logs
-from tests.support.scratch import in_memory
+from tests.support.scheduling import *  # noqa: F403 - hooks
+from tests.support.scheduling import FIGURES, NOT_RUN, RAN
 from tests.support.servers import MariaDBServer, NotHere, RedisServer, program, started
-from tests.support.shares import *  # noqa: F403 - hooks
-from tests.support.shares import FIGURES, NOT_RUN, RAN
+from tests.support.temporary_files import in_memory
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -165,7 +165,7 @@ def chromium(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[st
 @pytest.fixture
 async def browser(chromium: str) -> "AsyncIterator[Browser]":
     """A browser without a window."""
-    from tests.support.phones import browsing  # playwright takes its time to import, and few tests want it
+    from tests.support.simulator_page import browsing  # playwright takes its time to import, and few tests want it
 
     async with browsing(chromium) as opened:
         yield opened

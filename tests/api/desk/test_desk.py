@@ -25,7 +25,7 @@ from storage.templates import NoticeRow, StoredTemplate
 from storage.tickets import MOVES
 from tests.api.desk.visitor import PASSWORD, Visitor, hire, visitor
 from tests.api.rest_service import PHONE, TICKET, Service
-from tests.support.phones import tiny_png
+from tests.support.simulator_page import tiny_png
 
 # Every page and form there is, and what it needs: one that is not here fails the test.
 ROUTES = {

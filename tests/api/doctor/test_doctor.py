@@ -23,9 +23,9 @@ from api.doctor.terminal import print_report
 from api.simulator.faults import Fault
 from api.web.credentials import Role, digest_key, make_key, shorten_key
 from bot.clock import utc_now
-from tests.api.doctor.broken import ALL, RIGHT, Broken
-from tests.api.doctor.front import in_front
-from tests.api.doctor.world import CANARIES, LockedRedis, Meta, TickServer, meta_serving, right_settings
+from tests.api.doctor.broken_setups import ALL, RIGHT, Broken
+from tests.api.doctor.reverse_proxy import in_front
+from tests.api.doctor.working_setup import CANARIES, LockedRedis, Meta, TickServer, meta_serving, right_settings
 from tests.support.places import ROOT
 from tests.support.plain_http import plain_http
 from tests.support.servers import MariaDBServer, RedisServer, free_port

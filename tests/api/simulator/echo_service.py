@@ -23,7 +23,7 @@ from api.simulator import bodies
 from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
-from tests.api.simulator.shapes import oddities
+from tests.api.simulator.webhook_shapes import oddities
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
 

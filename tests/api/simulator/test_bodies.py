@@ -7,7 +7,7 @@ import pytest
 
 from api.simulator import bodies, message_bodies
 from api.simulator.message_bodies import Attached, MessageHead
-from tests.api.simulator.shapes import oddities
+from tests.api.simulator.webhook_shapes import oddities
 from tests.support.places import PAYLOADS
 
 NUMBER = bodies.BusinessNumber("106540352242922", "15550783881", "102290129340398")

@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from tests.api.simulator.echo_service import running
-from tests.support.phones import phone_of, tiny_png, write
+from tests.support.simulator_page import phone_of, tiny_png, write
 
 
 async def test_two_customers_chat_at_once_and_find_all_of_it_again(tmp_path: Path, browser: Browser) -> None:

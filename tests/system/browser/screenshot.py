@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from tests.support.demo import Demo
-from tests.support.phones import attach, browsing, bubbles, phone_of, pick, quote, tap, write
+from tests.support.demo_process import Demo
 from tests.support.places import ROOT
 from tests.support.servers import program
+from tests.support.simulator_page import attach, browsing, bubbles, phone_of, pick, quote, tap, write
 
 TARGET = ROOT / "docs" / "simulator.png"
 SIZE = ViewportSize(width=930, height=800)

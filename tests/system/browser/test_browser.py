@@ -14,11 +14,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.support.demo import Demo
+from tests.support.demo_process import Demo
 from tests.support.openapi import contract
-from tests.support.phones import attach, bubbles, phone_of, pick, quote, tap, tiny_png, write
 from tests.support.plain_http import plain_http
 from tests.support.servers import program
+from tests.support.simulator_page import attach, bubbles, phone_of, pick, quote, tap, tiny_png, write
 
 OPENED = re.compile(r"Done: your ticket is #(\d+)\.")
 ADDED = re.compile(r"Thank you, that is added to your ticket #\d+\.")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.servers import RedisServer
 from tests.system.chaos.judge import PHASES, Verdict, judge
-from tests.system.chaos.scene import ChaosPlan, run_chaos
+from tests.system.chaos.rig import ChaosPlan, run_chaos
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import Browser, expect
 
 from tests.api.simulator.echo_service import running
-from tests.support.phones import phone_of
+from tests.support.simulator_page import phone_of
 
 HOSTILE = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg/onload=alert(1)>', "{{7*7}} ${7*7}",
            "javascript:alert(1)", "<b onclick=alert(1)>*b*", "</textarea><iframe src=javascript:alert(1)>"]  # fmt: skip

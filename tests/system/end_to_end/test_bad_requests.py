@@ -18,7 +18,7 @@ import pytest
 from api.server.serving import MAX_BODY_BYTES
 from api.simulator import bodies
 from tests.support.places import ROOT
-from tests.system.end_to_end import wire
+from tests.system.end_to_end import raw_http
 from tests.system.end_to_end.conftest import Stage
 from tests.system.end_to_end.tick import ANN, NUMBER, SECRET, VERIFY_TOKEN, WEBHOOK, Tick
 
@@ -42,8 +42,8 @@ def hello(tick: Tick, text: str = "hello") -> bytes:
 
 async def refused(tick: Tick, *headers: bytes, body: bytes) -> None:
     """This request is answered 401, in the same words as any other, and nothing of it is kept."""
-    said = await wire.ask(tick.port, wire.head(*headers, wire.length(body)), body)
-    assert wire.status_of(said) == 401
+    said = await raw_http.ask(tick.port, raw_http.head(*headers, raw_http.length(body)), body)
+    assert raw_http.status_of(said) == 401
     assert said.endswith(b'\r\n\r\n{"success": false, "message": "Invalid signature"}')
     assert await tick.items() == []
 
@@ -82,7 +82,11 @@ async def test_bad_input_02_a_signature_of_another_shape(tick: Tick, shape: str)
 async def test_bad_input_02_two_signature_headers(tick: Tick) -> None:
     body = hello(tick)
     wrong = b"X-Hub-Signature-256: sha256=" + b"0" * 64
-    for headers in ((wire.signature(body), wrong), (wrong, wire.signature(body)), (wire.signature(body),) * 2):
+    for headers in (
+        (raw_http.signature(body), wrong),
+        (wrong, raw_http.signature(body)),
+        (raw_http.signature(body),) * 2,
+    ):
         await refused(tick, *headers, body=body)
 
 
@@ -95,15 +99,15 @@ async def test_bad_input_04_one_byte_changed(tick: Tick) -> None:
     body = hello(tick)
     for place in (0, len(body) // 2, len(body) - 1):
         changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
-        await refused(tick, wire.signature(body), body=changed)
-    await refused(tick, wire.signature(body), body=body + b" ")
+        await refused(tick, raw_http.signature(body), body=changed)
+    await refused(tick, raw_http.signature(body), body=body + b" ")
 
 
 async def test_bad_input_05_only_the_raw_bytes_count(tick: Tick) -> None:
     escaped = hello(tick, "größer")
     plain = json.dumps(json.loads(escaped), ensure_ascii=False).encode()
-    await refused(tick, wire.signature(escaped), body=plain)
-    await refused(tick, wire.signature(plain), body=escaped)
+    await refused(tick, raw_http.signature(escaped), body=plain)
+    await refused(tick, raw_http.signature(plain), body=escaped)
     for body in (escaped, plain):
         await tick.take(body)
     assert await tick.items() == [["message", "done", ""]]
@@ -138,8 +142,8 @@ async def test_bad_input_07_a_body_without_anything_in_it(tick: Tick, body: byte
 
 async def test_bad_input_08_too_long_by_its_own_word(tick: Tick) -> None:
     async with asyncio.timeout(5):  # before a byte of it was read: none is sent
-        said = await wire.ask(tick.port, wire.head(b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
-    assert wire.status_of(said) == 413
+        said = await raw_http.ask(tick.port, raw_http.head(b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
+    assert raw_http.status_of(said) == 413
     body = hello(tick)
     await tick.take(body + b" " * (MAX_BODY_BYTES - len(body)))  # as long as it may be
     assert await tick.items() == [["message", "done", ""]]
@@ -156,8 +160,10 @@ async def test_bad_input_09_a_hundred_megabytes_without_a_length(tick: Tick) -> 
         taken.append(size)
         most = max(most, resident_bytes())
 
-    said = await wire.ask(tick.port, wire.head(b"Transfer-Encoding: chunked"), endless=repeat(chunk, 100), sent=sent)
-    assert wire.status_of(said) == 413
+    said = await raw_http.ask(
+        tick.port, raw_http.head(b"Transfer-Encoding: chunked"), endless=repeat(chunk, 100), sent=sent
+    )
+    assert raw_http.status_of(said) == 413
     assert sum(taken) < 50 * 0x100000
     assert most - before < 30 * 0x100000
     await alive(tick)
@@ -173,11 +179,14 @@ def resident_bytes() -> int:
 async def test_bad_input_10_a_byte_a_second(tick: Tick) -> None:
     body = hello(tick)
     began = time.monotonic()
-    said = await wire.ask(
-        tick.port, wire.head(wire.signature(body), wire.length(body)), endless=repeat(b"x", 60), every_seconds=1
+    said = await raw_http.ask(
+        tick.port,
+        raw_http.head(raw_http.signature(body), raw_http.length(body)),
+        endless=repeat(b"x", 60),
+        every_seconds=1,
     )
     assert time.monotonic() - began < 10
-    assert wire.status_of(said) in (0, 408)
+    assert raw_http.status_of(said) in (0, 408)
     assert await tick.items() == []
     await alive(tick)
 
@@ -265,18 +274,18 @@ async def test_bad_input_57_a_parameter_that_comes_twice_or_as_an_array(tick: Ti
 
 async def test_bad_input_58_requests_for_something_else(tick: Tick) -> None:
     body = hello(tick)
-    signed = (wire.signature(body), wire.length(body))
+    signed = (raw_http.signature(body), raw_http.length(body))
     for status, request in {
-        405: wire.head(*signed, method="PUT"),
-        404: wire.head(*signed, path=WEBHOOK + "/"),
-        431: wire.head(*signed, b"X-Long: " + b"x" * 16384),
+        405: raw_http.head(*signed, method="PUT"),
+        404: raw_http.head(*signed, path=WEBHOOK + "/"),
+        431: raw_http.head(*signed, b"X-Long: " + b"x" * 16384),
         400: b"nonsense\r\n\r\n",
     }.items():
-        assert wire.status_of(await wire.ask(tick.port, request, body)) == status
+        assert raw_http.status_of(await raw_http.ask(tick.port, request, body)) == status
     for method in ("DELETE", "PATCH"):
-        assert wire.status_of(await wire.ask(tick.port, wire.head(*signed, method=method), body)) == 405
+        assert raw_http.status_of(await raw_http.ask(tick.port, raw_http.head(*signed, method=method), body)) == 405
     for path in ("/api/whatsapp/webhooks", "/api/whatsapp/webhook/x", "/webhook"):
-        assert wire.status_of(await wire.ask(tick.port, wire.head(*signed, path=path), body)) == 404
+        assert raw_http.status_of(await raw_http.ask(tick.port, raw_http.head(*signed, path=path), body)) == 404
     assert await tick.items() == []
     await alive(tick)
 
@@ -288,6 +297,6 @@ async def test_bad_input_58_a_flood_of_http_2(tick: Tick) -> None:
         b"\0\0\1\1\5" + number.to_bytes(4) + b"\x82" + b"\0\0\4\3\0" + number.to_bytes(4) + b"\0\0\0\x08"
         for number in range(1, 2_000, 2)
     )
-    said = await wire.ask(tick.port, preface, endless=streams)
+    said = await raw_http.ask(tick.port, preface, endless=streams)
     assert b" 200" not in said
     await alive(tick)

@@ -7,8 +7,8 @@ import pytest
 
 from api.simulator.faults import Fault
 from tests.system.end_to_end.conftest import Stage
-from tests.system.end_to_end.stand_in import *  # noqa: F403 - fixtures
-from tests.system.end_to_end.stand_in import DOUBT_SECONDS, Theatre
+from tests.system.end_to_end.tick_with_simulator import *  # noqa: F403 - fixtures
+from tests.system.end_to_end.tick_with_simulator import DOUBT_SECONDS, Theatre
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

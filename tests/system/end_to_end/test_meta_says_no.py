@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.system.end_to_end.conftest import Stage
-from tests.system.end_to_end.stand_in import *  # noqa: F403 - fixtures
-from tests.system.end_to_end.stand_in import Theatre
+from tests.system.end_to_end.tick_with_simulator import *  # noqa: F403 - fixtures
+from tests.system.end_to_end.tick_with_simulator import Theatre
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

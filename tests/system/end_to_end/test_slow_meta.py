@@ -6,7 +6,7 @@ import pytest
 
 from api.simulator import bodies
 from tests.system.end_to_end.conftest import Stage
-from tests.system.end_to_end.graph import Answer
+from tests.system.end_to_end.scripted_graph import Answer
 from tests.system.end_to_end.tick import ANN, NUMBER, Tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -25,7 +25,7 @@ from api.simulator.bodies import BusinessNumber, Person
 from api.simulator.message_bodies import MessageHead
 from api.web.credentials import digest_key, make_key, shorten_key
 from tests.support.plain_http import plain_http
-from tests.system.end_to_end.graph import Graph
+from tests.system.end_to_end.scripted_graph import Graph
 from tests.system.end_to_end.tables import Tables
 
 NUMBER = BusinessNumber("106540352242922", "15550783881", "102290129340398")

@@ -33,7 +33,7 @@ from storage.sql.migrate import migrate
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
 from tests.system.end_to_end.conftest import Stage, urls
-from tests.system.end_to_end.graph import Graph
+from tests.system.end_to_end.scripted_graph import Graph
 from tests.system.end_to_end.tables import Tables
 from tests.system.end_to_end.tick import API_KEY, NUMBER, SECRET, VERIFY_TOKEN, WEBHOOK, Flow, SettableClock, Tick
 

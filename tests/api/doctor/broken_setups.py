@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.simulator.faults import Fault
-from tests.api.doctor.front import Certificate
-from tests.api.doctor.world import ACCOUNT_ID, NUMBER_ID, PHONE
+from tests.api.doctor.reverse_proxy import Certificate
+from tests.api.doctor.working_setup import ACCOUNT_ID, NUMBER_ID, PHONE
 
 MESSAGING, MANAGEMENT = "whatsapp_business_messaging", "whatsapp_business_management"
 

@@ -6,7 +6,7 @@ from typing import Any
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.api.simulator.echo_service import EchoService, running
-from tests.support.phones import bubbles, phone_of, tiny_png, write
+from tests.support.simulator_page import bubbles, phone_of, tiny_png, write
 
 ANA, BEN = "15550100001", "15550100002"
 NEWS_OF_12 = [{"type": "text", "text": "#12"}, {"type": "text", "text": "it is done"}]
