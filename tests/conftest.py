@@ -1,6 +1,8 @@
-"""The servers that tests ask for by name, started once when the first test wants one, and what ran at the end.
+"""The fixtures that all tests share, servers above all, and the lines at the end that say which suites ran.
 
-Invariant: what could not run is said. On a developer's machine a missing server is named as not run; with CI=true it
+A server is started once, when the first test asks for it by its fixture.
+
+Invariant: what could not run is named. On a developer's machine a missing server is named as not run; with CI=true it
 is a failure.
 """
 
@@ -14,11 +16,11 @@ import pytest
 
 from tests.support.databases import *  # noqa: F403 - fixtures
 from tests.support.openapi import contract
-from tests.support.plain_logs import plain_logs
+from tests.support.plain_logs import configure_plain_logs
 from tests.support.scheduling import *  # noqa: F403 - hooks
 from tests.support.scheduling import FIGURES, NOT_RUN, RAN
 from tests.support.servers import MariaDBServer, NotHere, RedisServer, program, started
-from tests.support.temporary_files import in_memory
+from tests.support.temporary_files import use_memory_for_temporary_files
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -38,30 +40,30 @@ SUITES = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    plain_logs()
-    in_memory()
+    configure_plain_logs()
+    use_memory_for_temporary_files()
     config.stash[RAN] = Counter()
     config.stash[FIGURES] = []
     config.stash[NOT_RUN] = {} if contract.is_present() else {"openapi": "it is not beside the checkout"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What was measured, and one line for each suite: CI's log and a developer's terminal say the same."""
+    """Prints the figures, and one line for each suite: the same in CI's log and on a developer's terminal."""
     for figures in config.stash[FIGURES]:
         terminalreporter.write_line(figures)
     for suite, title in SUITES.items():
         if reason := config.stash[NOT_RUN].get(suite):
-            said = f"NOT RUN ({reason})"
+            state = f"NOT RUN ({reason})"
         elif tests := config.stash[RAN][suite]:
-            said = f"ran ({tests} tests)"
+            state = f"ran ({tests} tests)"
         else:
-            said = "no test of it was chosen"
-        terminalreporter.write_line(f"suite {title}: {said}")
+            state = "no test of it was chosen"
+        terminalreporter.write_line(f"suite {title}: {state}")
 
 
 @pytest.fixture(scope="session")
 def at_hand(pytestconfig: pytest.Config) -> Callable[[str, Callable[[], Found]], Found]:
-    """Calls what finds a suite's program. Where the machine has none: not run, which in CI is a failure."""
+    """Calls a function that finds a suite's program; where the machine has none the test is skipped, or fails in CI."""
 
     def find(suite: str, finder: Callable[[], Found]) -> Found:
         try:
@@ -87,13 +89,13 @@ def ran(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Has figures shown at the end of the run, under the test's name."""
+    """Prints figures at the end of the run, under the test's name."""
     return lambda text: request.config.stash[FIGURES].append(f"{request.node.name}: {text}")
 
 
 @pytest.fixture(autouse=True)
 def requests_to_meta(ran: Callable[[str], None]) -> Iterator[None]:
-    """A test during which what stood in for Meta was asked something that Meta's document forbids has failed."""
+    """Fails a test during which something that plays Meta was asked what Meta's document forbids."""
     yield
     if requests := contract.take_violations():
         ran("openapi")
@@ -102,7 +104,7 @@ def requests_to_meta(ran: Callable[[str], None]) -> Iterator[None]:
 
 @pytest.fixture
 def meta_document(pytestconfig: pytest.Config) -> None:
-    """For tests of the check itself."""
+    """Skips tests of the contract itself where Meta's document is absent."""
     if reason := pytestconfig.stash[NOT_RUN].get("openapi"):
         pytest.skip(reason)
 
@@ -165,9 +167,9 @@ def chromium(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[st
 @pytest.fixture
 async def browser(chromium: str) -> "AsyncIterator[Browser]":
     """A browser without a window."""
-    from tests.support.simulator_page import browsing  # playwright takes its time to import, and few tests want it
+    from tests.support.simulator_page import open_browser  # playwright takes its time to import, and few tests want it
 
-    async with browsing(chromium) as opened:
+    async with open_browser(chromium) as opened:
         yield opened
 
 

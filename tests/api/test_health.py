@@ -24,8 +24,8 @@ async def test_alive_and_counting(light_service: Service) -> None:
 
 async def test_ready_with_a_worker(service: Service) -> None:
     await service.resources.lanes.beat()  # a worker's first
-    told = await service.data("GET", "/readyz", role=None)
-    assert told == {"database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
+    ready = await service.data("GET", "/readyz", role=None)
+    assert ready == {"database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
 
 
 async def test_not_ready_without_a_worker(light_service: Service) -> None:
@@ -46,8 +46,8 @@ async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., Redis
     try:
         async with served(migrated_sqlite_url, server.url) as service:
             server.send(signal.SIGSTOP)
-            told = await service.data("GET", "/readyz", role=None)
-            assert (told["worker"], told["redis"]) == ("unknown", "it does not answer")
+            ready = await service.data("GET", "/readyz", role=None)
+            assert (ready["worker"], ready["redis"]) == ("unknown", "it does not answer")
             customer_id = await service.customer()
             sent = await service.data("POST", "/api/whatsapp/send", {"phoneNumber": "+15550001234", "message": "Hi"})
             assert sent["delivery"] == "queued"

@@ -11,7 +11,7 @@ import structlog
 
 from api.logs import configure_logs
 from api.settings import read_access_token
-from tests.support.plain_logs import plain_logs
+from tests.support.plain_logs import configure_plain_logs
 
 SECRET = "canary-app-secret"
 SECRETS = {
@@ -34,7 +34,7 @@ def restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    plain_logs()
+    configure_plain_logs()
 
 
 @pytest.fixture(params=["json", "console"])
@@ -54,10 +54,10 @@ def test_nothing_leaks_from_an_event_a_value_a_library_or_an_exception(out: io.S
             raise ValueError("a\nb " + leak)
         except ValueError:
             log.exception("failed")
-    said = out.getvalue()
-    assert said.count("failed") == 2
+    output = out.getvalue()
+    assert output.count("failed") == 2
     for part in LEAKS:
-        assert part not in said.replace("test_logs", "")
+        assert part not in output.replace("test_logs", "")
 
 
 def test_a_token_that_is_read_later_is_hidden_and_so_is_the_one_before(out: io.StringIO, tmp_path: Path) -> None:
@@ -86,17 +86,17 @@ def test_values_are_hidden_by_their_name(out: io.StringIO) -> None:
         text="canary",
         headers={"Cookie": "canary"},
     )
-    said = out.getvalue()
-    assert "...4567" in said
+    output = out.getvalue()
+    assert "...4567" in output
     for part in LEAKS:
-        assert part not in said
+        assert part not in output
 
 
 def test_a_customer_cannot_write_lines_or_colours_into_the_log(out: io.StringIO) -> None:
     structlog.get_logger().info("name", name="Eve\n2026 fake line\x1b[31m\u202e\x9b31m", other="a\x00b")
-    said = out.getvalue()
-    assert said.count("\n") == 1
-    assert not {"\x1b", "\u202e", "\x9b", "\x00"} & set(said)
+    output = out.getvalue()
+    assert output.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\x9b", "\x00"} & set(output)
 
 
 def test_ids_and_numbers_stay_readable(restored: None) -> None:
@@ -105,10 +105,10 @@ def test_ids_and_numbers_stay_readable(restored: None) -> None:
     structlog.get_logger().info(
         "done", item_id=1845839485739485739, seconds=1.23456789012, ok=True, key="s:wamid.x:read"
     )
-    said = json.loads(stream.getvalue())
-    assert (said["item_id"], said["seconds"], said["ok"]) == (1845839485739485739, 1.23456789012, True)
-    assert said["level"] == "info"
-    assert said["timestamp"].endswith("Z")
+    output = json.loads(stream.getvalue())
+    assert (output["item_id"], output["seconds"], output["ok"]) == (1845839485739485739, 1.23456789012, True)
+    assert output["level"] == "info"
+    assert output["timestamp"].endswith("Z")
 
 
 def test_sql_is_not_logged_even_at_debug(restored: None) -> None:

@@ -1,14 +1,12 @@
-"""The start: a setting that is missing, malformed or a placeholder is named, with where to find its value, in one line
-that holds no value."""
+"""A setting that is missing, malformed or a placeholder is named in one line, which never holds a value."""
 
 import os
-import stat
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from api.demo.settings import DEMO_PHONE_NUMBER_ID, load_demo_settings
+from api.demo.settings import load_demo_settings
 from api.desk_file import list_issue_types
 from api.settings import SettingsError, load_settings, load_storage_settings, read_access_token
 from flows import DEFAULT_ISSUE_TYPES, IssueType
@@ -264,25 +262,3 @@ def test_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands_on_the_database_need_no_whatsapp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHATSAPP_PHONE_NUMBER_ID", "not digits")
     assert load_storage_settings().on_sqlite
-
-
-def test_the_demo_ignores_the_real_service_and_keeps_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(
-        monkeypatch,
-        WHATSAPP_PHONE_NUMBER_ID="not digits",
-        DATABASE_URL="nonsense",
-        REDIS_URL="nonsense",
-        HOST="192.0.2.1",
-        TICK_FLOW="instant",
-    )
-    first = load_demo_settings()
-    assert first.whatsapp_phone_number_id == DEMO_PHONE_NUMBER_ID
-    assert first.database == f"sqlite://{Path.cwd() / 'data' / 'demo' / 'tick.db'}"
-    assert (first.redis, first.host, first.tick_flow) == ("", "127.0.0.1", "instant")
-    assert not set(GOOD.values()) & set(first.secrets())
-    kept = Path("data/demo/secrets.json")
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert load_demo_settings().secrets() == first.secrets()
-    kept.write_text("{")
-    assert load_demo_settings().secrets() != first.secrets()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -19,7 +19,7 @@ from storage import templates as rows
 from storage.sql.database import Database
 from storage.statuses import Why
 from storage.templates import NoticeRow
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, run_echo_service
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VALUES = {"ticket_id": "12", "title": "Printer", "name": "Ann", "text": "Try\nit\tnow."}
@@ -54,7 +54,7 @@ class Place:
 
 @pytest.fixture
 async def place(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[Place]:
-    async with running(tmp_path / "simulator") as service, open_http() as http:
+    async with run_echo_service(tmp_path / "simulator") as service, open_http() as http:
         settings = GraphSettings(f"{service.url}/simulator/graph/v25.0", NUMBER_ID, TOKEN, SECRET)
         yield Place(service, sqlite_database, GraphClient(settings, http))
 

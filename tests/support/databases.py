@@ -1,4 +1,4 @@
-"""Databases with Tick's tables in them, and a rival: another process at the same database.
+"""Databases with Tick's tables in them, and a rival: a connection as another process at the same database has it.
 
 Invariant: each test finds every table empty. The tables are made once a run, by the real migrations.
 """
@@ -20,7 +20,7 @@ from tests.support.servers import MariaDBServer
 
 
 class Rival:
-    """A connection of its own, as another process has one; sees and locks what it likes."""
+    """A connection of its own, as another process has one, that reads and locks whatever a test wants."""
 
     def __init__(self, url: str) -> None:
         self.dialect = "sqlite" if url.startswith("sqlite") else "mysql"
@@ -60,7 +60,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mariadb_tables(mariadb_server: MariaDBServer) -> tuple[str, list[str]]:
-    """The name of a database with Tick's tables, and theirs."""
+    """The name of a database with Tick's tables, and the names of the tables."""
     name = mariadb_server.new_database()
     asyncio.run(migrate(DatabaseSettings(mariadb_server.url(name))))
     tables = mariadb_server.execute(
@@ -100,7 +100,7 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def database(migrated_url: str) -> AsyncIterator[Database]:
-    """Open, with every table empty."""
+    """An open database, each kind in turn, with every table empty."""
     opened = await Database.open(DatabaseSettings(migrated_url))
     yield opened
     await opened.close()
@@ -108,7 +108,7 @@ async def database(migrated_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def sqlite_database(migrated_sqlite_url: str) -> AsyncIterator[Database]:
-    """SQLite alone, for tables that are long."""
+    """An open SQLite database alone, for tests with many cases."""
     opened = await Database.open(DatabaseSettings(migrated_sqlite_url))
     yield opened
     await opened.close()
@@ -116,14 +116,14 @@ async def sqlite_database(migrated_sqlite_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def mariadb_database(migrated_mariadb_url: str) -> AsyncIterator[Database]:
-    """MariaDB alone, for what only a server can do."""
+    """An open MariaDB database alone, for what only a server can do."""
     opened = await Database.open(DatabaseSettings(migrated_mariadb_url))
     yield opened
     await opened.close()
 
 
 async def until_blocked(server: MariaDBServer) -> None:
-    """Returns once a transaction waits for a lock. InnoDB's own list is at most 0.1 s old."""
+    """Waits until a transaction waits for a lock. InnoDB's own list is at most 0.1 s old."""
     async with asyncio.timeout(5):
         while not server.execute("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"):
             await asyncio.sleep(0.15)

@@ -11,7 +11,7 @@ LAST_WORDS = "Ctrl+C stops it"
 
 
 class Demo(Server):
-    """It may be stopped or killed and started again: port and folder stay. `settings` are environment variables."""
+    """A demo that may be stopped, killed and started again: port and folder stay. `settings`: its environment."""
 
     def __init__(self, **settings: str) -> None:
         super().__init__("demo")
@@ -23,43 +23,43 @@ class Demo(Server):
         return ["env", *given, sys.executable, "-m", "api", "demo"]
 
     def start(self) -> None:
-        self._read_before = len(self._log())
+        self._read_before = len(self._read_log())
         super().start()
 
     def answers(self) -> bool:
-        return LAST_WORDS in self.said
+        return LAST_WORDS in self.output
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it has printed since it was last started."""
-        return self._log()[self._read_before :].decode()
+        return self._read_log()[self._read_before :].decode()
 
     @property
     def url(self) -> str:
-        """Where it is, by its own words."""
-        return self._found(r"Chat as a customer +(\S+)/simulator$")
+        """The address that it prints."""
+        return self._find(r"Chat as a customer +(\S+)/simulator$")
 
     @property
     def key(self) -> str:
         """The API key that it prints."""
-        return self._found(r"API key +(\S+)$")
+        return self._find(r"API key +(\S+)$")
 
     @property
     def sign_in(self) -> tuple[str, str]:
         """The address and the password for the desk that it prints."""
-        email, _, password = self._found(r"Sign in with +(\S+ +\S+)$").partition(" ")
+        email, _, password = self._find(r"Sign in with +(\S+ +\S+)$").partition(" ")
         return email, password.strip()
 
     @property
     def lines_to_paste(self) -> list[str]:
         """The lines that it gives for a shell."""
-        return re.findall(r"^ +(curl .+)$", self.said, re.MULTILINE)
+        return re.findall(r"^ +(curl .+)$", self.output, re.MULTILINE)
 
-    def _found(self, pattern: str) -> str:
-        found = re.search(pattern, self.said, re.MULTILINE)
-        assert found is not None, self.said
+    def _find(self, pattern: str) -> str:
+        found = re.search(pattern, self.output, re.MULTILINE)
+        assert found is not None, self.output
         return found[1]
 
-    def _log(self) -> bytes:
+    def _read_log(self) -> bytes:
         path = self.folder / "log"
         return path.read_bytes() if path.exists() else b""

@@ -1,4 +1,4 @@
-"""Where the checkout and the tests' data lie, so that no test counts the folders above it."""
+"""The folders of the checkout and of the tests' data, so that no test counts the folders above it."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The tests' own HTTP clients: without TLS and without a proxy.
 
-Invariant: none of them reads the certificates of all the world, which takes longer than most tests.
+None of them loads the certificates of all authorities, which takes longer than most tests.
 """
 
 import ssl
@@ -12,5 +12,5 @@ NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def plain_http(base_url: str = "", **more: Any) -> httpx.AsyncClient:
-    """A client for servers on this machine."""
+    """Makes a client for servers on this machine."""
     return httpx.AsyncClient(base_url=base_url, trust_env=False, verify=NO_AUTHORITIES, **more)

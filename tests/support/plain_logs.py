@@ -1,10 +1,10 @@
-"""Logs of the tests' own processes: tracebacks without local variables, whose drawing takes longer than most tests."""
+"""Logs of the tests' own process, with plain tracebacks: to render local variables takes longer than most tests."""
 
 import structlog
 
 
-def plain_logs() -> None:
-    """From now on in this process."""
+def configure_plain_logs() -> None:
+    """Sets up the logs of this process."""
     structlog.reset_defaults()
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(

@@ -1,4 +1,4 @@
-"""Nobody waits for Redis' own clock: what Tick keeps there is made older instead."""
+"""Puts time forward for what Tick keeps in Redis, by making it older: nobody waits for Redis' own clock."""
 
 from typing import Any
 
@@ -35,5 +35,5 @@ end
 
 
 async def pass_time(redis: Any, seconds: float) -> None:
-    """So many seconds later, for all that the limits and the lanes keep."""
+    """Makes everything that the limits and the lanes keep older by so many seconds."""
     await redis.eval(OLDER, 0, round(seconds * 1_000_000))

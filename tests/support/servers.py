@@ -1,6 +1,6 @@
-"""Private servers for the tests: a Redis, a MariaDB, each in a folder of its own and gone with the tests.
+"""Private servers for the tests: a Redis, a MariaDB, each in a folder of its own that goes with it.
 
-Invariant: nothing outlives the run. A server is stopped by its own process; on Linux the kernel also ends it when the
+Invariant: no server outlives the run. The process that started it stops it; on Linux the kernel also ends it when the
 test run is killed.
 """
 
@@ -35,7 +35,10 @@ class NotHere(Exception):
 
 
 def program(*names: str) -> str:
-    """The first of these programs that is there. Debian keeps servers where only root's PATH looks."""
+    """Returns the first of these programs that is there; Debian keeps servers where only root's PATH looks.
+
+    Raises NotHere when there is none.
+    """
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     for name in names:
         if found := shutil.which(name, path=path):
@@ -44,7 +47,7 @@ def program(*names: str) -> str:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """Returns a port of loopback on which nobody listens now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -59,7 +62,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:
-        """What to run."""
+        """Returns the program and its arguments."""
         raise NotImplementedError
 
     def answers(self) -> bool:
@@ -70,7 +73,12 @@ class Server:
         """Starts it and waits until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_die_too
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                preexec_fn=_end_with_parent,
             )
         wait_until_ready(self._process, self.answers, self.folder / "log")
 
@@ -89,13 +97,13 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Its process id."""
         if self._process is None:
             raise RuntimeError("not started")
         return self._process.pid
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ends it, politely unless told otherwise, and waits until it has ended."""
+        """Ends it with a signal, and waits until it has ended."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGCONT)
@@ -115,7 +123,7 @@ class Server:
 
 @contextlib.contextmanager
 def started(server: Server) -> Iterator[None]:
-    """`server` for as long as the block lasts; ended also when it did not come up."""
+    """Runs `server` until the block ends; ends it also when it did not come up."""
     try:
         server.start()
         yield
@@ -234,14 +242,14 @@ class MariaDBServer(Server):
 
 
 def redis_program() -> str:
-    """The server that Tick itself would start here."""
+    """Returns the redis-server that Tick itself would start here. Raises NotHere when there is none."""
     if found := find_redis_programs():
         return str(found[0])
     raise NotHere("redis-server not found")
 
 
 def wait_until_ready(process: "subprocess.Popen[bytes]", answers: Callable[[], bool], log: Path) -> None:
-    """Returns once `answers()`; raises with the end of its log when the process ends or takes too long."""
+    """Waits until `answers()`; raises with the end of its log when the process ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not answers():
         try:
@@ -254,7 +262,7 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", answers: Callable[[], b
         raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
-def _die_too() -> None:
-    """Between fork and exec: the kernel is to end the server when the thread that started it ends."""
+def _end_with_parent() -> None:
+    """Runs between fork and exec: asks the kernel to end the server when the thread that started it ends."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The tests' own servers keep what production keeps."""
+"""The tests' own servers are private, empty, durable as in production, and end with the run."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""The numbers that are shown are the numbers that were measured."""
+"""The figures that are printed are those that were measured."""
 
 from dataclasses import replace
 

@@ -115,24 +115,24 @@ def test_serve_says_where_it_is_and_ends_in_order_on_sigterm(tmp_path: Path) -> 
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        said = list(until(process.stderr, f"Tick serves http://127.0.0.1:{port}\n"))
+        lines = list(read_until(process.stderr, f"Tick serves http://127.0.0.1:{port}\n"))
         query = urlencode({"hub.mode": "subscribe", "hub.verify_token": "canary-verify-token", "hub.challenge": "42"})
         with urlopen(f"http://127.0.0.1:{port}/api/whatsapp/webhook?{query}", timeout=10) as answer:
             assert answer.read() == b"42"
         process.terminate()
-        said += process.stderr.readlines()
+        lines += process.stderr.readlines()
         assert process.wait(timeout=30) == 0
     finally:
         process.kill()
         process.wait()
         process.stderr.close()
-    everything = "".join(said)
+    everything = "".join(lines)
     assert "Traceback" not in everything
     assert not [secret for secret in KNOWN.values() if secret in everything]
 
 
-def until(lines: Iterable[str], wanted: str) -> Iterator[str]:
-    """The lines up to the `wanted` one, which must come."""
+def read_until(lines: Iterable[str], wanted: str) -> Iterator[str]:
+    """Yields the lines up to the `wanted` one, which must come."""
     for line in lines:
         yield line
         if line == wanted:
@@ -151,9 +151,9 @@ def test_the_demo_takes_the_next_port_and_says_so(tmp_path: Path) -> None:
         assert process.stdout is not None
         try:
             first = process.stdout.readline()
-            said = re.fullmatch(rf"Port {port} is taken: this demo is on port (\d+)\.\n", first)
-            assert said, first
-            with urlopen(f"http://127.0.0.1:{said[1]}/simulator", timeout=30) as answer:
+            found = re.fullmatch(rf"Port {port} is taken: this demo is on port (\d+)\.\n", first)
+            assert found, first
+            with urlopen(f"http://127.0.0.1:{found[1]}/simulator", timeout=30) as answer:
                 assert answer.status == 200
             process.terminate()
             assert process.wait(timeout=30) == 0
@@ -251,20 +251,20 @@ def test_a_terminal_is_asked_for_the_password_and_does_not_show_it(tmp_path: Pat
         cwd=tmp_path, env=environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
-    said = b""
+    output = b""
     try:
         for prompt in (b"Password: ", b"confirmation: "):
-            while prompt not in said:
-                said += os.read(ours, 1024)
+            while prompt not in output:
+                output += os.read(ours, 1024)
             os.write(ours, b"correct horse battery\n")
-        while b"can sign in as agent" not in said:
-            said += os.read(ours, 1024)
+        while b"can sign in as agent" not in output:
+            output += os.read(ours, 1024)
         assert process.wait(timeout=30) == 0
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-    assert b"correct horse" not in said
+    assert b"correct horse" not in output
 
 
 async def dead_item(item_id: int) -> None:

@@ -1,6 +1,7 @@
-"""Set-ups with one thing wrong each, and what the doctor has to name first.
+"""Set-ups that are broken in one place each, and what the doctor has to name first.
 
-In the settings, `{name}` is a place of the tests' world: see `places` in test_doctor.py. None leaves a setting out.
+In the settings, `{name}` stands for an address of the tests' servers: see `places` in test_doctor.py. None leaves a
+setting out.
 """
 
 import time
@@ -16,7 +17,7 @@ MESSAGING, MANAGEMENT = "whatsapp_business_messaging", "whatsapp_business_manage
 
 @dataclass(frozen=True)
 class Broken:
-    """`first`: the check that has to fail first; `reason`, `fix`: words that have to be in them.
+    """A broken set-up. `first`: the check that has to fail first; `reason`, `fix`: words that have to be in them.
 
     `at_meta`: what is set otherwise at Meta. `front`: what stands before `target`, a port of the world. `sql`: what is
     done to the MariaDB before, and to undo it.
@@ -36,18 +37,19 @@ class Broken:
     seconds: float = 5.0  # how long the doctor waits for an answer
 
 
-def variable(name: str, kind: str, value: str | None, words: str) -> Broken:
+def break_setting(name: str, kind: str, value: str | None, words: str) -> Broken:
+    """Makes a set-up in which one setting has this value."""
     return Broken(f"{name} {kind}", f"settings {name}", f"{name} {words}", "App Dashboard", {name: value})
 
 
 SETTINGS = [
-    variable("WHATSAPP_APP_SECRET", "left out", None, "is missing"),
-    variable("WHATSAPP_APP_SECRET", "blank", "'  '", "is blank"),
-    variable("WHATSAPP_APP_SECRET", "with spaces", "' canary-app-secret '", "has spaces around its value"),
-    variable("WHATSAPP_VERIFY_TOKEN", "with quotes", "'\"canary-verify\"'", "has quotes around its value"),
-    variable("WHATSAPP_VERIFY_TOKEN", "placeholder", "changeme", "still has a placeholder"),
-    variable("WHATSAPP_PHONE_NUMBER_ID", "of another kind", "+1 555 canary", "is not an id of digits alone"),
-    variable("WHATSAPP_PHONE_NUMBER_ID", "placeholder", "your_phone_number_id", "still has a placeholder"),
+    break_setting("WHATSAPP_APP_SECRET", "left out", None, "is missing"),
+    break_setting("WHATSAPP_APP_SECRET", "blank", "'  '", "is blank"),
+    break_setting("WHATSAPP_APP_SECRET", "with spaces", "' canary-app-secret '", "has spaces around its value"),
+    break_setting("WHATSAPP_VERIFY_TOKEN", "with quotes", "'\"canary-verify\"'", "has quotes around its value"),
+    break_setting("WHATSAPP_VERIFY_TOKEN", "placeholder", "changeme", "still has a placeholder"),
+    break_setting("WHATSAPP_PHONE_NUMBER_ID", "of another kind", "+1 555 canary", "is not an id of digits alone"),
+    break_setting("WHATSAPP_PHONE_NUMBER_ID", "placeholder", "your_phone_number_id", "still has a placeholder"),
     Broken("settings open to all", "settings", "is open to every user of this machine", "Chmod 600", mode=0o644),
     Broken("a name misspelt", "settings", "perhaps PUBLIC_URL was meant", "Meta and agents reach", {"PUBLIC_ULR": "x"}),
     Broken(

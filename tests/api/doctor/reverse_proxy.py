@@ -1,6 +1,6 @@
-"""What may stand between Meta and Tick: a small reverse proxy on loopback, well-behaved or not, in clear or with TLS.
+"""A small reverse proxy between Meta and Tick, well-behaved or broken in one of many ways, in clear or with TLS.
 
-It speaks HTTP/1.1 with one request a connection, which is all that is needed to be in the way.
+It listens on loopback and speaks HTTP/1.1 with one request a connection.
 """
 
 import asyncio
@@ -30,14 +30,15 @@ PAGES = {
 
 
 class Certificate(NamedTuple):
-    """A self-made one: made out to `name`, good for these days around today."""
+    """A self-signed certificate for `name`, valid in these days around today."""
 
     name: str = "localhost"
     since_days: int = -1
     until_days: int = 30
 
 
-def server_context(wanted: Certificate, folder: Path) -> ssl.SSLContext:
+def make_tls_context(wanted: Certificate, folder: Path) -> ssl.SSLContext:
+    """Makes a key and the certificate, and the context of a server that has them."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wanted.name)])
     now = datetime.now(UTC)
@@ -62,9 +63,9 @@ def server_context(wanted: Certificate, folder: Path) -> ssl.SSLContext:
     return context
 
 
-class Front:
-    """`mode`: pass (adds to X-Forwarded-For), blind (passes it on as it came), rewrite (writes the body anew), late
-    (Date is two minutes old), no_post (a firewall), silent, or one of PAGES."""
+class ReverseProxy:
+    """The proxy. `mode`: pass (adds to X-Forwarded-For), blind (passes it on as it came), rewrite (writes the body
+    anew), late (Date is two minutes old), no_post (a firewall), silent, or one of PAGES."""
 
     def __init__(self, mode: str, target_port: int) -> None:
         self._mode = mode
@@ -80,11 +81,11 @@ class Front:
             if self._mode == "silent":
                 await reader.read()
             elif self._mode in PAGES:
-                writer.write(_page(self._mode))
+                writer.write(_build_page(self._mode))
             elif self._mode == "no_post" and head[0].startswith(b"POST"):
-                writer.write(_page("forbidden"))
+                writer.write(_build_page("forbidden"))
             else:
-                writer.write(await self._passed_on(head, body))
+                writer.write(await self._pass_on(head, body))
             await writer.drain()
         writer.close()
         self._open.discard(writer)
@@ -93,7 +94,7 @@ class Front:
         for writer in self._open:
             writer.transport.abort()
 
-    async def _passed_on(self, head: list[bytes], body: bytes) -> bytes:
+    async def _pass_on(self, head: list[bytes], body: bytes) -> bytes:
         if self._mode == "rewrite":
             body = body.replace(b'":"', b'": "')
         names = ("connection:", "content-length:")
@@ -109,12 +110,12 @@ class Front:
         writer.close()
         if self._mode == "late":
             lines = [line for line in answer.split(b"\r\n") if not line.lower().startswith(b"date:")]
-            told = format_datetime(datetime.now(UTC) - timedelta(minutes=2), usegmt=True).encode()
-            answer = b"\r\n".join([lines[0], b"Date: " + told, *lines[1:]])
+            date = format_datetime(datetime.now(UTC) - timedelta(minutes=2), usegmt=True).encode()
+            answer = b"\r\n".join([lines[0], b"Date: " + date, *lines[1:]])
         return answer
 
 
-def _page(mode: str) -> bytes:
+def _build_page(mode: str) -> bytes:
     status, kind, body = PAGES[mode]
     location = "Location: https://elsewhere.example/login?next=x\r\n" if 300 <= status < 400 else ""
     head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{location}Content-Length: {len(body)}\r\n"
@@ -122,16 +123,16 @@ def _page(mode: str) -> bytes:
 
 
 @asynccontextmanager
-async def in_front(
+async def run_reverse_proxy(
     mode: str, target_port: int, folder: Path, certificate: Certificate | None = None
 ) -> AsyncIterator[str]:
-    """The proxy's address, for as long as the block lasts."""
-    front = Front(mode, target_port)
-    context = server_context(certificate, folder) if certificate else None
-    server = await asyncio.start_server(front.answer, "127.0.0.1", 0, ssl=context)
+    """Runs a proxy in front of a port until the block ends; yields its address."""
+    proxy = ReverseProxy(mode, target_port)
+    context = make_tls_context(certificate, folder) if certificate else None
+    server = await asyncio.start_server(proxy.answer, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
     finally:
         server.close()
-        front.end()
+        proxy.end()

@@ -1,4 +1,4 @@
-"""Broken set-ups, made with the real program, a stand-in for Meta and real servers: the right thing is named first."""
+"""The doctor names the right thing first, for set-ups broken in every way, with the real program and real servers."""
 
 import asyncio
 import io
@@ -24,8 +24,8 @@ from api.simulator.faults import Fault
 from api.web.credentials import Role, digest_key, make_key, shorten_key
 from bot.clock import utc_now
 from tests.api.doctor.broken_setups import ALL, RIGHT, Broken
-from tests.api.doctor.reverse_proxy import in_front
-from tests.api.doctor.working_setup import CANARIES, LockedRedis, Meta, TickServer, meta_serving, right_settings
+from tests.api.doctor.reverse_proxy import run_reverse_proxy
+from tests.api.doctor.working_setup import CANARIES, LockedRedis, Meta, TickServer, make_right_settings, run_meta
 from tests.support.places import ROOT
 from tests.support.plain_http import plain_http
 from tests.support.servers import MariaDBServer, RedisServer, free_port
@@ -35,7 +35,7 @@ WEBHOOK = "/api/whatsapp/webhook"
 
 @dataclass
 class World:
-    """Everything right, and the servers to break things with. `database`: the name of a migrated one."""
+    """A working set-up, and the servers to break it with. `database`: the name of a migrated one."""
 
     meta: Meta
     tick: TickServer
@@ -45,8 +45,8 @@ class World:
     places: dict[str, str]
 
     def config(self, folder: Path, **changed: str | None) -> Path:
-        """A file of settings that are right but for these."""
-        right = right_settings(self.meta) | {"PORT": str(self.tick.port), "DATA_DIR": str(self.tick.data)}
+        """Writes a file of settings that are right but for these."""
+        right = make_right_settings(self.meta) | {"PORT": str(self.tick.port), "DATA_DIR": str(self.tick.data)}
         given = right | {"PUBLIC_URL": self.tick.url} | changed
         path = folder / "config.env"
         path.write_text("".join(f"{name}={value}\n" for name, value in given.items() if value is not None))
@@ -64,8 +64,8 @@ async def world(
 ) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("doctor")
     redis_server.flush()
-    async with meta_serving(folder / "meta") as meta:
-        right = right_settings(meta)
+    async with run_meta(folder / "meta") as meta:
+        right = make_right_settings(meta)
         tick = TickServer(right)
         changed = {"TRUSTED_PROXIES": "127.0.0.1", "WHATSAPP_VERIFY_TOKEN": "canary-other-token"}
         other = TickServer(right | changed | {"REDIS_URL": redis_server.url}, "--no-worker")
@@ -81,7 +81,7 @@ async def world(
             name, empty = mariadb_tables[0], mariadb_server.new_database()
             (folder / "file").write_text("not a database, and not a folder either\n" * 100)
             quiet = Path(shutil.copy(sqlite_template, folder / "quiet.db"))
-            keep_arrivals(quiet, datetime.now(UTC) - timedelta(days=4), days=12, every=timedelta(hours=6))
+            write_arrivals(quiet, datetime.now(UTC) - timedelta(days=4), days=12, every=timedelta(hours=6))
             places = {
                 "graph": meta.graph,
                 "meta_port": str(meta.port),
@@ -103,8 +103,8 @@ async def world(
             mariadb_server.drop_database(empty)
 
 
-def keep_arrivals(path: Path, until: datetime, *, days: int, every: timedelta) -> None:
-    """What came in over so many days, at equal distances, the last of it at `until`."""
+def write_arrivals(path: Path, until: datetime, *, days: int, every: timedelta) -> None:
+    """Writes webhooks into the journal that came over so many days, at equal distances, the last at `until`."""
     count = int(timedelta(days=days) / every)
     times = [int((until - every * at).timestamp() * 1000) for at in range(count)]
     rows = [(at, f"m:{at}", "message", at, at, "{}", "done") for at in sorted(times)]
@@ -119,7 +119,7 @@ def keep_arrivals(path: Path, until: datetime, *, days: int, every: timedelta) -
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, ran: Callable[[str], None]) -> None:
-    """The tester's own settings are none of these set-ups'."""
+    """Keeps the tester's own settings out of these set-ups."""
     for suite in ("sqlite", "mariadb", "redis"):
         ran(suite)
     for name in ("DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "PORT", "HOST"):
@@ -128,7 +128,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, ran: Callable[[str], None]
 
 @contextmanager
 def set_at_meta(world: World, public_url: str, changed: dict[str, object]) -> Iterator[None]:
-    """What an operator sets at Meta: the address that is PUBLIC_URL, but for what is `changed`."""
+    """Sets up Meta's side as an operator does, with PUBLIC_URL as the callback, but for what is `changed`."""
     setup = world.meta.simulator.setup
     wanted = {"callback_url": public_url + WEBHOOK} | changed
     kept = {name: getattr(setup, name) for name in wanted}
@@ -142,7 +142,8 @@ def set_at_meta(world: World, public_url: str, changed: dict[str, object]) -> It
 
 
 @contextmanager
-def done_to_mariadb(world: World, broken: Broken) -> Iterator[None]:
+def break_mariadb(world: World, broken: Broken) -> Iterator[None]:
+    """Runs the SQL that breaks the MariaDB, and mends it when the block ends."""
     before, after = (statement.format(name=world.database) for statement in broken.sql)
     if before:
         world.mariadb.execute(before)
@@ -154,26 +155,27 @@ def done_to_mariadb(world: World, broken: Broken) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def made(world: World, broken: Broken, folder: Path) -> AsyncIterator[Path]:
-    """The broken set-up, for as long as the block lasts: its file of settings."""
+async def make_setup(world: World, broken: Broken, folder: Path) -> AsyncIterator[Path]:
+    """Makes the broken set-up until the block ends; yields its file of settings."""
     ports = {"tick": world.tick.port, "other": world.other.port, "meta": world.meta.port}
-    async with in_front(broken.front or "pass", ports[broken.target], folder, broken.certificate) as front:
+    async with run_reverse_proxy(broken.front or "pass", ports[broken.target], folder, broken.certificate) as front:
         places = world.places | {"front": front}
         changed = {name: value and value.format(**places) for name, value in broken.settings.items()}
         config = world.config(folder, **changed)
         config.chmod(broken.mode)
         public = changed.get("PUBLIC_URL") or world.tick.url
-        with set_at_meta(world, public, broken.at_meta), done_to_mariadb(world, broken):
+        with set_at_meta(world, public, broken.at_meta), break_mariadb(world, broken):
             yield config
 
 
-def shown(report: Report, width: int = 80, *, colours: bool = False) -> str:
-    said = io.StringIO()
-    print_report(report, Console(file=said, width=width, highlight=False, force_terminal=colours))
-    return said.getvalue()
+def print_to_text(report: Report, width: int = 80, *, colours: bool = False) -> str:
+    """Returns the report as a terminal of this width shows it."""
+    output = io.StringIO()
+    print_report(report, Console(file=output, width=width, highlight=False, force_terminal=colours))
+    return output.getvalue()
 
 
-def no_secret_in(*outputs: str) -> None:
+def assert_no_secret(*outputs: str) -> None:
     for output in outputs:
         for canary in CANARIES:
             assert canary not in output
@@ -182,9 +184,9 @@ def no_secret_in(*outputs: str) -> None:
 @pytest.mark.parametrize("broken", ALL, ids=lambda broken: broken.name.replace(" ", "-"))
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_right_thing_is_named_first(world: World, broken: Broken, tmp_path: Path) -> None:
-    async with made(world, broken, tmp_path) as config:
+    async with make_setup(world, broken, tmp_path) as config:
         report = await examine_files(config, utc_now, answer_seconds=broken.seconds)
-    plain = shown(report)
+    plain = print_to_text(report)
     first = report.first_failing
     assert first is not None, plain
     assert first.name == broken.first, plain
@@ -192,7 +194,7 @@ async def test_the_right_thing_is_named_first(world: World, broken: Broken, tmp_
     assert broken.fix in first.fix
     assert f"Begin with {first.title}" in plain or first.name.startswith("settings")
     assert max(len(line) for line in plain.splitlines() if "curl " not in line) <= 80
-    no_secret_in(plain, shown(report, colours=True), report.to_json(), repr(report))
+    assert_no_secret(plain, print_to_text(report, colours=True), report.to_json(), repr(report))
 
 
 @pytest.mark.parametrize(("settings", "at_meta", "faults", "name", "words"), RIGHT)
@@ -211,11 +213,11 @@ async def test_a_set_up_that_is_right_has_nothing_to_mend(
         for fault in faults:
             world.meta.simulator.faults.add(fault)
         report = await examine_files(config, utc_now)
-    plain = shown(report)
+    plain = print_to_text(report)
     assert [check for check in report.checks if not check.ok] == []
     assert words in next(check.reason for check in report.checks if check.name == name)
     assert "Everything is as it should be" in plain
-    no_secret_in(plain, report.to_json())
+    assert_no_secret(plain, report.to_json())
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -278,7 +280,7 @@ async def test_the_report_is_for_those_who_manage_tick(world: World) -> None:
         False,
         ["quality"],
     )
-    no_secret_in(right.text, wrong.text)
+    assert_no_secret(right.text, wrong.text)
 
 
 async def doctor(folder: Path, *options: str) -> tuple[int, str, str]:
@@ -300,7 +302,7 @@ async def test_the_command_prints_json_and_ends_with_0(world: World, tmp_path: P
     report = json.loads(out)
     assert (code, err, report["ok"]) == (0, "", True)
     assert {frozenset(check) for check in report["checks"]} == {frozenset({"name", "ok", "reason", "fix"})}
-    no_secret_in(out)
+    assert_no_secret(out)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -312,4 +314,4 @@ async def test_the_command_says_what_to_do_and_ends_with_1(world: World, tmp_pat
     assert (code, err) == (1, "")
     assert "NO server: Tick is not running" in out
     assert out.rstrip().endswith("Then run `tick doctor` again.")
-    no_secret_in(out)
+    assert_no_secret(out)

@@ -1,4 +1,4 @@
-"""The parts of the doctor by themselves: what it reads out of answers, and what it hides."""
+"""The parts of the doctor by themselves: what it reads out of Meta's answers, and what its sentences never show."""
 
 import json
 from pathlib import Path
@@ -114,7 +114,7 @@ def test_which_addresses_are_this_machine(url: str, here: bool) -> None:
 
 def test_a_report_never_shows_a_secret_of_the_settings() -> None:
     secrets = ["mysql://tick:p%40ss-word@db.example/tick", ' "quoted-secret" ', "short", "EAAtoken"]
-    hiding = SentenceRedaction(secrets)
+    redaction = SentenceRedaction(secrets)
     for text in (
         "Access denied (p%40ss-word) for p@ss-word",
         "Malformed access token EAAtoken here",
@@ -123,12 +123,12 @@ def test_a_report_never_shows_a_secret_of_the_settings() -> None:
         "https://u:pass@host/",
         "sha256=0123456789abcdef0123456789abcdef",
     ):
-        shown = hiding.clean(text)
+        shown = redaction.clean(text)
         assert "[hidden]" in shown
         assert not any(word in shown for word in ("p%40ss", "p@ss", "EAAtoken", "quoted-secret", "abcdefgh", "u:pass"))
-    assert hiding.clean("a short word\x1b[31m") == "a short word [31m"
+    assert redaction.clean("a short word\x1b[31m") == "a short word [31m"
     command = 'curl -X POST -H "Authorization: Bearer $WHATSAPP_ACCESS_TOKEN" https://graph.example/1/subscribed_apps'
-    assert hiding.clean(command) == command, "to be pasted as it stands"
+    assert redaction.clean(command) == command, "to be pasted as it stands"
 
 
 def test_a_report_is_json_with_these_names() -> None:

@@ -1,4 +1,4 @@
-"""The signed probe: answered to who knows the app secret, kept by nobody, and no way around the signature."""
+"""The signed probe is answered to whoever knows the app secret, never journalled, and no way around the signature."""
 
 import asyncio
 import json
@@ -30,8 +30,8 @@ SECRET = "probe-test-secret"
 BODY = encode_probe("a1b2c3")
 
 
-class Kept:
-    """Takes bodies in."""
+class RecordingReceiver:
+    """Records the bodies that it receives, in the intake's place."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -42,9 +42,9 @@ class Kept:
 
 
 @asynccontextmanager
-async def door(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, Kept, list[int]]]:
-    """The webhook's door alone, on a port: a client of it, what it took in, and what it answered."""
-    app, kept, stop, ready = Quart("door"), Kept(), asyncio.Event(), asyncio.Event()
+async def run_webhook(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, RecordingReceiver, list[int]]]:
+    """Runs the webhook alone on a port; yields a client of it, what it received, and the statuses that it answered."""
+    app, kept, stop, ready = Quart("webhook"), RecordingReceiver(), asyncio.Event(), asyncio.Event()
     answered: list[int] = []
     networks = [ip_network(one) for one in trusted]
     app.asgi_app = WebhookMiddleware(app.asgi_app, kept, [SECRET], answered.append, networks)  # type: ignore[method-assign,assignment]
@@ -72,7 +72,7 @@ async def door(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, Kept, li
 async def test_a_probe_is_told_how_it_was_seen(
     trusted: list[str], forwarded: list[str], believed: str, peer_trusted: bool
 ) -> None:
-    async with door(*trusted) as (http, kept, answered):
+    async with run_webhook(*trusted) as (http, kept, answered):
         headers = [("X-Hub-Signature-256", sign(BODY, SECRET)), *(("X-Forwarded-For", line) for line in forwarded)]
         first = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
         again = await http.post(WEBHOOK_PATH, content=BODY, headers=headers)
@@ -88,7 +88,7 @@ async def test_a_probe_is_told_how_it_was_seen(
     "signature", ["", "sha256=" + "0" * 64, sign(BODY, "another-secret"), sign(BODY + b" ", SECRET)]
 )
 async def test_a_probe_without_a_good_signature_is_told_nothing(signature: str) -> None:
-    async with door() as (http, kept, answered):
+    async with run_webhook() as (http, kept, answered):
         response = await http.post(
             WEBHOOK_PATH, content=BODY, headers={"X-Hub-Signature-256": signature} if signature else {}
         )
@@ -109,7 +109,7 @@ async def test_a_probe_without_a_good_signature_is_told_nothing(signature: str) 
     ],
 )
 async def test_what_only_looks_like_a_probe_is_a_webhook_like_any_other(body: bytes) -> None:
-    async with door() as (http, kept, answered):
+    async with run_webhook() as (http, kept, answered):
         response = await http.post(WEBHOOK_PATH, content=body, headers={"X-Hub-Signature-256": sign(body, SECRET)})
     assert (response.status_code, kept.bodies, answered) == (200, [body], [200])
 

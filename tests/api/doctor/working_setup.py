@@ -1,6 +1,7 @@
-"""A set-up in which everything is right: a stand-in for Meta, and the real program beside it, twice.
+"""A working set-up: the simulator as Meta, and the real program beside it.
 
-`tick` is what an operator has who did everything right. `other` trusts a proxy on loopback, and has no worker.
+test_doctor.py runs the program twice: `tick` as an operator has it who did everything right; `other` trusts a proxy on
+loopback, and has no worker.
 """
 
 import asyncio
@@ -53,7 +54,7 @@ class TickServer(Server):
 
 
 class LockedRedis(RedisServer):
-    """One that asks for a password."""
+    """A Redis that asks for a password."""
 
     def __init__(self) -> None:
         super().__init__("--requirepass", "canary-of-redis")
@@ -63,7 +64,7 @@ class LockedRedis(RedisServer):
 
 
 class Meta:
-    """The stand-in, on a port of its own. `simulator.setup` is what an operator sets at Meta."""
+    """The simulator, on a port of its own. `simulator.setup` is what an operator sets at Meta."""
 
     def __init__(self, simulator: Simulator, port: int) -> None:
         self.simulator = simulator
@@ -76,7 +77,8 @@ class Meta:
 
 
 @asynccontextmanager
-async def meta_serving(folder: Path) -> AsyncIterator[Meta]:
+async def run_meta(folder: Path) -> AsyncIterator[Meta]:
+    """Runs the simulator until the block ends."""
     settings = SimulatorSettings(
         folder=folder,
         webhook_url="http://127.0.0.1:1/not-set-yet",
@@ -101,8 +103,8 @@ async def meta_serving(folder: Path) -> AsyncIterator[Meta]:
             await serving
 
 
-def right_settings(meta: Meta) -> dict[str, str]:
-    """What an operator writes down who gets everything right."""
+def make_right_settings(meta: Meta) -> dict[str, str]:
+    """Returns the settings that an operator writes who does everything right."""
     return {
         "WHATSAPP_API_URL": f"{meta.graph}/v25.0",
         "WHATSAPP_PHONE_NUMBER_ID": NUMBER_ID,

@@ -1,4 +1,4 @@
-"""A small service on the listener of its parent, for tests of processes that share a port. Says who it is."""
+"""A small service on the listener of its parent, which answers with its process id: for processes that share a port."""
 
 import os
 

@@ -32,14 +32,14 @@ class Meta(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.shown: list[str] = []
 
-    def seen(self, token: str) -> bool:
+    def has_seen(self, token: str) -> bool:
         return token in self.shown
 
 
-class _Answers(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Meta)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -47,8 +47,8 @@ class _Answers(BaseHTTPRequestHandler):
         if token not in self.server.shown:
             self.server.shown.append(token)
         good = token == TOKENS[-1]
-        said = f"Malformed access token {' or '.join(self.server.shown)} at {self.path}"
-        error = {"error": {"message": said, "code": 190, "type": "OAuthException", "fbtrace_id": token}}
+        words = f"Malformed access token {' or '.join(self.server.shown)} at {self.path}"
+        error = {"error": {"message": words, "code": 190, "type": "OAuthException", "fbtrace_id": token}}
         taken = {"messages": [{"id": f"wamid.{time.monotonic_ns()}"}], "success": True, "id": NUMBER.phone_number_id}
         body = json.dumps(taken if good else error).encode()
         self.send_response(200 if good else 401)
@@ -117,9 +117,9 @@ class Program:
             process.wait(timeout=PATIENCE_SECONDS)
 
 
-def until(so: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -152,12 +152,12 @@ def test_no_token_that_was_ever_held_is_shown(tmp_path: Path, meta: Meta) -> Non
         told += [http.get("/api/whatsapp/doctor").text, http.post("/api/whatsapp/templates/sync", json={}).text]
         program.set_token(TOKENS[1])
         try_now()
-        until(lambda: meta.seen(TOKENS[1]))
+        until(lambda: meta.has_seen(TOKENS[1]))
         until(lambda: state() == "stopped")
         told += [http.get("/api/whatsapp/doctor").text, program.run("doctor")]
         program.set_token(TOKENS[2])
         try_now()
-        until(lambda: meta.seen(TOKENS[2]))
+        until(lambda: meta.has_seen(TOKENS[2]))
         until(lambda: state() == "open")
         told.append(http.get("/api/whatsapp/doctor").text)
     told.append(program.log.read_text())

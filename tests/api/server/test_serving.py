@@ -1,4 +1,4 @@
-"""HTTP as strangers speak it: real sockets against the real server; what is refused, what is cut, how it ends."""
+"""The HTTP server against real sockets, as strangers use them: what is refused, what is cut, and how it stops."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ class Service:
 
 
 @asynccontextmanager
-async def served(grace_seconds: float = 5.0) -> AsyncIterator[Service]:
+async def run_service(grace_seconds: float = 5.0) -> AsyncIterator[Service]:
     service = Service()
     listener = listen_nearby(HOST, 17400)
     service.port = port_of(listener)
@@ -68,7 +68,7 @@ async def served(grace_seconds: float = 5.0) -> AsyncIterator[Service]:
 
 
 async def ask(port: int, head: bytes, *body: bytes, every_seconds: float = 0) -> bytes:
-    """Sends `head` and the parts of `body` until the other side closes; returns all it said."""
+    """Sends `head` and the parts of `body` until the other side closes; returns everything that it answered."""
     reader, writer = await asyncio.open_connection(HOST, port)
 
     async def send() -> None:
@@ -82,53 +82,53 @@ async def ask(port: int, head: bytes, *body: bytes, every_seconds: float = 0) ->
             pass  # cut off: what it answered is still read
 
     sending = asyncio.create_task(send())
-    said = b""
+    answer = b""
     try:
         while part := await reader.read(65536):
-            said += part
+            answer += part
     except ConnectionError:
         pass
     finally:
         sending.cancel()
         writer.close()
-    return said
+    return answer
 
 
-def post(*headers: str, path: str = "/body", method: str = "POST") -> bytes:
+def build_head(*headers: str, path: str = "/body", method: str = "POST") -> bytes:
     return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: tick", "Connection: close", *headers, "", "")).encode()
 
 
 async def test_ordinary_requests_and_wrong_ones() -> None:
-    async with served() as service:
-        assert (await ask(service.port, post("Content-Length: 3"), b"abc")).endswith(b"\r\n\r\n3")
+    async with run_service() as service:
+        assert (await ask(service.port, build_head("Content-Length: 3"), b"abc")).endswith(b"\r\n\r\n3")
         for head, status in (
-            (post("Content-Length: 0", path="/body/"), 404),
-            (post("Content-Length: 0", path="/nothing"), 404),
-            (post("Content-Length: 0", method="PUT"), 405),
-            (post(f"X-Long: {'a' * 16384}", "Content-Length: 0"), 431),
-            (post(*["X-Many: 1"] * 200, "Content-Length: 0"), 431),
+            (build_head("Content-Length: 0", path="/body/"), 404),
+            (build_head("Content-Length: 0", path="/nothing"), 404),
+            (build_head("Content-Length: 0", method="PUT"), 405),
+            (build_head(f"X-Long: {'a' * 16384}", "Content-Length: 0"), 431),
+            (build_head(*["X-Many: 1"] * 200, "Content-Length: 0"), 431),
             (b"nonsense\r\n\r\n", 400),
         ):
             assert (await ask(service.port, head)).startswith(f"HTTP/1.1 {status} ".encode()), head[:40]
-        assert (await ask(service.port, post(f"X-Long: {'a' * 15000}", "Content-Length: 0"))).startswith(
+        assert (await ask(service.port, build_head(f"X-Long: {'a' * 15000}", "Content-Length: 0"))).startswith(
             b"HTTP/1.1 200 "
         )
         assert not (await ask(service.port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
-    async with served() as service:
-        said = await ask(service.port, post(f"Content-Length: {serving.MAX_BODY_BYTES + 1}"))
-        assert said.startswith(b"HTTP/1.1 413 ")
+    async with run_service() as service:
+        answer = await ask(service.port, build_head(f"Content-Length: {serving.MAX_BODY_BYTES + 1}"))
+        assert answer.startswith(b"HTTP/1.1 413 ")
         whole = await ask(
-            service.port, post(f"Content-Length: {serving.MAX_BODY_BYTES}"), b"x" * serving.MAX_BODY_BYTES
+            service.port, build_head(f"Content-Length: {serving.MAX_BODY_BYTES}"), b"x" * serving.MAX_BODY_BYTES
         )
         assert whole.endswith(b"\r\n\r\n4194304")
 
 
 async def test_who_is_refused_at_once_is_heard_out_before_it_is_told() -> None:
     """Else the connection ends under who is still sending, and nobody reads why."""
-    async with served() as service:
+    async with run_service() as service:
         reader, writer = await asyncio.open_connection(HOST, service.port)
         for _ in range(2):  # the connection lives on
             writer.write(b"POST /nothing HTTP/1.1\r\nHost: tick\r\nContent-Length: 6\r\n\r\nabc")
@@ -142,17 +142,17 @@ async def test_who_is_refused_at_once_is_heard_out_before_it_is_told() -> None:
 
 
 async def test_an_endless_body_without_a_length_is_cut_at_the_cap() -> None:
-    async with served() as service:
+    async with run_service() as service:
         chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
-        said = await ask(service.port, post("Transfer-Encoding: chunked"), *[chunk] * 100)
-        assert said.startswith(b"HTTP/1.1 413 ")
-        assert (await ask(service.port, post("Content-Length: 1"), b"x")).endswith(b"1")
+        answer = await ask(service.port, build_head("Transfer-Encoding: chunked"), *[chunk] * 100)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert (await ask(service.port, build_head("Content-Length: 1"), b"x")).endswith(b"1")
 
 
 async def test_slow_senders_are_closed_within_ten_seconds() -> None:
-    async with served() as service, asyncio.timeout(10):
+    async with run_service() as service, asyncio.timeout(10):
         body, headers, silence = await asyncio.gather(
-            ask(service.port, post("Content-Length: 100"), *[b"x"] * 100, every_seconds=1),
+            ask(service.port, build_head("Content-Length: 100"), *[b"x"] * 100, every_seconds=1),
             ask(service.port, b"POST /body HTTP/1.1\r\n", *[b"x"] * 100, every_seconds=1),
             ask(service.port, b""),
         )
@@ -161,8 +161,8 @@ async def test_slow_senders_are_closed_within_ten_seconds() -> None:
 
 
 async def test_a_stop_lets_a_request_end() -> None:
-    async with served() as service:
-        asked = asyncio.create_task(ask(service.port, post(path="/wait", method="GET")))
+    async with run_service() as service:
+        asked = asyncio.create_task(ask(service.port, build_head(path="/wait", method="GET")))
         await service.started.wait()
         service.stop.set()
         await asyncio.sleep(0)
@@ -172,8 +172,8 @@ async def test_a_stop_lets_a_request_end() -> None:
 
 async def test_a_stream_that_outlasts_the_stop_is_cut() -> None:
     async with asyncio.timeout(5):
-        async with served(grace_seconds=0.2) as service:
-            asked = asyncio.create_task(ask(service.port, post(path="/stream", method="GET")))
+        async with run_service(grace_seconds=0.2) as service:
+            asked = asyncio.create_task(ask(service.port, build_head(path="/stream", method="GET")))
             await service.started.wait()
         assert b"data: first" in await asked
 
@@ -232,14 +232,14 @@ def test_signals_stop_and_the_loop_is_the_fast_one() -> None:
 CHILD = (sys.executable, str(Path(__file__).with_name("serving_child.py")))
 
 
-async def pids(port: int, enough: Callable[[set[int]], bool]) -> set[int]:
-    """Asks who answers until `enough` are seen."""
+async def collect_pids(port: int, enough: Callable[[set[int]], bool]) -> set[int]:
+    """Collects the process ids that answer, until there are `enough`."""
     seen: set[int] = set()
     async with asyncio.timeout(20):
         while not enough(seen):
-            said = await ask(port, post(path="/pid", method="GET"))
-            if said:
-                seen.add(int(said.rsplit(b"\r\n", 1)[-1]))
+            answer = await ask(port, build_head(path="/pid", method="GET"))
+            if answer:
+                seen.add(int(answer.rsplit(b"\r\n", 1)[-1]))
             await asyncio.sleep(0.01)
     return seen
 
@@ -249,14 +249,14 @@ async def test_processes_share_a_port_are_started_again_and_end_together() -> No
     listener = listen_nearby(HOST, 17400)
     port = port_of(listener)
     task = asyncio.create_task(supervise([(), ()], listener, stop, CHILD))
-    first = await pids(port, lambda seen: len(seen) == 2)
+    first = await collect_pids(port, lambda seen: len(seen) == 2)
     killed = first.pop()
     os.kill(killed, signal.SIGKILL)
-    assert await pids(port, lambda seen: len(seen - {killed}) == 2) >= first
+    assert await collect_pids(port, lambda seen: len(seen - {killed}) == 2) >= first
     stop.set()
     assert await task == 0
     with pytest.raises(ConnectionError):
-        await ask(port, post(path="/pid", method="GET"))
+        await ask(port, build_head(path="/pid", method="GET"))
 
 
 async def test_a_child_that_refuses_to_start_ends_them_all_with_its_code() -> None:
@@ -276,17 +276,17 @@ async def test_children_end_with_a_parent_that_is_killed() -> None:
     )
     assert parent.stdout is not None
     port = int(await parent.stdout.readline())
-    await pids(port, lambda seen: len(seen) == 1)
+    await collect_pids(port, lambda seen: len(seen) == 1)
     parent.kill()
     await parent.wait()
     async with asyncio.timeout(10):
-        while await listens(port):
+        while await is_listening(port):
             await asyncio.sleep(0.05)
 
 
-async def listens(port: int) -> bool:
+async def is_listening(port: int) -> bool:
     try:
-        await ask(port, post(path="/pid", method="GET"))
+        await ask(port, build_head(path="/pid", method="GET"))
     except ConnectionError:
         return False
     return True

@@ -1,8 +1,9 @@
-"""A service small enough to see through: it answers what the simulator's customers write, as Meta's clients do.
-Every webhook has to look like Meta's (shapes.py), or the test fails when it ends.
+"""An echo service: a client of the simulator that is small enough to see through, in Tick's place.
 
-Its webhook notes every body that came with a good signature, and can be told to answer 503. Words choose the answer:
-"list" and "buttons" offer something, a tap is repeated, everything else is echoed with a quote of what it answers.
+Its webhook notes every body that came with a good signature, and answers 503 where `status` says so. Words choose the
+answer: "list" and "buttons" offer something, a tap is repeated, everything else is echoed with a quote.
+
+Invariant: every webhook looks like Meta's (webhook_shapes.py), or the test fails when it ends.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from api.simulator import bodies
 from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
-from tests.api.simulator.webhook_shapes import oddities
+from tests.api.simulator.webhook_shapes import find_oddities
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
 
@@ -34,6 +35,8 @@ VERIFY_TOKEN = "test-verify-token"
 
 
 class EchoService:
+    """The service, and what it has received. `odd`: what was not as Meta sends it."""
+
     def __init__(self, url: str, http: httpx.AsyncClient, simulator: Simulator) -> None:
         self.url = url
         self.graph = f"{url}/simulator/graph/v25.0"
@@ -43,7 +46,7 @@ class EchoService:
         self.refused = 0
         self.bodies: list[dict[str, Any]] = []
         self.odd: list[str] = []
-        self._news = asyncio.Condition()
+        self._arrival = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def webhook(self) -> tuple[str, int]:
@@ -51,38 +54,38 @@ class EchoService:
         assert request.headers["X-Hub-Signature-256"] == bodies.sign(body, SECRET)
         if self.status != 200:
             self.refused += 1
-            await self.tell()
+            await self.notify()
             return "", self.status
         self.bodies.append(json.loads(body))
-        self.odd += oddities(self.bodies[-1])
-        await self.tell()
+        self.odd += find_oddities(self.bodies[-1])
+        await self.notify()
         for message in self.values("messages")[-1:] if b'"messages":[' in body else []:
             task = asyncio.create_task(self.answer(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return "", 200
 
-    async def shake_hands(self) -> tuple[str, int]:
+    async def answer_handshake(self) -> tuple[str, int]:
         if request.args["hub.mode"] != "subscribe" or request.args["hub.verify_token"] != VERIFY_TOKEN:
             return "", 403
         return request.args["hub.challenge"], 200
 
-    async def fall_silent(self) -> None:
+    async def stop_answering(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def tell(self) -> None:
-        async with self._news:
-            self._news.notify_all()
+    async def notify(self) -> None:
+        async with self._arrival:
+            self._arrival.notify_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what the webhook has seen makes this true."""
-        async with asyncio.timeout(20), self._news:
-            await self._news.wait_for(condition)
+        """Waits until what the webhook has received makes this true."""
+        async with asyncio.timeout(20), self._arrival:
+            await self._arrival.wait_for(condition)
 
     def values(self, kind: str) -> list[dict[str, Any]]:
-        """All messages, or all statuses, in the order of their arrival."""
+        """Returns all messages, or all statuses, in the order of their arrival."""
         return [
             item
             for body in self.bodies
@@ -120,22 +123,22 @@ class EchoService:
         address = {"to": f"+{message['from']}"} if "from" in message else {"recipient": message["from_user_id"]}
         wamid, kind = message["id"], message["type"]
         await self.send(status="read", message_id=wamid, typing_indicator={"type": "text"})
-        said = message["text"]["body"] if kind == "text" else ""
-        if said == "silence":
+        text = message["text"]["body"] if kind == "text" else ""
+        if text == "silence":
             return
-        if said == "list":
-            await self.send(**address, type="interactive", interactive=a_list())
-        elif said == "buttons":
-            await self.send(**address, type="interactive", interactive=buttons())
+        if text == "list":
+            await self.send(**address, type="interactive", interactive=build_list())
+        elif text == "buttons":
+            await self.send(**address, type="interactive", interactive=build_buttons())
         elif kind == "interactive":
             reply = message["interactive"][message["interactive"]["type"]]
             await self.send(**address, type="text", text={"body": f"You chose {reply['title']} ({reply['id']})"})
         else:
-            what = said or f"a {kind}"
+            what = text or f"a {kind}"
             await self.send(**address, type="text", text={"body": f"Echo: {what}"}, context={"message_id": wamid})
 
 
-def buttons(*titles: str) -> dict[str, Any]:
+def build_buttons(*titles: str) -> dict[str, Any]:
     named = titles or ("Send", "Change", "Cancel")
     replies = [{"type": "reply", "reply": {"id": f"b{place}", "title": title}} for place, title in enumerate(named)]
     return {
@@ -145,15 +148,15 @@ def buttons(*titles: str) -> dict[str, Any]:
     }
 
 
-def a_list(count: int = 3, title: str = "Topic {}") -> dict[str, Any]:
+def build_list(count: int = 3, title: str = "Topic {}") -> dict[str, Any]:
     rows = [{"id": f"r{n}", "title": title.format(n), "description": f"What topic {n} is about"} for n in range(count)]
     action = {"button": "Choose a topic", "sections": [{"title": "Topics", "rows": rows}]}
     return {"type": "list", "body": {"text": "Hello! What do you need help with?"}, "action": action}
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[EchoService]:
-    """The simulator and the echo on one port, until the end of the block."""
+async def run_echo_service(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[EchoService]:
+    """Runs the simulator and the echo service on one port, until the block ends."""
     clock = changes.pop("clock", None)
     status = changes.pop("status", 200)
     with socket.socket() as listener:
@@ -179,7 +182,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
             add_simulator(app, simulator)
             watch_requests(app)
             app.post("/webhook")(service.webhook)
-            app.get("/webhook")(service.shake_hands)
+            app.get("/webhook")(service.answer_handshake)
             app.get("/page")(lambda: "Welcome")
             config = Config()
             config.bind = [f"fd://{listener.detach()}"]
@@ -192,7 +195,7 @@ async def running(folder: Path, port: int = 0, **changes: Any) -> AsyncIterator[
                 yield service
             finally:
                 simulator.end_streams()
-                await service.fall_silent()
+                await service.stop_answering()
                 stop.set()
                 await serving
                 await simulator.stop()

@@ -1,4 +1,4 @@
-"""What Meta says about the account, as it arrives at the service, and as the service's own reader understands it."""
+"""Updates of the account, as the simulator sends them and as Tick's own parser reads them."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 
 from api.simulator.account_updates import UPDATES
 from bot.whatsapp.webhook.account_updates import read_account_updates
-from tests.api.simulator.echo_service import running
+from tests.api.simulator.echo_service import run_echo_service
 from tests.support.places import PAYLOADS
 
 ANA = "15550100001"
-# what is told: the field, and the subject and severity that an operator reads
+# by the name of an update: its field, and the subject and severity that an operator reads
 ACCOUNT = {
     "template_paused": ("message_template_status_update", "template:ticket_news:en", "red"),
     "template_disabled": ("message_template_status_update", "template:ticket_news:en", "red"),
@@ -34,9 +34,9 @@ MESSAGING = {
 }
 
 
-async def told(folder: Path, what: str, **about: str) -> Any:
-    """The one change that the service gets."""
-    async with running(folder) as service:
+async def send_update(folder: Path, what: str, **about: str) -> Any:
+    """Has the simulator send an update; returns its entry, its one change, and the set-up after it."""
+    async with run_echo_service(folder) as service:
         body = {"what": what, **about}
         answer = await service.http.post(f"{service.url}/simulator/api/news", json=body)
         assert answer.status_code == 200, answer.text
@@ -48,7 +48,7 @@ async def told(folder: Path, what: str, **about: str) -> Any:
 
 @pytest.mark.parametrize("what", ACCOUNT)
 async def test_news_of_the_account(tmp_path: Path, what: str) -> None:
-    entry, change, _ = await told(tmp_path, what)
+    entry, change, _ = await send_update(tmp_path, what)
     field, subject, severity = ACCOUNT[what]
     assert (change["field"], "metadata" in change["value"], "time" in entry) == (field, False, True)
     (news,) = read_account_updates(json.dumps(change))
@@ -57,20 +57,20 @@ async def test_news_of_the_account(tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("what", MESSAGING)
 async def test_news_of_a_number_names_it(tmp_path: Path, what: str) -> None:
-    entry, change, _ = await told(tmp_path, what, phone=ANA)
+    entry, change, _ = await send_update(tmp_path, what, phone=ANA)
     field, keys = MESSAGING[what]
     assert (change["field"], "time" in entry) == (field, False)
     assert change["value"].keys() == {"messaging_product", "metadata"} | keys
 
 
 async def test_an_echo_is_what_somebody_wrote_in_the_business_app(tmp_path: Path) -> None:
-    _, change, setup = await told(tmp_path, "echo", phone=ANA, text="I have called you")
+    _, change, setup = await send_update(tmp_path, "echo", phone=ANA, text="I have called you")
     (echo,) = change["value"]["message_echoes"]
     assert (echo["from"], echo["to"], echo["text"]["body"]) == (setup.display_phone_number, ANA, "I have called you")
 
 
 async def test_a_handover_comes_with_a_summary(tmp_path: Path) -> None:
-    _, change, _ = await told(tmp_path, "handover", phone=ANA, text="They want to cancel")
+    _, change, _ = await send_update(tmp_path, "handover", phone=ANA, text="They want to cancel")
     value = change["value"]
     assert change["field"] == "messaging_handovers"
     assert (value["type"], value["sender"]) == ("control_passed", {"phone_number": ANA})
@@ -87,12 +87,12 @@ async def test_a_handover_comes_with_a_summary(tmp_path: Path) -> None:
     ],
 )
 async def test_the_set_up_changes_with_the_news(tmp_path: Path, what: str, seen: tuple[str, str, str]) -> None:
-    _, _, setup = await told(tmp_path, what)
+    _, _, setup = await send_update(tmp_path, what)
     assert (setup.quality, setup.health, setup.templates[-1]["status"]) == seen
 
 
 async def test_anything_can_be_told(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         document = json.loads((PAYLOADS / "webhooks" / "unknown_type_poll.json").read_bytes())
         answer = await service.http.post(f"{service.url}/simulator/api/webhooks", json=document)
         assert answer.status_code == 201
@@ -104,7 +104,7 @@ async def test_anything_can_be_told(tmp_path: Path) -> None:
 
 async def test_every_piece_of_news_is_known_here_and_others_are_refused(tmp_path: Path) -> None:
     assert set(UPDATES) == ACCOUNT.keys() | MESSAGING.keys() | {"handover"}
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         url = f"{service.url}/simulator/api/news"
         assert (await service.http.get(url)).json()["data"] == list(UPDATES)
         for wrong in ({"what": "nothing"}, {"what": "echo"}, {"what": "template_paused", "text": "unheard_of"}):

@@ -7,7 +7,7 @@ import pytest
 
 from api.simulator import bodies, message_bodies
 from api.simulator.message_bodies import Attached, MessageHead
-from tests.api.simulator.webhook_shapes import oddities
+from tests.api.simulator.webhook_shapes import find_oddities
 from tests.support.places import PAYLOADS
 
 NUMBER = bodies.BusinessNumber("106540352242922", "15550783881", "102290129340398")
@@ -16,15 +16,15 @@ HEAD = MessageHead(SHEENA, "w", 1)
 PICTURE = Attached("1003383421387256", "image/jpeg", bytes.fromhex("49f8" + "00" * 30))
 
 
-def collected(path: str) -> Any:
+def load_payload(path: str) -> Any:
     return json.loads((PAYLOADS / path).read_bytes())
 
 
-def keys(value: Any) -> Any:
-    """The value with all its plain values taken out, so that only the shape is left."""
+def get_shape(value: Any) -> Any:
+    """Returns the value with types in place of its plain values, so that only the shape is left."""
     if isinstance(value, dict):
-        return {key: keys(inner) for key, inner in value.items()}
-    return [keys(inner) for inner in value] if isinstance(value, list) else type(value)
+        return {key: get_shape(inner) for key, inner in value.items()}
+    return [get_shape(inner) for inner in value] if isinstance(value, list) else type(value)
 
 
 def test_the_bytes_are_those_of_metas_wire() -> None:
@@ -50,24 +50,24 @@ def test_an_image_with_a_quote() -> None:
     ours = json.loads(
         bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.image(MessageHead(SHEENA, "w", 1, context), PICTURE)])
     )
-    theirs = collected("webhooks/image_with_context_and_referral.json")
+    theirs = load_payload("webhooks/image_with_context_and_referral.json")
     message = theirs["entry"][0]["changes"][0]["value"]["messages"][0]
     del message["context"]["forwarded"]
     message.pop("referral", None)
-    assert keys(ours) == keys(theirs)
+    assert get_shape(ours) == get_shape(theirs)
 
 
 def test_a_failed_status() -> None:
-    theirs = collected("statuses-failed/failed_131047.json")
+    theirs = load_payload("statuses-failed/failed_131047.json")
     error = theirs["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]
     made = bodies.status_error(131047, error["title"], error["error_data"]["details"])
     assert made == error
     status = bodies.status(bodies.Person(wa_id="16505551234"), "w", 1751142888, "failed", errors=[made])
-    assert keys(json.loads(bodies.statuses_webhook(NUMBER, [status]))) == keys(theirs)
+    assert get_shape(json.loads(bodies.statuses_webhook(NUMBER, [status]))) == get_shape(theirs)
 
 
 def test_a_delivered_status() -> None:
-    theirs = collected("webhooks/statuses_out_of_order_read_delivered_sent.json")
+    theirs = load_payload("webhooks/statuses_out_of_order_read_delivered_sent.json")
     delivered = theirs["entry"][0]["changes"][0]["value"]["statuses"][1]
     person = bodies.Person(wa_id=delivered["recipient_id"])
     assert bodies.status(person, delivered["id"], int(delivered["timestamp"]), "delivered") == delivered
@@ -125,8 +125,8 @@ def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
     right = json.loads(
         bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.text(MessageHead(SHEENA, "wamid.1", 1), "Hi")])
     )
-    assert list(oddities(right)) == []
+    assert list(find_oddities(right)) == []
     wrong = json.loads(json.dumps(right))
     message = wrong["entry"][0]["changes"][0]["value"]["messages"][0]
     message |= {"timestamp": "soon", "text": {"content": "Hi"}, "from": ""}
-    assert {odd.partition(" ")[0] for odd in oddities(wrong)} == {"id", "text", "from"}
+    assert {odd.partition(" ")[0] for odd in find_oddities(wrong)} == {"id", "text", "from"}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from bot.whatsapp.graph.client import Accepted, GraphClient, GraphSettings, open_http
 from bot.whatsapp.messages.build import build_body
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, run_echo_service
 
 ANA, BEN = "15550100001", "15550100002"
 
 
 async def test_a_message_is_answered_and_its_statuses_come_in_order(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         written = await service.write(ANA, text="Hi / café 👍")
         await service.until(lambda: len(service.values("statuses")) == 2)
         answer = next(m for m in await service.chat(ANA) if m["by"] == "business")
@@ -24,7 +24,7 @@ async def test_a_message_is_answered_and_its_statuses_come_in_order(tmp_path: Pa
 
 
 async def test_what_the_service_sends_along_comes_back_with_each_status(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         await service.until(lambda: service.texts() == ["silence"])
         sent = await service.send(to=f"+{ANA}", text={"body": "Hello"}, biz_opaque_callback_data="row-7")
@@ -46,7 +46,7 @@ async def test_the_services_own_client_is_understood(tmp_path: Path) -> None:
         {"type": "buttons", "text": "Well?", "options": options},
         {"type": "list", "text": "Well?", "button": "Choose", "options": options},
     ]
-    async with running(tmp_path) as service, open_http() as http:
+    async with run_echo_service(tmp_path) as service, open_http() as http:
         await service.write(ANA, text="silence")
         await service.until(lambda: service.texts() == ["silence"])
         client = GraphClient(GraphSettings(service.graph, NUMBER_ID, TOKEN, SECRET), http)
@@ -58,7 +58,7 @@ async def test_the_services_own_client_is_understood(tmp_path: Path) -> None:
 
 async def test_outside_the_window_a_message_is_accepted_and_then_fails(tmp_path: Path) -> None:
     offset = 0.0
-    async with running(tmp_path, clock=lambda: time.time() + offset) as service:
+    async with run_echo_service(tmp_path, clock=lambda: time.time() + offset) as service:
         await service.write(ANA, text="silence")
         await service.until(lambda: service.texts() == ["silence"])
         offset = 24 * 3_600 + 1
@@ -70,14 +70,14 @@ async def test_outside_the_window_a_message_is_accepted_and_then_fails(tmp_path:
 
 
 async def test_a_number_that_nobody_has_is_undeliverable(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         assert (await service.send(to="+15550199999", text={"body": "Hello"})).status_code == 200
         await service.until(lambda: len(service.values("statuses")) == 1)
         assert service.values("statuses")[0]["errors"][0]["code"] == 131026
 
 
 async def test_a_webhook_is_posted_until_it_is_taken_and_in_order(tmp_path: Path) -> None:
-    async with running(tmp_path, status=503) as service:
+    async with run_echo_service(tmp_path, status=503) as service:
         for number in range(5):
             await service.write(ANA, text=f"silence {number}")
         await service.write(BEN, text="Ben")
@@ -89,7 +89,7 @@ async def test_a_webhook_is_posted_until_it_is_taken_and_in_order(tmp_path: Path
 
 
 async def test_a_restart_keeps_chats_files_and_what_was_not_yet_told(tmp_path: Path) -> None:
-    async with running(tmp_path, status=503) as service:
+    async with run_echo_service(tmp_path, status=503) as service:
         added = await service.http.post(f"{service.url}/simulator/api/customers", json={"name": "Chen"})
         chen = added.json()["data"]["phone"]
         assert chen == "15550100003"
@@ -100,7 +100,7 @@ async def test_a_restart_keeps_chats_files_and_what_was_not_yet_told(tmp_path: P
     with (tmp_path / "chats.jsonl").open("a") as log:
         log.write('{"put": "message", "mess')  # a process that died in the middle of a line
 
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.until(lambda: len(service.values("messages")) == 2)
         assert service.texts()[0] in {"silence", ""}
         document = next(m for m in service.values("messages") if m["type"] == "document")
@@ -115,7 +115,7 @@ async def test_a_restart_keeps_chats_files_and_what_was_not_yet_told(tmp_path: P
         fetched = await service.http.get(url, headers={"Authorization": f"Bearer {TOKEN}"})
         assert fetched.content == b"%PDF-1.7 a report"
 
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         chat = await service.chat(chen)
         assert [(m["by"], m["kind"]) for m in chat] == [("customer", "document"), ("business", "text")]
         assert chat[0]["status"] == "read"
@@ -123,17 +123,17 @@ async def test_a_restart_keeps_chats_files_and_what_was_not_yet_told(tmp_path: P
 
 
 async def test_a_status_that_was_under_way_is_told_after_a_restart(tmp_path: Path) -> None:
-    async with running(tmp_path, sent_after_seconds=3_600) as service:
+    async with run_echo_service(tmp_path, sent_after_seconds=3_600) as service:
         await service.write(ANA, text="silence")
         await service.until(lambda: service.texts() == ["silence"])
         sent = await service.send(to=f"+{ANA}", text={"body": "Hello"})
         wamid = sent.json()["messages"][0]["id"]
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.until(lambda: service.statuses(wamid) == ["sent", "delivered"])
 
 
 async def test_taps_name_the_option_and_the_message_it_stood_in(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="list")
         await service.until(lambda: len(service.values("statuses")) == 2)
         offered = (await service.chat(ANA))[-1]
@@ -148,7 +148,7 @@ async def test_taps_name_the_option_and_the_message_it_stood_in(tmp_path: Path) 
 
 
 async def test_media_goes_up_and_away_again(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         token = {"Authorization": f"Bearer {TOKEN}"}
         form = {"messaging_product": "whatsapp", "type": "image/png"}
         picture = {"file": ("a.png", b"\x89PNG", "image/png")}

@@ -1,4 +1,4 @@
-"""The chats' file: what a start keeps, and what it lets go of."""
+"""The log of the chats: what a start keeps, and what it drops."""
 
 from pathlib import Path
 from typing import Any

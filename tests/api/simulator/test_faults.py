@@ -1,4 +1,4 @@
-"""Trouble on demand, over real HTTP: what the client sees, what was accepted all the same, and how long it lasts."""
+"""Faults on demand over real HTTP: what the client sees, what was accepted all the same, and how long it lasts."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.simulator.faults import Fault, Faults, parse_fault
-from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, running
+from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, run_echo_service
 
 ANA, BEN = "15550100001", "15550100002"
 HELLO: dict[str, Any] = {"text": {"body": "Hello"}}
@@ -18,7 +18,7 @@ Outcome = tuple[int, Any] | str
 
 
 async def outcome(service: EchoService, phone: str = ANA) -> Outcome:
-    """(status, Meta's code or the body), or the name of what went wrong on the way."""
+    """Sends a message; returns (status, Meta's code or the body), or the name of what went wrong on the way."""
     body = {"messaging_product": "whatsapp", "to": f"+{phone}", **HELLO}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:
@@ -60,7 +60,7 @@ async def outcome(service: EchoService, phone: str = ANA) -> Outcome:
 async def test_a_fault_strikes_once_and_says_whether_the_message_was_accepted(
     tmp_path: Path, fault: Fault, seen: Outcome, accepted: bool
 ) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         service.simulator.faults.add(fault)
         assert await outcome(service) == seen
@@ -73,7 +73,7 @@ async def test_a_fault_strikes_once_and_says_whether_the_message_was_accepted(
 
 
 async def test_a_fault_is_for_one_customer_a_number_of_times_or_until_it_is_removed(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         faults = service.simulator.faults
         faults.add(Fault("code", "send", phone=ANA, times=2, code=131056))
         assert await outcome(service, BEN) == (200, None)
@@ -88,7 +88,7 @@ async def test_a_fault_is_for_one_customer_a_number_of_times_or_until_it_is_remo
 
 
 async def test_a_message_can_be_accepted_and_fail_with_any_code(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         service.simulator.faults.add(Fault("fails", "send", code=131049))
         wamid = (await service.send(to=f"+{ANA}", **HELLO)).json()["messages"][0]["id"]
@@ -99,13 +99,13 @@ async def test_a_message_can_be_accepted_and_fail_with_any_code(tmp_path: Path) 
 
 
 async def test_a_wait_says_how_long(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.faults.add(Fault("code", code=80007, retry_after_seconds=7))
         assert (await service.send(to=f"+{ANA}", **HELLO)).headers["Retry-After"] == "7"
 
 
 async def test_the_pair_limit_and_the_numbers_limit_hold_when_switched_on(tmp_path: Path) -> None:
-    async with running(tmp_path, clock=lambda: 1_800_000_000.0) as service:
+    async with run_echo_service(tmp_path, clock=lambda: 1_800_000_000.0) as service:
         setup = service.simulator.setup
         setup.pair_limit = True
         seen = [await outcome(service) for _ in range(46)]
@@ -141,14 +141,14 @@ def texts(*wanted: str) -> Callable[[EchoService], bool]:
 async def test_webhooks_come_twice_late_or_in_another_order(
     tmp_path: Path, fault: Fault, arrived: Callable[[EchoService], bool]
 ) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.faults.add(fault)
         await write_two(service)
         await service.until(lambda: arrived(service))
 
 
 async def test_lost_webhooks_come_when_the_fault_is_taken_away(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         lost = service.simulator.faults.add(Fault("lost", "webhook", phone=ANA))
         await write_two(service)
         await service.write(BEN, text="silence of Ben")
@@ -158,7 +158,7 @@ async def test_lost_webhooks_come_when_the_fault_is_taken_away(tmp_path: Path) -
 
 
 async def test_statuses_alone_may_be_lost_and_messages_alone_late(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         faults = service.simulator.faults
         lost = faults.add(Fault("lost", "statuses"))
         await service.write(ANA, text="silence 1")
@@ -174,16 +174,16 @@ async def test_statuses_alone_may_be_lost_and_messages_alone_late(tmp_path: Path
 
 
 async def test_webhooks_that_a_fault_held_back_survive_a_restart(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.faults.add(Fault("late", "webhook", delay_seconds=3_600))
         await write_two(service)
         await service.until(lambda: service.texts() == ["silence 2"])
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.until(lambda: service.texts() == ["silence 1"])
 
 
 async def test_faults_are_set_listed_and_removed_over_http(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         url = f"{service.url}/simulator/api/faults"
         made = await service.http.post(url, json={"then": "code", "code": 131000, "times": 2, "where": "send"})
         assert made.status_code == 201
@@ -230,7 +230,7 @@ async def test_what_waits_because_of_a_fault_ends_with_the_simulator() -> None:
 
 
 async def test_time_passes_when_it_is_told_to(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         url = f"{service.url}/simulator/api/clock"
         moved = await service.http.post(url, json={"advance_seconds": 25 * 3_600})

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from tests.api.simulator.echo_service import running
+from tests.api.simulator.echo_service import run_echo_service
 from tests.support.simulator_page import phone_of, tiny_png, write
 
 
 async def test_two_customers_chat_at_once_and_find_all_of_it_again(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         page = await browser.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
@@ -67,7 +67,7 @@ async def test_two_customers_chat_at_once_and_find_all_of_it_again(tmp_path: Pat
         assert [await phone.get_by_role("log").inner_text() for phone in (ana, ben)] == before
         port = int(service.url.rpartition(":")[2])
 
-    async with running(tmp_path, port=port):
+    async with run_echo_service(tmp_path, port=port):
         await expect(page.get_by_role("status").filter(has_text="Reconnecting")).to_be_hidden()
         await write(ana, "Still there?")
         await expect(ana.get_by_text("Echo: Still there?")).to_be_visible()
@@ -76,7 +76,7 @@ async def test_two_customers_chat_at_once_and_find_all_of_it_again(tmp_path: Pat
 
 
 async def test_a_chat_that_is_not_open_stays_unread(tmp_path: Path, browser: Browser) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         page = await browser.new_page()
         await page.goto(f"{service.url}/simulator")
         ben = phone_of(page, "Ben")
@@ -89,7 +89,7 @@ async def test_a_chat_that_is_not_open_stays_unread(tmp_path: Path, browser: Bro
 
 
 async def test_a_customer_can_be_added_and_writes_in_their_own_script(tmp_path: Path, browser: Browser) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         page = await browser.new_page()
         await page.goto(f"{service.url}/simulator")
         await page.get_by_role("button", name="Add customer").click()

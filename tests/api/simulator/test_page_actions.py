@@ -1,18 +1,18 @@
-"""What else customers do on the page, what they see of it, and the panel of what goes wrong, in a real browser."""
+"""What customers do on the page besides writing, and the panel of faults and updates, in a real browser."""
 
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.api.simulator.echo_service import EchoService, running
+from tests.api.simulator.echo_service import EchoService, run_echo_service
 from tests.support.simulator_page import bubbles, phone_of, tiny_png, write
 
 ANA, BEN = "15550100001", "15550100002"
 NEWS_OF_12 = [{"type": "text", "text": "#12"}, {"type": "text", "text": "it is done"}]
 
 
-async def opened(service: EchoService, browser: Browser, complaints: list[str]) -> Page:
+async def open_page(service: EchoService, browser: Browser, complaints: list[str]) -> Page:
     page = await browser.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
@@ -29,8 +29,8 @@ async def menu(phone: Locator, bubble: Locator, item: str) -> None:
 
 async def test_voice_stickers_places_and_cards_go_out(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        ana = phone_of(await opened(service, browser, complaints), "Ana")
+    async with run_echo_service(tmp_path) as service:
+        ana = phone_of(await open_page(service, browser, complaints), "Ana")
         for item, kind in (
             ("Voice message", "audio"),
             ("Sticker", "sticker"),
@@ -50,8 +50,8 @@ async def test_voice_stickers_places_and_cards_go_out(tmp_path: Path, browser: B
 
 async def test_a_message_is_reacted_to_edited_and_deleted(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        ana = phone_of(await opened(service, browser, complaints), "Ana")
+    async with run_echo_service(tmp_path) as service:
+        ana = phone_of(await open_page(service, browser, complaints), "Ana")
         await write(ana, "A mistak")
         await expect(ana.get_by_text("Echo: A mistak", exact=True)).to_be_visible()
         first, answer = bubbles(ana, "customer").first, bubbles(ana, "business").first
@@ -80,8 +80,8 @@ async def test_a_message_is_reacted_to_edited_and_deleted(tmp_path: Path, browse
 
 async def test_everything_that_a_business_sends_is_shown_and_can_be_answered(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        ben = phone_of(await opened(service, browser, complaints), "Ben")
+    async with run_echo_service(tmp_path) as service:
+        ben = phone_of(await open_page(service, browser, complaints), "Ben")
         await service.write(BEN, text="silence")
         to: dict[str, Any] = {"to": f"+{BEN}"}
         template = {"name": "ticket_news", "language": {"code": "en"}}
@@ -115,8 +115,8 @@ async def test_everything_that_a_business_sends_is_shown_and_can_be_answered(tmp
 
 async def test_a_failure_says_why_and_typing_is_seen(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        page = await opened(service, browser, complaints)
+    async with run_echo_service(tmp_path) as service:
+        page = await open_page(service, browser, complaints)
         ana = phone_of(page, "Ana")
         wamid = (await service.write(ANA, text="silence"))["wamid"]
         await service.send(status="read", message_id=wamid, typing_indicator={"type": "text"})
@@ -138,8 +138,8 @@ async def test_a_failure_says_why_and_typing_is_seen(tmp_path: Path, browser: Br
 
 async def test_troubles_time_and_news_are_set_by_hand(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        page = await opened(service, browser, complaints)
+    async with run_echo_service(tmp_path) as service:
+        page = await open_page(service, browser, complaints)
         toggle = page.get_by_role("button", name="Meta")
         await toggle.press("Enter")
         panel, now = page.get_by_role("region", name="Meta"), service.simulator.clock()
@@ -169,8 +169,8 @@ async def test_troubles_time_and_news_are_set_by_hand(tmp_path: Path, browser: B
 
 async def test_what_a_customer_shows_is_changed_on_the_page(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        ana = phone_of(await opened(service, browser, complaints), "Ana")
+    async with run_echo_service(tmp_path) as service:
+        ana = phone_of(await open_page(service, browser, complaints), "Ana")
         for item, shown in (
             ("Show a user id alone, no phone", "no phone"),
             ("Show both", "+1 555 010 0001, and a user id"),
@@ -188,8 +188,8 @@ async def test_what_a_customer_shows_is_changed_on_the_page(tmp_path: Path, brow
 
 async def test_a_narrow_screen_shows_all_of_it(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
-        page = await opened(service, browser, complaints)
+    async with run_echo_service(tmp_path) as service:
+        page = await open_page(service, browser, complaints)
         await page.set_viewport_size({"width": 390, "height": 800})
         await page.get_by_role("button", name="Meta").click()
         (tmp_path / "a.png").write_bytes(tiny_png())

@@ -1,11 +1,11 @@
-"""What customers do with their phones, and who they are, as the service is told of it."""
+"""What customers do with their phones, and who they are, as webhooks report it to the service."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, running
+from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, run_echo_service
 
 ANA, BEN = "15550100001", "15550100002"
 
@@ -16,8 +16,8 @@ async def post(service: EchoService, path: str, status: int = 200, **data: Any) 
     return answer.json().get("data")
 
 
-async def said(service: EchoService) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The value and the message of the newest webhook with a message."""
+async def read_newest(service: EchoService) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the value and the message of the newest webhook with a message."""
     values = [body["entry"][0]["changes"][0]["value"] for body in service.bodies]
     value = [one for one in values if "messages" in one][-1]
     return value, value["messages"][0]
@@ -48,24 +48,24 @@ SIMPLE = {"id", "timestamp", "type", "from"}
     ],
 )
 async def test_a_place_and_a_card(tmp_path: Path, written: dict[str, Any], kind: str, content: Any) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, **written)
         await service.until(lambda: len(service.values("messages")) == 1)
-        _, message = await said(service)
+        _, message = await read_newest(service)
         assert message.keys() == SIMPLE | {kind}
         assert (message["type"], message[kind]) == (kind, content)
 
 
 @pytest.mark.parametrize(
-    ("kind", "mime_type", "told"),
+    ("kind", "mime_type", "expected"),
     [
         ("voice", "audio/ogg; codecs=opus", {"voice": True, "mime_type": "audio/ogg; codecs=opus"}),
         ("", "audio/mpeg", {"voice": False, "mime_type": "audio/mpeg"}),
         ("sticker", "image/webp", {"animated": False, "mime_type": "image/webp"}),
     ],
 )
-async def test_a_voice_note_and_a_sticker(tmp_path: Path, kind: str, mime_type: str, told: dict[str, Any]) -> None:
-    async with running(tmp_path) as service:
+async def test_a_voice_note_and_a_sticker(tmp_path: Path, kind: str, mime_type: str, expected: dict[str, Any]) -> None:
+    async with run_echo_service(tmp_path) as service:
         answer = await service.http.post(
             f"{service.url}/simulator/api/customers/{ANA}/files",
             files={"file": ("f", b"content", mime_type)},
@@ -73,14 +73,14 @@ async def test_a_voice_note_and_a_sticker(tmp_path: Path, kind: str, mime_type: 
         )
         assert answer.status_code == 201
         await service.until(lambda: len(service.values("messages")) == 1)
-        _, message = await said(service)
+        _, message = await read_newest(service)
         shown = message[message["type"]]
-        assert {key: shown[key] for key in told} == told
+        assert {key: shown[key] for key in expected} == expected
         assert len(shown["sha256"]) == 44
 
 
 async def test_a_reaction_its_removal_an_edit_and_a_revoke(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         about = (await service.write(ANA, text="silence, please"))["wamid"]
         path = f"/{ANA}/messages/{about}"
         assert (await post(service, f"{path}/reaction", emoji="👍"))["reactions"] == {"customer": "👍"}
@@ -105,7 +105,7 @@ async def test_a_reaction_its_removal_an_edit_and_a_revoke(tmp_path: Path) -> No
 
 
 async def test_a_caption_is_edited_with_its_picture(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         files = {"file": ("a.png", b"\x89PNG", "image/png")}
         url = f"{service.url}/simulator/api/customers/{ANA}/files"
         wamid = (await service.http.post(url, files=files, data={"caption": "old"})).json()["data"]["wamid"]
@@ -116,7 +116,7 @@ async def test_a_caption_is_edited_with_its_picture(tmp_path: Path) -> None:
 
 
 async def test_the_business_reacts_and_takes_it_back(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         about = (await service.write(ANA, text="silence"))["wamid"]
         for emoji, shown in (("🙏", {"business": "🙏"}), ("", {})):
             sent = await service.send(to=f"+{ANA}", type="reaction", reaction={"message_id": about, "emoji": emoji})
@@ -144,7 +144,7 @@ ASKS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 async def test_what_is_asked_for_is_answered(
     tmp_path: Path, kind: str, action: dict[str, Any], answer: dict[str, Any], shown: str
 ) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         await service.send(
             to=f"+{ANA}", type="interactive", interactive={"type": kind, "body": {"text": "Please"}, "action": action}
@@ -153,7 +153,7 @@ async def test_what_is_asked_for_is_answered(
         assert (asked["kind"], len(asked["options"])) == (shown, 1)
         await service.write(ANA, quote=asked["wamid"], **answer)
         await service.until(lambda: len(service.values("messages")) == 2)
-        _, message = await said(service)
+        _, message = await read_newest(service)
         assert message["context"]["id"] == asked["wamid"]
         assert kind != "request_contact_info" or message["contacts"][0]["origin"] == "contact_request"
 
@@ -172,7 +172,7 @@ async def test_what_is_asked_for_is_answered(
 async def test_the_business_sends_a_place_and_a_card(
     tmp_path: Path, content: dict[str, Any], kind: str, seen: dict[str, Any]
 ) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         assert (await service.send(to=f"+{ANA}", **content)).status_code == 200
         shown = (await service.chat(ANA))[-1]
         assert shown["kind"] == kind
@@ -180,11 +180,11 @@ async def test_the_business_sends_a_place_and_a_card(
 
 
 async def test_a_customer_without_a_phone_is_written_to_by_their_user_id(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         chen = await post(service, "", 201, name="Chen", username="chen", shows="user_id")
         await service.write(chen["phone"], text="silence")
         await service.until(lambda: len(service.values("messages")) == 1)
-        value, message = await said(service)
+        value, message = await read_newest(service)
         user_id = chen["user_id"]
         assert value["contacts"] == [{"profile": {"name": "Chen", "username": "chen"}, "user_id": user_id}]
         assert (message["from_user_id"], "from" in message) == (user_id, False)
@@ -200,7 +200,7 @@ async def test_a_customer_without_a_phone_is_written_to_by_their_user_id(tmp_pat
 
 
 async def test_nobody_has_this_user_id(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         sent = (await service.send(recipient="US.1", text={"body": "Hello"})).json()
         await service.until(lambda: service.statuses(sent["messages"][0]["id"]) == ["failed"])
         (status,) = service.values("statuses")
@@ -209,7 +209,7 @@ async def test_nobody_has_this_user_id(tmp_path: Path) -> None:
 
 
 async def test_a_user_id_in_to_is_silently_dropped(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         chen = await post(service, "", 201, name="Chen", shows="user_id")
         await service.write(chen["phone"], text="silence")
         sent = await service.send(to=chen["user_id"], text={"body": "Hello"})
@@ -220,7 +220,7 @@ async def test_a_user_id_in_to_is_silently_dropped(tmp_path: Path) -> None:
 
 
 async def test_a_phone_vanishes_and_comes_back(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         for shows, keys in (
             ("both", {"from", "from_user_id"}),
             ("user_id", {"from_user_id"}),
@@ -230,18 +230,18 @@ async def test_a_phone_vanishes_and_comes_back(tmp_path: Path) -> None:
             before = len(service.values("messages"))
             await service.write(ANA, text="silence")
             await service.until(lambda before=before: len(service.values("messages")) > before)  # type: ignore[misc]
-            _, message = await said(service)
+            _, message = await read_newest(service)
             assert {"from", "from_user_id"} & message.keys() == keys
         await post(service, f"/{ANA}/identity", 400, shows="nothing")
 
 
 async def test_a_customer_gets_another_number_and_keeps_the_chat(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         moved = await post(service, f"/{ANA}/identity", phone="+1 555 010 7777")
         assert (moved["phone"], len(moved["messages"])) == ("15550107777", 1)
         await service.until(lambda: len(service.values("messages")) == 2)
-        value, message = await said(service)
+        value, message = await read_newest(service)
         assert "contacts" not in value
         assert (message["from"], message["type"]) == (ANA, "system")
         assert message["system"] == {
@@ -253,17 +253,17 @@ async def test_a_customer_gets_another_number_and_keeps_the_chat(tmp_path: Path)
         await service.until(lambda: len(service.values("messages")) == 3)
         assert service.values("messages")[-1]["from"] == "15550107777"
         await post(service, "/15550107777/identity", 400, phone=BEN)
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         assert [one["text"] for one in await service.chat("15550107777")] == ["silence", "silence 2"]
 
 
 async def test_a_customer_gets_another_user_id(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         was = (await post(service, f"/{ANA}/identity", shows="both"))["user_id"]
         now = (await post(service, f"/{ANA}/identity", user_id="new"))["user_id"]
         assert was != now
         await service.until(lambda: len(service.values("messages")) == 1)
-        _, message = await said(service)
+        _, message = await read_newest(service)
         assert (message["from_user_id"], message["system"]["user_id"]) == (was, now)
         assert message["system"]["type"] == "user_changed_user_id"
         await post(service, f"/{BEN}/identity", 400, user_id="new")
@@ -271,7 +271,7 @@ async def test_a_customer_gets_another_user_id(tmp_path: Path) -> None:
 
 async def test_a_large_upload_goes_to_the_disk_and_back_with_its_name(tmp_path: Path) -> None:
     content = bytes(range(256)) * 40_000  # far more than any other request may have
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         files = {"file": ("Übersicht 2026.pdf", content, "application/pdf")}
         headers = {"Authorization": f"Bearer {TOKEN}"}
         form = {"messaging_product": "whatsapp", "type": "application/pdf"}
@@ -293,7 +293,7 @@ async def test_a_large_upload_goes_to_the_disk_and_back_with_its_name(tmp_path: 
     ],
 )
 async def test_an_upload_that_may_not_be_sent_is_refused(tmp_path: Path, mime_type: str, size: int, code: int) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         answer = await service.http.post(
             f"{service.graph}/{NUMBER_ID}/media",
             data={"messaging_product": "whatsapp", "type": mime_type},
@@ -305,7 +305,7 @@ async def test_an_upload_that_may_not_be_sent_is_refused(tmp_path: Path, mime_ty
 
 
 async def test_ids_of_media_do_not_live_for_ever(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         files = {"file": ("a.pdf", b"%PDF", "application/pdf")}
         url = f"{service.url}/simulator/api/customers/{ANA}/files"
         inbound = (await service.http.post(url, files=files)).json()["data"]["media"]["media_id"]
@@ -320,7 +320,7 @@ async def test_ids_of_media_do_not_live_for_ever(tmp_path: Path) -> None:
 
 
 async def test_only_a_file_may_be_large(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         large = b" " * (4 * 1024 * 1024 + 1)
         for path in (f"/simulator/api/customers/{ANA}/messages", f"/simulator/graph/v25.0/{NUMBER_ID}/messages"):
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}

@@ -12,7 +12,7 @@ from api.simulator.access import is_loopback
 from api.simulator.error_codes import UNKNOWN, get_title
 from api.simulator.graph_error import GraphError
 from api.simulator.message_rules import find_message_error
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, a_list, buttons, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, build_buttons, build_list, run_echo_service
 from tests.support.places import PAYLOADS
 
 TO = {"messaging_product": "whatsapp", "to": "+15550100001"}
@@ -35,9 +35,9 @@ def asking(kind: str, name: str = "", **parameters: str) -> dict[str, Any]:
         TO | {"type": "text", "text": {"body": "👍", "preview_url": False}, "context": {"message_id": "wamid.1"}},
         {"messaging_product": "whatsapp", "recipient": "US.134", "type": "text", "text": {"body": "x"}},
         TO | {"recipient": "US.134", "type": "text", "text": {"body": "of both, `to` counts"}},
-        interactive(buttons("x" * 20)),
-        interactive(buttons("a", "b", "c"), body={"text": "x" * 1024}),
-        interactive(a_list(10, title="{:024d}")),
+        interactive(build_buttons("x" * 20)),
+        interactive(build_buttons("a", "b", "c"), body={"text": "x" * 1024}),
+        interactive(build_list(10, title="{:024d}")),
         TO | {"type": "image", "image": {"id": "known", "caption": "x" * 1024}},
         TO | {"type": "document", "document": {"link": "https://example.com/a.pdf", "filename": "a.pdf"}},
         TO | {"type": "sticker", "sticker": {"id": "known"}},
@@ -70,18 +70,18 @@ def test_what_is_within_the_limits_is_accepted(body: dict[str, Any]) -> None:
         (100, TO | {"text": {"body": "x" * 4097}}),
         (131009, TO | {"text": {"body": "x"}, "context": {}}),
         (131009, TO | {"text": {"body": "x"}, "biz_opaque_callback_data": 7}),
-        (100, interactive(buttons(), body={"text": "x" * 1025})),
-        (131008, interactive(buttons(), body={})),
-        (131008, interactive(buttons(), action=None)),
-        (131009, interactive(buttons(), type="carousel")),
-        (131009, interactive(buttons(), action={"buttons": []})),
-        (131009, interactive(buttons("a", "b", "c", "d"))),
-        (131009, interactive(buttons("same", "same"))),
-        (100, interactive(buttons("x" * 21))),
-        (100, interactive(a_list(11), footer={"text": "x" * 61})),
-        (131009, interactive(a_list(11))),
-        (100, interactive(a_list(1, title="x" * 25))),
-        (131009, interactive(a_list(0))),
+        (100, interactive(build_buttons(), body={"text": "x" * 1025})),
+        (131008, interactive(build_buttons(), body={})),
+        (131008, interactive(build_buttons(), action=None)),
+        (131009, interactive(build_buttons(), type="carousel")),
+        (131009, interactive(build_buttons(), action={"buttons": []})),
+        (131009, interactive(build_buttons("a", "b", "c", "d"))),
+        (131009, interactive(build_buttons("same", "same"))),
+        (100, interactive(build_buttons("x" * 21))),
+        (100, interactive(build_list(11), footer={"text": "x" * 61})),
+        (131009, interactive(build_list(11))),
+        (100, interactive(build_list(1, title="x" * 25))),
+        (131009, interactive(build_list(0))),
         (131009, TO | {"type": "image", "image": {"id": "unknown"}}),
         (131008, TO | {"type": "document", "document": {}}),
         (131008, TO | {"type": "template", "template": {"name": "no_language"}}),
@@ -117,7 +117,7 @@ async def test_what_meta_would_refuse_is_refused(code: int, body: Any) -> None:
 
 
 async def test_the_graph_api_checks_who_calls(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         number = f"{service.graph}/{NUMBER_ID}"
         token = {"Authorization": f"Bearer {TOKEN}"}
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
@@ -139,7 +139,7 @@ async def test_the_graph_api_checks_who_calls(tmp_path: Path) -> None:
 
 
 async def test_a_message_is_marked_as_read_with_those_before_it(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         sent = [await service.write("15550100001", text="silence") for _ in range(2)]
         await service.until(lambda: len(service.values("messages")) == 2)
         marked = await service.send(status="read", message_id=sent[1]["wamid"])
@@ -168,7 +168,7 @@ def test_only_this_machine_is_named(host: str, ours: bool) -> None:
 
 
 async def test_a_web_page_from_elsewhere_can_do_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         url = service.url + ANA + "/messages"
         hello = {"text": "Hello"}
         rebound = await service.http.get(f"{service.url}/simulator/api/chats", headers={"Host": "evil.example"})
@@ -202,14 +202,14 @@ async def test_a_web_page_from_elsewhere_can_do_nothing(tmp_path: Path) -> None:
     ],
 )
 async def test_a_request_that_makes_no_sense_is_told_so(tmp_path: Path, path: str, body: Any) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         answer = await service.http.post(service.url + path, json=body)
         assert answer.status_code == 400
         assert answer.json()["success"] is False
 
 
 async def test_a_message_to_ourselves_is_refused_and_a_bad_sound_fails_later(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         refused = await service.send(to="+15550783881", text={"body": "Me"})
         assert refused.json()["error"]["code"] == 131021
         await service.write("15550100001", text="silence")

@@ -1,4 +1,4 @@
-"""A set-up that is broken in one place: which call notices it, and with which error."""
+"""A set-up that is broken in one place: which call of the Graph API notices it, and with which error."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.simulator.setup import MANAGEMENT, MESSAGING
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, VERIFY_TOKEN, EchoService, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, VERIFY_TOKEN, EchoService, run_echo_service
 
 WABA, APP = "102290129340398", "3465092943791563"
 ANA = "15550100001"
@@ -59,7 +59,7 @@ async def call(service: EchoService, method: str, path: str, token: str = TOKEN,
 async def test_a_broken_set_up_is_noticed_by_the_right_call(
     tmp_path: Path, name: str, broken: dict[str, Any], method: str, path: str, expected: Parts
 ) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.setup.change(broken)
         answer = await call(service, method, path)
         error = answer.json().get("error", {})
@@ -68,7 +68,7 @@ async def test_a_broken_set_up_is_noticed_by_the_right_call(
 
 
 async def test_a_proof_can_be_demanded(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.setup.require_proof = True
         url, headers = f"{service.graph}/{NUMBER_ID}", {"Authorization": f"Bearer {TOKEN}"}
         without = await service.http.get(url, headers=headers)
@@ -78,19 +78,19 @@ async def test_a_proof_can_be_demanded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("token", [TOKEN, APP_TOKEN])
 async def test_a_token_is_described(tmp_path: Path, token: str) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         soon = int(time.time()) + 3_600
         service.simulator.setup.token_expires_at = float(soon)
-        told = (await call(service, "GET", "debug_token", token, params={"input_token": TOKEN})).json()["data"]
-        assert (told["is_valid"], told["expires_at"], told["app_id"]) == (True, soon, APP)
-        assert told["scopes"] == [MANAGEMENT, MESSAGING]
-        assert {one["scope"] for one in told["granular_scopes"]} == {MANAGEMENT, MESSAGING}
+        described = (await call(service, "GET", "debug_token", token, params={"input_token": TOKEN})).json()["data"]
+        assert (described["is_valid"], described["expires_at"], described["app_id"]) == (True, soon, APP)
+        assert described["scopes"] == [MANAGEMENT, MESSAGING]
+        assert {one["scope"] for one in described["granular_scopes"]} == {MANAGEMENT, MESSAGING}
         foreign = (await call(service, "GET", "debug_token", token, params={"input_token": "foreign"})).json()["data"]
         assert (foreign["is_valid"], foreign["error"]["code"]) == (False, 190)
 
 
 async def test_another_apps_secret_is_noticed_in_the_apps_token(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         refused = await call(service, "GET", "debug_token", f"{APP}|other", params={"input_token": TOKEN})
         error = refused.json()["error"]
         assert (refused.status_code, error["code"], error["message"]) == (
@@ -101,15 +101,15 @@ async def test_another_apps_secret_is_noticed_in_the_apps_token(tmp_path: Path) 
 
 
 async def test_an_expired_token_is_described_to_whoever_has_another(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.setup.change({"token_state": "expired"})
-        told = (await call(service, "GET", "debug_token", APP_TOKEN, params={"input_token": TOKEN})).json()["data"]
-        assert (told["is_valid"], told["error"]["subcode"]) == (False, 463)
+        described = (await call(service, "GET", "debug_token", APP_TOKEN, params={"input_token": TOKEN})).json()["data"]
+        assert (described["is_valid"], described["error"]["subcode"]) == (False, 463)
         assert (await call(service, "GET", "debug_token", params={"input_token": TOKEN})).status_code == 401
 
 
 async def test_the_webhook_fields_are_read_and_written_with_the_apps_token(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         (before,) = (await call(service, "GET", f"{APP}/subscriptions", APP_TOKEN)).json()["data"]
         assert (before["object"], before["callback_url"]) == ("whatsapp_business_account", f"{service.url}/webhook")
         assert {"name": "messages", "version": "v25.0"} in before["fields"]
@@ -123,7 +123,7 @@ async def test_the_webhook_fields_are_read_and_written_with_the_apps_token(tmp_p
 
 
 async def test_an_address_for_webhooks_has_to_shake_hands(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         wrong = [("/webhook", "other", "403"), ("/page", VERIFY_TOKEN, "challenge"), (":1", VERIFY_TOKEN, "reach")]
         for path, token, said in wrong:
             address = {"override_callback_uri": service.url + path, "verify_token": token}
@@ -140,7 +140,7 @@ async def test_an_address_for_webhooks_has_to_shake_hands(tmp_path: Path) -> Non
 
 
 async def test_what_is_not_subscribed_silently_never_arrives(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         setup = service.simulator.setup
         await call(service, "DELETE", f"{WABA}/subscribed_apps")
         assert (await call(service, "GET", f"{WABA}/subscribed_apps")).json() == {"data": []}
@@ -169,9 +169,9 @@ NUMBER: dict[str, Any] = {
 
 
 async def test_a_number_tells_how_it_is(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
-        told = {"quality": "RED", "number_status": "RESTRICTED", "name_status": "DECLINED", "throughput": "HIGH"}
-        service.simulator.setup.change(told | {"messaging_limit": "TIER_250", "health": "LIMITED"})
+    async with run_echo_service(tmp_path) as service:
+        described = {"quality": "RED", "number_status": "RESTRICTED", "name_status": "DECLINED", "throughput": "HIGH"}
+        service.simulator.setup.change(described | {"messaging_limit": "TIER_250", "health": "LIMITED"})
         answer = await call(service, "GET", NUMBER_ID, params={"fields": ",".join(NUMBER)})
         assert answer.json() == NUMBER
         listed = (await call(service, "GET", f"{WABA}/phone_numbers")).json()["data"]
@@ -184,7 +184,7 @@ async def test_a_number_tells_how_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_number_is_registered_and_its_webhooks_go_elsewhere(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         setup = service.simulator.setup
         await call(service, "POST", f"{NUMBER_ID}/deregister", json={})
         assert (setup.registered, setup.number_status) == (False, "DISCONNECTED")
@@ -206,26 +206,30 @@ async def test_a_number_is_registered_and_its_webhooks_go_elsewhere(tmp_path: Pa
 
 
 async def test_another_version_may_answer(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         service.simulator.setup.served_version = "v26.0"
         assert (await call(service, "GET", NUMBER_ID)).headers["facebook-api-version"] == "v26.0"
 
 
 async def test_the_set_up_is_changed_over_http_and_a_mistake_changes_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         url = f"{service.url}/simulator/api/setup"
         changed = await service.http.post(url, json={"quality": "YELLOW", "scopes": [MESSAGING], "token_expires_at": 5})
-        told = changed.json()["data"]
-        assert (told["quality"], told["scopes"], told["token_expires_at"]) == ("YELLOW", [MESSAGING], 5.0)
-        assert "app_secret" not in told
-        assert "access_token" not in told
+        described = changed.json()["data"]
+        assert (described["quality"], described["scopes"], described["token_expires_at"]) == (
+            "YELLOW",
+            [MESSAGING],
+            5.0,
+        )
+        assert "app_secret" not in described
+        assert "access_token" not in described
         for wrong in ({"quality": 7}, {"colour": "red"}, {"registered": 1}, {"scopes": "all"}, {"scopes": [1]}):
             assert (await service.http.post(url, json={"quality": "RED"} | wrong)).status_code == 400
-        assert (await service.http.get(url)).json()["data"] == told
+        assert (await service.http.get(url)).json()["data"] == described
 
 
 async def test_the_calls_are_written_down_when_asked_for(tmp_path: Path) -> None:
-    async with running(tmp_path, keep_requests=True) as service:
+    async with run_echo_service(tmp_path, keep_requests=True) as service:
         await call(service, "GET", f"{WABA}/message_templates", params={"limit": "1"})
         await call(service, "POST", f"{NUMBER_ID}/messages", json={"to": "x"})
         assert service.simulator.requests == [
@@ -235,7 +239,7 @@ async def test_the_calls_are_written_down_when_asked_for(tmp_path: Path) -> None
 
 
 async def test_qr_codes_are_made_listed_changed_and_removed(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         codes = f"{NUMBER_ID}/message_qrdls"
         wanted = {"prefilled_message": "Hi, branch 7", "generate_qr_image": "SVG"}
         made = (await call(service, "POST", codes, json=wanted)).json()

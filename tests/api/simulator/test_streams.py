@@ -1,4 +1,4 @@
-"""The stream of events to one page, when the page goes away."""
+"""The stream of events to one page ends cleanly when the page goes away."""
 
 import asyncio
 from contextlib import aclosing

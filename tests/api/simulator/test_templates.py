@@ -9,7 +9,7 @@ from api.simulator.graph_error import GraphError
 from api.simulator.sent_templates import find_template_error, render_template
 from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import Setup, make_setup
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, run_echo_service
 from tests.api.simulator.test_setup import WABA, call
 
 ANA = "15550100001"
@@ -116,7 +116,7 @@ def test_a_customer_reads_the_template_with_its_parameters() -> None:
 
 
 async def test_a_template_goes_out_when_the_window_is_closed(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         answer = await service.send(to=f"+{ANA}", **sent("ticket_news", "en", body("#12", "it is done")))
         (accepted,) = answer.json()["messages"]
         assert accepted["message_status"] == "accepted"
@@ -132,14 +132,14 @@ async def test_a_template_goes_out_when_the_window_is_closed(tmp_path: Path) -> 
 
 
 async def test_a_refused_template_is_refused_at_once(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         answer = await service.send(to=f"+{ANA}", **sent("unheard_of"))
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, 132001)
         assert answer.json()["error"]["error_data"]["details"] == "template name (unheard_of) does not exist in en"
 
 
 async def test_templates_are_listed_in_pages_and_by_status(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         templates = f"{WABA}/message_templates"
         service.simulator.setup.templates[:] = [
             {**NAMED, "name": f"t{n}", "id": str(n), "status": "PENDING" if n % 2 else "APPROVED"} for n in range(7)
@@ -162,7 +162,7 @@ async def test_templates_are_listed_in_pages_and_by_status(tmp_path: Path) -> No
 
 
 async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         templates = f"{WABA}/message_templates"
         wanted = {
             "name": "new_one",
@@ -176,9 +176,9 @@ async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: 
         assert (again["code"], again["error_subcode"]) == (100, 2388024)
         service.simulator.account_updates.send("template_approved", text="new_one")
         await service.until(lambda: bool(service.bodies))
-        told = service.bodies[0]["entry"][0]["changes"][0]
-        assert (told["field"], told["value"]["event"]) == ("message_template_status_update", "APPROVED")
-        assert told["value"]["message_template_id"] == int(made["id"])
+        change = service.bodies[0]["entry"][0]["changes"][0]
+        assert (change["field"], change["value"]["event"]) == ("message_template_status_update", "APPROVED")
+        assert change["value"]["message_template_id"] == int(made["id"])
         read = (await call(service, "GET", made["id"])).json()
         assert (read["name"], read["status"]) == ("new_one", "APPROVED")
         assert (await call(service, "DELETE", templates, params={"name": "new_one"})).json() == {"success": True}

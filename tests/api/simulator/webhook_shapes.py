@@ -1,6 +1,6 @@
-"""What a webhook of Meta's may look like: which keys must be there, which may, and nothing else.
+"""The shapes of Meta's webhooks: which keys must be there, which may, and nothing else.
 
-Every webhook that the echo service gets in any test is held against it.
+Every webhook that the echo service gets in any test is held against them.
 """
 
 import re
@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 
 class Keys(NamedTuple):
+    """The keys of an object."""
+
     must: frozenset[str]
     may: frozenset[str]
 
@@ -48,46 +50,46 @@ SENT_WITH_PRICE = {"sent": True, "delivered": False, "read": True, "failed": Fal
 USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 
 
-def oddities(document: Mapping[str, Any]) -> Iterator[str]:
-    """Everything about this webhook that Meta would not send."""
-    yield from _keyed("the whole", document, keys("object entry"))
+def find_oddities(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yields everything about this webhook that Meta would not send."""
+    yield from _check_keys("the whole", document, keys("object entry"))
     if document["object"] != "whatsapp_business_account":
         yield "object"
     for entry in document["entry"]:
         for change in entry["changes"]:
-            yield from _keyed("a change", change, keys("field value"))
+            yield from _check_keys("a change", change, keys("field value"))
             about_account = change["field"] in ACCOUNT_FIELDS
-            yield from _keyed("an entry", entry, keys("id changes time" if about_account else "id changes"))
+            yield from _check_keys("an entry", entry, keys("id changes time" if about_account else "id changes"))
             if change["field"] == "messages":
-                yield from _messages_value(change["value"])
+                yield from _check_messages_value(change["value"])
             elif about_account and {"metadata", "messaging_product"} & change["value"].keys():
                 yield "metadata in news of the account"
 
 
-def _messages_value(value: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keyed("value", value, keys("messaging_product metadata", "contacts messages statuses errors"))
-    yield from _keyed("metadata", value["metadata"], keys("display_phone_number phone_number_id"))
+def _check_messages_value(value: Mapping[str, Any]) -> Iterator[str]:
+    yield from _check_keys("value", value, keys("messaging_product metadata", "contacts messages statuses errors"))
+    yield from _check_keys("metadata", value["metadata"], keys("display_phone_number phone_number_id"))
     for contact in value.get("contacts", []):
-        yield from _keyed("a contact", contact, CONTACT)
+        yield from _check_keys("a contact", contact, CONTACT)
         if "profile" in contact:
-            yield from _keyed("a profile", contact["profile"], PROFILE)
+            yield from _check_keys("a profile", contact["profile"], PROFILE)
         if not {"wa_id", "user_id"} & contact.keys():
             yield "a contact that is nobody"
     for message in value.get("messages", []):
-        yield from _message(message)
+        yield from _check_message(message)
         if ("contacts" in value) == (message["type"] == "system"):
             yield "contacts belong to every message but a system message"
     for status in value.get("statuses", []):
-        yield from _status(status)
-    yield from _nothing_empty(value)
+        yield from _check_status(status)
+    yield from _check_nothing_empty(value)
 
 
-def _message(message: Mapping[str, Any]) -> Iterator[str]:
+def _check_message(message: Mapping[str, Any]) -> Iterator[str]:
     kind = message["type"]
     if kind not in CONTENT:
         yield f"a message of the kind {kind}"
         return
-    yield from _keyed(f"a message ({kind})", message, Keys(MESSAGE.must | {kind}, MESSAGE.may))
+    yield from _check_keys(f"a message ({kind})", message, Keys(MESSAGE.must | {kind}, MESSAGE.may))
     if not {"from", "from_user_id"} & message.keys():
         yield "a message from nobody"
     if not message["id"].startswith("wamid.") or not message["timestamp"].isdecimal():
@@ -96,18 +98,18 @@ def _message(message: Mapping[str, Any]) -> Iterator[str]:
         yield "from"
     contents = message[kind] if kind == "contacts" else [message[kind]]
     for content in contents:
-        yield from _keyed(kind, content, CONTENT[kind])
+        yield from _check_keys(kind, content, CONTENT[kind])
     if kind == "interactive":
         reply = message[kind]["type"]
-        yield from _keyed(reply, message[kind][reply], REPLIES[reply])
+        yield from _check_keys(reply, message[kind][reply], REPLIES[reply])
     if kind == "edit":
         edited = message[kind]["message"]
-        yield from _keyed("an edit", edited, keys(f"context type {edited['type']}"))
-        yield from _keyed(edited["type"], edited[edited["type"]], CONTENT[edited["type"]])
+        yield from _check_keys("an edit", edited, keys(f"context type {edited['type']}"))
+        yield from _check_keys(edited["type"], edited[edited["type"]], CONTENT[edited["type"]])
 
 
-def _status(status: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keyed("a status", status, STATUS)
+def _check_status(status: Mapping[str, Any]) -> Iterator[str]:
+    yield from _check_keys("a status", status, STATUS)
     if not {"recipient_id", "recipient_user_id"} & status.keys():
         yield "a status for nobody"
     if ("pricing" in status) != SENT_WITH_PRICE[status["status"]]:
@@ -115,25 +117,25 @@ def _status(status: Mapping[str, Any]) -> Iterator[str]:
     if ("errors" in status) != (status["status"] == "failed"):
         yield "errors"
     if "pricing" in status:
-        yield from _keyed("pricing", status["pricing"], PRICING)
+        yield from _check_keys("pricing", status["pricing"], PRICING)
     for error in status.get("errors", []):
-        yield from _keyed("an error", error, ERROR)
+        yield from _check_keys("an error", error, ERROR)
 
 
-def _keyed(name: str, value: Mapping[str, Any], wanted: Keys) -> Iterator[str]:
+def _check_keys(name: str, value: Mapping[str, Any], wanted: Keys) -> Iterator[str]:
     if missing := wanted.must - value.keys():
         yield f"{name} lacks {sorted(missing)}"
     if strange := value.keys() - wanted.must - wanted.may:
         yield f"{name} has {sorted(strange)}"
 
 
-def _nothing_empty(value: Any) -> Iterator[str]:
-    """What Meta leaves out is left out: never null, never an empty phone number."""
+def _check_nothing_empty(value: Any) -> Iterator[str]:
+    """Yields what is empty: what Meta leaves out has no key, and is never null or an empty phone number."""
     if isinstance(value, dict):
         for key, held in value.items():
             if held is None or (held == "" and key in {"from", "wa_id", "recipient_id", "user_id", "caption", "emoji"}):
                 yield f"{key} is empty"
-            yield from _nothing_empty(held)
+            yield from _check_nothing_empty(held)
     elif isinstance(value, list):
         for held in value:
-            yield from _nothing_empty(held)
+            yield from _check_nothing_empty(held)

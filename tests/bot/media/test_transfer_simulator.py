@@ -22,7 +22,7 @@ from storage.blobs.store import key_of
 from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState
-from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, running
+from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, run_echo_service
 
 ANA = "15550100001"
 BYTES = b"\x89PNG\r\n\x1a\n" + b"a picture " * 5000
@@ -36,7 +36,11 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
     now = datetime.now(UTC)
     seconds = count(step=20)  # each look at the clock finds it later: no wait is slept out
 
-    async with running(tmp_path / "meta") as meta, open_http() as http, open_downloads(meta.graph) as downloads:
+    async with (
+        run_echo_service(tmp_path / "meta") as meta,
+        open_http() as http,
+        open_downloads(meta.graph) as downloads,
+    ):
         sent = {"file": ("a.png", BYTES, "image/png")}
         await meta.http.post(f"{meta.url}/simulator/api/customers/{ANA}/files", files=sent)
         await meta.until(lambda: bool(meta.values("messages")))
@@ -67,7 +71,11 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
 
 async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    async with running(tmp_path / "meta") as meta, open_http() as http, open_downloads(meta.graph) as downloads:
+    async with (
+        run_echo_service(tmp_path / "meta") as meta,
+        open_http() as http,
+        open_downloads(meta.graph) as downloads,
+    ):
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
         media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 from tests.support.demo_process import Demo
 from tests.support.places import ROOT
 from tests.support.servers import program
-from tests.support.simulator_page import attach, browsing, bubbles, phone_of, pick, quote, tap, write
+from tests.support.simulator_page import attach, bubbles, open_browser, phone_of, pick, quote, tap, write
 
 TARGET = ROOT / "docs" / "simulator.png"
 SIZE = ViewportSize(width=930, height=800)
@@ -73,7 +73,7 @@ async def play(page: Page, demo: Demo, photo: Path) -> None:
 async def main(target: Path) -> None:
     with closing(Demo()) as demo:
         demo.start()
-        async with browsing(program("chromium", "chromium-browser", "google-chrome"), "--lang=en-GB") as browser:
+        async with open_browser(program("chromium", "chromium-browser", "google-chrome"), "--lang=en-GB") as browser:
             photo = demo.folder / "box.png"
             await take_photo(browser, photo)
             page = await browser.new_page(viewport=SIZE, device_scale_factor=SCALE, reduced_motion="reduce")

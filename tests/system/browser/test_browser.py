@@ -40,8 +40,8 @@ def shell(at_hand: Callable[[str, Callable[[], str]], str], ran: Callable[[str],
     return paste
 
 
-def hold_against_the_document(demo: Demo) -> None:
-    """What a process of its own asked of its Meta is seen only here."""
+def check_requests(demo: Demo) -> None:
+    """Holds what the demo's process asked of its simulator against Meta's OpenAPI document."""
     if not contract.is_present():
         return
     asked = httpx.get(f"{demo.url}/simulator/api/requests", trust_env=False).json()["data"]
@@ -56,7 +56,7 @@ def demo() -> Iterator[Demo]:
     try:
         demo.start()
         yield demo
-        hold_against_the_document(demo)
+        check_requests(demo)
     finally:
         demo.close()
 
@@ -71,12 +71,12 @@ class Agent:
     async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with plain_http() as http:
             answer = await http.request(method, f"{self._base}{path}", json=body, headers=self._headers)
-        told = answer.json()
-        assert answer.is_success, told
-        assert told["success"] is True
-        return told["data"]
+        document = answer.json()
+        assert answer.is_success, document
+        assert document["success"] is True
+        return document["data"]
 
-    async def said(self, ticket_id: int) -> list[tuple[str, str]]:
+    async def read_replies(self, ticket_id: int) -> list[tuple[str, str]]:
         return [(reply["author"], reply["message"]) for reply in await self.ask("GET", f"/replies/{ticket_id}")]
 
 
@@ -92,10 +92,10 @@ async def ticket_of(phone: Locator) -> int:
     return int(found[1])
 
 
-async def all_read(phone: Locator, by: str) -> None:
-    """The ticks of everything that this side has said say so, on the page."""
-    said = bubbles(phone, by)
-    await expect(said.get_by_role("img", name="Read", exact=True)).to_have_count(await said.count())
+async def expect_all_read(phone: Locator, by: str) -> None:
+    """Expects the page to mark every message of this side as read."""
+    messages = bubbles(phone, by)
+    await expect(messages.get_by_role("img", name="Read", exact=True)).to_have_count(await messages.count())
 
 
 async def chats(page: Page) -> list[str]:
@@ -157,12 +157,12 @@ async def test_two_customers_an_agent_a_reload_and_a_restart(demo: Demo, tmp_pat
     answer = bubbles(ana, "customer").last
     await expect(answer.get_by_role("button", name="In reply to Tick Support")).to_be_visible()
     await expect(newest(ana)).to_have_text(ADDED)
-    assert (await agent.said(anas))[-1] == ("customer", "It is the big one next to the kitchen.")
+    assert (await agent.read_replies(anas))[-1] == ("customer", "It is the big one next to the kitchen.")
 
     await agent.ask("POST", "/replies", {"ticket_id": bens, "message": "Does it make a sound?"})
     await expect(newest(ben)).to_contain_text("Does it make a sound?")
     for phone in (ana, ben):
-        await all_read(phone, "business")
+        await expect_all_read(phone, "business")
 
     before = await chats(page)
     await page.reload()
@@ -184,7 +184,10 @@ async def test_two_customers_an_agent_a_reload_and_a_restart(demo: Demo, tmp_pat
     await expect(newest(ana)).to_contain_text("Please check: Network")
     await tap(ana, "Send")
     await expect(newest(ana)).to_contain_text("Done: your ticket is #3.")
-    assert (await agent.said(bens))[-2:] == [("agent", "Does it make a sound?"), ("customer", "No, it is silent.")]
+    assert (await agent.read_replies(bens))[-2:] == [
+        ("agent", "Does it make a sound?"),
+        ("customer", "No, it is silent."),
+    ]
     assert [line for line in complaints if "ERR_" not in line] == []
 
 
@@ -192,12 +195,12 @@ async def test_the_printed_lines_work_as_printed(demo: Demo, browser: Browser, s
     page = await browser.new_page()
     await page.goto(f"{demo.url}/simulator")
     await two_tickets(phone_of(page, "Ana"), phone_of(page, "Ben"))
-    listed, moved, replied, said, status = (shell(line) for line in demo.lines_to_paste)
+    listed, moved, replied, read, status = (shell(line) for line in demo.lines_to_paste)
     assert [ticket["id"] for ticket in listed["data"]] == [2, 1]
     assert (moved["data"]["id"], moved["data"]["status"]) == (1, "in_progress")
     assert (replied["success"], replied["data"]["message"]) == (True, "We are on it.")
     for name in ("id", "created_at"):
-        assert said["data"][-1][name] == replied["data"][name]
+        assert read["data"][-1][name] == replied["data"][name]
     assert (status["data"]["connected"], status["data"]["journal"]["dead"]) == (True, 0)
     owner = phone_of(page, moved["data"]["name"])
     await expect(owner.get_by_text("we are working on ticket #1 now")).to_be_visible()

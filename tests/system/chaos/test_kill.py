@@ -1,5 +1,4 @@
-"""Forty customers write to two workers while one of them is killed every second; now and then one stands still for
-longer than its lease and then goes on.
+"""Forty customers write to two workers while one of them is killed every second, or stands still beyond its lease.
 
 Nothing that was acknowledged is lost, nothing is doubled, out of order or sent twice, and nobody waits for long: judged
 by what the customers sent and saw, never by Tick's own tables. The figures are printed. `make chaos` plays the same for

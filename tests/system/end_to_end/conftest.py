@@ -1,9 +1,10 @@
-"""One Tick for all tests of a module and a database; each test finds it empty."""
+"""The fixtures of the end-to-end tests: one running Tick for a module and a variant, emptied for each test."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -12,45 +13,50 @@ import structlog
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.support.servers import MariaDBServer, RedisServer
-from tests.system.end_to_end.tick import Flow, Tick, running
-
-Stage = tuple[str, Flow]
+from tests.system.end_to_end.tick import Flow, Tick, run_tick
 
 
-@pytest.fixture(scope="module", params=[("sqlite", "guided"), ("mariadb", "guided")], ids="-".join)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    """(database, conversation). SQLite has the embedded Redis beside it, MariaDB a Redis server."""
-    chosen: Stage = request.param
+class Variant(NamedTuple):
+    """What a module's tests run on: SQLite has the embedded Redis beside it, MariaDB a Redis server."""
+
+    database: Literal["sqlite", "mariadb"]
+    flow: Flow
+
+
+@pytest.fixture(scope="module", params=[Variant("sqlite", "guided"), Variant("mariadb", "guided")], ids="-".join)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    """The database and the conversation; a module may choose others."""
+    chosen: Variant = request.param
     return chosen
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(
-    request: pytest.FixtureRequest, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, variant: Variant, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Tick]:
-    """Tick, running."""
+    """A running Tick."""
     folder = tmp_path_factory.mktemp("tick")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with urls(request, stage[0], folder) as (database_url, redis_url):
+    with make_urls(request, variant.database, folder) as (database_url, redis_url):
         await migrate(DatabaseSettings(database_url))
-        async with running(database_url, redis_url, folder, stage[1]) as tick:
+        async with run_tick(database_url, redis_url, folder, variant.flow) as tick:
             yield tick
     structlog.reset_defaults()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def tick(service: Tick, stage: Stage, ran: Callable[[str], None]) -> Tick:
-    """Tick, empty."""
-    for suite in ("sqlite",) if stage[0] == "sqlite" else ("mariadb", "redis"):
+async def tick(service: Tick, variant: Variant, ran: Callable[[str], None]) -> Tick:
+    """The running Tick, with nothing in its database and nothing sent."""
+    for suite in ("sqlite",) if variant.database == "sqlite" else ("mariadb", "redis"):
         ran(suite)
-    await service.tables.empty()
-    service.graph.forget()
+    await service.tables.delete_all()
+    service.graph.reset()
     return service
 
 
 @contextmanager
-def urls(request: pytest.FixtureRequest, database: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """DATABASE_URL and REDIS_URL of a stage."""
+def make_urls(request: pytest.FixtureRequest, database: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Makes an empty database and an empty Redis; yields DATABASE_URL and REDIS_URL."""
     if database == "sqlite":
         yield f"sqlite://{folder / 'tick.db'}", ""
         return

@@ -1,7 +1,9 @@
-"""The Graph API as the tests script it, behind a real socket.
+"""A Graph API that tests script, behind a real socket.
 
 It accepts everything under wamids of its own, unless the test has put something else in front: an answer, or a gate
-that holds the answer back until the test opens it. Invariant: what stands in `sends` has arrived here, in this order.
+that holds the answer back until the test opens it.
+
+Invariant: what stands in `sends` has arrived here, in this order.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from tests.support.openapi import contract
 
 
 @dataclass(slots=True)
-class Answer:
+class ScriptedAnswer:
     """One scripted answer. With a `gate`, the request is noted at once and answered when the gate opens."""
 
     status: int = 200
@@ -24,13 +26,14 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Graph:
-    """`sends`: the bodies that were posted; `wamids`: what they were accepted as; `marks`: what was marked as read."""
+class ScriptedGraph:
+    """The server. `sends`: the bodies that were posted; `wamids`: what they were accepted as; `marks`: what was marked
+    as read; `script`: the answers to the next sends."""
 
     sends: list[dict[str, Any]] = field(default_factory=list)
     marks: list[dict[str, Any]] = field(default_factory=list)
     wamids: list[str] = field(default_factory=list)
-    script: deque[Answer] = field(default_factory=deque)
+    script: deque[ScriptedAnswer] = field(default_factory=deque)
     port: int = 0
     _count: int = 0
     _gates: list[asyncio.Event] = field(default_factory=list)
@@ -49,12 +52,12 @@ class Graph:
 
     async def stop(self) -> None:
         """Stops listening."""
-        self.forget()
+        self.reset()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def forget(self) -> None:
-        """Empties what was sent and what was scripted, and lets go of what is held back."""
+    def reset(self) -> None:
+        """Forgets what was sent and what was scripted, and opens every gate."""
         for gate in self._gates:
             gate.set()
         self._gates.clear()
@@ -78,7 +81,7 @@ class Graph:
         wamid = f"wamid.SENT{self._count:06d}"
         self.sends.append(body)
         self.wamids.append(wamid)
-        answer = self.script.popleft() if self.script else Answer()
+        answer = self.script.popleft() if self.script else ScriptedAnswer()
         if answer.gate is not None:
             self._gates.append(answer.gate)
             await answer.gate.wait()

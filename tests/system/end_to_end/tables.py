@@ -1,4 +1,4 @@
-"""The tests' own eyes on the database: another connection than Tick's, so what is seen here was committed.
+"""The tests' own connection to the database, beside Tick's: what is read by it was committed.
 
 Invariant: no query is made on the event loop's thread, where it could wait for a lock that Tick can only release there.
 """
@@ -22,7 +22,7 @@ EMPTIED = (
 
 
 class Tables:
-    """What Tick has written."""
+    """The tables of a running Tick."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -42,25 +42,25 @@ class Tables:
         self.close()
         self._connection = await asyncio.to_thread(self._connect)
 
-    async def rows(self, sql: str, *values: object) -> list[Row]:
-        """What a statement gives."""
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Runs a statement with `?` for parameters; returns its rows."""
         return (await self._all([(sql, values)]))[0]
 
-    async def one(self, sql: str, *values: object) -> Any:
-        """The first value of the only row."""
-        ((value, *_),) = await self.rows(sql, *values)
+    async def fetch_value(self, sql: str, *values: object) -> Any:
+        """Returns the first value of the only row."""
+        ((value, *_),) = await self.fetch(sql, *values)
         return value
 
-    async def empty(self) -> None:
-        """Forgets everything that came in and all that came of it, in one transaction."""
+    async def delete_all(self) -> None:
+        """Deletes everything that came in and all that came of it, in one transaction."""
         statements: list[tuple[str, Sequence[object]]] = [
             (f"DELETE FROM {table}", ())  # noqa: S608 - names of ours
             for table in EMPTIED
         ]
         await self._all([("BEGIN", ()), *statements, ("COMMIT", ())])
 
-    async def snapshot(self) -> dict[str, list[Row]]:
-        """Every row that a message may leave behind, but for what counts the duplicates."""
+    async def read_snapshot(self) -> dict[str, list[Row]]:
+        """Returns every row that a message may leave behind, but for what counts the duplicates."""
         selects = {
             table: f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608 - names of ours
             for table in ("outbox", "reply", "ticket", "alias", "conversation", "customer")

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.async_api import Browser, expect
 
-from tests.api.simulator.echo_service import running
+from tests.api.simulator.echo_service import run_echo_service
 from tests.support.simulator_page import phone_of
 
 HOSTILE = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg/onload=alert(1)>', "{{7*7}} ${7*7}",
@@ -19,7 +19,7 @@ PHONE = "15550107777"
 
 async def test_bad_input_43_markup_on_the_page(tmp_path: Path, browser: Browser) -> None:
     complaints: list[str] = []
-    async with running(tmp_path) as service:
+    async with run_echo_service(tmp_path) as service:
         added = await service.http.post(f"{service.url}/simulator/api/customers", json={"name": NAME, "phone": PHONE})
         assert added.status_code == 201
         for text in HOSTILE:

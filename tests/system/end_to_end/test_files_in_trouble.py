@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from api.simulator.faults import Fault
-from tests.system.end_to_end.conftest import Stage
+from tests.system.end_to_end.conftest import Variant
 from tests.system.end_to_end.tick_with_simulator import *  # noqa: F403 - fixtures
-from tests.system.end_to_end.tick_with_simulator import Theatre
+from tests.system.end_to_end.tick_with_simulator import System
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,53 +42,53 @@ TROUBLES = {
 }
 
 
-@pytest.fixture(scope="module", params=[("sqlite", "guided")], ids="-".join)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    chosen: Stage = request.param
+@pytest.fixture(scope="module", params=[Variant("sqlite", "guided")], ids="-".join)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    chosen: Variant = request.param
     return chosen
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_the_conversation_goes_on(theatre: Theatre, name: str) -> None:
-    trouble, ann, people = TROUBLES[name], theatre.customer(), theatre.meta.people
-    media = await theatre.media(PDF, "application/pdf", "notes.pdf", **trouble.lies)
-    theatre.meta.faults.add(Fault("slow", "locate" if name != "slow" else "download", delay_seconds=50.0))
+async def test_the_conversation_goes_on(system: System, name: str) -> None:
+    trouble, ann, people = TROUBLES[name], system.add_customer(), system.meta.people
+    media = await system.save_media(PDF, "application/pdf", "notes.pdf", **trouble.lies)
+    system.meta.faults.add(Fault("slow", "locate" if name != "slow" else "download", delay_seconds=50.0))
 
     people.send_file(ann, media, caption="The lamp is broken.")
-    await theatre.taps(ann, "Hardware")
-    await theatre.taps(ann, "Send")
-    await theatre.hears(ann, "your ticket is")
-    ticket_id = await theatre.ticket_of(ann)
-    [file] = await files_of(theatre, ticket_id)
+    await system.tap(ann, "Hardware")
+    await system.tap(ann, "Send")
+    await system.wait_for_message(ann, "your ticket is")
+    ticket_id = await system.wait_for_ticket(ann)
+    [file] = await files_of(system, ticket_id)
     assert (file["name"], file["state"] in ("waiting", "fetching")) == ("notes.pdf", True)
     assert file["reason"]
 
-    theatre.meta.faults.clear()
+    system.meta.faults.clear()
     if trouble.fault is not None:
-        theatre.meta.faults.add(trouble.fault)
+        system.meta.faults.add(trouble.fault)
     state, reason = trouble.ends
-    await becomes(theatre, ticket_id, state)
-    [file] = await files_of(theatre, ticket_id)
+    await becomes(system, ticket_id, state)
+    [file] = await files_of(system, ticket_id)
     assert reason in (file["reason"] or "")
     assert (file["reason"] is None) == (state == "stored")
 
-    theatre.tick.clock.advance(HOUR)
-    await becomes(theatre, ticket_id, trouble.later)
+    system.tick.clock.advance(HOUR)
+    await becomes(system, ticket_id, trouble.later)
     if trouble.later == "stored":
-        served = await theatre.tick.http.get(f"/api/files/{file['id']}", headers=theatre.key)
+        served = await system.tick.http.get(f"/api/files/{file['id']}", headers=system.key)
         assert served.content == PDF
-    await theatre.agent("PUT", f"/api/tickets/{ticket_id}/status", {"status": "in_progress"})
-    await theatre.hears(ann, "we are working on ticket")
+    await system.call_as_agent("PUT", f"/api/tickets/{ticket_id}/status", {"status": "in_progress"})
+    await system.wait_for_message(ann, "we are working on ticket")
 
 
-async def files_of(theatre: Theatre, ticket_id: int) -> list[dict[str, Any]]:
-    ticket = await theatre.agent("GET", f"/api/tickets/{ticket_id}")
+async def files_of(system: System, ticket_id: int) -> list[dict[str, Any]]:
+    ticket = await system.call_as_agent("GET", f"/api/tickets/{ticket_id}")
     found: list[dict[str, Any]] = ticket["files"]
     return found
 
 
-async def becomes(theatre: Theatre, ticket_id: int, state: str) -> None:
+async def becomes(system: System, ticket_id: int, state: str) -> None:
     async def has() -> bool:
-        return [file["state"] for file in await files_of(theatre, ticket_id)] == [state]
+        return [file["state"] for file in await files_of(system, ticket_id)] == [state]
 
-    await theatre.until(f"the file is {state}", has)
+    await system.wait_until(f"the file is {state}", has)

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from api.simulator.faults import Fault
-from tests.system.end_to_end.conftest import Stage
+from tests.system.end_to_end.conftest import Variant
 from tests.system.end_to_end.tick_with_simulator import *  # noqa: F403 - fixtures
-from tests.system.end_to_end.tick_with_simulator import DOUBT_SECONDS, Theatre
+from tests.system.end_to_end.tick_with_simulator import DOUBT_SECONDS, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,75 +27,75 @@ STATUSES = {
 }
 
 
-@pytest.fixture(scope="module", params=[("sqlite", "instant"), ("mariadb", "instant")], ids="-".join)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    chosen: Stage = request.param
+@pytest.fixture(scope="module", params=[Variant("sqlite", "instant"), Variant("mariadb", "instant")], ids="-".join)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    chosen: Variant = request.param
     return chosen
 
 
 @pytest.mark.parametrize("statuses", STATUSES)
 @pytest.mark.parametrize("lost", LOST, ids=lambda fault: fault.then)
-async def test_the_customer_has_it_once(theatre: Theatre, lost: Fault, statuses: str) -> None:
-    ann = theatre.customer()
-    theatre.meta.faults.add(replace(lost))
+async def test_the_customer_has_it_once(system: System, lost: Fault, statuses: str) -> None:
+    ann = system.add_customer()
+    system.meta.faults.add(replace(lost))
     for fault in STATUSES[statuses]:
-        theatre.meta.faults.add(replace(fault))
+        system.meta.faults.add(replace(fault))
 
-    theatre.meta.people.write_text(ann, "The printer is broken.")
-    await theatre.hears(ann, "your ticket is")
+    system.meta.people.write_text(ann, "The printer is broken.")
+    await system.wait_for_message(ann, "your ticket is")
 
-    async def settled() -> bool:
-        rows = await theatre.tick.tables.rows("SELECT status FROM outbox")
+    async def has_arrived() -> bool:
+        rows = await system.tick.tables.fetch("SELECT status FROM outbox")
         return bool(rows) and all(status in ("sent", "delivered", "read") for (status,) in rows)
 
-    await theatre.until("a status says that it arrived", settled)
-    await theatre.at_rest()
-    [(resent, attempts, wamid)] = await theatre.tick.tables.rows("SELECT resent, attempts, wamid FROM outbox")
-    [message] = theatre.said_to(ann)
+    await system.wait_until("a status says that it arrived", has_arrived)
+    await system.wait_until_at_rest()
+    [(resent, attempts, wamid)] = await system.tick.tables.fetch("SELECT resent, attempts, wamid FROM outbox")
+    [message] = system.list_messages_to(ann)
     assert (resent, attempts, wamid) == (0, 1, message.wamid)
-    assert len(theatre.sends(to=ann)) == 1
+    assert len(system.list_sends(to=ann)) == 1
 
 
-async def test_what_an_agent_says_is_no_exception(theatre: Theatre) -> None:
-    ann = theatre.customer()
-    theatre.meta.people.write_text(ann, "The printer is broken.")
-    ticket_id = await theatre.ticket_of(ann)
-    await theatre.hears(ann, "your ticket is")
-    theatre.meta.faults.add(Fault("cut_after", "send"))
+async def test_what_an_agent_says_is_no_exception(system: System) -> None:
+    ann = system.add_customer()
+    system.meta.people.write_text(ann, "The printer is broken.")
+    ticket_id = await system.wait_for_ticket(ann)
+    await system.wait_for_message(ann, "your ticket is")
+    system.meta.faults.add(Fault("cut_after", "send"))
     body = {"ticket_id": ticket_id, "message": "We are on it."}
-    await theatre.agent("POST", "/api/replies", body, status=201)
+    await system.call_as_agent("POST", "/api/replies", body, status=201)
 
-    async def delivered() -> bool:
-        [reply] = await theatre.agent("GET", f"/api/replies/{ticket_id}")
+    async def is_delivered() -> bool:
+        [reply] = await system.call_as_agent("GET", f"/api/replies/{ticket_id}")
         return bool(reply["delivery"] == "delivered")
 
-    await theatre.until("the agent reads that it was delivered", delivered)
-    assert [message.text for message in theatre.said_to(ann)][1:] == ["We are on it."]
-    assert await theatre.tick.tables.rows("SELECT DISTINCT resent FROM outbox") == [(0,)]
+    await system.wait_until("the agent reads that it was delivered", is_delivered)
+    assert [message.text for message in system.list_messages_to(ann)][1:] == ["We are on it."]
+    assert await system.tick.tables.fetch("SELECT DISTINCT resent FROM outbox") == [(0,)]
 
 
-async def test_nobody_ever_tells_and_a_person_sends_it_again(theatre: Theatre) -> None:
-    ann = theatre.customer()
-    theatre.meta.people.write_text(ann, "The printer is broken.")
-    ticket_id = await theatre.ticket_of(ann)
-    await theatre.hears(ann, "your ticket is")
-    await theatre.at_rest()
-    theatre.meta.faults.add(Fault("cut", "send"))  # before Meta looked at it, which only Meta knows
+async def test_no_status_ever_comes_and_a_person_sends_it_again(system: System) -> None:
+    ann = system.add_customer()
+    system.meta.people.write_text(ann, "The printer is broken.")
+    ticket_id = await system.wait_for_ticket(ann)
+    await system.wait_for_message(ann, "your ticket is")
+    await system.wait_until_at_rest()
+    system.meta.faults.add(Fault("cut", "send"))  # before Meta looked at it, which only Meta knows
     body = {"ticket_id": ticket_id, "message": "We are on it."}
-    reply = await theatre.agent("POST", "/api/replies", body, status=201)
+    reply = await system.call_as_agent("POST", "/api/replies", body, status=201)
 
-    async def asked() -> bool:
-        [told] = await theatre.agent("GET", f"/api/replies/{ticket_id}")
-        return bool(told["delivery"] == "unknown" and "send it again" in told["reason"])
+    async def is_a_person_asked() -> bool:
+        [shown] = await system.call_as_agent("GET", f"/api/replies/{ticket_id}")
+        return bool(shown["delivery"] == "unknown" and "send it again" in shown["reason"])
 
-    async def doubted() -> bool:
-        [told] = await theatre.agent("GET", f"/api/replies/{ticket_id}")
-        return bool(told["delivery"] == "unknown")
+    async def is_in_doubt() -> bool:
+        [shown] = await system.call_as_agent("GET", f"/api/replies/{ticket_id}")
+        return bool(shown["delivery"] == "unknown")
 
-    await theatre.until("it is in doubt", doubted)
-    theatre.tick.clock.advance(DOUBT)
-    await theatre.until("a person is asked", asked)
-    assert [message.text for message in theatre.said_to(ann)][1:] == []
-    await theatre.agent("POST", f"/api/replies/{reply['id']}/send-again", {})
-    await theatre.hears(ann, "We are on it.")
-    assert len(theatre.said_to(ann)) == 2
+    await system.wait_until("it is in doubt", is_in_doubt)
+    system.tick.clock.advance(DOUBT)
+    await system.wait_until("a person is asked", is_a_person_asked)
+    assert [message.text for message in system.list_messages_to(ann)][1:] == []
+    await system.call_as_agent("POST", f"/api/replies/{reply['id']}/send-again", {})
+    await system.wait_for_message(ann, "We are on it.")
+    assert len(system.list_messages_to(ann)) == 2

@@ -17,7 +17,7 @@ from api.simulator import bodies
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.support.servers import MariaDBServer, RedisServer, started
-from tests.system.end_to_end.tick import ANN, NUMBER, Answered, Tick, running
+from tests.system.end_to_end.tick import ANN, NUMBER, Answered, Tick, run_tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,7 +45,7 @@ async def service(
 ) -> AsyncIterator[Tick]:
     url = mariadb.url(mariadb.new_database())
     await migrate(DatabaseSettings(url))
-    async with running(url, redis.url, tmp_path_factory.mktemp("tick"), "instant") as tick:
+    async with run_tick(url, redis.url, tmp_path_factory.mktemp("tick"), "instant") as tick:
         yield tick
 
 
@@ -53,8 +53,8 @@ async def service(
 async def tick(service: Tick, ran: Callable[[str], None]) -> Tick:
     ran("mariadb")
     ran("redis")
-    await service.tables.empty()
-    service.graph.forget()
+    await service.tables.delete_all()
+    service.graph.reset()
     return service
 
 
@@ -68,63 +68,63 @@ def hanging(server: MariaDBServer | RedisServer) -> Iterator[None]:
         server.send(signal.SIGCONT)
 
 
-async def write(tick: Tick, text: str) -> Answered:
-    return await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.message(text)]))
+async def post_message(tick: Tick, text: str) -> Answered:
+    return await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message(text)]))
 
 
-async def answered(tick: Tick, count: int) -> float:
-    """Waits for so many messages of ours; how long that took."""
+async def wait_for_answers(tick: Tick, count: int) -> float:
+    """Waits for so many messages of ours; returns how long that took."""
     began = time.monotonic()
 
     async def enough() -> bool:
         return len(tick.graph.sends) >= count
 
-    await tick.until(f"{count} answers", enough)
+    await tick.wait_until(f"{count} answers", enough)
     return time.monotonic() - began
 
 
 async def test_redis_is_down(tick: Tick, redis: RedisServer) -> None:
-    await tick.say("It is broken")
+    await tick.write("It is broken")
     await asyncio.to_thread(redis.stop, signal.SIGKILL)
     try:
         for text in ("two", "three", "and four"):
-            taken = await write(tick, f"It is still broken, {text}")
+            taken = await post_message(tick, f"It is still broken, {text}")
             assert (taken.status, taken.seconds < 1) == (200, True)
     finally:
         await asyncio.to_thread(redis.start)
-    assert await answered(tick, 4) < BACK_SECONDS
-    await tick.settled()
-    assert await tick.items() == [["message", "done", ""]] * 4
+    assert await wait_for_answers(tick, 4) < BACK_SECONDS
+    await tick.wait_until_settled()
+    assert await tick.read_items() == [["message", "done", ""]] * 4
 
 
 async def test_redis_hangs(tick: Tick, redis: RedisServer) -> None:
-    await tick.say("It is broken")
+    await tick.write("It is broken")
     with capture_logs() as logs, hanging(redis):
 
         async def noticed() -> bool:
             return any(line["event"] == "redis_down" for line in logs)
 
         for text in ("two", "three"):
-            taken = await write(tick, f"It is still broken, {text}")
+            taken = await post_message(tick, f"It is still broken, {text}")
             assert (taken.status, taken.seconds < 1) == (200, True)
-        await tick.until("the worker gives up waiting for Redis", noticed)
-        taken = await write(tick, "It is still broken, and four")
+        await tick.wait_until("the worker gives up waiting for Redis", noticed)
+        taken = await post_message(tick, "It is still broken, and four")
         assert (taken.status, taken.seconds < 1) == (200, True)
-    assert await answered(tick, 4) < BACK_SECONDS
-    await tick.settled()
-    assert await tick.items() == [["message", "done", ""]] * 4
+    assert await wait_for_answers(tick, 4) < BACK_SECONDS
+    await tick.wait_until_settled()
+    assert await tick.read_items() == [["message", "done", ""]] * 4
 
 
 async def test_redis_forgets_everything(tick: Tick, redis: RedisServer) -> None:
-    await tick.say("menu")
+    await tick.write("menu")
     await asyncio.to_thread(redis.flush)
-    await tick.say("hardware")
-    assert [row[-1].split(".")[0] for row in await tick.outbox()][-1] == "Tell us what is happening"
+    await tick.write("hardware")
+    assert [row[-1].split(".")[0] for row in await tick.read_outbox()][-1] == "Tell us what is happening"
 
 
 async def test_sql_is_down(tick: Tick, mariadb: MariaDBServer) -> None:
-    await tick.say("It is broken")
-    body = bodies.messages_webhook(NUMBER, [ANN], [tick.message("It is still broken")])
+    await tick.write("It is broken")
+    body = bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
     await asyncio.to_thread(mariadb.stop, signal.SIGKILL)
     try:
         refused = await tick.post(body)
@@ -134,18 +134,18 @@ async def test_sql_is_down(tick: Tick, mariadb: MariaDBServer) -> None:
     finally:
         await asyncio.to_thread(mariadb.start)
     await tick.tables.reopen()
-    await tick.take(body)  # Meta has kept it for us
-    assert await tick.items() == [["message", "done", ""]] * 2
-    assert await answered(tick, 2) < 1
+    await tick.deliver(body)  # Meta has kept it for us
+    assert await tick.read_items() == [["message", "done", ""]] * 2
+    assert await wait_for_answers(tick, 2) < 1
 
 
 async def test_sql_hangs(tick: Tick, mariadb: MariaDBServer) -> None:
-    await tick.say("It is broken")
-    body = bodies.messages_webhook(NUMBER, [ANN], [tick.message("It is still broken")])
+    await tick.write("It is broken")
+    body = bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
     with hanging(mariadb):
         refused = await tick.post(body)
     assert refused.status == 503
     assert refused.seconds < ANSWER_SECONDS
-    await tick.take(body)
-    assert await tick.items() == [["message", "done", ""]] * 2
+    await tick.deliver(body)
+    assert await tick.read_items() == [["message", "done", ""]] * 2
     assert len(tick.graph.sends) == 2

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 
 from tests.support.places import PAYLOADS
-from tests.system.end_to_end.conftest import Stage
+from tests.system.end_to_end.conftest import Variant
 from tests.system.end_to_end.tick import Tick
 
 HERE = Path(__file__).parent
 BODIES = {path: path.read_bytes() for path in sorted((PAYLOADS / "webhooks").iterdir())}
 
 
-STAGES = [("sqlite", "guided"), ("sqlite", "instant"), ("mariadb", "instant")]
+VARIANTS = [Variant("sqlite", "guided"), Variant("sqlite", "instant"), Variant("mariadb", "instant")]
 
 
-@pytest.fixture(scope="module", params=STAGES, ids="-".join)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    chosen: Stage = request.param
+@pytest.fixture(scope="module", params=VARIANTS, ids="-".join)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    chosen: Variant = request.param
     return chosen
 
 
@@ -35,17 +35,17 @@ def expected_of(path: Path) -> dict[str, Any]:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.name)
-async def test_a_body_into_an_empty_journal(tick: Tick, stage: Stage, path: Path) -> None:
+async def test_a_body_into_an_empty_journal(tick: Tick, variant: Variant, path: Path) -> None:
     expected = expected_of(path)
     tick.clock.set(datetime.fromisoformat(expected["at"]))
     answered = await tick.post(BODIES[path])
-    await tick.at_rest()
-    outcome = {"status": answered.status} | await tick.outcome()
+    await tick.wait_until_at_rest()
+    outcome = {"status": answered.status} | await tick.read_outcome()
     for found, written in zip(outcome["items"], expected["items"], strict=True):
         if found[2] in written[2].split(" or "):  # how deep is too deep is each Python's own business
             written[2] = found[2]
     common = {key: value for key, value in expected.items() if key not in ("at", "guided", "instant")}
-    assert outcome == common | expected[stage[1]]
+    assert outcome == common | expected[variant.flow]
 
 
 def test_every_outcome_written_down_has_its_body() -> None:

@@ -21,7 +21,7 @@ async def post_all(tick: Tick) -> None:
         answered = await tick.post(body)
         assert answered.status == 200
         assert answered.seconds < 1
-    await tick.at_rest()
+    await tick.wait_until_at_rest()
 
 
 async def test_everything_today_and_everything_again(tick: Tick) -> None:
@@ -32,16 +32,16 @@ async def test_everything_today_and_everything_again(tick: Tick) -> None:
         for item in parse_webhook(body, phone_number_id=NUMBER.phone_number_id, received_at=now)
     ]
     await post_all(tick)
-    counts = (await tick.desk("/api/whatsapp/status"))["journal"]
+    counts = (await tick.read_as_agent("/api/whatsapp/status"))["journal"]
     assert counts["received"] == counts["done"] + counts["ignored"] == len(set(keys))
     assert counts["dead"] == counts["pending"] == 0
     assert counts["duplicates"] == len(keys) - len(set(keys))
-    assert {status for status, *_ in await tick.outbox()} == {"failed(window_closed)"}
+    assert {status for status, *_ in await tick.read_outbox()} == {"failed(window_closed)"}
 
-    first = await tick.tables.snapshot()
+    first = await tick.tables.read_snapshot()
     await post_all(tick)
-    second = await tick.tables.snapshot()
+    second = await tick.tables.read_snapshot()
     for table, rows in first.items():
         assert second[table] == rows, table
-    again = (await tick.desk("/api/whatsapp/status"))["journal"]
+    again = (await tick.read_as_agent("/api/whatsapp/status"))["journal"]
     assert again == counts | {"duplicates": counts["duplicates"] + len(keys)}

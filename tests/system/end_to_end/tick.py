@@ -1,7 +1,9 @@
-"""Tick itself, in this process, as strangers meet it: the real application on a real port, with a clock of ours.
+"""Tick itself, running in this process: the real application on a real port, with a clock that tests set.
 
-Invariant: whatever is asked of it goes over HTTP, and whatever is said of it was read from its database or arrived at
-the stand-in for the Graph API. Waiting is always for a condition, and never longer than a deadline.
+Invariants
+- Whatever is asked of it goes over HTTP; whatever is asserted was read from its database, or arrived at the scripted
+  Graph API.
+- Waiting is always for a condition, and never longer than a deadline.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from api.simulator.bodies import BusinessNumber, Person
 from api.simulator.message_bodies import MessageHead
 from api.web.credentials import digest_key, make_key, shorten_key
 from tests.support.plain_http import plain_http
-from tests.system.end_to_end.scripted_graph import Graph
+from tests.system.end_to_end.scripted_graph import ScriptedGraph
 from tests.system.end_to_end.tables import Tables
 
 NUMBER = BusinessNumber("106540352242922", "15550783881", "102290129340398")
@@ -36,12 +38,12 @@ WEBHOOK = "/api/whatsapp/webhook"
 PATIENCE_SECONDS = 30.0
 Flow = Literal["guided", "instant"]
 UNKNOWN_NUMBER = "number:access"  # the alert: the tests' Graph API knows nothing of our number
-ABOUT = '%message_id"%'
-ORPHANED = timedelta(seconds=16)  # after it, a status that nobody knows is given up
+ABOUT_A_MESSAGE = '%message_id"%'
+STATUS_GIVEN_UP = timedelta(seconds=16)  # after it, a status of a message that nobody knows is given up
 
 
 class SettableClock:
-    """Goes on from whatever it is set to."""
+    """A clock that goes on from whatever it is set to."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -50,14 +52,18 @@ class SettableClock:
         return datetime.now(UTC) + self._ahead
 
     def set(self, at: datetime) -> None:
+        """Sets the time."""
         self._ahead = at - datetime.now(UTC)
 
     def advance(self, by: timedelta) -> None:
+        """Puts the time forward."""
         self._ahead += by
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
+    """The answer to a webhook, and how long it took."""
+
     status: int
     body: bytes
     seconds: float
@@ -66,7 +72,9 @@ class Answered:
 class Tick:
     """A running Tick."""
 
-    def __init__(self, port: int, http: httpx.AsyncClient, clock: SettableClock, graph: Graph, tables: Tables) -> None:
+    def __init__(
+        self, port: int, http: httpx.AsyncClient, clock: SettableClock, graph: ScriptedGraph, tables: Tables
+    ) -> None:
         self.port = port
         self.http = http
         self.clock = clock
@@ -74,124 +82,126 @@ class Tick:
         self.tables = tables
 
     async def post(self, body: bytes, **headers: str) -> Answered:
-        """A webhook, signed unless `X_Hub_Signature_256` says otherwise."""
+        """Posts a webhook, signed unless `X_Hub_Signature_256` says otherwise."""
         signed = {"X-Hub-Signature-256": bodies.sign(body, SECRET), "Content-Type": "application/json"}
         sent = signed | {name.replace("_", "-"): value for name, value in headers.items()}
         began = time.perf_counter()
         response = await self.http.post(WEBHOOK, content=body, headers=sent)
         return Answered(response.status_code, response.content, time.perf_counter() - began)
 
-    async def take(self, body: bytes) -> None:
-        """A webhook that has to be answered 200, and everything that comes of it."""
+    async def deliver(self, body: bytes) -> None:
+        """Posts a webhook that has to be answered 200, and waits for everything that comes of it."""
         answered = await self.post(body)
         assert answered.status == 200, answered
-        await self.settled()
+        await self.wait_until_settled()
 
-    async def say(self, text: str, *, person: Person | None = None, wamid: str = "") -> None:
-        """A customer writes, now."""
-        await self.give(self.message(text, person=person, wamid=wamid), person=person)
+    async def write(self, text: str, *, person: Person | None = None, wamid: str = "") -> None:
+        """Writes as a customer, now, and waits for everything that comes of it."""
+        await self.deliver_messages(self.build_message(text, person=person, wamid=wamid), person=person)
 
-    async def give(self, *messages: dict[str, Any], person: Person | None = None) -> None:
-        """Messages of one customer, in one body, and everything that comes of them."""
-        await self.take(bodies.messages_webhook(NUMBER, [person or ANN], messages))
+    async def deliver_messages(self, *messages: dict[str, Any], person: Person | None = None) -> None:
+        """Posts messages of one customer in one body, and waits for everything that comes of them."""
+        await self.deliver(bodies.messages_webhook(NUMBER, [person or ANN], messages))
 
-    def message(self, text: str, *, person: Person | None = None, wamid: str = "") -> dict[str, Any]:
-        """A text message, now."""
+    def build_message(self, text: str, *, person: Person | None = None, wamid: str = "") -> dict[str, Any]:
+        """Builds a text message of now."""
         return message_bodies.text(MessageHead(person or ANN, wamid or f"wamid.{time.monotonic_ns()}", self.now), text)
 
     @property
     def now(self) -> int:
-        """Meta's timestamp."""
+        """The time, as Meta's timestamps have it."""
         return int(self.clock().timestamp())
 
-    async def report(self, wamid: str, *names: str, opaque: str = "", person: Person | None = None) -> Answered:
-        """Delivery statuses of one message, in one body."""
+    async def report_status(self, wamid: str, *names: str, opaque: str = "", person: Person | None = None) -> Answered:
+        """Posts delivery statuses of one message, in one body."""
         who = person or ANN
         changes = [bodies.status(who, wamid, self.now, name, opaque=opaque) for name in names]
         return await self.post(bodies.statuses_webhook(NUMBER, changes))
 
-    async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Waits until it holds."""
+    async def wait_until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Waits until the condition holds; `what` names it where it never does."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await condition():
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            pending = await self.tables.rows("SELECT id, kind, attempts, error FROM item WHERE fate = 'pending'")
-            raise AssertionError(f"never: {what}; pending: {pending[:5]}; outbox: {await self.outbox()}") from None
+            pending = await self.tables.fetch("SELECT id, kind, attempts, error FROM item WHERE fate = 'pending'")
+            raise AssertionError(f"never: {what}; pending: {pending[:5]}; outbox: {await self.read_outbox()}") from None
 
-    async def settled(self) -> None:
+    async def wait_until_settled(self) -> None:
         """Waits until nothing is to be done but what waits for news: statuses of messages that nobody knows, and what
         customers did to messages (`message_id`, `original_message_id`) that may not have come."""
 
-        async def done() -> bool:
+        async def is_done() -> bool:
             pending = "SELECT COUNT(*) FROM item WHERE fate = 'pending' AND kind <> 'status' AND payload NOT LIKE ?"
-            if await self.tables.one(pending, ABOUT):
+            if await self.tables.fetch_value(pending, ABOUT_A_MESSAGE):
                 return False
-            return not await self.tables.one("SELECT COUNT(*) FROM outbox WHERE status IN ('queued', 'sending')")
+            return not await self.tables.fetch_value(
+                "SELECT COUNT(*) FROM outbox WHERE status IN ('queued', 'sending')"
+            )
 
-        await self.until("everything that came in is done and sent", done)
+        await self.wait_until("everything that came in is done and sent", is_done)
 
-    async def at_rest(self) -> None:
+    async def wait_until_at_rest(self) -> None:
         """Waits until nothing is pending. The clock is moved past the time that statuses of unknown messages wait."""
 
-        async def nothing_pending() -> bool:
-            return not await self.tables.one("SELECT COUNT(*) FROM item WHERE fate = 'pending'")
+        async def is_nothing_pending() -> bool:
+            return not await self.tables.fetch_value("SELECT COUNT(*) FROM item WHERE fate = 'pending'")
 
-        await self.settled()
-        if not await nothing_pending():
-            self.clock.advance(ORPHANED)
-            await self.until("nothing is pending", nothing_pending)
+        await self.wait_until_settled()
+        if not await is_nothing_pending():
+            self.clock.advance(STATUS_GIVEN_UP)
+            await self.wait_until("nothing is pending", is_nothing_pending)
 
-    async def desk(self, path: str) -> Any:
-        """What an agent gets to read."""
+    async def read_as_agent(self, path: str) -> Any:
+        """Returns the data that an agent gets to read at a path of the API."""
         response = await self.http.get(path, headers={"Authorization": f"Bearer {API_KEY}"})
         assert response.status_code == 200, response.text
         assert response.headers["content-type"] == "application/json"
         assert response.headers["x-content-type-options"] == "nosniff"
         return response.json()["data"]
 
-    async def items(self) -> list[list[str]]:
-        """[kind, fate, reason] of every item, in the order of their arrival."""
-        return [list(row) for row in await self.tables.rows("SELECT kind, fate, reason FROM item ORDER BY id")]
+    async def read_items(self) -> list[list[str]]:
+        """Returns [kind, fate, reason] of every item, in the order of their arrival."""
+        return [list(row) for row in await self.tables.fetch("SELECT kind, fate, reason FROM item ORDER BY id")]
 
-    async def duplicates(self) -> int:
-        """How often something came that was there already."""
-        return int(await self.tables.one("SELECT COALESCE(SUM(duplicates), 0) FROM item"))
+    async def count_duplicates(self) -> int:
+        """Counts how often something came that was there already."""
+        return int(await self.tables.fetch_value("SELECT COALESCE(SUM(duplicates), 0) FROM item"))
 
-    async def outbox(self) -> list[list[str]]:
-        """[status, type, first line] of every message of ours, in the order of sending."""
-        rows = await self.tables.rows("SELECT status, reason, detail, payload FROM outbox ORDER BY version, id")
-        return [_shown(*row) for row in rows]
+    async def read_outbox(self) -> list[list[str]]:
+        """Returns [status, type, first line] of every row of the outbox, in the order of sending."""
+        rows = await self.tables.fetch("SELECT status, reason, detail, payload FROM outbox ORDER BY version, id")
+        return [_describe_outbox_row(*row) for row in rows]
 
-    async def outcome(self) -> dict[str, Any]:
-        """Everything that came in and what became of it, without ids and times; of alerts and files only if there are
-        any."""
+    async def read_outcome(self) -> dict[str, Any]:
+        """Returns everything that came in and what became of it, without ids and times; of alerts and files only if
+        there are any."""
         customers: dict[int, list[str]] = {}
-        for alias, customer_id in await self.tables.rows("SELECT alias, customer_id FROM alias ORDER BY alias"):
+        for alias, customer_id in await self.tables.fetch("SELECT alias, customer_id FROM alias ORDER BY alias"):
             customers.setdefault(customer_id, []).append(alias)
-        tickets = await self.tables.rows(
+        tickets = await self.tables.fetch(
             "SELECT id, status, issue_type, name, mobile, issue_title, description FROM ticket ORDER BY id"
         )
         numbers = {row[0]: at for at, row in enumerate(tickets, start=1)}
-        replies = await self.tables.rows("SELECT ticket_id, author, message FROM reply ORDER BY id")
-        outbox = await self.outbox()
+        replies = await self.tables.fetch("SELECT ticket_id, author, message FROM reply ORDER BY id")
+        outbox = await self.read_outbox()
         for row in outbox:
             for ticket_id, at in numbers.items():
                 row[-1] = row[-1].replace(f"*#{ticket_id}*", f"*#{at}*")
-        alerts = await self.tables.rows(
+        alerts = await self.tables.fetch(
             "SELECT severity, subject, message FROM alert WHERE cleared_at IS NULL AND subject <> ? ORDER BY subject",
             UNKNOWN_NUMBER,
         )
-        files = await self.tables.rows("SELECT kind, mime_type, filename FROM file ORDER BY id")
+        files = await self.tables.fetch("SELECT kind, mime_type, filename FROM file ORDER BY id")
         more = {"alerts": [list(row) for row in alerts], "files": [list(row) for row in files]}
         return {name: rows for name, rows in more.items() if rows} | {
-            "duplicates": await self.duplicates(),
-            "items": counted(await self.items()),
+            "duplicates": await self.count_duplicates(),
+            "items": collapse(await self.read_items()),
             "customers": sorted(customers.values()),
-            "tickets": [[*row[1:6], *_long(row[6])] for row in tickets],
-            "replies": counted([[numbers[row[0]], row[1], *_long(row[2])] for row in replies]),
-            "outbox": counted(outbox),
+            "tickets": [[*row[1:6], *_shorten(row[6])] for row in tickets],
+            "replies": collapse([[numbers[row[0]], row[1], *_shorten(row[2])] for row in replies]),
+            "outbox": collapse(outbox),
         }
 
 
@@ -199,11 +209,12 @@ ANN = Person("Ann", "15550001111")
 BEN = Person("Ben", "15550002222")
 
 
-def counted(rows: list[list[Any]]) -> list[list[Any]]:
-    """Neighbours that are the same become one row, with how many; so do those that count ("message 1", "message 2")."""
+def collapse(rows: list[list[Any]]) -> list[list[Any]]:
+    """Collapses neighbours that are the same into one row, with how many; so too those that count on ("message 1",
+    "message 2")."""
     runs: list[list[list[Any]]] = []
     for row in rows:
-        follows = runs and row in (runs[-1][-1], _next(runs[-1][-1]))
+        follows = runs and row in (runs[-1][-1], _count_on(runs[-1][-1]))
         if follows and (len(runs[-1]) == 1 or (row == runs[-1][-1]) == (runs[-1][0] == runs[-1][1])):
             runs[-1].append(row)
         else:
@@ -213,27 +224,27 @@ def counted(rows: list[list[Any]]) -> list[list[Any]]:
     ]
 
 
-def _next(row: list[Any]) -> list[Any]:
-    """The row that counts on from this one, by the number at the end of its text."""
+def _count_on(row: list[Any]) -> list[Any]:
+    """Returns the row that counts on from this one, by the number at the end of its text."""
     words, _, number = str(row[-1]).rpartition(" ")
     return [*row[:-1], f"{words} {int(number) + 1}"] if number.isdecimal() else row
 
 
-def _shown(status: str, reason: str, detail: str, payload: str) -> list[str]:
+def _describe_outbox_row(status: str, reason: str, detail: str, payload: str) -> list[str]:
     message = json.loads(payload)
     why = detail or reason
     return [f"{status}({why})" if why else status, message["type"], message["text"].split("\n")[0]]
 
 
-def _long(text: str) -> list[Any]:
-    """The text; of one that is too long to read, its beginning and its length."""
+def _shorten(text: str) -> list[Any]:
+    """Returns the text; of one that is too long to read, its beginning and its length."""
     return [text] if len(text) <= 300 else [text[:20], f"{len(text)} characters"]
 
 
 @asynccontextmanager
-async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = "guided") -> AsyncIterator[Tick]:
-    """Tick on a free port, with the worker in it, until the block ends. The database has to be migrated."""
-    clock, graph, stop, ready = SettableClock(), Graph(), asyncio.Event(), asyncio.Event()
+async def run_tick(database_url: str, redis_url: str, folder: Path, flow: Flow = "guided") -> AsyncIterator[Tick]:
+    """Runs Tick on a free port, with the worker in it, until the block ends. The database has to be migrated."""
+    clock, graph, stop, ready = SettableClock(), ScriptedGraph(), asyncio.Event(), asyncio.Event()
     await graph.start()
     listener = listen_nearby("127.0.0.1", 17600)
     port = port_of(listener)
@@ -258,19 +269,21 @@ async def running(database_url: str, redis_url: str, folder: Path, flow: Flow = 
         if serving.done():
             await serving
         tables = Tables(database_url)
-        await tables.rows("DELETE FROM api_key")
-        await tables.rows(
+        await tables.fetch("DELETE FROM api_key")
+        await tables.fetch(
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
             shorten_key(API_KEY), digest_key(API_KEY),
         )  # fmt: skip
         async with plain_http(f"http://127.0.0.1:{port}", timeout=20, headers={"Accept": "application/json"}) as http:
             tick = Tick(port, http, clock, graph, tables)
 
-            async def asked() -> bool:
+            async def is_number_known() -> bool:
                 known = "SELECT 1 FROM account WHERE phone_number_id = ? AND body <> '{}'"
-                return bool(await tick.tables.rows(known, NUMBER.phone_number_id))
+                return bool(await tick.tables.fetch(known, NUMBER.phone_number_id))
 
-            await tick.until("Meta was asked about our number", asked)  # which may raise alerts, and ends old ones
+            await tick.wait_until(
+                "Meta was asked about our number", is_number_known
+            )  # which may raise alerts, and ends old ones
             yield tick
     finally:
         waiting.cancel()

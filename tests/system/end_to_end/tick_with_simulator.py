@@ -1,7 +1,8 @@
-"""Tick with the stand-in for Meta in front of it, each behind a socket of its own, in this process and by one clock.
+"""The whole system: Tick, and the simulator in Meta's place, each behind a socket of its own, by one clock.
 
-Invariant: customers act at the stand-in, agents over Tick's API; the two meet over HTTP alone. What the stand-in is
-asked is held against Meta's document.
+Invariants
+- Customers act at the simulator, agents over Tick's API; the two programs meet over HTTP alone.
+- What the simulator is asked is held against Meta's OpenAPI document.
 """
 
 import asyncio
@@ -32,8 +33,8 @@ from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
-from tests.system.end_to_end.conftest import Stage, urls
-from tests.system.end_to_end.scripted_graph import Graph
+from tests.system.end_to_end.conftest import Variant, make_urls
+from tests.system.end_to_end.scripted_graph import ScriptedGraph
 from tests.system.end_to_end.tables import Tables
 from tests.system.end_to_end.tick import API_KEY, NUMBER, SECRET, VERIFY_TOKEN, WEBHOOK, Flow, SettableClock, Tick
 
@@ -42,8 +43,8 @@ DOUBT_SECONDS = 5.0  # longer than a status takes here
 _phones = itertools.count(15550200001)
 
 
-class Theatre:
-    """A running Tick, and the stand-in that it takes for Meta."""
+class System:
+    """A running Tick, and the simulator that it takes for Meta."""
 
     def __init__(self, tick: Tick, simulator: Simulator, settings: SimulatorSettings) -> None:
         self.tick = tick
@@ -51,102 +52,104 @@ class Theatre:
         self.key = {"Authorization": f"Bearer {API_KEY}"}
         self._settings = settings
 
-    def forget(self) -> None:
-        """Everything is right at Meta again, and nothing was asked."""
+    def reset(self) -> None:
+        """Mends everything at Meta, and forgets what was asked of it."""
         self.meta.faults.clear()
         self.meta.requests.clear()
         right = make_setup(self._settings)
         for one in dataclasses.fields(right):
             setattr(self.meta.setup, one.name, getattr(right, one.name))
 
-    def customer(self, name: str = "Ann", **more: Any) -> Customer:
-        """Somebody who has never written."""
+    def add_customer(self, name: str = "Ann", **more: Any) -> Customer:
+        """Adds a customer who has never written."""
         return self.meta.people.save(Customer(str(next(_phones)), name, **more))
 
-    def said_to(self, customer: Customer) -> list[Message]:
-        """What has reached them, in its order."""
+    def list_messages_to(self, customer: Customer) -> list[Message]:
+        """Returns the messages that have reached a customer, in their order."""
         chat = self.meta.chats.list_messages(customer.phone)
         return [message for message in chat if message.by == "business"]
 
-    async def hears(self, customer: Customer, words: str) -> Message:
-        """The message with these words, once it is there."""
+    async def wait_for_message(self, customer: Customer, words: str) -> Message:
+        """Waits for a message with these words to a customer, and returns it."""
 
-        async def there() -> bool:
-            return any(words in message.text for message in self.said_to(customer))
+        async def has_arrived() -> bool:
+            return any(words in message.text for message in self.list_messages_to(customer))
 
-        await self.tick.until(f"they hear {words!r}", there)
-        return next(message for message in self.said_to(customer) if words in message.text)
+        await self.tick.wait_until(f"they hear {words!r}", has_arrived)
+        return next(message for message in self.list_messages_to(customer) if words in message.text)
 
-    async def taps(self, customer: Customer, title: str) -> None:
-        """They tap on an option, once it is offered."""
+    async def tap(self, customer: Customer, title: str) -> None:
+        """Taps on an option as a customer, once it is offered."""
 
-        def offers() -> list[Message]:
-            return [m for m in self.said_to(customer) if any(one.title == title for one in m.options)]
+        def list_offers() -> list[Message]:
+            return [m for m in self.list_messages_to(customer) if any(one.title == title for one in m.options)]
 
-        async def offered() -> bool:
-            return bool(offers())
+        async def is_offered() -> bool:
+            return bool(list_offers())
 
-        await self.tick.until(f"{title!r} is offered", offered)
-        last = offers()[-1]
+        await self.tick.wait_until(f"{title!r} is offered", is_offered)
+        last = list_offers()[-1]
         choice = next(one for one in last.options if one.title == title)
         self.meta.people.choose_option(customer, choice, last.wamid)
 
-    async def media(self, content: bytes, mime_type: str, filename: str, **lies: Any) -> Media:
-        """A file that a customer has sent to Meta; `lies` are what Meta says of it."""
+    async def save_media(self, content: bytes, mime_type: str, filename: str, **lies: Any) -> Media:
+        """Saves a file at Meta, as if a customer had sent it; `lies` are what Meta says of it."""
         media = await self.meta.media.save(BytesIO(content), mime_type, filename, inbound=True)
-        told = dataclasses.replace(media, **lies)
-        self.meta.chats.media[media.media_id] = told
-        return told
+        described = dataclasses.replace(media, **lies)
+        self.meta.chats.media[media.media_id] = described
+        return described
 
-    async def ticket_of(self, customer: Customer) -> int:
-        """The number of their ticket, once there is one."""
+    async def wait_for_ticket(self, customer: Customer) -> int:
+        """Waits for a customer's ticket, and returns its number."""
         sql = (
             "SELECT DISTINCT ticket.id FROM ticket JOIN alias ON alias.customer_id = ticket.customer_id "
             "WHERE alias.alias IN (?, ?)"
         )
         aliases = (phone_alias(customer.phone), bsuid_alias(customer.user_id))
 
-        async def opened() -> bool:
-            return bool(await self.tick.tables.rows(sql, *aliases))
+        async def is_open() -> bool:
+            return bool(await self.tick.tables.fetch(sql, *aliases))
 
-        await self.tick.until("their ticket is open", opened)
-        return int((await self.tick.tables.rows(sql, *aliases))[0][0])
+        await self.tick.wait_until("their ticket is open", is_open)
+        return int((await self.tick.tables.fetch(sql, *aliases))[0][0])
 
-    async def agent(self, method: str, path: str, body: object = None, *, status: int = 200, **more: Any) -> Any:
-        """What an agent's call gives."""
+    async def call_as_agent(
+        self, method: str, path: str, body: object = None, *, status: int = 200, **more: Any
+    ) -> Any:
+        """Calls the agents' API; returns the data of the answer, whose status has to be this."""
         response = await self.tick.http.request(method, path, json=body, headers=self.key, **more)
         assert response.status_code == status, response.text
         return response.json()["data"]
 
-    def sends(self, *, to: Customer | None = None) -> list[dict[str, Any]]:
-        """The messages that Meta was asked to send."""
+    def list_sends(self, *, to: Customer | None = None) -> list[dict[str, Any]]:
+        """Returns the bodies of the messages that Meta was asked to send, to one customer or to all."""
         posted = [body for method, path, body in self.meta.requests if method == "POST" and path.endswith("/messages")]
         addresses = (to.phone, f"+{to.phone}", to.user_id) if to else ()
         bodies = [body for body in posted if body.get("status") != "read"]
         return [body for body in bodies if to is None or (body.get("to") or body.get("recipient")) in addresses]
 
-    async def at_rest(self) -> None:
-        """Waits until everything was sent, and Meta has told all that there is to tell of it."""
+    async def wait_until_at_rest(self) -> None:
+        """Waits until everything is sent, and Meta has reported all that there is to report."""
         chats = self.meta.chats
 
-        async def told() -> bool:
+        async def has_reported() -> bool:
             return not chats.webhooks and not [m for m in chats.messages.values() if m.status in ("accepted", "sent")]
 
-        async def done() -> bool:
-            return not await self.tick.tables.one("SELECT COUNT(*) FROM item WHERE fate = 'pending'")
+        async def is_done() -> bool:
+            return not await self.tick.tables.fetch_value("SELECT COUNT(*) FROM item WHERE fate = 'pending'")
 
-        await self.tick.settled()
-        await self.until("Meta has told of everything", told)
-        await self.until("all of it is done", done)
+        await self.tick.wait_until_settled()
+        await self.wait_until("Meta has reported everything", has_reported)
+        await self.wait_until("all of it is done", is_done)
 
-    async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Waits until it holds."""
-        await self.tick.until(what, condition)
+    async def wait_until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Waits until the condition holds; `what` names it where it never does."""
+        await self.tick.wait_until(what, condition)
 
 
 @asynccontextmanager
-async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -> AsyncIterator[Theatre]:
-    """Both on free ports until the block ends. The database has to be migrated."""
+async def run_system(database_url: str, redis_url: str, folder: Path, flow: Flow) -> AsyncIterator[System]:
+    """Runs both on free ports until the block ends. The database has to be migrated."""
     clock = SettableClock()
     async with AsyncExitStack() as stack:
         listener, front = listen_nearby("127.0.0.1", 17900, tries=500), listen_nearby("127.0.0.1", 18700, tries=500)
@@ -169,7 +172,7 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
         watch_requests(app)
         await simulator.start()
         stack.push_async_callback(simulator.stop)
-        await stack.enter_async_context(_served(lambda stop, ready: serve_http(app, front, stop, on_ready=ready.set)))
+        await stack.enter_async_context(_serve(lambda stop, ready: serve_http(app, front, stop, on_ready=ready.set)))
         stack.callback(simulator.end_streams)
         settings = Settings(
             whatsapp_api_url=f"http://127.0.0.1:{port_of(front)}/simulator/graph/v25.0",
@@ -186,20 +189,20 @@ async def playing(database_url: str, redis_url: str, folder: Path, flow: Flow) -
             whatsapp_messages_per_second=0,
         )
         await stack.enter_async_context(
-            _served(lambda stop, ready: serve(settings, listener, stop, clock=clock, on_ready=ready.set))
+            _serve(lambda stop, ready: serve(settings, listener, stop, clock=clock, on_ready=ready.set))
         )
         tables = Tables(database_url)
         stack.callback(tables.close)
-        await tables.rows(
+        await tables.fetch(
             "INSERT INTO api_key (id, name, role, prefix, digest, created_at) VALUES (1, 'tests', 'admin', ?, ?, 0)",
             shorten_key(API_KEY), digest_key(API_KEY),
         )  # fmt: skip
         http = await stack.enter_async_context(plain_http(f"http://127.0.0.1:{port}", timeout=60))
-        yield Theatre(Tick(port, http, clock, Graph(), tables), simulator, simulated)
+        yield System(Tick(port, http, clock, ScriptedGraph(), tables), simulator, simulated)
 
 
 @asynccontextmanager
-async def _served(begin: Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+async def _serve(begin: Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
     stop, ready = asyncio.Event(), asyncio.Event()
     serving, waiting = asyncio.ensure_future(begin(stop, ready)), asyncio.create_task(ready.wait())
     try:
@@ -212,23 +215,23 @@ async def _served(begin: Callable[[asyncio.Event, asyncio.Event], Awaitable[None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(
-    request: pytest.FixtureRequest, stage: Stage, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Theatre]:
-    """Both, running, for all tests of a module and a database."""
-    folder = tmp_path_factory.mktemp("theatre")
-    with urls(request, stage[0], folder) as (database_url, redis_url):
+async def running_system(
+    request: pytest.FixtureRequest, variant: Variant, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    """The running system, for all tests of a module and a variant."""
+    folder = tmp_path_factory.mktemp("system")
+    with make_urls(request, variant.database, folder) as (database_url, redis_url):
         await migrate(DatabaseSettings(database_url))
-        async with playing(database_url, redis_url, folder, stage[1]) as theatre:
-            yield theatre
+        async with run_system(database_url, redis_url, folder, variant.flow) as system:
+            yield system
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def theatre(company: Theatre, stage: Stage, ran: Callable[[str], None]) -> Theatre:
-    """Both, with nothing in them."""
-    for suite in ("sqlite",) if stage[0] == "sqlite" else ("mariadb", "redis"):
+async def system(running_system: System, variant: Variant, ran: Callable[[str], None]) -> System:
+    """The running system, with nothing in it."""
+    for suite in ("sqlite",) if variant.database == "sqlite" else ("mariadb", "redis"):
         ran(suite)
-    company.forget()
-    await company.at_rest()  # what an earlier test left would be a riddle once its rows are gone
-    await company.tick.tables.empty()
-    return company
+    running_system.reset()
+    await running_system.wait_until_at_rest()  # what an earlier test left would be a riddle once its rows are gone
+    await running_system.tick.tables.delete_all()
+    return running_system
