@@ -31,6 +31,7 @@ TOPICS = [{"id": f"topic_{n}", "title": f"Topic {n}", "description": "What this 
 
 
 def build_greeting(_: dict[str, Any]) -> dict[str, Any]:
+    """Builds a list of topics."""
     text = "Hello! What do you need help with? Pick a topic, or just write what is wrong."
     action = {"button": "Choose a topic", "sections": [{"title": "Topics", "rows": TOPICS}]}
     return {"type": "interactive", "interactive": {"type": "list", "body": {"text": text}, "action": action}}
@@ -42,12 +43,13 @@ def build_text(text: str) -> dict[str, Any]:
 
 
 def build_summary(_: dict[str, Any]) -> dict[str, Any]:
+    """Builds a summary with buttons."""
     buttons = [
         {"type": "reply", "reply": {"id": name, "title": name.title()}} for name in ("submit", "change", "cancel")
     ]
     text = "Please check: *Hardware* The printer does not print. Send it now, or keep writing to add more."
-    shown = {"type": "button", "body": {"text": text}, "action": {"buttons": buttons}}
-    return {"type": "interactive", "interactive": shown}
+    interactive = {"type": "button", "body": {"text": text}, "action": {"buttons": buttons}}
+    return {"type": "interactive", "interactive": interactive}
 
 
 SCRIPT = (
@@ -60,6 +62,7 @@ SCRIPT = (
 
 
 def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Quart:
+    """Makes the application: a webhook, and an answer to each message by the Graph API at `graph_url`."""
     app = Quart(__name__)
     http = open_http()
     messages_url = http.build_request("POST", graph_url).url  # parsed once
@@ -111,7 +114,7 @@ def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Qua
 
 
 async def serve(port: int, database_url: str, redis_url: str, pool_size: int) -> None:
-    """The settings are those of Tick, from the environment."""
+    """Serves the baseline until a signal; its settings are those of Tick, from the environment."""
     graph_url = f"{os.environ['WHATSAPP_API_URL']}/{os.environ['WHATSAPP_PHONE_NUMBER_ID']}/messages"
     store = await BareStore.open(database_url, redis_url, pool_size=pool_size)
     try:
@@ -124,6 +127,7 @@ async def serve(port: int, database_url: str, redis_url: str, pool_size: int) ->
 
 
 def main() -> None:
+    """Runs the baseline until a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--database", required=True)

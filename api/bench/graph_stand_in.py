@@ -146,8 +146,8 @@ def parse_send(sent: dict[str, Any], *, wamid: str, at: float) -> AcceptedSend:
     if kind == "text":
         text = sent["text"]["body"]
     elif kind == "interactive":
-        shown = sent["interactive"]
-        kind, text, action = shown["type"], shown["body"]["text"], shown["action"]
+        interactive = sent["interactive"]
+        kind, text, action = interactive["type"], interactive["body"]["text"], interactive["action"]
         options = [button["reply"]["id"] for button in action.get("buttons", ())]
         options += [row["id"] for section in action.get("sections", ()) for row in section["rows"]]
     outbox_id = str(sent.get("biz_opaque_callback_data") or "")

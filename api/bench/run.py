@@ -95,11 +95,11 @@ def count_cores() -> int:
 
 def to_json(options: BenchOptions, result: BenchResult) -> str:
     """Returns the result as programs read it."""
-    shown = asdict(result) | {"customers": options.customers, "seconds": options.seconds}
-    shown["ratio"] = asdict(compute_ratio(result.ours, result.bare))
+    document = asdict(result) | {"customers": options.customers, "seconds": options.seconds}
+    document["ratio"] = asdict(compute_ratio(result.ours, result.bare))
     for name, rounds in (("ours", result.ours), ("bare", result.bare)):
-        shown[f"{name}_steps_per_second"] = asdict(Spread.of([each.steps_per_second for each in rounds]))
-    return json.dumps(shown, indent=2)
+        document[f"{name}_steps_per_second"] = asdict(Spread.of([each.steps_per_second for each in rounds]))
+    return json.dumps(document, indent=2)
 
 
 def print_result(options: BenchOptions, result: BenchResult, console: Console) -> None:

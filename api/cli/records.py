@@ -114,8 +114,8 @@ def journal_show(
             return await admin.read_journal_item(item_id)
 
     item = run(read())
-    shown = {name: getattr(item, name) for name in sorted(item._meta.fields)}
-    typer.echo(json.dumps(shown, indent=2, default=str))  # escapes every control character
+    fields = {name: getattr(item, name) for name in sorted(item._meta.fields)}
+    typer.echo(json.dumps(fields, indent=2, default=str))  # escapes every control character
 
 
 @journal.command("replay")

@@ -64,7 +64,7 @@ class Doctor:
 
 
 def make_doctor(doctor: Doctor) -> GuardedBlueprint:
-    """GET /api/whatsapp/doctor."""
+    """Makes the route GET /api/whatsapp/doctor."""
     blueprint = GuardedBlueprint("doctor", __name__, url_prefix="/api/whatsapp")
 
     @blueprint.get("/doctor")

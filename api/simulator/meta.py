@@ -214,10 +214,10 @@ class Meta:
         customer = self.chats.customers.get(message.phone)
         if customer is None:
             return bodies.Person(user_id=message.phone) if message.to_user_id else bodies.Person(wa_id=message.phone)
-        shown = self.person_of(customer, named=named)
+        person = self.person_of(customer, named=named)
         if message.to_user_id:
-            return dataclasses.replace(shown, user_id=customer.user_id)
-        return dataclasses.replace(shown, wa_id=message.phone)
+            return dataclasses.replace(person, user_id=customer.user_id)
+        return dataclasses.replace(person, wa_id=message.phone)
 
     def _if_subscribed(self, field: str, body: bytes) -> bytes:
         """Returns the body, or nothing where this field does not reach the service at all."""

@@ -61,15 +61,17 @@ class People:
         self, customer: Customer, media: Media, *, caption: str = "", quote: str = "", kind: str = ""
     ) -> Message:
         """Sends a file that was saved before. `kind`, where the file alone does not tell: voice, sticker."""
-        shown = {"voice": "audio"}.get(kind, kind) or views.get_media_kind(media.mime_type)
-        draft = self._draft(customer, shown, text=caption, quote=quote, media_id=media.media_id)
+        message_kind = {"voice": "audio"}.get(kind, kind) or views.get_media_kind(media.mime_type)
+        draft = self._draft(customer, message_kind, text=caption, quote=quote, media_id=media.media_id)
         file = _attach(media)
-        if shown == "audio":
+        if message_kind == "audio":
             body = message_bodies.audio(draft.head, file, voice=kind == "voice")
-        elif shown == "sticker":
+        elif message_kind == "sticker":
             body = message_bodies.sticker(draft.head, file)
         else:
-            build = {"image": message_bodies.image, "video": message_bodies.video}.get(shown, message_bodies.document)
+            build = {"image": message_bodies.image, "video": message_bodies.video}.get(
+                message_kind, message_bodies.document
+            )
             body = build(draft.head, file, caption)
         return self._meta.receive(draft.record, body)
 

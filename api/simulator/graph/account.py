@@ -190,12 +190,12 @@ def _describe_health(setup: Setup, object_id: str) -> dict[str, Any]:
     entities[0]["can_send_message"] = setup.health
     if setup.health_errors:
         entities[0]["errors"] = setup.health_errors
-    shown = (
+    listed = (
         entities
         if object_id == setup.phone_number_id
         else [one for one in entities if one["id"] != setup.phone_number_id]
     )
-    return {"can_send_message": setup.health, "entities": shown}
+    return {"can_send_message": setup.health, "entities": listed}
 
 
 def _describe_subscription(setup: Setup, version: str) -> dict[str, Any]:

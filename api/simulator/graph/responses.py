@@ -43,14 +43,14 @@ def page_response(rows: list[dict[str, Any]]) -> Response:
         begin = int(base64.urlsafe_b64decode(after)) if after else 0
     except ValueError:
         return error_response(GraphError(100, "limit must be a number, and after a cursor that was given."))
-    shown = rows[begin : begin + limit]
-    if not shown:
+    page = rows[begin : begin + limit]
+    if not page:
         return jsonify({"data": []})
-    end = begin + len(shown)
+    end = begin + len(page)
     paging: dict[str, Any] = {"cursors": {"before": _encode_cursor(begin), "after": _encode_cursor(end)}}
     if end < len(rows):
         paging["next"] = f"{request.base_url}?limit={limit}&after={_encode_cursor(end)}"
-    return jsonify({"data": shown, "paging": paging})
+    return jsonify({"data": page, "paging": paging})
 
 
 def select_fields(value: dict[str, Any], default: str) -> dict[str, Any]:
