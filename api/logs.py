@@ -119,7 +119,7 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def configure_logs(
-    level: str = "info", style: str = "", secrets: Iterable[str] = (), stream: TextIO | None = None
+    level: str = "info", style: str = "", *, secrets: Iterable[str] = (), stream: TextIO | None = None
 ) -> None:
     """Sets the logs of this process up, once. `style` is json, console, or empty to choose by whether `stream` is a
     terminal; `secrets` are hidden from now on."""

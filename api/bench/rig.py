@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from api.bench.customers import Habits
 from api.bench.driver import LoadDriver
@@ -45,6 +46,13 @@ class Batch:
 
     acked: float
     done: float
+
+
+class MemoryReading(NamedTuple):
+    """The resident memory of the program after so many steps."""
+
+    steps: int
+    resident_mib: float
 
 
 @dataclass(slots=True)
@@ -110,14 +118,14 @@ class Rig:
         except (OSError, TimeoutError, ConnectionBroken, ValueError, KeyError, TypeError) as error:
             raise ProgramFailed(f"GET /api/whatsapp/status can't be read: {error!r}") from error
 
-    async def measure_memory(self, customers: int, steps: int, readings: int = 4) -> list[tuple[int, float]]:
-        """Returns (steps, resident MiB): at rest, then after each part of `steps`."""
-        seen = [(0, self.program.read_resident_mib())]
+    async def measure_memory(self, customers: int, steps: int, readings: int = 4) -> list[MemoryReading]:
+        """Reads the memory at rest, then after each part of `steps`."""
+        seen = [MemoryReading(0, self.program.read_resident_mib())]
         before = self.driver.steps
         while self.driver.steps - before < steps:
             await self.driver.play(customers, steps=before + steps * len(seen) // readings)
             await self.wait_until_drained()
-            seen.append((self.driver.steps - before, self.program.read_resident_mib()))
+            seen.append(MemoryReading(self.driver.steps - before, self.program.read_resident_mib()))
             if self.driver.problems:
                 break
         return seen

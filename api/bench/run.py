@@ -21,7 +21,7 @@ from api.bench.customers import Habits
 from api.bench.figures import ProgramRun, Spread, compute_ratio, format_row
 from api.bench.programs import run_redis
 from api.bench.report import print_report
-from api.bench.rig import Batch, Rig, set_up_rig
+from api.bench.rig import Batch, MemoryReading, Rig, set_up_rig
 from storage.bench_baseline import drop_database, durability, fresh_database
 
 
@@ -45,7 +45,7 @@ class BenchResult:
     cores: int
     ours: list[ProgramRun] = field(default_factory=list)
     bare: list[ProgramRun] = field(default_factory=list)
-    memory: list[tuple[int, float]] = field(default_factory=list)
+    memory: list[MemoryReading] = field(default_factory=list)
     messages: Batch | None = None
     statuses: Batch | None = None
 

@@ -40,7 +40,7 @@ def restored() -> Iterator[None]:
 @pytest.fixture(params=["json", "console"])
 def out(request: pytest.FixtureRequest, restored: None) -> io.StringIO:
     stream = io.StringIO()
-    configure_logs("info", request.param, [SECRET], stream)
+    configure_logs("info", request.param, secrets=[SECRET], stream=stream)
     return stream
 
 
@@ -101,7 +101,7 @@ def test_a_customer_cannot_write_lines_or_colours_into_the_log(out: io.StringIO)
 
 def test_ids_and_numbers_stay_readable(restored: None) -> None:
     stream = io.StringIO()
-    configure_logs("info", "json", [], stream)
+    configure_logs("info", "json", stream=stream)
     structlog.get_logger().info(
         "done", item_id=1845839485739485739, seconds=1.23456789012, ok=True, key="s:wamid.x:read"
     )
@@ -113,7 +113,7 @@ def test_ids_and_numbers_stay_readable(restored: None) -> None:
 
 def test_sql_is_not_logged_even_at_debug(restored: None) -> None:
     stream = io.StringIO()
-    configure_logs("debug", "json", [], stream)
+    configure_logs("debug", "json", stream=stream)
     for name in ("tortoise", "tortoise.db_client", "httpx", "aiomysql"):
         logging.getLogger(name).debug("SELECT canary")
         logging.getLogger(name).info("SELECT canary")
