@@ -13,12 +13,12 @@ from bot.lane_state import LaneState
 WINDOW = timedelta(hours=24)
 
 
-def window_open(last_inbound_at: datetime | None, now: datetime) -> bool:
+def is_window_open(last_inbound_at: datetime | None, now: datetime) -> bool:
     """Whether a message that is no template may go out to this customer now."""
     return last_inbound_at is not None and now - last_inbound_at < WINDOW
 
 
-def without_window(state: LaneState, sent_at: datetime) -> LaneState:
+def close_window(state: LaneState, sent_at: datetime) -> LaneState:
     """Returns the state with the window closed, unless the customer has written since `sent_at`: Meta refused what was
     sent then, so what we counted from was wrong."""
     if state.last_inbound_at is None or state.last_inbound_at > sent_at:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from api.views import delivery_text
 from bot.lane_state import LaneState
-from bot.service_window import WINDOW, window_open
+from bot.service_window import WINDOW, is_window_open
 from storage import alerts, files, replies
 from storage.files import FileRow
 from storage.replies import Sendings, StoredReply
@@ -73,7 +73,7 @@ async def read_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> Customer
     if found is None:
         return None
     heard_at = LaneState.from_json(found.place).last_inbound_at
-    until = heard_at + WINDOW if heard_at is not None and window_open(heard_at, now) else None
+    until = heard_at + WINDOW if heard_at is not None and is_window_open(heard_at, now) else None
     return Customer(found.name, found.unreachable_at, found.unreachable_reason, until)
 
 

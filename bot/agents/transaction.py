@@ -18,7 +18,7 @@ from bot.ids import IdMaker
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.phones import list_phone_variants
-from bot.service_window import window_open
+from bot.service_window import is_window_open
 from storage import customers, fence, tickets
 from storage.audit import Line
 from storage.customers import phone_alias
@@ -155,7 +155,7 @@ class AgentTransaction:
         version, body = await fence.raise_version(tx, customer_id)
         last_inbound_at = LaneState.from_json(body).last_inbound_at
         return LockedCustomer(
-            customer_id=customer_id, version=version, window_open=window_open(last_inbound_at, self._clock())
+            customer_id=customer_id, version=version, window_open=is_window_open(last_inbound_at, self._clock())
         )
 
     async def _ring(self, customer_id: int) -> None:

@@ -108,7 +108,7 @@ def decide_answer(
             why = Why(OutboxReason.ANSWER_LOST, reason)
             return Decision(RowMove(OutboxStatus.UNKNOWN, why, doubt_seconds), Deferred(doubt_seconds))
         case NotSent(reason=reason):
-            return _queue_again(Why(OutboxReason.NOT_SENT, reason), _backoff_seconds(row))
+            return _queue_again(Why(OutboxReason.NOT_SENT, reason), _compute_backoff_seconds(row))
         case Refused():
             return _decide_refusal(_Refusal(row=row, refused=answer, sent_at=sent_at, blames_template=is_template))
 
@@ -187,16 +187,17 @@ class _Refusal:
 
 
 def _decide_refusal(refusal: _Refusal) -> Decision:
-    move = _move_after(refusal)
-    effects = _effects_of(refusal, move)
+    move = _choose_move(refusal)
+    effects = _list_effects(refusal, move)
     if refusal.current not in MOVES[move.status]:
+        # the window was closed for the customer, whatever has become of the row
         return Decision(None, effects=tuple(effect for effect in effects if isinstance(effect, CloseWindow)))
     if move.status is not OutboxStatus.QUEUED:
         return Decision(move, effects=effects)
     return Decision(move, Deferred(compute_backoff_seconds(refusal.refused, refusal.row.refusals)), effects)
 
 
-def _move_after(refusal: _Refusal) -> RowMove:
+def _choose_move(refusal: _Refusal) -> RowMove:
     refused, row, is_late = refusal.refused, refusal.row, refusal.is_late
     why = Why(OutboxReason.REFUSED, refusal.text)
     wait_seconds = compute_backoff_seconds(refused, row.refusals)
@@ -219,8 +220,8 @@ def _move_after(refusal: _Refusal) -> RowMove:
     return RowMove(OutboxStatus.FAILED, why)
 
 
-def _effects_of(refusal: _Refusal, move: RowMove) -> tuple[SideEffect, ...]:
-    """What the refusal means beyond its row."""
+def _list_effects(refusal: _Refusal, move: RowMove) -> tuple[SideEffect, ...]:
+    """Lists what the refusal means beyond its row."""
     refused, is_late = refusal.refused, refusal.is_late
     # what is to be retried may come from a server on the way that knows nothing of us
     effects: list[SideEffect] = [] if is_late or refused.action in (Action.STOP, Action.RETRY) else [ResetBreaker()]
@@ -242,8 +243,7 @@ def _queue_again(why: Why, seconds: float, refusals: int = 0) -> Decision:
     return Decision(RowMove(OutboxStatus.QUEUED, why, seconds, refusals), Deferred(seconds))
 
 
-def _backoff_seconds(row: OutboxRow) -> float:
-    """Seconds before the next try, doubling; spread by the golden ratio, so that a recovery is no stampede: ids of one
-    commit follow each other."""
+def _compute_backoff_seconds(row: OutboxRow) -> float:
+    """Doubles with each attempt, and is spread by the golden ratio over the ids: a recovery is no stampede."""
     spread = 0.75 + row.outbox_id * 618_034 % 1_000_000 / 2_000_000
     return spread * min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(row.attempts, 10))

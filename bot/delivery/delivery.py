@@ -19,7 +19,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.decision import Deferred
-from bot.delivery.outbox_writer import OutboxWriter, move
+from bot.delivery.outbox_writer import OutboxWriter, make_move
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, Sender
 from bot.lane_state import LaneState
 from storage.outbox import FOR_A_PERSON, OutboxRow
@@ -66,7 +66,7 @@ class Delivery:
             if row.due_at == FOR_A_PERSON:
                 return None  # a person decides about it; the lane goes on
             if _is_of_the_future(row, now):
-                await self._writer.settle(move(row, OutboxStatus.UNKNOWN, row.why, due_at=now + self._doubt))
+                await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, row.why, due_at=now + self._doubt))
                 return Deferred(self._doubt.total_seconds())
             if row.due_at > now:
                 return Deferred((row.due_at - now).total_seconds())
@@ -87,18 +87,18 @@ class Delivery:
 
     async def _begin_doubt(self, row: OutboxRow) -> Deferred:
         due_at = (row.marked_at or self._clock()) + self._doubt
-        await self._writer.settle(move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
+        await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
         return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
 
     async def _end_doubt(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         """Ends a doubt that has lasted long enough: the row is sent again, given up, or left to a person."""
         if row.origin is Origin.AGENT:
             asked = Why(OutboxReason.ASK_A_PERSON)
-            await self._writer.settle(move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
+            await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
             return None
         died = row.why.reason is OutboxReason.SENDER_DIED
         if row.resent >= (MAX_RESENDS_AFTER_DEATHS if died else MAX_RESENDS):
-            await self._writer.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
+            await self._writer.settle(make_move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
             return None
         if not died:
             return await self._resend(state, row)
@@ -126,7 +126,7 @@ class Delivery:
             self._resend_slots.release()
 
     async def _resend(self, state: LaneState, row: OutboxRow) -> Deferred | None:
-        if not await self._writer.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
+        if not await self._writer.settle(make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
             return Deferred(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
         log.warning("resent_in_doubt", outbox_id=row.outbox_id)
         return await self._sender.send(state, replace(row, status=OutboxStatus.QUEUED, resent=1))

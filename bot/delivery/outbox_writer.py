@@ -19,7 +19,7 @@ from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.lane_state import LaneState
 from bot.phases import log_phase
-from bot.service_window import window_open, without_window
+from bot.service_window import close_window, is_window_open
 from bot.templates.choice import convert_to_template
 from bot.whatsapp.webhook.items import IgnoredReason
 from storage import customers, fence, journal, outbox
@@ -51,7 +51,7 @@ class AcceptedSend:
     marked_at: datetime
 
 
-def move(
+def make_move(
     row: OutboxRow,
     status: OutboxStatus,
     why: Why,
@@ -60,8 +60,17 @@ def move(
     resent: int = 0,
     refusals: int = 0,
 ) -> Move:
-    """The row's move from where it was seen; `due_at` None: it is due at once."""
-    return Move(row.outbox_id, row.status, row.attempts, status, why, due_at, resent, refusals)
+    """Makes the row's move from where it was seen; `due_at` None: it is due at once."""
+    return Move(
+        outbox_id=row.outbox_id,
+        source=row.status,
+        attempts=row.attempts,
+        status=status,
+        why=why,
+        due_at=due_at,
+        resent=resent,
+        refusals=refusals,
+    )
 
 
 RowWrite = StartedSend | AcceptedSend | Move
@@ -99,7 +108,7 @@ class OutboxWriter:
         async def work(tx: Tx) -> None:
             _, body = await fence.raise_version(tx, customer_id)
             state = LaneState.from_json(body)
-            await fence.write_body(tx, customer_id, without_window(state, sent_at).to_json())
+            await fence.write_body(tx, customer_id, close_window(state, sent_at).to_json())
 
         await self._insist(work)
         await self._forget_copy(customer_id)
@@ -119,7 +128,7 @@ class OutboxWriter:
             nonlocal opened
             _, body = await fence.raise_version(tx, customer_id)
             now = self._clock()
-            opened = window_open(LaneState.from_json(body).last_inbound_at, now)
+            opened = is_window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
                 opened = not isinstance(await convert_to_template(tx, waits_for), Why)
             await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)

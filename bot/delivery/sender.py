@@ -17,26 +17,18 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
+from bot.delivery import side_effects
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.decision import Decision, Deferred, decide_answer, decide_closed_window, decide_failed_upload
-from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, move
+from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
-from bot.delivery.side_effects import (
-    BlameTemplate,
-    CloseWindow,
-    MarkUnreachable,
-    ResetBreaker,
-    SideEffect,
-    SlowDown,
-    TripBreaker,
-)
 from bot.lane_state import LaneState
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
 from bot.metrics import Metrics
 from bot.phases import log_phase
-from bot.service_window import window_open
+from bot.service_window import is_window_open
 from bot.templates.health import TemplateKey
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
@@ -97,23 +89,23 @@ class Sender:
     async def _prepare(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         message: Message = json.loads(row.payload)
         try:
-            form = await self._form_of(message, state)
+            form = await self._choose_form(message, state)
             if isinstance(form, Why):
                 return await self._carry_out(row, message, decide_closed_window(row, message.get("type"), form))
             body = build_body(form, to=state.address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Deferred(RETRY_SECONDS)
         except Unsendable as error:
-            await self._writer.settle(move(row, OutboxStatus.FAILED, Why(OutboxReason.UNSENDABLE, str(error))))
+            await self._writer.settle(make_move(row, OutboxStatus.FAILED, Why(OutboxReason.UNSENDABLE, str(error))))
             return None
         except UploadFailed as error:
             return await self._carry_out(row, message, decide_failed_upload(row, error))
         return await self._wait(row) or await self._request(row, form, body)
 
-    async def _form_of(self, message: Message, state: LaneState) -> Message | Why:
+    async def _choose_form(self, message: Message, state: LaneState) -> Message | Why:
         """Returns what may go out now: the message with Meta's id of its file, in a closed window a template that
         carries it, or why neither. Raises UploadFailed."""
-        if message.get("type") != "template" and not window_open(state.last_inbound_at, self._clock()):
+        if message.get("type") != "template" and not is_window_open(state.last_inbound_at, self._clock()):
             return await self._templates.convert_to_template(message)
         if message.get("type") != "media" or "media_id" in message:
             return message
@@ -127,7 +119,9 @@ class Sender:
             return None
         if wait_seconds >= MIN_RECORDED_SECONDS:
             due_at = self._clock() + timedelta(seconds=wait_seconds)
-            await self._writer.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.RATE_LIMITED), due_at=due_at))
+            await self._writer.settle(
+                make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.RATE_LIMITED), due_at=due_at)
+            )
         return Deferred(wait_seconds)
 
     async def _request(self, row: OutboxRow, form: Message, body: dict[str, object]) -> Deferred | None:
@@ -140,7 +134,7 @@ class Sender:
             return Deferred(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
         row = replace(row, status=OutboxStatus.SENDING, attempts=row.attempts + 1)
         if time.monotonic() - began > self._doubt_seconds / 2:
-            await self._writer.settle(move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
+            await self._writer.settle(make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
             return Deferred(0.0)
         self.under_way.add(row.outbox_id)
         try:
@@ -172,7 +166,7 @@ class Sender:
         wanted = decision.move
         assert wanted is not None  # only a status may leave a row where it is
         due_at = None if wanted.due_seconds is None else self._clock() + timedelta(seconds=wanted.due_seconds)
-        step = move(row, wanted.status, wanted.why, due_at=due_at, refusals=wanted.refusals)
+        step = make_move(row, wanted.status, wanted.why, due_at=due_at, refusals=wanted.refusals)
         if wanted.unless_open:
             waits_for = message if wanted.unless_carried else None
             return Deferred(0.0) if await self._writer.move_unless_open(step, row.customer_id, waits_for) else None
@@ -181,19 +175,19 @@ class Sender:
             return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
         return decision.deferred
 
-    async def _apply(self, effects: tuple[SideEffect, ...], row: OutboxRow, message: Message) -> None:
+    async def _apply(self, effects: tuple[side_effects.SideEffect, ...], row: OutboxRow, message: Message) -> None:
         for effect in effects:
             match effect:
-                case TripBreaker(refused=refused):
+                case side_effects.TripBreaker(refused=refused):
                     await self._breaker.trip(refused)
-                case ResetBreaker():
+                case side_effects.ResetBreaker():
                     await self._breaker.reset()
-                case SlowDown(scope=scope, seconds=seconds):
+                case side_effects.SlowDown(scope=scope, seconds=seconds):
                     await self._rate_limits.slow_down(scope, row.customer_id, seconds)
-                case CloseWindow(sent_at=sent_at):
+                case side_effects.CloseWindow(sent_at=sent_at):
                     await self._writer.close_window(row.customer_id, sent_at)
-                case MarkUnreachable(reason=reason):
+                case side_effects.MarkUnreachable(reason=reason):
                     await self._writer.mark_unreachable(row.customer_id, reason)
-                case BlameTemplate(code=code, reason=reason):
+                case side_effects.BlameTemplate(code=code, reason=reason):
                     key = TemplateKey(str(message["name"]), str(message["language"]))
                     await self._templates.record_refusal(key, code, reason)

@@ -61,14 +61,14 @@ class Identity:
         if item.address_change:
             return self._rename(item, item.address_change)
         directory, sender = self.directory, item.customer
-        aliases = _aliases(sender)
-        found = directory.find(_all_aliases(sender))
+        aliases = _list_aliases(sender)
+        found = directory.find(_list_all_aliases(sender))
         if item.kind is ItemKind.STATUS:
             if found is None and sender and sender.phone:
-                found = directory.find(_given_aliases(sender.phone))
+                found = directory.find(_list_given_aliases(sender.phone))
             return NOBODY if found is None else found
         if item.kind is ItemKind.MESSAGE and sender and sender.phone:
-            giver = directory.find(_given_aliases(sender.phone))
+            giver = directory.find(_list_given_aliases(sender.phone))
             if found is None and giver is not None and not sender.bsuid:
                 return giver
             if giver is not None:
@@ -90,19 +90,19 @@ class Identity:
         has = customer_id in self.numbered or directory.has(customer_id, phone_alias(""), given_alias(""))
         if customer_id not in self.asked or has:
             return
-        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_given_aliases(phone)])
+        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_list_given_aliases(phone)])
         if whose is None:
             directory.attach(customer_id, [given_alias(phone)])
         elif whose != customer_id:
-            given = _last_digits(phone)
+            given = _show_last_digits(phone)
             self._alert(customer_id, f"A customer gave as theirs the number {given}, which is another customer's.")
 
     def _withdraw_given_aliases(self, phone: str, giver: int, writer: int | None) -> None:
         """Meta says who writes from a number that was given: its giver, whose phone it is from now on, or another."""
-        for alias in _given_aliases(phone):
+        for alias in _list_given_aliases(phone):
             self.directory.detach(alias)
         if writer != giver:
-            given = _last_digits(phone)
+            given = _show_last_digits(phone)
             self._alert(giver, f"Somebody else writes from the number {given}, which a customer gave as theirs.")
 
     def _alert(self, giver: int, what: str) -> None:
@@ -113,15 +113,15 @@ class Identity:
     def _rename(self, item: Item, renamed: AddressChange) -> int | None:
         """Settles an item by which Meta says that a customer's number or user id was replaced."""
         directory = self.directory
-        old = _aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)) + _aliases(item.customer)
-        new = _aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid))
+        old = _list_aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)) + _list_aliases(item.customer)
+        new = _list_aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid))
         found = directory.find(old)
         if found is None:
             found = directory.find(new)
         if found is None:
             return directory.add(self.ids.next(), "", new) if item.kind is ItemKind.MESSAGE and new else None
         if renamed.new_phone and renamed.old_phone:
-            for alias in (phone_alias(renamed.old_phone), *_given_aliases(renamed.old_phone)):
+            for alias in (phone_alias(renamed.old_phone), *_list_given_aliases(renamed.old_phone)):
                 directory.detach(alias)
         if directory.find(new) not in (None, found):
             log.warning("new_number_belongs_to_another_customer", customer_id=found)
@@ -129,28 +129,28 @@ class Identity:
         return found
 
 
-def lookup_aliases(item: Item) -> list[str]:
+def list_lookup_aliases(item: Item) -> list[str]:
     """Returns the aliases that must have been looked up before `item` is settled."""
     given = (
-        [*_given_aliases(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
+        [*_list_given_aliases(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
         if item.given_phone
         else []
     )
     if item.customer and item.customer.phone and item.kind in (ItemKind.MESSAGE, ItemKind.STATUS):
-        given += _given_aliases(item.customer.phone)
+        given += _list_given_aliases(item.customer.phone)
     if not item.address_change:
-        return [*_all_aliases(item.customer), *given]
+        return [*_list_all_aliases(item.customer), *given]
     renamed = item.address_change
     return [
-        *_all_aliases(item.customer),
+        *_list_all_aliases(item.customer),
         *given,
-        *_aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)),
-        *_given_aliases(renamed.old_phone),
-        *_aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid)),
+        *_list_aliases(WhatsAppUser(renamed.old_phone, renamed.old_bsuid)),
+        *_list_given_aliases(renamed.old_phone),
+        *_list_aliases(WhatsAppUser(renamed.new_phone, renamed.new_bsuid)),
     ]
 
 
-def _aliases(sender: WhatsAppUser | None) -> list[str]:
+def _list_aliases(sender: WhatsAppUser | None) -> list[str]:
     """The aliases as Meta names them, the phone first: where the two lead to two customers, the phone's is meant."""
     if sender is None:
         return []
@@ -158,18 +158,18 @@ def _aliases(sender: WhatsAppUser | None) -> list[str]:
     return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
 
 
-def _all_aliases(sender: WhatsAppUser | None) -> list[str]:
+def _list_all_aliases(sender: WhatsAppUser | None) -> list[str]:
     """All aliases under which the customer may be known: also by the other form of a Brazilian, Mexican or
     Argentinian number, since Meta uses both."""
     if sender is None or not sender.phone:
-        return _aliases(sender)
-    return [*map(phone_alias, list_phone_variants(sender.phone)), *_aliases(WhatsAppUser(bsuid=sender.bsuid))]
+        return _list_aliases(sender)
+    return [*map(phone_alias, list_phone_variants(sender.phone)), *_list_aliases(WhatsAppUser(bsuid=sender.bsuid))]
 
 
-def _given_aliases(phone: str) -> list[str]:
+def _list_given_aliases(phone: str) -> list[str]:
     return [given_alias(form) for form in list_phone_variants(phone)]
 
 
-def _last_digits(phone: str) -> str:
+def _show_last_digits(phone: str) -> str:
     """Enough of the number for somebody who sees the ticket."""
     return f"…{phone[-4:]}"

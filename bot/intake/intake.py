@@ -19,7 +19,7 @@ from bot.account.updates import record_updates
 from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
-from bot.intake.identity import WRITING_KINDS, Identity, lookup_aliases
+from bot.intake.identity import WRITING_KINDS, Identity, list_lookup_aliases
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
@@ -97,7 +97,7 @@ class Intake:
         fresh = {item_id for item_id, _, item in entries if first[item.key].item_id == item_id}
         identity = await self._read_identity(tx, entries, fresh)
         rows = [
-            _journal_row(item_id, received_at, item, identity if item_id in fresh else None)
+            _make_journal_row(item_id, received_at, item, identity if item_id in fresh else None)
             for item_id, received_at, item in entries
         ]
         await customers.write_directory(tx, identity.directory)
@@ -118,7 +118,7 @@ class Intake:
 
     async def _read_identity(self, tx: Tx, entries: Sequence[Entry], fresh: Container[int]) -> Identity:
         """Reads what is known of those who are named in items that did not come before."""
-        wanted = {alias for item_id, _, item in entries if item_id in fresh for alias in lookup_aliases(item)}
+        wanted = {alias for item_id, _, item in entries if item_id in fresh for alias in list_lookup_aliases(item)}
         directory = await customers.read_directory(tx, wanted, self._clock(), EMPTY_STATE)
         # hardly any webhook has a number that its customer gives
         given = [bsuid_alias(item.customer.bsuid) for _, _, item in entries if item.given_phone and item.customer]
@@ -139,7 +139,7 @@ class Intake:
             task.add_done_callback(self._rings.discard)
 
 
-def _journal_row(item_id: int, received_at: datetime, item: Item, identity: Identity | None) -> NewItem:
+def _make_journal_row(item_id: int, received_at: datetime, item: Item, identity: Identity | None) -> NewItem:
     """Without an identity the item came before: it is only counted, and says nothing about who is who any more."""
     reason = item.ignored or ""
     done = item.kind is ItemKind.ACCOUNT and not reason

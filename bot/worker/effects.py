@@ -177,7 +177,7 @@ class Effects:
                 media_until=turn.item.meta_at + MEDIA_ID_LIFE,
                 mime_type=media.mime_type,
                 filename=media.filename,
-                sha256=_hex_of(media.sha256),
+                sha256=_to_hex(media.sha256),
             )
         )
 
@@ -197,7 +197,7 @@ class Effects:
         )
 
 
-def _hex_of(digest: str) -> str:
+def _to_hex(digest: str) -> str:
     """A SHA-256 in hex, from Meta's base64 or hex; "" when it is neither."""
     try:
         raw = bytes.fromhex(digest) if len(digest) == 64 else base64.b64decode(digest, validate=True)

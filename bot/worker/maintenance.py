@@ -41,8 +41,8 @@ class Maintenance:
         self._sweep_seconds = sweep_seconds
         self._is_idle = False  # there is nothing to send
 
-    def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """Returns the loops, each to be run until it is cancelled."""
+    def make_loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Makes the loops, each to be run until it is cancelled."""
         return [
             self._every(BEAT_SECONDS, self._beat),
             self._every(self._sweep_seconds, self._sweep),

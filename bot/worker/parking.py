@@ -19,7 +19,7 @@ from storage.journal import PendingItem
 MAX_PARKED_PER_LANE = 20
 
 
-def is_about(event: Event | Exception) -> bool:
+def is_about_another(event: Event | Exception) -> bool:
     """Whether the event says something about another message, and nothing by itself.
 
     What is said to Meta's agent, or by it, is silent too, but says something of its own, whatever it quotes.
@@ -41,7 +41,7 @@ def park(
     for item in items:
         event = events[item.item_id]
         left = (MAX_WAIT - (now - item.received_at)).total_seconds()
-        about = event.quoted_wamid if isinstance(event, Event) and is_about(event) else ""
+        about = event.quoted_wamid if isinstance(event, Event) and is_about_another(event) else ""
         if (
             about
             and left > 0

@@ -72,7 +72,7 @@ async def find_quoted(
     quoted = {event.quoted_wamid for event in read if event.kind != "option"} - {""}
     if not quoted:
         return QuotedMessages()
-    about = sorted({event.quoted_wamid for event in read if parking.is_about(event)})
+    about = sorted({event.quoted_wamid for event in read if parking.is_about_another(event)})
     async with database.reading() as tx:
         come = await journal.find_handled_messages(tx, phone_number_id, about)
         ours = await outbox_reads.find_sent(tx, "wamid", about)

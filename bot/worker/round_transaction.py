@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.lane_state import LaneState
-from bot.service_window import window_open, without_window
+from bot.service_window import close_window, is_window_open
 from bot.templates.refusals import record_reported_refusals
 from bot.worker.effects import LaneTurns
 from bot.worker.round_input import RoundInput
@@ -79,7 +79,7 @@ class RoundTransaction:
         await turn_writes.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
         await turn_writes.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
         await self._write_messages(tx, lanes)
-        if customer_ids := [lane.customer_id for lane in lanes if self.releases(lane.customer_id)]:
+        if customer_ids := [lane.customer_id for lane in lanes if self.may_release_held(lane.customer_id)]:
             await held.release(tx, customer_ids, self.now)
         await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
 
@@ -107,7 +107,7 @@ class RoundTransaction:
                 await outbox.advance(tx, status, wamids, self.now)
         for row_id, reroute in sorted(matched.reroutes.items()):
             move = reroute.move
-            is_open = window_open(states[reroute.customer_id].last_inbound_at, self.now)
+            is_open = is_window_open(states[reroute.customer_id].last_inbound_at, self.now)
             held = move.status is OutboxStatus.HELD and not (move.unless_open and is_open)
             way: Way = OutboxStatus.HELD if held else OutboxStatus.QUEUED
             wait = timedelta(seconds=move.due_seconds or 0.0)
@@ -142,11 +142,11 @@ class RoundTransaction:
             _, body = await fence.raise_version(tx, customer_id)
             states[customer_id] = LaneState.from_json(body)
             if customer_id in closed:
-                states[customer_id] = without_window(states[customer_id], closed[customer_id])
+                states[customer_id] = close_window(states[customer_id], closed[customer_id])
                 await fence.write_body(tx, customer_id, states[customer_id].to_json())
         return states
 
-    def releases(self, customer_id: int) -> bool:
+    def may_release_held(self, customer_id: int) -> bool:
         """Whether the customer wrote, and something was held for them until they would."""
         lane = self.lanes.get(customer_id)
         rows = self.loaded.rows.get(customer_id, ())

@@ -17,13 +17,13 @@ from bot.clock import Clock
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.phases import log_phase
-from bot.service_window import without_window
+from bot.service_window import close_window
 from bot.templates.sync import TemplateSync
 from bot.worker import parking
 from bot.worker.effects import Failure, LaneTurns
 from bot.worker.round_input import MAX_ROWS_PER_LANE, Copies, RoundInput, find_quoted, read_input
 from bot.worker.round_transaction import LanesMoved, RoundTransaction
-from bot.worker.statuses import MatchedStatuses, ids_of_rows, match_statuses, read_statuses, wamids_of_unnamed
+from bot.worker.statuses import MatchedStatuses, list_row_ids, list_unfound_wamids, match_statuses, read_statuses
 from bot.worker.turns import LaneInput, Turns
 from flows import Ticket
 from storage import fence, outbox_reads
@@ -92,7 +92,7 @@ class Rounds:
                 prepared = await self._prepare(waiting, {} if attempt else copies, max_items)
                 moved = await self._commit(prepared)
                 played += [
-                    _played_lane(prepared, customer_id, forced=bool(attempt))
+                    _make_played_lane(prepared, customer_id, forced=bool(attempt))
                     for customer_id in waiting
                     if customer_id not in moved
                 ]
@@ -116,7 +116,7 @@ class Rounds:
         matched = await self._match_statuses(loaded, unchecked, now)
         for customer_id, sent_at in matched.closed_windows.items():
             if customer_id in lanes:
-                lanes[customer_id].state = without_window(lanes[customer_id].state, sent_at)
+                lanes[customer_id].state = close_window(lanes[customer_id].state, sent_at)
         return RoundTransaction(now=now, loaded=loaded, lanes=lanes, matched=matched)
 
     async def _play_turns(self, loaded: RoundInput, now: datetime, max_items: int) -> dict[int, LaneTurns]:
@@ -148,8 +148,8 @@ class Rounds:
         rows: list[SentRow] = []
         if statuses or unchecked:
             async with self._database.reading() as tx:
-                rows = await outbox_reads.find_sent(tx, "id", ids_of_rows(statuses))
-                rows += await outbox_reads.find_sent(tx, "wamid", wamids_of_unnamed(statuses, rows))
+                rows = await outbox_reads.find_sent(tx, "id", list_row_ids(statuses))
+                rows += await outbox_reads.find_sent(tx, "wamid", list_unfound_wamids(statuses, rows))
                 loaded.versions |= await fence.load(tx, unchecked)
         return match_statuses(statuses, rows, now)
 
@@ -191,17 +191,17 @@ class Rounds:
         return moved or set(prepared.lanes)
 
 
-def _played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool) -> PlayedLane:
+def _make_played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool) -> PlayedLane:
     loaded, lane = committed.loaded, committed.lanes.get(customer_id)
     version, body = loaded.versions.get(customer_id, (0, ""))
-    again = _again_seconds(committed, lane, customer_id)
+    again = _choose_again_seconds(committed, lane, customer_id)
     rows = loaded.rows.get(customer_id, [])
     unheld = [row for row in rows if row.status is not OutboxStatus.HELD]
     has_more_rows = len(unheld) >= MAX_ROWS_PER_LANE
     if lane is None or not lane.done:
         state = LaneState.from_json(body) if body else LaneState()
         if customer_id in committed.matched.closed_windows:
-            state = without_window(state, committed.matched.closed_windows[customer_id])
+            state = close_window(state, committed.matched.closed_windows[customer_id])
         failure = lane.failure if lane else None
         return PlayedLane(
             customer_id=customer_id,
@@ -212,7 +212,7 @@ def _played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool)
             failure=failure,
             has_more_rows=has_more_rows,
         )
-    if committed.releases(customer_id):
+    if committed.may_release_held(customer_id):
         rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
     else:
         rows = unheld if has_more_rows else unheld + lane.rows
@@ -231,7 +231,7 @@ def _played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool)
     )
 
 
-def _again_seconds(committed: RoundTransaction, lane: LaneTurns | None, customer_id: int) -> float | None:
+def _choose_again_seconds(committed: RoundTransaction, lane: LaneTurns | None, customer_id: int) -> float | None:
     """When the lane is to be looked at again. What is parked may be about a message of this very round."""
     loaded, matched = committed.loaded, committed.matched
     parked = list(lane.parked.values()) if lane else []

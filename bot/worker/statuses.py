@@ -106,12 +106,12 @@ def read_statuses(items: Sequence[PendingItem]) -> list[StatusItem]:
     return [(item, read_status(item.payload)) for item in items]
 
 
-def ids_of_rows(statuses: Sequence[StatusItem]) -> list[int]:
+def list_row_ids(statuses: Sequence[StatusItem]) -> list[int]:
     """The outbox ids that the statuses name."""
     return [int(status.opaque) for _, status in statuses if _is_id(status.opaque)]
 
 
-def wamids_of_unnamed(statuses: Sequence[StatusItem], rows: Sequence[SentRow]) -> list[str]:
+def list_unfound_wamids(statuses: Sequence[StatusItem], rows: Sequence[SentRow]) -> list[str]:
     """The wamids of those statuses whose row is not among `rows`, found by the ids that they name."""
     found = {row.outbox_id: row.wamid for row in rows}
     return [
@@ -129,7 +129,7 @@ def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now:
     refused_as = {row.outbox_id: row.wamid for row in rows if row.wamid and row.status in UNSENT}
     matched = MatchedStatuses()
     for item, status in statuses:
-        row = _row_of(item, status, by_id, by_wamid)
+        row = _find_row(item, status, by_id, by_wamid)
         if row is None:
             left = MAX_WAIT - (now - item.received_at)
             if left > timedelta():
@@ -148,7 +148,7 @@ def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now:
     return matched
 
 
-def _row_of(
+def _find_row(
     item: PendingItem, status: MessageStatus, by_id: dict[int, SentRow], by_wamid: dict[str, SentRow]
 ) -> SentRow | None:
     """Finds the row by the id that the status brings back, or by Meta's own."""

@@ -90,7 +90,7 @@ class Turns:
                     raise read
                 event = replace(read, late=late)
                 about = abouts.get(event.quoted_wamid) if event.quoted_wamid else None
-                turn = take_turn(conversation, event, self._desk(lane.state, tickets, about, now))
+                turn = take_turn(conversation, event, self._make_desk(lane.state, tickets, about, now))
                 item_turn = ItemTurn(
                     lane=lane, item=item, event=event, tickets=tickets, abouts=abouts, now=now, name=on.name
                 )
@@ -113,7 +113,7 @@ class Turns:
         """Makes the row with the polite line for a message that could not be handled."""
         return self._effects.make_row(Say(APOLOGY), customer_id=customer_id, version=version, item_id=item_id, now=now)
 
-    def _desk(self, state: LaneState, tickets: Sequence[Ticket], about: About | None, now: datetime) -> Desk:
+    def _make_desk(self, state: LaneState, tickets: Sequence[Ticket], about: About | None, now: datetime) -> Desk:
         return Desk(
             now=now,
             flow=self._settings.flow,

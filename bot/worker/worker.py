@@ -70,7 +70,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set. Then it claims nothing more, finishes what is being sent, and leaves its lanes."""
-        loops = (*self._maintenance.loops(), *(run(stop) for run in self._background))
+        loops = (*self._maintenance.make_loops(), *(run(stop) for run in self._background))
         background = [asyncio.create_task(loop) for loop in loops]
         working = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
@@ -176,7 +176,7 @@ class Worker:
                 self._read_receipts.mark_read(lane.customer_id, lane.heard_wamid)
         if any(lane.has_files for lane in played):
             self._media.ring()
-        done = {lane.customer_id: _again_seconds(lane, None) for lane in played if not lane.rows}
+        done = {lane.customer_id: _choose_again_seconds(lane, None) for lane in played if not lane.rows}
         for lane in sending:
             task = self._delivering[lane.customer_id] = asyncio.create_task(self._deliver(lane))
             self._deliveries.add(task)
@@ -198,7 +198,7 @@ class Worker:
             if not done:
                 held = False
                 self._end_delivery(lane.customer_id)
-                await self._release({lane.customer_id: _again_seconds(lane, None)})
+                await self._release({lane.customer_id: _choose_again_seconds(lane, None)})
             deferred = await sending
             again = None if deferred is None else deferred.seconds
             if lane.heard_wamid and again is not None and again > TYPING_AFTER_SECONDS:
@@ -210,7 +210,7 @@ class Worker:
             await asyncio.wait((sending,))
             if held:
                 self._end_delivery(lane.customer_id)
-                await self._release({lane.customer_id: _again_seconds(lane, again)})
+                await self._release({lane.customer_id: _choose_again_seconds(lane, again)})
             else:
                 await self._ring(lane.customer_id, again or 0.0)
 
@@ -231,7 +231,7 @@ class Worker:
             log.warning("redis_down", error=str(error))  # the next beat gives them back
 
 
-def _again_seconds(lane: PlayedLane, deferred: float | None) -> float | None:
+def _choose_again_seconds(lane: PlayedLane, deferred: float | None) -> float | None:
     """The earlier of what the round asked for and what the delivery did."""
     more = 0.0 if lane.has_more_rows and deferred is None else None
     wanted = [seconds for seconds in (lane.again_seconds, deferred, more) if seconds is not None]

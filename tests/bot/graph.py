@@ -90,18 +90,18 @@ class Graph:
 
     async def _answer(self, line: str, headers: dict[str, str], content: bytes) -> tuple[int, bytes] | None:
         if self.good_token and headers.get("authorization") != f"Bearer {self.good_token}":
-            return _told(refuse(190, 401))
+            return _to_http(refuse(190, 401))
         if line.startswith("GET "):
             self.questions.append(line.split()[1])
             if self.questions_held is not None:
                 await self.questions_held.wait()
-            return _told(self.always or Reply(body=self.number))
+            return _to_http(self.always or Reply(body=self.number))
         if line.partition("?")[0].endswith("/media"):
             return await self._upload()
         body = json.loads(content)
         if body.get("status") == "read":
             self.marks.append(body)
-            return _told(Reply(body={"success": True}))
+            return _to_http(Reply(body={"success": True}))
         request = Request(
             body.get("to") or body["recipient"], _text_of(body), int(body["biz_opaque_callback_data"]), body,
             f"wamid.{next(self._numbers)}",
@@ -118,17 +118,17 @@ class Graph:
         self.under_way.discard(request.outbox_id)
         if reply.lost:
             return None
-        return _told(reply, {"messaging_product": "whatsapp", "messages": [{"id": request.wamid}]})
+        return _to_http(reply, {"messaging_product": "whatsapp", "messages": [{"id": request.wamid}]})
 
     async def _upload(self) -> tuple[int, bytes]:
         self.uploads += 1
         reply = self.upload_script.popleft() if self.upload_script else Reply(body={"id": "900"})
         if reply.held is not None:
             await reply.held.wait()
-        return _told(reply, {"id": "900"})
+        return _to_http(reply, {"id": "900"})
 
 
-def _told(reply: Reply, accepted: dict[str, Any] | None = None) -> tuple[int, bytes]:
+def _to_http(reply: Reply, accepted: dict[str, Any] | None = None) -> tuple[int, bytes]:
     return reply.status, json.dumps(reply.body or accepted).encode()
 
 

@@ -16,7 +16,7 @@ NUMBER, WABA, VERSION = "106540352242922", "102290129340398", "v25.0"
 
 
 @dataclass(frozen=True)
-class Told:
+class CannedAnswer:
     """One answer: JSON, or bytes that are none."""
 
     body: object
@@ -28,13 +28,13 @@ class Told:
 class Meta:
     """`answers`: by method and path below the version; of several the last goes on. What is not there is a 404."""
 
-    answers: dict[str, list[Told]] = field(default_factory=dict)
+    answers: dict[str, list[CannedAnswer]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     url: str = ""
 
-    def tell(self, request: str, *answers: object) -> None:
+    def set_answers(self, request: str, *answers: object) -> None:
         """What `GET path` is answered from now on."""
-        self.answers[request] = [each if isinstance(each, Told) else Told(each) for each in answers]
+        self.answers[request] = [each if isinstance(each, CannedAnswer) else CannedAnswer(each) for each in answers]
 
     def count(self, request: str) -> int:
         """How often it was asked."""
@@ -47,8 +47,8 @@ class Meta:
         query = {name: value for name, value in request.query.items() if name != "appsecret_proof"}
         asked = f"{request.method} {path}"
         self.asked.append((asked, query, json.loads(body) if body else None))
-        told = self.answers.get(asked) or [refusal(100, 404, error_subcode=33)]
-        answer = told.pop(0) if len(told) > 1 else told[0]
+        answers = self.answers.get(asked) or [refusal(100, 404, error_subcode=33)]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
         text = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         return web.Response(status=answer.status, body=text, headers={"facebook-api-version": answer.version})
 
@@ -57,9 +57,9 @@ class Meta:
         return GraphClient(GraphSettings(f"{self.url}/{VERSION}", NUMBER, "a token", "a secret"), http)
 
 
-def refusal(code: int, status: int = 400, **more: object) -> Told:
+def refusal(code: int, status: int = 400, **more: object) -> CannedAnswer:
     """Meta says no."""
-    return Told({"error": {"code": code, "message": "no", "type": "OAuthException", **more}}, status)
+    return CannedAnswer({"error": {"code": code, "message": "no", "type": "OAuthException", **more}}, status)
 
 
 @asynccontextmanager

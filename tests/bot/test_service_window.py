@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.lane_state import LaneState
-from bot.service_window import window_open, without_window
+from bot.service_window import close_window, is_window_open
 from storage.statuses import TicketStatus
 from tests.bot.graph import Reply, refuse
 from tests.bot.world import World
@@ -26,17 +26,17 @@ CLOSED = refuse(131047)
     ],
 )
 def test_it_lasts_24_hours_from_the_last_message(ago: timedelta, is_open: bool) -> None:
-    assert window_open(NOW - ago, NOW) is is_open
+    assert is_window_open(NOW - ago, NOW) is is_open
 
 
 def test_who_never_wrote_has_none() -> None:
-    assert not window_open(None, NOW)
+    assert not is_window_open(None, NOW)
 
 
 @pytest.mark.parametrize(("sent_after", "kept"), [(-1, True), (0, False), (1, False)])
 def test_metas_word_closes_it_unless_they_wrote_since(sent_after: int, kept: bool) -> None:
     state = LaneState("15550001111", NOW, NOW, "{}")
-    after = without_window(state, NOW + timedelta(seconds=sent_after))
+    after = close_window(state, NOW + timedelta(seconds=sent_after))
     assert (after.last_inbound_at == NOW) is kept
     assert (after.address, after.flow) == (state.address, state.flow)
 

@@ -12,7 +12,7 @@ import zxingcpp
 from api.web.credentials import Role
 from storage.sql.database import Database
 from tests.api.rest.meta_service import MetaService, asking
-from tests.bot.meta_answers import NUMBER, Told, refusal
+from tests.bot.meta_answers import NUMBER, CannedAnswer, refusal
 
 ASK, CODES = f"GET {NUMBER}", f"{NUMBER}/message_qrdls"
 QR = "/api/whatsapp/qr"
@@ -25,7 +25,7 @@ MADE = {
 @pytest.fixture
 async def service(sqlite_database: Database) -> AsyncIterator[MetaService]:
     async with asking(sqlite_database) as running:
-        running.meta.tell(ASK, {"id": NUMBER, "display_phone_number": "+1 555-000-1234", "status": "CONNECTED"})
+        running.meta.set_answers(ASK, {"id": NUMBER, "display_phone_number": "+1 555-000-1234", "status": "CONNECTED"})
         yield running
 
 
@@ -158,13 +158,13 @@ async def test_a_code_has_its_own_text(service: MetaService) -> None:
     ("answer", "why"),
     [
         (refusal(190, 401), "The access token"),
-        (Told(b"", 502), "Meta answered HTTP 502"),
+        (CannedAnswer(b"", 502), "Meta answered HTTP 502"),
         ({"id": NUMBER}, ""),
         ({"id": NUMBER, "display_phone_number": "none"}, ""),
     ],
 )
 async def test_number_that_can_not_be_known(service: MetaService, answer: object, why: str) -> None:
-    service.meta.tell(ASK, answer)
+    service.meta.set_answers(ASK, answer)
     for _ in range(3):
         [told] = await service.refused(503, "GET", QR)
         assert told.startswith("The number is not known yet, and Meta could not be asked for it.")
@@ -180,16 +180,16 @@ async def test_meta_is_asked_for_the_number_once(service: MetaService) -> None:
 
 
 async def test_metas_own_codes(service: MetaService) -> None:
-    service.meta.tell(f"POST {CODES}", MADE)
+    service.meta.set_answers(f"POST {CODES}", MADE)
     made = await service.data("POST", QR, {"text": "Hello"}, status=201)
     assert made == {"code": "4O4YGZEG3RIVE1", "text": "Hello", "link": "https://wa.me/message/4O4YGZEG3RIVE1"}
     assert service.meta.asked[-1][2] == {"prefilled_message": "Hello", "generate_qr_image": "SVG"}
     more = {"data": [MADE], "paging": {"cursors": {"after": "A2"}, "next": "https://next"}}
     last = {"data": [MADE | {"code": "OTHER"}, {"code": "../x"}, 7], "paging": {"cursors": {"after": "A3"}}}
-    service.meta.tell(f"GET {CODES}", more, last)
+    service.meta.set_answers(f"GET {CODES}", more, last)
     listed = await service.data("GET", f"{QR}/codes")
     assert [code["code"] for code in listed] == ["4O4YGZEG3RIVE1", "OTHER"]
-    service.meta.tell(f"DELETE {CODES}/4O4YGZEG3RIVE1", {"success": True})
+    service.meta.set_answers(f"DELETE {CODES}/4O4YGZEG3RIVE1", {"success": True})
     assert await service.data("DELETE", f"{QR}/codes/4O4YGZEG3RIVE1") is None
     assert (await service.call("DELETE", f"{QR}/codes/a.b")).status_code == 404
 
@@ -201,14 +201,14 @@ SAID_NO = [
     (refusal(100, error_subcode=33), 409, "Meta knows no such code, or does not let this number have"),
     (refusal(80007), 503, "Meta's limit for calls is reached."),
     (refusal(131000, 500), 503, "Something went wrong on Meta's side."),
-    (Told(b"<html>", 502), 503, "Meta answered HTTP 502"),
+    (CannedAnswer(b"<html>", 502), 503, "Meta answered HTTP 502"),
     ({"code": 7}, 503, "Meta answered without a code."),
 ]
 
 
 async def test_meta_says_no_to_a_code(service: MetaService) -> None:
     for answer, status, why in SAID_NO:
-        service.meta.tell(f"POST {CODES}", answer)
+        service.meta.set_answers(f"POST {CODES}", answer)
         [told] = await service.refused(status, "POST", QR, {"text": "a secret text"})
         assert told.startswith(why)
         assert "secret" not in told

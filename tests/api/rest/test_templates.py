@@ -29,14 +29,14 @@ def entry(number: int = 1, **more: object) -> dict[str, Any]:
 @pytest.fixture
 async def service(database: Database) -> AsyncIterator[MetaService]:
     async with asking(database) as running:
-        running.meta.tell(LIST, {"data": [entry()]})
+        running.meta.set_answers(LIST, {"data": [entry()]})
         yield running
 
 
 @pytest.fixture
 async def light_service(sqlite_database: Database) -> AsyncIterator[MetaService]:
     async with asking(sqlite_database) as running:
-        running.meta.tell(LIST, {"data": [entry(), entry(2, name="paused", status="PAUSED")]})
+        running.meta.set_answers(LIST, {"data": [entry(), entry(2, name="paused", status="PAUSED")]})
         yield running
 
 
@@ -79,7 +79,7 @@ async def test_paused_template_is_told_where_it_is_used(service: MetaService) ->
     await service.data("POST", "/api/whatsapp/templates/sync", {})
     await service.data("PUT", CLOSED, CHOICE)
     service.clock.forward(minutes=1)
-    service.meta.tell(LIST, {"data": [entry(status="PAUSED")]})
+    service.meta.set_answers(LIST, {"data": [entry(status="PAUSED")]})
     [listed] = (await service.data("POST", "/api/whatsapp/templates/sync", {}))["templates"]
     assert listed["why_not"] == ["It was paused by Meta, because customers complained about it."]
     kinds = {notice["kind"]: notice for notice in await service.data("GET", "/api/whatsapp/notices")}
@@ -90,7 +90,7 @@ async def test_paused_template_is_told_where_it_is_used(service: MetaService) ->
 
 
 async def test_choice_is_replaced_and_withdrawn_and_each_is_in_the_audit(service: MetaService) -> None:
-    service.meta.tell(LIST, {"data": [entry(), entry(2, language="pt_BR")]})
+    service.meta.set_answers(LIST, {"data": [entry(), entry(2, language="pt_BR")]})
     await service.data("POST", "/api/whatsapp/templates/sync", {})
     await service.data("PUT", CLOSED, CHOICE)
     other = CHOICE | {"template_language": "pt_BR", "body": ["title", "text"]}
@@ -146,7 +146,7 @@ async def test_choice_that_is_refused(light_service: MetaService) -> None:
 async def test_sync_that_fails_says_why_and_keeps_what_was_known(light_service: MetaService) -> None:
     await light_service.data("POST", "/api/whatsapp/templates/sync", {})
     light_service.clock.forward(minutes=1)
-    light_service.meta.tell(LIST, refusal(190, 401))
+    light_service.meta.set_answers(LIST, refusal(190, 401))
     [told] = await light_service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
     assert told.startswith("Meta does not list the templates. The access token")
     listed = await light_service.data("GET", "/api/whatsapp/templates")

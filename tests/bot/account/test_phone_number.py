@@ -17,7 +17,7 @@ from storage import alerts
 from storage.alerts import Alert
 from storage.sql.database import Database
 from storage.statuses import AlertSeverity
-from tests.bot.meta_answers import NUMBER, Meta, Told, answering, refusal
+from tests.bot.meta_answers import NUMBER, CannedAnswer, Meta, answering, refusal
 from tests.support.places import PAYLOADS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ class Watched:
     async def refresh_with(self, answer: object, minutes: float = 10) -> list[str]:
         """Has Meta asked again so many minutes later, and answer this; returns the alerts after it."""
         self.now += timedelta(minutes=minutes)
-        self.meta.tell(ASK, answer)
+        self.meta.set_answers(ASK, answer)
         await self.monitor.refresh()
         return await self.alerts()
 
@@ -86,7 +86,7 @@ async def test_what_is_known_of_the_number(watched: Watched) -> None:
 
 
 async def test_all_processes_together_ask_once_in_ten_minutes(watched: Watched) -> None:
-    watched.meta.tell(ASK, WELL)
+    watched.meta.set_answers(ASK, WELL)
     for minutes, asked in ((0, 1), (9, 1), (1, 2), (9.9, 2), (0.2, 3)):
         watched.now += timedelta(minutes=minutes)
         await asyncio.gather(*(watched.monitor.refresh() for _ in range(6)))
@@ -151,8 +151,8 @@ async def test_what_an_answer_does_not_speak_of_stays(light_watched: Watched) ->
         ),
         (refusal(100, error_subcode=33), "red number:access", "Meta knows nothing under this id"),
         (refusal(80007), "", "Meta's limit"),
-        (Told(b"<html>", 502), "", "Meta answered HTTP 502"),
-        (Told(b"[]"), "", "Meta answered HTTP 200"),
+        (CannedAnswer(b"<html>", 502), "", "Meta answered HTTP 502"),
+        (CannedAnswer(b"[]"), "", "Meta answered HTTP 200"),
     ],
 )
 async def test_what_is_known_is_kept_when_asking_fails(
@@ -169,7 +169,7 @@ async def test_what_is_known_is_kept_when_asking_fails(
 
 
 async def test_another_version_than_ours(light_watched: Watched) -> None:
-    [alert] = await light_watched.refresh_with(Told(WELL, version="v21.0"))
+    [alert] = await light_watched.refresh_with(CannedAnswer(WELL, version="v21.0"))
     assert alert.startswith("yellow api_version: Meta answers with version v21.0 of the Graph API")
     assert await light_watched.refresh_with(WELL) == []
 
@@ -224,7 +224,7 @@ async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) ->
     await watched.monitor.fetch_if_unknown()
     assert watched.meta.count(ASK) == 1  # nobody who asks again and again uses up what Meta allows
     watched.now += timedelta(seconds=10)
-    watched.meta.tell(ASK, WELL)
+    watched.meta.set_answers(ASK, WELL)
     assert (await watched.monitor.fetch_if_unknown()).digits == "15550001234"
     watched.now += timedelta(hours=1)
     assert (await watched.monitor.fetch_if_unknown()).digits == "15550001234"
@@ -232,7 +232,7 @@ async def test_the_number_is_asked_for_when_it_is_not_known(watched: Watched) ->
 
 
 async def test_the_task_asks_at_start_and_ends_at_the_stop(light_watched: Watched) -> None:
-    light_watched.meta.tell(ASK, WELL)
+    light_watched.meta.set_answers(ASK, WELL)
     stop = asyncio.Event()
     running = asyncio.create_task(light_watched.monitor.run(stop))
     async with asyncio.timeout(10):

@@ -263,10 +263,10 @@ async def test_with_the_window_closed_prompts_fail_and_notices_are_held(world: W
     async with world.working():
         await world.write("Hello?")
         await world.at_rest()
-    told = world.graph.texts()[4:]
-    assert len(told) == 3
-    assert "solved" in told[0], "the overtaken notice is not sent"
-    assert told[1] == "It is fixed."
+    texts = world.graph.texts()[4:]
+    assert len(texts) == 3
+    assert "solved" in texts[0], "the overtaken notice is not sent"
+    assert texts[1] == "It is fixed."
     assert ("failed", "superseded") in await world.sends()
 
 

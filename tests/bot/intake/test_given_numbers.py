@@ -114,9 +114,9 @@ async def test_who_owns_the_number_is_somebody_else_once_they_write(world: World
     assert await world.customers() == {f"b:{ANNES}": forger, PHONE: owner, f"b:{BENS}": owner}
     await world.write("And another", phone=ANNE)
     assert (await writers(world))[-1] == owner
-    (told,) = await alerts(world)
-    assert ANNE[-4:] in told
-    assert ANNE not in told
+    (alert,) = await alerts(world)
+    assert ANNE[-4:] in alert
+    assert ANNE not in alert
     await world.receive(card(world))
     assert GIVEN not in await world.customers(), "a number that is somebody's can't be given"
     assert len(await alerts(world)) == 1
@@ -143,10 +143,10 @@ async def test_a_number_of_somebody_else_is_not_taken(world: World) -> None:
     forger = await ask_for_number(world)
     await world.receive(card(world))
     assert await world.customers() == before | {f"b:{ANNES}": forger}
-    (told,) = await alerts(world)
-    assert "another customer" in told
+    (alert,) = await alerts(world)
+    assert "another customer" in alert
     await world.receive(card(world))
-    assert await alerts(world) == [told]
+    assert await alerts(world) == [alert]
 
 
 async def test_a_number_is_given_once(world: World) -> None:

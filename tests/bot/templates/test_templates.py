@@ -24,7 +24,7 @@ from storage import templates as rows
 from storage.sql.database import Database
 from storage.statuses import TicketStatus, Why
 from storage.templates import NoticeRow
-from tests.bot.meta_answers import WABA, Meta, Told, answering, refusal
+from tests.bot.meta_answers import WABA, CannedAnswer, Meta, answering, refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIST = f"GET {WABA}/message_templates"
@@ -43,7 +43,7 @@ class Desk:
     async def listing(self, *entries: object, after_minutes: float = 10) -> str:
         """Meta has these now; returns the problem of asking it."""
         self.now += timedelta(minutes=after_minutes)
-        self.meta.tell(LIST, {"data": list(entries), "paging": {"cursors": {"before": "b", "after": "a"}}})
+        self.meta.set_answers(LIST, {"data": list(entries), "paging": {"cursors": {"before": "b", "after": "a"}}})
         return (await self.templates.sync()).problem
 
     async def assign(
@@ -110,7 +110,7 @@ async def light_desk(sqlite_database: Database) -> AsyncIterator[Desk]:
 async def test_all_pages_are_listed(desk: Desk) -> None:
     first = {"data": [entry(1), entry(2, name="other")], "paging": {"cursors": {"after": "A2"}, "next": "https://next"}}
     last = {"data": [entry(3, language="pt_BR")], "paging": {"cursors": {"before": "A2", "after": "A3"}}}
-    desk.meta.tell(LIST, first, last)
+    desk.meta.set_answers(LIST, first, last)
     synced = await desk.templates.sync()
     assert (synced.listed_at, synced.count, synced.problem) == (NOW, 3, "")
     assert desk.meta.asked == [
@@ -160,11 +160,11 @@ async def test_odd_entries_that_can_be_read(light_desk: Desk) -> None:
 
 
 BAD_ANSWERS = [
-    (Told(b"<html>502</html>", 502), "Meta answered HTTP 502 without saying what became of it."),
-    (Told(b""), "Meta answered HTTP 200 without saying what became of it."),
+    (CannedAnswer(b"<html>502</html>", 502), "Meta answered HTTP 502 without saying what became of it."),
+    (CannedAnswer(b""), "Meta answered HTTP 200 without saying what became of it."),
     ({}, "Meta answered something else than a list."),
     ({"data": {"id": "1"}}, "Meta answered something else than a list."),
-    (Told(b"[" * 5000), "Meta answered HTTP 200 without saying what became of it."),
+    (CannedAnswer(b"[" * 5000), "Meta answered HTTP 200 without saying what became of it."),
     (refusal(190, 401), "Meta does not list the templates. The access token"),
     (refusal(200, 403), "Meta does not list the templates. The access token"),
     (refusal(100, 400, error_subcode=33), "Meta knows no such business account"),
@@ -176,11 +176,11 @@ BAD_ANSWERS = [
 async def test_answer_that_is_no_list_takes_nothing_away(light_desk: Desk, answer: object, why: str) -> None:
     await light_desk.listing(entry(1))
     light_desk.now += timedelta(minutes=10)
-    light_desk.meta.tell(LIST, answer)
+    light_desk.meta.set_answers(LIST, answer)
     synced = await light_desk.templates.sync()
     assert why in synced.problem
     assert (synced.count, await light_desk.statuses()) == (1, {"1": "APPROVED"})
-    refused = isinstance(answer, Told) and b"error" in json.dumps(answer.body, default=bytes.decode).encode()
+    refused = isinstance(answer, CannedAnswer) and b"error" in json.dumps(answer.body, default=bytes.decode).encode()
     assert await light_desk.alerts() == ([f"yellow {synced.problem}"] if refused else [])
     assert (await light_desk.listing(entry(1)), await light_desk.alerts()) == ("", [])
 
@@ -189,14 +189,14 @@ async def test_list_that_breaks_off_brings_what_it_brought(desk: Desk) -> None:
     await desk.listing(entry(1), entry(2, name="other"))
     desk.now += timedelta(minutes=10)
     page = {"data": [entry(1, status="PAUSED")], "paging": {"cursors": {"after": "A2"}, "next": "https://next"}}
-    desk.meta.tell(LIST, page, Told(b"", 500))
+    desk.meta.set_answers(LIST, page, CannedAnswer(b"", 500))
     assert "could not be listed" in (await desk.templates.sync()).problem
     assert await desk.statuses() == {"1": "PAUSED", "2": "APPROVED"}
 
 
 async def test_list_without_an_end(light_desk: Desk) -> None:
     page = {"data": [entry(1)], "paging": {"cursors": {"after": "again"}, "next": "https://next"}}
-    light_desk.meta.tell(LIST, page)
+    light_desk.meta.set_answers(LIST, page)
     assert (await light_desk.templates.sync()).problem == ""
     assert light_desk.meta.count(LIST) == 2
 
