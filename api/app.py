@@ -48,15 +48,25 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     app_secret = settings.whatsapp_app_secret.get_secret_value()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
     sessions = Sessions(resources.database, utc_now, app_secret, settings.public_url)
-    doctor = Doctor(settings, resources.database, resources.lanes, resources.clock, resources.read_token)
+    doctor = Doctor(
+        settings=settings,
+        database=resources.database,
+        lanes=resources.lanes,
+        clock=resources.clock,
+        read_token=resources.read_token,
+    )
     add_api(app, services, sessions)
     add_desk(app, services, sessions, doctor, settings.trusted_proxies)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app.register_blueprint(make_doctor(doctor))
-    door = WebhookMiddleware(
-        app.asgi_app, services.intake, [app_secret], resources.metrics.count_webhook, settings.trusted_proxies
+    middleware = WebhookMiddleware(
+        application=app.asgi_app,
+        intake=services.intake,
+        app_secrets=[app_secret],
+        on_answer=resources.metrics.count_webhook,
+        trusted_proxies=settings.trusted_proxies,
     )
-    app.asgi_app = door  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
+    app.asgi_app = middleware  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 
 

@@ -113,10 +113,10 @@ def build_worker(settings: Settings, resources: Resources) -> Worker:
 def make_graph_settings(settings: Settings) -> GraphSettings:
     """Takes the client's part out of the settings."""
     return GraphSettings(
-        settings.whatsapp_api_url,
-        settings.whatsapp_phone_number_id,
-        settings.whatsapp_access_token.get_secret_value(),
-        settings.whatsapp_app_secret.get_secret_value(),
+        api_url=settings.whatsapp_api_url,
+        phone_number_id=settings.whatsapp_phone_number_id,
+        access_token=settings.whatsapp_access_token.get_secret_value(),
+        app_secret=settings.whatsapp_app_secret.get_secret_value(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the doors call: each service is built once a process, and found through the application that answers a request.
+"""Builds what the doors call, each service once a process, and finds it for the request that is answered.
 
 Invariant: a door builds nothing for itself, so the desk and the API do the same thing in the same way.
 """
@@ -60,7 +60,7 @@ def make_services(resources: Resources) -> Services:
     """Builds the services of one process from what it has open."""
     database, ids, clock, graph = resources.database, resources.ids, resources.clock, resources.graph
     phone_number_id = graph.settings.phone_number_id
-    transaction = AgentTransaction(database, resources.lanes, ids, clock)
+    transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=ids, clock=clock)
     return Services(
         phone_number_id=phone_number_id,
         database=database,
@@ -83,7 +83,7 @@ def make_services(resources: Resources) -> Services:
         messages=MessageCommands(transaction),
         connection=ConnectionCommands(transaction),
         files=FileCommands(transaction, resources.media.ring),
-        uploads=Uploads(database, resources.store, ids, clock),
+        uploads=Uploads(database=database, store=resources.store, ids=ids, clock=clock),
         templates=resources.templates,
         template_assignments=TemplateAssignments(database, ids, clock),
         phone_number=resources.phone_number,
@@ -91,9 +91,9 @@ def make_services(resources: Resources) -> Services:
     )
 
 
-def add_services(app: Quart, built: Services) -> None:
+def add_services(app: Quart, services: Services) -> None:
     """Gives an application its services, for `services`."""
-    app.extensions[EXTENSION] = built
+    app.extensions[EXTENSION] = services
 
 
 def services() -> Services:

@@ -66,9 +66,9 @@ def add_writing(
             message = TEXT.validate_python(draft.text) if draft.text.strip() or not draft.file_ids else ""
             await commands.write(
                 caller().actor,
-                await author(),
                 ticket_id,
                 message,
+                author_name=await author(),
                 file_ids=draft.file_ids,
                 quoted_id=draft.quoted_id,
                 idempotency_id=read_id(form_field("idempotency_id")),
@@ -90,10 +90,10 @@ def add_writing(
             text = TEXT.validate_python(draft.text if draft.text.strip() else ASKED[wanted])
             await commands.ask(
                 caller().actor,
-                await author(),
                 ticket_id,
                 wanted,
-                text,
+                text=text,
+                author_name=await author(),
                 idempotency_id=read_id(form_field("ask_idempotency_id")),
             )
         except ValidationError:

@@ -1,1 +1,1 @@
-"""The agents' API, one resource a file."""
+"""Serves the agents' REST API, one resource a file."""

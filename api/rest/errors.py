@@ -1,4 +1,4 @@
-"""Answers over REST for a change by an agent that can't be made."""
+"""Answers REST callers whose change can't be made."""
 
 from collections.abc import Mapping
 

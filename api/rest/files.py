@@ -1,4 +1,4 @@
-"""Files over REST: read them, upload one, see where one stands and have it fetched again.
+"""Serves files over REST: sends them, takes uploads, says where one stands and has it fetched again.
 
 Invariants
 - Bytes leave only for those who are signed in, checked at each request, in pieces, with headers under which nothing

@@ -1,4 +1,4 @@
-"""QR codes over REST: one that leads customers to our number, for print, and Meta's own.
+"""Serves QR codes over REST: one that leads customers to our number, for print, and Meta's own.
 
 Invariant: what a picture says is a link of WhatsApp's, to our number or one of its codes, and nothing else: a caller
 chooses only the text, which arrives percent-encoded, or the code, which is letters and digits.
@@ -141,12 +141,12 @@ async def refuse_for_now(error: MetaUnavailable) -> Response:
 
 
 def link_to(digits: str, text: str) -> str:
-    """The link that opens a chat with this number, with `text` typed in."""
+    """Makes the link that opens a chat with this number, with `text` typed in."""
     return f"https://wa.me/{digits}" + (f"?text={quote(text, safe='')}" if text else "")
 
 
 def draw(link: str, image_format: Literal["png", "svg"]) -> bytes | None:
-    """The link as a picture, as sturdy as its size allows; None when it is too long for any."""
+    """Draws the link as a picture, as sturdy as its size allows; None when it is too long for any."""
     if len(link) > MAX_LINK_BYTES:
         return None
     out = io.BytesIO()
@@ -167,7 +167,7 @@ async def _link_to_our_number(text: str) -> str:
 
 
 def _accepted_format() -> Literal["png", "svg"]:
-    """PNG, unless the caller would rather have SVG."""
+    """Chooses PNG, unless the caller would rather have SVG."""
     best = request.accept_mimetypes.best_match([TYPES["png"], TYPES["svg"]], TYPES["png"])
     return "svg" if best == TYPES["svg"] else "png"
 

@@ -1,4 +1,4 @@
-"""Replies over REST: answer the customer on a ticket, react to them, read all that was said.
+"""Serves replies over REST: answers the customer on a ticket, reacts to them, shows all that was said.
 
 Invariants
 - A reply says where it stands and why: `delivery` is that of the messages that carry it, the least advanced where it
@@ -107,9 +107,9 @@ async def add_reply(data: NewReply) -> Response:
     """Answer the customer on a ticket."""
     sent = await services().replies.write(
         caller().actor,
-        data.author or "",
         data.ticket_id,
         data.message,
+        author_name=data.author or "",
         file_ids=[int(file_id) for file_id in data.file_ids],
         quoted_id=int(data.quote) if data.quote else None,
     )

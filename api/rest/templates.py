@@ -1,4 +1,4 @@
-"""Templates over REST: what Meta has, and which of them carries which notice outside of the 24 hours.
+"""Serves templates over REST: what Meta has, and which of them carries which notice outside of the 24 hours.
 
 Invariant: a choice that would not go out is refused here, with a sentence for each reason.
 """

@@ -1,4 +1,4 @@
-"""Tickets over REST: open one, list them, read one, move one, ask its customer for something.
+"""Serves tickets over REST: opens, lists, shows and moves them, and asks their customers for something.
 
 Invariant: a change answers with the ticket as it then is, and with `delivery`, which says where the customer's message
 about it stands: `queued`, `held` until they write again, or null when nothing is sent.
@@ -151,7 +151,7 @@ async def list_tickets(query_args: Filter) -> Response:
             tx, status=query_args.status, mobiles=mobiles, offset=offset, limit=limit
         )
     pagination = Pagination(page=query_args.page, limit=limit, total=total)
-    shown = [Ticket(**_columns_of(ticket)) for ticket in found]
+    shown = [Ticket(**_show_columns(ticket)) for ticket in found]
     return respond(PageAnswer[list[Ticket]](data=shown, pagination=pagination))
 
 
@@ -168,7 +168,7 @@ async def read_ticket(ticket_id: int) -> Response:
         rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
         customer = await thread.read_customer(tx, found, services().clock())
     shown_customer = _show_customer(customer) if customer else None
-    whole = WholeTicket(**_columns_of(found), files=[show_file(row) for row in rows], customer=shown_customer)
+    whole = WholeTicket(**_show_columns(found), files=[show_file(row) for row in rows], customer=shown_customer)
     return respond(Answer[WholeTicket](data=whole))
 
 
@@ -193,12 +193,12 @@ async def set_status(ticket_id: int, data: NewStatus) -> Response:
 @document_response(Refusal, 422)
 async def ask(ticket_id: int, data: Request) -> Response:
     """Ask the customer for their location or for a contact."""
-    sent = await services().replies.ask(caller().actor, "", ticket_id, data.for_, data.message)
+    sent = await services().replies.ask(caller().actor, ticket_id, data.for_, text=data.message)
     return await respond_with_reply(sent.reply, 201)
 
 
 def _respond_with_change(change: TicketChange, status: int = 200) -> Response:
-    shown = ChangedTicket(**_columns_of(change.ticket), delivery=change.delivery)
+    shown = ChangedTicket(**_show_columns(change.ticket), delivery=change.delivery)
     return respond(Answer[ChangedTicket](data=shown), status)
 
 
@@ -211,7 +211,7 @@ def _show_customer(customer: Customer) -> CustomerShown:
     )
 
 
-def _columns_of(ticket: StoredTicket) -> dict[str, Any]:
+def _show_columns(ticket: StoredTicket) -> dict[str, Any]:
     """What every form of a ticket shows of it."""
     columns = {name: getattr(ticket, name) for name in Ticket.model_fields if name != "id"}
     return {"id": ticket.ticket_id, **columns}

@@ -1,4 +1,4 @@
-"""WhatsApp over REST: write to a customer outside of any ticket, and see how the connection to Meta does.
+"""Serves WhatsApp over REST: writes to customers outside of any ticket, and says how the connection to Meta does.
 
 What is said on a ticket is in `replies.py`; Meta's own door is `api/webhook.py`.
 

@@ -71,7 +71,7 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
     number = parse_snapshot(await meta_snapshots.read(tx, phone_number_id))
     heard_at = max((at for at in (health.webhook_at, health.send_at) if at is not None), default=None)
     is_well = heard_at is not None and (health.error_at is None or health.error_at <= heard_at)
-    channel = _channel(open_alerts)
+    channel = _describe_channel(open_alerts)
     return Status(
         configured=bool(phone_number_id),
         connected=is_well and channel.state == "open",
@@ -86,18 +86,18 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
             for each in open_alerts
         ],
         last_webhook=health.webhook_at,
-        last_error=_last_error(health.error, health.error_at),
+        last_error=_describe_last_error(health.error, health.error_at),
         journal=items,
         outbox={name: rows.get(name, 0) for name in delivery_text.COUNTED},
     )
 
 
-def _channel(open_alerts: list[Alert]) -> Channel:
+def _describe_channel(open_alerts: list[Alert]) -> Channel:
     stop = next((each for each in open_alerts if each.subject == SUBJECT and each.severity is AlertSeverity.RED), None)
     if stop is None:
         return Channel(state="open", reason=None, since=None)
     return Channel(state="stopped", reason=stop.message, since=stop.raised_at)
 
 
-def _last_error(why: Why, at: datetime | None) -> Trouble | None:
+def _describe_last_error(why: Why, at: datetime | None) -> Trouble | None:
     return None if at is None else Trouble(message=delivery_text.explain_reason(why), at=at)

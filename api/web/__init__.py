@@ -1,1 +1,1 @@
-"""What every door over HTTP shares: who is asking, what is read, how it is answered."""
+"""Holds what every door over HTTP shares: who is asking, what is read of a request, how it is answered."""

@@ -46,7 +46,7 @@ class Received:
 class Uploads:
     """Takes forms with files in them, for one process."""
 
-    def __init__(self, database: Database, store: FileStore, ids: IdMaker, clock: Clock) -> None:
+    def __init__(self, *, database: Database, store: FileStore, ids: IdMaker, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._ids = ids

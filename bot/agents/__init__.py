@@ -1,1 +1,1 @@
-"""What agents do, each change in one transaction behind the fence of its customer."""
+"""Makes the changes of agents, each in one transaction that holds its customer's lock (the fence)."""

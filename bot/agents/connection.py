@@ -1,4 +1,4 @@
-"""Changes what people decide about the connection to Meta.
+"""Carries out what admins decide about the connection to Meta.
 
 Invariant: a decision is an alert that is cleared, which every process looks at, so it needs no message between them.
 """
@@ -18,7 +18,7 @@ class ConnectionCommands:
     async def retry_stopped_channel(self, actor: str) -> bool:
         """Has sending tried again, because what stopped it was mended at Meta: every process tries within a second, and
         stops again if it was not. Returns False where nothing was stopped."""
-        line = self._transaction.audit_line(actor, "channel.try", circuit_breaker.SUBJECT)
+        line = self._transaction.make_audit_line(actor, "channel.try", circuit_breaker.SUBJECT)
 
         async def write(tx: Tx) -> bool:
             if await audit.landed(tx, line.audit_id):

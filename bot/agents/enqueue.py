@@ -48,10 +48,10 @@ class OutboundMessage:
 
 
 def compose(
-    origin: Origin, contents: Sequence[Content], *, ticket_id: int | None, new_id: Callable[[], int]
+    origin: Origin, contents: Sequence[Content], *, ticket_id: int | None, make_id: Callable[[], int]
 ) -> OutboundMessage:
     """Makes a message of contents of any length, with its ids, before the transaction."""
-    parts = [Part(new_id(), piece) for content in contents for piece in fit_to_limits(content)]
+    parts = [Part(make_id(), piece) for content in contents for piece in fit_to_limits(content)]
     return OutboundMessage(origin=origin, parts=parts, ticket_id=ticket_id)
 
 

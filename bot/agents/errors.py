@@ -1,4 +1,4 @@
-"""What keeps a change by an agent from being made: one base, and a code by which each door chooses its answer.
+"""Defines what keeps an agent's change from being made: one base, and a code by which each door chooses its answer.
 
 Invariants
 - Nothing of the change has happened when one of these is raised.

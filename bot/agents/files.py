@@ -17,7 +17,7 @@ class FileCommands:
 
     async def retry(self, actor: str, file_id: int) -> None:
         """Has a file fetched now whose last try failed; another is left as it is."""
-        line = self._transaction.audit_line(actor, "file.retry", file_id)
+        line = self._transaction.make_audit_line(actor, "file.retry", file_id)
 
         async def write(tx: Tx) -> None:
             if await files.retry(tx, file_id, line.at):

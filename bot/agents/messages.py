@@ -33,8 +33,8 @@ class MessageCommands:
         if customer_id is None:
             raise WindowClosed  # who never wrote has no window
         content = {"type": "text", "text": text}
-        message = compose(Origin.AGENT, [content], ticket_id=None, new_id=self._transaction.new_id)
-        line = self._transaction.audit_line(actor, "message.send", customer_id)
+        message = compose(Origin.AGENT, [content], ticket_id=None, make_id=self._transaction.make_id)
+        line = self._transaction.make_audit_line(actor, "message.send", customer_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
             if await audit.landed(tx, line.audit_id):
@@ -53,7 +53,7 @@ class MessageCommands:
             found = await replies.loose(tx, outbox_id)
         if found is None:
             raise MessageNotFound
-        line = self._transaction.audit_line(actor, "message.send_again", found.customer_id)
+        line = self._transaction.make_audit_line(actor, "message.send_again", found.customer_id)
 
         async def write(tx: Tx, _customer: LockedCustomer | None) -> None:
             await requeue(tx, outbox_id, line)

@@ -44,10 +44,10 @@ class ReplyCommands:
     async def write(
         self,
         actor: str,
-        author_name: str,
         ticket_id: int,
         text: str,
         *,
+        author_name: str = "",
         file_ids: Sequence[int] = (),
         quoted_id: int | None = None,
         idempotency_id: int | None = None,
@@ -60,8 +60,8 @@ class ReplyCommands:
         is_sent = ticket.customer_id is not None and ticket.whatsapp_enabled
         quoted_wamid = await self._read_quoted_wamid(ticket, quoted_id)
         rows = await self._read_files(file_ids)
-        message = self._compose(_contents(ticket, text, rows, quoted_wamid), ticket)
-        line = self._transaction.audit_line(actor, "ticket.reply", ticket_id, idempotency_id=idempotency_id)
+        message = self._compose(_compose_contents(ticket, text, rows, quoted_wamid), ticket)
+        line = self._transaction.make_audit_line(actor, "ticket.reply", ticket_id, idempotency_id=idempotency_id)
         reply = self._make_reply(ticket, text, author_name, message if is_sent else None)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
@@ -79,17 +79,19 @@ class ReplyCommands:
     async def ask(
         self,
         actor: str,
-        author_name: str,
         ticket_id: int,
         wanted: Request,
-        text: str,
         *,
+        text: str,
+        author_name: str = "",
         idempotency_id: int | None = None,
     ) -> SentReply:
         """Asks the customer for their location or a contact; raises TicketNotFound, NotOnWhatsApp, WindowClosed."""
         ticket = await self._transaction.read_ticket(ticket_id)
         message = self._compose([{"type": f"{wanted}_request", "text": text}], ticket)
-        line = self._transaction.audit_line(actor, f"ticket.ask_{wanted}", ticket_id, idempotency_id=idempotency_id)
+        line = self._transaction.make_audit_line(
+            actor, f"ticket.ask_{wanted}", ticket_id, idempotency_id=idempotency_id
+        )
         reply = self._make_reply(ticket, text, author_name, message)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
@@ -107,9 +109,11 @@ class ReplyCommands:
         WindowClosed."""
         found = await self._read_reply(reply_id)
         ticket = await self._transaction.read_ticket(found.ticket_id)
-        wamid = _wamid_of_customer(found, ticket, "id")
+        wamid = _require_customer_wamid(found, ticket, "id")
         message = self._compose([{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket)
-        line = self._transaction.audit_line(actor, "ticket.reaction", ticket.ticket_id, idempotency_id=idempotency_id)
+        line = self._transaction.make_audit_line(
+            actor, "ticket.reaction", ticket.ticket_id, idempotency_id=idempotency_id
+        )
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
             if await audit.landed(tx, line.audit_id):
@@ -125,7 +129,9 @@ class ReplyCommands:
         raises MessageNotFound, NotInDoubt."""
         reply = await self._read_reply(reply_id)
         ticket = await self._transaction.read_ticket(reply.ticket_id)
-        line = self._transaction.audit_line(actor, "ticket.send_again", ticket.ticket_id, idempotency_id=idempotency_id)
+        line = self._transaction.make_audit_line(
+            actor, "ticket.send_again", ticket.ticket_id, idempotency_id=idempotency_id
+        )
 
         async def write(tx: Tx, _customer: LockedCustomer | None) -> StoredReply:
             await requeue(tx, reply.outbox_id or 0, line)
@@ -134,20 +140,20 @@ class ReplyCommands:
         return await self._transaction.run_for_ticket(ticket, write)
 
     def _compose(self, contents: Sequence[Content], ticket: StoredTicket) -> OutboundMessage:
-        return compose(Origin.AGENT, contents, ticket_id=ticket.ticket_id, new_id=self._transaction.new_id)
+        return compose(Origin.AGENT, contents, ticket_id=ticket.ticket_id, make_id=self._transaction.make_id)
 
     def _make_reply(
         self, ticket: StoredTicket, text: str, author_name: str, message: OutboundMessage | None
     ) -> StoredReply:
         return StoredReply(
-            reply_id=self._transaction.new_id(),
+            reply_id=self._transaction.make_id(),
             ticket_id=ticket.ticket_id,
             author="agent",
             author_name=author_name,
             message=text,
             wamid=None,
             outbox_id=message.outbox_ids[0] if message else None,
-            written_at=self._transaction.now(),
+            written_at=self._transaction.read_clock(),
         )
 
     async def _read_reply(self, reply_id: int) -> StoredReply:
@@ -161,7 +167,7 @@ class ReplyCommands:
         if quoted_id is None:
             return ""
         async with self._transaction.database.reading() as tx:
-            return _wamid_of_customer(await replies.find(tx, quoted_id), ticket, "quote")
+            return _require_customer_wamid(await replies.find(tx, quoted_id), ticket, "quote")
 
     async def _read_files(self, file_ids: Sequence[int]) -> list[FileRow]:
         async with self._transaction.database.reading() as tx:
@@ -180,9 +186,9 @@ def _require_open_window(ticket: StoredTicket, customer: LockedCustomer | None) 
         raise WindowClosed
 
 
-def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_wamid: str) -> list[Content]:
-    """The text is the caption of the first file, as far as that can have it. Outside of the window a template may carry
-    a text, and never a file."""
+def _compose_contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_wamid: str) -> list[Content]:
+    """Composes a reply: the text is the caption of the first file, as far as that can have one. Outside of the window a
+    template may carry a text, and never a file."""
     contents: list[dict[str, object]] = [
         {"type": "media", "kind": row.kind, "file_id": str(row.file_id), "filename": row.filename} for row in rows
     ] or [{"type": "text", "text": text}]
@@ -197,8 +203,8 @@ def _contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], quoted_w
     return list(fitting)
 
 
-def _wamid_of_customer(reply: StoredReply | None, ticket: StoredTicket, field: str) -> str:
-    """Meta's id of a message of this ticket's customer; raises UnusableValue, with the field that named it."""
+def _require_customer_wamid(reply: StoredReply | None, ticket: StoredTicket, field: str) -> str:
+    """Returns Meta's id of a message of this ticket's customer; raises UnusableValue, with the field that named it."""
     if reply is None or reply.ticket_id != ticket.ticket_id or reply.author != "customer" or not reply.wamid:
         raise UnusableValue(field, "must be a message that the customer of this ticket sent on WhatsApp")
     return reply.wamid

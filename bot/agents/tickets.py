@@ -52,8 +52,8 @@ class TicketCommands:
     async def open(self, actor: str, new: NewTicket) -> TicketChange:
         """Opens a ticket for a customer, who may be new, or for nobody on WhatsApp."""
         await self._numbers.top_up(1)
-        now, ticket_id = self._transaction.now(), self._numbers.take()
-        line = self._transaction.audit_line(actor, "ticket.open", ticket_id)
+        now, ticket_id = self._transaction.read_clock(), self._numbers.take()
+        line = self._transaction.make_audit_line(actor, "ticket.open", ticket_id)
         ticket = StoredTicket(
             ticket_id=ticket_id,
             customer_id=None,
@@ -73,7 +73,7 @@ class TicketCommands:
             updated_at=now,
         )
         content = notices.compose_notice(NoticeKind.OPENED, ticket)
-        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
+        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, make_id=self._transaction.make_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             filed = replace(ticket, customer_id=customer.customer_id if customer else None)
@@ -91,10 +91,10 @@ class TicketCommands:
         """Moves a ticket to another status; raises TicketNotFound, IllegalStatusChange. To the one that it has, nothing
         changes."""
         found = await self._transaction.read_ticket(ticket_id)
-        now = self._transaction.now()
-        line = self._transaction.audit_line(actor, "ticket.status", ticket_id)
+        now = self._transaction.read_clock()
+        line = self._transaction.make_audit_line(actor, "ticket.status", ticket_id)
         content = notices.compose_notice(NoticeKind(status), found)
-        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, new_id=self._transaction.new_id)
+        notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, make_id=self._transaction.make_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             ticket = await tickets.find(tx, ticket_id)

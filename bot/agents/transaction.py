@@ -52,27 +52,27 @@ class AgentTransaction:
     after a commit whose outcome was not heard, so it asks the audit first.
     """
 
-    def __init__(self, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock) -> None:
+    def __init__(self, *, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock) -> None:
         self.database = database
         self._lanes = lanes
         self._ids = ids
         self._clock = clock
 
-    def now(self) -> datetime:
+    def read_clock(self) -> datetime:
         """Reads the clock by which windows are judged."""
         return self._clock()
 
-    def new_id(self) -> int:
+    def make_id(self) -> int:
         """Makes the id of a row, or of a change that is yet to be made: what is asked for twice with one happens
         once."""
         return self._ids.next()
 
-    def audit_line(
+    def make_audit_line(
         self, actor: str, action: str, object_id: int | str, *, idempotency_id: int | None = None, detail: str = ""
     ) -> Line:
         """Makes the audit's line of a change; without an idempotency id the change gets one of its own."""
         return Line(
-            audit_id=self.new_id() if idempotency_id is None else idempotency_id,
+            audit_id=self.make_id() if idempotency_id is None else idempotency_id,
             at=self._clock(),
             actor=actor,
             action=action,
@@ -119,7 +119,7 @@ class AgentTransaction:
     async def run_for_phone(self, phone: str, name: str, write: Write[T]) -> T:
         """Runs `write` with the customer locked whose phone this is. A number that nobody has written from becomes a
         customer of this name, once, whoever is first."""
-        new_customer_id = self.new_id()
+        new_customer_id = self.make_id()
         while True:
             customer_id = await self.find_customer(phone)
             try:

@@ -82,7 +82,7 @@ async def test_a_notice_that_meta_refuses_at_once_is_held_and_goes_out_when_they
 async def test_a_notice_that_meta_refuses_afterwards_takes_another_way(world: World) -> None:
     ticket_id = await ticket(world)
     async with world.working():
-        await world.replies.write("agent", "Sam", ticket_id, "Have you tried turning it off?")
+        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
         await world.until(lambda: last_is(world, "accepted"))
         request = world.graph.requests[-1]
         failed = world.status(
@@ -164,7 +164,7 @@ async def test_what_waits_behind_a_slow_request_is_not_held_when_they_write_mean
     ticket_id = await ticket(world)
     world.clock.forward(86_390)
     for words in ("First this.", "Then that."):
-        await world.replies.write("agent", "Sam", ticket_id, words)
+        await world.replies.write("agent", ticket_id, words)
     slow = asyncio.Event()
     world.graph.script.append(Reply(held=slow))
     asked = len(world.graph.requests)

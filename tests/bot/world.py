@@ -95,7 +95,7 @@ class World:
             phone_number_id=NUMBER,
             metrics=Metrics(),
         )
-        self.agents = AgentTransaction(database, self.lanes, self.ids, self.clock)
+        self.agents = AgentTransaction(database=database, lanes=self.lanes, ids=self.ids, clock=self.clock)
         self.tickets = TicketCommands(self.agents, self.numbers)
         self.replies = ReplyCommands(self.agents)
         self.connection = ConnectionCommands(self.agents)

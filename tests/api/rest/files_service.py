@@ -88,7 +88,7 @@ async def serving_files(
     limit_requests(app)
     async with open_resources(database, clock, store) as resources:
         services = make_services(resources)
-        transaction = AgentTransaction(database, resources.lanes, resources.ids, clock)
+        transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=resources.ids, clock=clock)
         add_api(app, replace(services, files=FileCommands(transaction, lambda: rung.append(True))))
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
         port = port_of(listener)

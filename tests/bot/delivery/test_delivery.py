@@ -146,8 +146,8 @@ async def test_an_agents_words_in_doubt_wait_for_a_person_and_block_nobody(world
     world.doubt_seconds = 1.0
     world.graph.script.append(LOST)
     async with world.working():
-        await world.replies.write("agent", "Sam", ticket_id, "Have you tried turning it off?")
-        await world.replies.write("agent", "Sam", ticket_id, "And on again?")
+        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
+        await world.replies.write("agent", ticket_id, "And on again?")
 
         async def settled() -> bool:
             return [status for status, _ in await world.sends()][3:] == ["unknown", "accepted"]
@@ -164,7 +164,7 @@ async def test_a_status_settles_what_waited_for_a_person(world: World) -> None:
     world.doubt_seconds = 1.0
     world.graph.script.append(LOST)
     async with world.working():
-        await world.replies.write("agent", "Sam", ticket_id, "Have you tried turning it off?")
+        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
         await world.until(
             lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown' AND reason = 'ask_a_person'")
         )
@@ -253,7 +253,7 @@ async def test_with_the_window_closed_prompts_fail_and_notices_are_held(world: W
     world.clock.forward(24 * 3600)
     assert (await world.tickets.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)).delivery == "held"
     assert (await world.tickets.set_status("agent", ticket_id, TicketStatus.RESOLVED)).delivery == "held"
-    assert (await world.replies.write("agent", "Sam", ticket_id, "It is fixed.")).delivery == "held"
+    assert (await world.replies.write("agent", ticket_id, "It is fixed.")).delivery == "held"
     async with world.working():
         await world.at_rest()
     assert [row[0] for row in await world.sends()][3:] == ["failed", "held", "held", "held"]
@@ -328,7 +328,7 @@ async def test_a_clock_that_goes_back_holds_nothing_up(world: World) -> None:
 async def test_more_than_a_lane_loads_goes_out_in_order(world: World) -> None:
     ticket_id = await with_ticket(world)
     for number in range(MAX_ROWS_PER_LANE + 20):
-        await world.replies.write("agent", "Sam", ticket_id, f"Line {number}")
+        await world.replies.write("agent", ticket_id, f"Line {number}")
     async with world.working():
         await world.at_rest()
     assert world.graph.texts()[3:] == [f"Line {number}" for number in range(MAX_ROWS_PER_LANE + 20)]

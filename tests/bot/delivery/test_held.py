@@ -62,7 +62,7 @@ class Desk:
         return str(changed[-1].delivery)
 
     async def say(self, text: str) -> str:
-        return str((await self.world.replies.write("agent", "Sam", self.ticket_id, text)).delivery)
+        return str((await self.world.replies.write("agent", self.ticket_id, text)).delivery)
 
     async def fails(self, request: Request, code: int, ago: float = 0) -> None:
         """A status of this send comes in."""

@@ -239,7 +239,7 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
     async with world.working():
         await world.at_rest()
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
-    await world.replies.write("agent", "Sam", ticket_id, "Have you tried turning it off?")
+    await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
     await world.lanes.put_copies([WorkingCopy(customer_id, 0, '["",null,null,""]')], force=[customer_id])
     async with world.working():
         await world.at_rest()
