@@ -11,6 +11,7 @@ from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
 from storage.templates import NoticeRow
+from tests.api.desk.rows import raise_alert
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import NUMBER, PHONE, Service
 
@@ -18,10 +19,6 @@ PAGE = "/desk/whatsapp"
 BUTTON = "Try now</button>"
 HOSTILE = "The account is \u202elocked</bdi><script>alert(1)</script>"
 SHOWN = "<bdi>The account is \u202elocked&lt;/bdi&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>"
-
-
-async def raise_alert(service: Service, alert: Alert) -> None:
-    await service.resources.database.run(lambda tx: alerts.raise_alert(tx, alert))
 
 
 async def test_a_stopped_channel_is_tried_when_an_admin_says_so(service: Service) -> None:

@@ -1,0 +1,70 @@
+"""How often a password may be tried, and whose tries are counted together."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from api.desk.sign_in_throttle import MOST_KEPT, Throttle
+from api.web.client_address import find_client_network
+from tests.api.rest_service import Clock
+
+
+def test_waits_grow_and_are_forgotten() -> None:
+    clock = Clock()
+    throttle = Throttle(clock)
+    assert [throttle.admit("ann", "1") for _ in range(6)] == [0, 0, 0, 0, 2, 2]
+    let_in = 0
+    for _ in range(60):
+        clock.forward(seconds=1)
+        let_in += throttle.admit("ann", "1") == 0
+    assert let_in == 4
+    assert throttle.admit("ann", "2") == 0
+    clock.forward(seconds=3601)
+    assert [throttle.admit("ann", "1") for _ in range(5)] == [0, 0, 0, 0, 2]
+
+
+def test_an_account_under_attack() -> None:
+    throttle = Throttle(Clock())
+    for number in range(30):
+        assert throttle.admit("ann", f"net {number}") == 0
+    assert throttle.admit("ann", "net 29") > 0
+    assert throttle.admit("ann", "clean") == 0
+    assert throttle.admit("ben", "net 29") == 0
+
+
+def test_one_network_on_many_accounts() -> None:
+    throttle = Throttle(Clock())
+    assert sum(throttle.admit(f"account {number}", "net") == 0 for number in range(1000)) == 10
+
+
+def test_a_right_password_clears_what_was_mistyped() -> None:
+    throttle = Throttle(Clock())
+    for _ in range(2):
+        assert [throttle.admit("ann", "1") for _ in range(4)] == [0, 0, 0, 0]
+        throttle.welcome("ann", "1")
+
+
+def test_what_is_kept_is_bounded() -> None:
+    throttle = Throttle(Clock())
+    for number in range(2 * MOST_KEPT):
+        throttle.admit(f"account {number}", f"net {number}")
+    assert len(throttle._kept) <= MOST_KEPT
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "nearest"),
+    [
+        ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", ["203.0.113.9", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.7:4711"], "198.51.100.7"),
+        ("::ffff:10.0.0.1", ["[2001:db8:1:2:3::4]:4711"], "2001:db8:1:2::/64"),
+        ("2001:db8::1", ["198.51.100.7"], "2001:db8::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("", ["198.51.100.7"], ""),
+    ],
+)
+def test_the_nearest_stranger(peer: str, forwarded: list[str], nearest: str) -> None:
+    assert find_client_network(peer, forwarded, [ip_network("10.0.0.0/8")]) == nearest
