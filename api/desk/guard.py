@@ -21,7 +21,7 @@ from storage.blobs.store import StoreDown
 from storage.files import FileRow
 from storage.sql.database import DatabaseDown
 
-MOST_FIELDS = 20
+MAX_FORM_FIELDS = 20
 FORM = "application/x-www-form-urlencoded"
 WITH_FILES = "multipart/form-data"
 NOT_FROM_HERE = (
@@ -64,7 +64,7 @@ def keep_door(blueprint: GuardedBlueprint, sessions: Sessions, pages: Pages, upl
         principal = None if needed is None else await sessions.principal()
         allowed = principal is not None and needed in PERMISSIONS[principal.role]
         if changes:
-            if not sessions.from_our_page():
+            if not sessions.is_from_our_page():
                 return pages.refuse(403, NOT_FROM_HERE)
             await read_form(principal, allowed)
         if needed is None:
@@ -112,7 +112,7 @@ async def _read_form() -> dict[str, str]:
         return {}
     body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]  # bytes, when not asked for text
     try:
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS))
     except ValueError:
         return {}
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from quart import Response, g, redirect
+from quart import Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.sessions import Sessions
@@ -75,7 +75,7 @@ class Pages:
 
     async def show(self, name: str, status: int = 200, /, **values: object) -> Response:
         """The page of this name."""
-        agent = await self._sessions.agent()
+        agent = await self._sessions.find_agent()
         if agent is not None:
             async with self._database.reading() as tx:
                 values["alerts"] = await alerts.open_alerts(tx)
@@ -86,12 +86,12 @@ class Pages:
         may be the reason."""
         title, why = REFUSALS.get(status, ("This did not work", "Go back, and try again."))
         values = {"title": title, "words": says or why, "draft": draft}
-        return self._made(g.get("desk_agent"), "refusal", status, values)
+        return self._made(self._sessions.known_agent(), "refusal", status, values)
 
     def _made(self, agent: StoredAgent | None, name: str, status: int, values: Mapping[str, object]) -> Response:
         known: dict[str, object] = {
             "agent_name": agent.name if agent else "",
-            "csrf_token": self._sessions.token() if agent else "",
+            "csrf_token": self._sessions.make_csrf_token() if agent else "",
             "alerts": [],
             "place": "",
         }

@@ -1,46 +1,49 @@
-"""Looks at passwords without getting in the way of anything else.
+"""Checks passwords with Argon2 in a thread, so that the event loop goes on meanwhile.
 
-Invariants: one look at a time in a process, in a thread (each takes all of a core or more for a while, and 64 MiB), so
-webhooks are answered beside it; a wrong name takes the same work as a wrong password.
+Invariants
+- A process checks one password at a time: each takes a core or more for some 50 ms, and 64 MiB.
+- An address that no agent has takes the same work as a wrong password, so the time tells nothing.
+- At most MAX_WAITING_CHECKS wait for their turn; who comes then is refused.
 """
 
 import asyncio
 
 from api.web.credentials import hash_password, is_password_right, rehash_if_outdated
 
-MOST_WAITING = 8  # half a second of patience
+MAX_WAITING_CHECKS = 8  # half a second of patience
 
 
-class Busy(Exception):
-    """Too many passwords wait to be looked at."""
+class TooManyChecks(Exception):
+    """Too many passwords wait to be checked."""
 
 
-class Passwords:
-    """The one place in a process where passwords are looked at."""
+class PasswordChecker:
+    """Checks the passwords of one process."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
         self._waiting = 0
 
-    async def right(self, stored: str | None, password: str) -> bool:
-        """Whether this is the password; None is that of nobody. Raises Busy."""
-        if self._waiting >= MOST_WAITING:
-            raise Busy
+    async def is_right(self, stored_hash: str | None, password: str) -> bool:
+        """Whether the password is the one that was hashed; `stored_hash` is None where nobody has the address. Raises
+        TooManyChecks."""
+        if self._waiting >= MAX_WAITING_CHECKS:
+            raise TooManyChecks
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(_right, stored, password)
+                return await asyncio.to_thread(_is_right, stored_hash, password)
         finally:
             self._waiting -= 1
 
-    async def renewed(self, stored: str, password: str) -> str | None:
-        """A new hash of a password that was right, when its costs are not today's."""
+    async def renew_hash(self, stored_hash: str, password: str) -> str | None:
+        """Hashes a password that was right anew; None where the stored hash was made at today's costs."""
         async with self._turn:
-            return await asyncio.to_thread(rehash_if_outdated, stored, password)
+            return await asyncio.to_thread(rehash_if_outdated, stored_hash, password)
 
 
-def _right(stored: str | None, password: str) -> bool:
-    if stored is None:
+def _is_right(stored_hash: str | None, password: str) -> bool:
+    if stored_hash is None:
         hash_password(password)
         return False
-    return is_password_right(stored, password)
+    return is_password_right(stored_hash, password)

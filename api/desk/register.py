@@ -12,7 +12,7 @@ from api.desk.pages import Pages, go_to
 from api.desk.replies import add_writing
 from api.desk.sessions import Sessions
 from api.desk.sign_in import add_sign_in
-from api.desk.sign_in_throttle import Throttle
+from api.desk.sign_in_throttle import SignInThrottle
 from api.desk.ticket import TicketPage
 from api.desk.tickets import add_tickets
 from api.doctor.endpoint import Doctor
@@ -25,11 +25,13 @@ def add_desk(
     app: Quart, services: Services, sessions: Sessions, doctor: Doctor, trusted_proxies: Sequence[Network] = ()
 ) -> None:
     """Adds the desk's pages to an application that has the API."""
-    sessions.join(app)
+    sessions.install(app)
     blueprint = GuardedBlueprint("desk", __name__)
     pages = Pages(sessions, services.database)
     keep_door(blueprint, sessions, pages, services.uploads)
-    add_sign_in(blueprint, sessions, pages, services.database, services.ids, Throttle(services.clock), trusted_proxies)
+    add_sign_in(
+        blueprint, sessions, pages, services.database, services.ids, SignInThrottle(services.clock), trusted_proxies
+    )
     ticket_page = TicketPage(pages, services.database, services.clock, services.ids)
     add_agent_errors(blueprint, pages, ticket_page)
     add_tickets(blueprint, pages, ticket_page, services.tickets, services.database)

@@ -45,7 +45,7 @@ def add_writing(
     """The routes for what agents write."""
 
     async def author() -> str:
-        agent = await sessions.agent()
+        agent = await sessions.find_agent()
         return agent.name if agent else ""
 
     @blueprint.post("/desk/tickets/<ticket:ticket_id>")

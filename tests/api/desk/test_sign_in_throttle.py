@@ -4,14 +4,14 @@ from ipaddress import ip_network
 
 import pytest
 
-from api.desk.sign_in_throttle import MOST_KEPT, Throttle
+from api.desk.sign_in_throttle import MAX_KEPT_COUNTS, SignInThrottle
 from api.web.client_address import find_client_network
 from tests.api.rest_service import Clock
 
 
 def test_waits_grow_and_are_forgotten() -> None:
     clock = Clock()
-    throttle = Throttle(clock)
+    throttle = SignInThrottle(clock)
     assert [throttle.admit("ann", "1") for _ in range(6)] == [0, 0, 0, 0, 2, 2]
     let_in = 0
     for _ in range(60):
@@ -24,7 +24,7 @@ def test_waits_grow_and_are_forgotten() -> None:
 
 
 def test_an_account_under_attack() -> None:
-    throttle = Throttle(Clock())
+    throttle = SignInThrottle(Clock())
     for number in range(30):
         assert throttle.admit("ann", f"net {number}") == 0
     assert throttle.admit("ann", "net 29") > 0
@@ -33,22 +33,22 @@ def test_an_account_under_attack() -> None:
 
 
 def test_one_network_on_many_accounts() -> None:
-    throttle = Throttle(Clock())
+    throttle = SignInThrottle(Clock())
     assert sum(throttle.admit(f"account {number}", "net") == 0 for number in range(1000)) == 10
 
 
 def test_a_right_password_clears_what_was_mistyped() -> None:
-    throttle = Throttle(Clock())
+    throttle = SignInThrottle(Clock())
     for _ in range(2):
         assert [throttle.admit("ann", "1") for _ in range(4)] == [0, 0, 0, 0]
-        throttle.welcome("ann", "1")
+        throttle.clear("ann", "1")
 
 
 def test_what_is_kept_is_bounded() -> None:
-    throttle = Throttle(Clock())
-    for number in range(2 * MOST_KEPT):
+    throttle = SignInThrottle(Clock())
+    for number in range(2 * MAX_KEPT_COUNTS):
         throttle.admit(f"account {number}", f"net {number}")
-    assert len(throttle._kept) <= MOST_KEPT
+    assert len(throttle._kept) <= MAX_KEPT_COUNTS
 
 
 @pytest.mark.parametrize(
