@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from quart import Response, request
 
 from api.desk.guard import form_field
-from api.desk.pages import STATUS_WORDS, Pages
+from api.desk.pages import Pages
 from api.desk.ticket import Draft, TicketPage, read_draft
+from api.views.ticket_text import STATUS_LABELS
 from api.web.auth import GuardedBlueprint
 from bot.agents.errors import AgentError, ErrorCode, IllegalStatusChange, TicketNotFound
 from storage.sql.database import DatabaseDown
@@ -41,7 +42,7 @@ def add_agent_errors(blueprint: GuardedBlueprint, pages: Pages, ticket_page: Tic
 def describe(error: AgentError) -> str:
     """Puts an error into words for the agent at the desk."""
     if isinstance(error, IllegalStatusChange):
-        current, wanted = STATUS_WORDS[error.current].lower(), STATUS_WORDS[error.wanted].lower()
+        current, wanted = STATUS_LABELS[error.current].lower(), STATUS_LABELS[error.wanted].lower()
         return f"A ticket that is {current} can't become {wanted}."
     if error.code is ErrorCode.UNUSABLE_VALUE:
         is_reaction = error.field == "id"

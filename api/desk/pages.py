@@ -14,13 +14,12 @@ from quart import Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.desk.sessions import Sessions
-from api.views import delivery_text
+from api.views import alert_text, delivery_text, ticket_text
 from api.views.file_text import describe_file_state
 from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.agents import StoredAgent
 from storage.sql.database import Database
-from storage.statuses import TicketStatus
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -29,13 +28,6 @@ POLICY = (
 STATIC = {"desk.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 # Pictures that a browser shows without running anything in them: what the files' route serves to be shown in place.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-STATUS_WORDS: Mapping[TicketStatus, str] = {
-    TicketStatus.NEW: "New",
-    TicketStatus.IN_PROGRESS: "In progress",
-    TicketStatus.WAITING: "Waiting",
-    TicketStatus.RESOLVED: "Resolved",
-    TicketStatus.CLOSED: "Closed",
-}
 REFUSALS = {
     401: ("You are signed out", "Sign in again, and then repeat what you did."),
     403: ("That is not allowed", "Your role doesn't include it, or the page that it came from is out of date."),
@@ -65,9 +57,12 @@ class Pages:
             "file_state": describe_file_state,
         }
         self._templates.globals |= {
-            "status_words": STATUS_WORDS,
-            "delivery_words": delivery_text.DELIVERY,
-            "counted": delivery_text.COUNTED,
+            "status_labels": ticket_text.STATUS_LABELS,
+            "change_labels": ticket_text.CHANGE_LABELS,
+            "request_labels": ticket_text.REQUEST_LABELS,
+            "delivery_labels": delivery_text.DELIVERY_LABELS,
+            "backlog_labels": delivery_text.BACKLOG_LABELS,
+            "severity_labels": alert_text.SEVERITY_LABELS,
             "pictures": PICTURES,
             "channel": circuit_breaker.SUBJECT,
         }

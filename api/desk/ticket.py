@@ -11,8 +11,7 @@ from quart import Response
 
 from api.desk.guard import form_field, uploaded
 from api.desk.pages import Pages
-from api.views import thread
-from api.views.thread import Customer, Said
+from api.views.thread import ThreadEntry, TicketCustomer, read_thread, read_ticket_customer
 from api.web.auth import PERMISSIONS, Permission, caller
 from api.web.fields import MAX_IDS, read_id
 from bot.agents import notices
@@ -61,8 +60,8 @@ class TicketPage:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 raise TicketNotFound
-            said, described_by = await thread.read(tx, ticket)
-            customer = await thread.read_customer(tx, ticket, self._clock())
+            thread = await read_thread(tx, ticket)
+            customer = await read_ticket_customer(tx, ticket, self._clock())
             attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
             template = await templates.chosen(tx, NoticeKind.REPLY, notices.LANGUAGE)
         may = PERMISSIONS[caller().role]
@@ -70,8 +69,7 @@ class TicketPage:
             "ticket",
             status,
             ticket=ticket,
-            said=said,
-            files=described_by,
+            thread=thread,
             attached=attached,
             customer=customer,
             template=template,
@@ -81,7 +79,7 @@ class TicketPage:
             may_answer=Permission.WRITE_TO_CUSTOMERS in may,
             may_retry=Permission.CHANGE_TICKETS in may,
             at_once=_at_once(ticket, customer),
-            quoted=_quoted(said, draft.quoted_id),
+            quoted=_find_quoted(thread.entries, draft.quoted_id),
             says=says,
             draft=draft.text,
             emoji=EMOJI,
@@ -89,11 +87,11 @@ class TicketPage:
         )
 
 
-def _at_once(ticket: StoredTicket, customer: Customer | None) -> bool:
+def _at_once(ticket: StoredTicket, customer: TicketCustomer | None) -> bool:
     """Whether a reaction or a request would go out."""
     return ticket.whatsapp_enabled and customer is not None and customer.window_until is not None
 
 
-def _quoted(said: Sequence[Said], quoted_id: int | None) -> StoredReply | None:
-    theirs = (each.reply for each in said if each.reply.author == "customer" and each.wamid)
-    return next((reply for reply in theirs if reply.reply_id == quoted_id), None)
+def _find_quoted(entries: Sequence[ThreadEntry], quoted_id: int | None) -> StoredReply | None:
+    quotable = (entry.reply for entry in entries if entry.reply.author == "customer" and entry.wamid)
+    return next((reply for reply in quotable if reply.reply_id == quoted_id), None)

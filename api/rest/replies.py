@@ -15,9 +15,8 @@ from quart_schema import document_response, validate_request
 
 from api.rest.errors import read_message_id
 from api.services import services
-from api.views import thread
 from api.views.file_text import describe_file_state
-from api.views.thread import Said
+from api.views.thread import ThreadEntry, read_entry, read_thread
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId
 from api.web.responses import Answer, Body, Refusal, respond
@@ -126,8 +125,8 @@ async def list_replies(ticket_id: int) -> Response:
         ticket = await tickets.find(tx, ticket_id)
         if ticket is None:
             raise TicketNotFound
-        said, _ = await thread.read(tx, ticket)
-    return respond(Answer[list[Reply]](data=[_show_reply(each) for each in said]))
+        thread = await read_thread(tx, ticket)
+    return respond(Answer[list[Reply]](data=[_show_reply(entry) for entry in thread.entries]))
 
 
 @blueprint.post("/<reply_id>/reaction")
@@ -156,8 +155,8 @@ async def send_reply_again(reply_id: str) -> Response:
 async def respond_with_reply(reply: StoredReply, status: int = 200) -> Response:
     """Answers with a reply of an agent as it now stands."""
     async with services().database.reading() as tx:
-        said = await thread.read_reply(tx, reply)
-    return respond(Answer[Reply](data=_show_reply(said)), status)
+        entry = await read_entry(tx, reply)
+    return respond(Answer[Reply](data=_show_reply(entry)), status)
 
 
 def show_file(row: FileRow) -> FileShown:
@@ -172,8 +171,8 @@ def show_file(row: FileRow) -> FileShown:
     )
 
 
-def _show_reply(said: Said) -> Reply:
-    reply = said.reply
+def _show_reply(entry: ThreadEntry) -> Reply:
+    reply = entry.reply
     return Reply.model_validate(
         {
             "id": str(reply.reply_id),
@@ -183,11 +182,11 @@ def _show_reply(said: Said) -> Reply:
             "message": reply.message,
             "changed": reply.changed or None,
             "late": reply.late,
-            "files": [show_file(row) for row in said.files],
-            "quoted": str(said.quoted.reply_id) if said.quoted else None,
-            "whatsapp_message_id": said.wamid,
-            "delivery": said.delivery,
-            "reason": said.reason or None,
+            "files": [show_file(row) for row in entry.files],
+            "quoted": str(entry.quoted.reply_id) if entry.quoted else None,
+            "whatsapp_message_id": entry.wamid,
+            "delivery": entry.delivery,
+            "reason": entry.reason or None,
             "created_at": reply.written_at,
         }
     )

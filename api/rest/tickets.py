@@ -13,8 +13,7 @@ from quart_schema import document_response, validate_querystring, validate_reque
 
 from api.rest.replies import FileShown, Reply, respond_with_reply, show_file
 from api.services import services
-from api.views import thread
-from api.views.thread import Customer
+from api.views.thread import TicketCustomer, read_ticket_customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
 from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, respond
@@ -166,7 +165,7 @@ async def read_ticket(ticket_id: int) -> Response:
         if found is None:
             raise TicketNotFound
         rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
-        customer = await thread.read_customer(tx, found, services().clock())
+        customer = await read_ticket_customer(tx, found, services().clock())
     shown_customer = _show_customer(customer) if customer else None
     whole = WholeTicket(**_show_columns(found), files=[show_file(row) for row in rows], customer=shown_customer)
     return respond(Answer[WholeTicket](data=whole))
@@ -202,7 +201,7 @@ def _respond_with_change(change: TicketChange, status: int = 200) -> Response:
     return respond(Answer[ChangedTicket](data=shown), status)
 
 
-def _show_customer(customer: Customer) -> CustomerShown:
+def _show_customer(customer: TicketCustomer) -> CustomerShown:
     since = customer.unreachable_at
     return CustomerShown(
         name=customer.name,

@@ -98,9 +98,9 @@ async def status() -> Response:
 async def _respond_with_message(outbox_id: int) -> Response:
     async with services().database.reading() as tx:
         found = await replies.loose(tx, outbox_id)
-        stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
+        stop_reason = delivery_text.find_stop_reason(await alerts.open_alerts(tx))
     if found is None:
         raise MessageNotFound
-    reason = delivery_text.explain_delivery(found.carriers, stopped) or None
+    reason = delivery_text.explain_delivery(found.carriers, stop_reason) or None
     message = Message(id=str(outbox_id), delivery=found.carriers.status, reason=reason)
     return respond(Answer[Message](data=message))

@@ -88,7 +88,7 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
         last_webhook=health.webhook_at,
         last_error=_describe_last_error(health.error, health.error_at),
         journal=items,
-        outbox={name: rows.get(name, 0) for name in delivery_text.COUNTED},
+        outbox={name: rows.get(name, 0) for name in delivery_text.BACKLOG_LABELS},
     )
 
 

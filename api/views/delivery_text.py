@@ -1,4 +1,4 @@
-"""Says where a message stands, and why, in words for agents.
+"""Says how far a message is on its way to the customer, and why, in words for agents. Pure.
 
 Invariants
 - Each status and each reason of the outbox has its words here, and nowhere else (`assert_never` holds us to it).
@@ -13,7 +13,7 @@ from storage.alerts import Alert
 from storage.replies import Carriers
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
-DELIVERY: Mapping[OutboxStatus, str] = {
+DELIVERY_LABELS: Mapping[OutboxStatus, str] = {
     OutboxStatus.FAILED: "Not delivered",
     OutboxStatus.HELD: "Held",
     OutboxStatus.UNKNOWN: "In doubt",
@@ -24,8 +24,8 @@ DELIVERY: Mapping[OutboxStatus, str] = {
     OutboxStatus.DELIVERED: "Delivered",
     OutboxStatus.READ: "Read",
 }
-# The heaps of messages that a page counts, and what they are called there.
-COUNTED: Mapping[OutboxStatus, str] = {
+# Messages that have not gone out, counted by status, and what each count is called.
+BACKLOG_LABELS: Mapping[OutboxStatus, str] = {
     OutboxStatus.QUEUED: "Waiting to go out",
     OutboxStatus.SENDING: "On their way out",
     OutboxStatus.HELD: "Held until the customer writes",
@@ -40,24 +40,25 @@ _UNKNOWN = "It is not known whether the customer has it."
 _ON_THE_WAY = frozenset({OutboxStatus.ACCEPTED, OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.READ})
 
 
-def why_stopped(alerts: Sequence[Alert]) -> str:
-    """Why nothing goes out, "" while it does."""
+def find_stop_reason(alerts: Sequence[Alert]) -> str:
+    """Finds why nothing goes out among the open alerts; "" while messages go out."""
     return next((alert.message for alert in alerts if alert.subject == circuit_breaker.SUBJECT), "")
 
 
-def explain_delivery(sent: Carriers, channel_stopped: str) -> str:
-    """Why a message is where it is, and what happens next; "" when it is on its way."""
-    if sent.status in _ON_THE_WAY:
+def explain_delivery(carriers: Carriers, stop_reason: str) -> str:
+    """Explains why a message is where it is, and what happens next; "" when it is on its way. `carriers`: the rows of
+    the outbox that carry it; `stop_reason`: why nothing goes out, "" while messages do."""
+    if carriers.status in _ON_THE_WAY:
         return ""
-    if sent.status is OutboxStatus.QUEUED and channel_stopped:
-        return f"Waiting, because WhatsApp is stopped: {channel_stopped}"
-    if sent.status is OutboxStatus.HELD and sent.why.detail:
-        return f"{sent.why.detail.rstrip('.')}. It goes out when the customer writes again."
-    return explain_reason(sent.why)
+    if carriers.status is OutboxStatus.QUEUED and stop_reason:
+        return f"Waiting, because WhatsApp is stopped: {stop_reason}"
+    if carriers.status is OutboxStatus.HELD and carriers.why.detail:
+        return f"{carriers.why.detail.rstrip('.')}. It goes out when the customer writes again."
+    return explain_reason(carriers.why)
 
 
 def explain_reason(why: Why) -> str:
-    """What a reason means, in sentences; "" when there is none."""
+    """Explains a reason of the outbox in sentences; "" where there is none."""
     match why.reason:
         case OutboxReason.NONE:
             return ""

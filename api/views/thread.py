@@ -1,42 +1,58 @@
-"""A ticket's talk as agents see it, read once for the API and for the desk's page.
+"""Reads a ticket's thread, all that was said on it with its files and deliveries, for REST and the desk alike.
 
-Invariant: all of it is of one moment, and what a sending's state means is told by `delivery_text.py` alone.
+Invariants
+- All of it is of one moment: the caller reads it in one transaction.
+- What the state of a delivery means is said by `delivery_text.py` alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from api.views import delivery_text
+from api.views.delivery_text import explain_delivery, find_stop_reason
 from bot.lane_state import LaneState
 from bot.service_window import WINDOW, is_window_open
 from storage import alerts, files, replies
 from storage.files import FileRow
-from storage.replies import Sendings, StoredReply
+from storage.replies import Carriers, Sendings, StoredReply
 from storage.sql.database import Tx
+from storage.statuses import OutboxStatus
 from storage.tickets import StoredTicket
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A reply with all that belongs to it. `delivery` and `reason`: where its sending stands and why; `form`: what it
-    went out as; `reaction`: the agents' emoji on a message of the customer; `in_doubt`: it is not known whether the
-    customer has it, and a person may send it again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadEntry:
+    """A reply or a note, with all that belongs to it.
+
+    `delivery` and `reason`: how far it is on its way to the customer and why, None and "" when it does not go there.
+    `form`: what it went out as (`text`, `media`, `location_request` ...), "" likewise. `quoted`: the customer's message
+    that it answers. `reaction`: the agents' emoji on it, "" when there is none. `in_doubt`: nobody knows whether the
+    customer has it, and a person may send it again.
+    """
 
     reply: StoredReply
-    delivery: str | None
-    reason: str
     wamid: str | None
-    form: str
     files: Sequence[FileRow]
-    quoted: StoredReply | None
     reaction: str
+    delivery: OutboxStatus | None = None
+    reason: str = ""
+    form: str = ""
+    quoted: StoredReply | None = None
     in_doubt: bool = False
 
 
+class Thread(NamedTuple):
+    """All that was said on a ticket, the oldest first, and the files of its description."""
+
+    entries: Sequence[ThreadEntry]
+    description_files: Sequence[FileRow]
+
+
 @dataclass(frozen=True, slots=True)
-class Customer:
-    """Whom the ticket is with. `window_until`: when free text ends, None when it has."""
+class TicketCustomer:
+    """The customer on WhatsApp whom a ticket is with. `window_until`: when the customer service window closes, None
+    when it is closed."""
 
     name: str
     unreachable_at: datetime | None
@@ -44,53 +60,74 @@ class Customer:
     window_until: datetime | None
 
 
-async def read(tx: Tx, ticket: StoredTicket) -> tuple[list[Said], list[FileRow]]:
-    """All that was said on a ticket, and the files that came with its description."""
+async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
+    """Reads all that was said on a ticket."""
     stored = await replies.replies(tx, ticket.ticket_id)
     rows = await files.of_ticket(tx, ticket.ticket_id)
     sendings = Sendings()
     if ticket.customer_id is not None:
         sendings = await replies.sendings(tx, ticket.customer_id, ticket.ticket_id)
-    stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
+    stop_reason = find_stop_reason(await alerts.open_alerts(tx))
     by_wamid = {reply.wamid: reply for reply in stored if reply.wamid}
-    said = [_said(reply, sendings, rows, by_wamid, stopped) for reply in stored]
-    return said, [row for row in rows if row.reply_id is None]
+    entries = [
+        _make_entry(
+            reply,
+            carriers=sendings.messages.get(reply.outbox_id or 0),
+            files=[row for row in rows if row.reply_id == reply.reply_id],
+            reaction=sendings.reactions.get(reply.wamid or "", ""),
+            by_wamid=by_wamid,
+            stop_reason=stop_reason,
+        )
+        for reply in stored
+    ]
+    return Thread(entries, [row for row in rows if row.reply_id is None])
 
 
-async def read_reply(tx: Tx, reply: StoredReply) -> Said:
-    """Reads an agent's reply with all that belongs to it. It takes its own rows alone, however long the ticket is."""
+async def read_entry(tx: Tx, reply: StoredReply) -> ThreadEntry:
+    """Reads what belongs to one reply of an agent. It takes its own rows alone, however long the ticket is."""
     rows = await files.of_reply(tx, reply.ticket_id, reply.reply_id)
-    sent = await replies.find_carriers(tx, reply.outbox_id) if reply.outbox_id else None
-    quoted = await replies.find_quoted(tx, reply.ticket_id, sent.quoted_wamid) if sent and sent.quoted_wamid else None
-    stopped = delivery_text.why_stopped(await alerts.open_alerts(tx))
-    sendings = Sendings({reply.outbox_id: sent} if reply.outbox_id and sent else {})
-    return _said(reply, sendings, rows, {quoted.wamid: quoted} if quoted and quoted.wamid else {}, stopped)
+    carriers = await replies.find_carriers(tx, reply.outbox_id) if reply.outbox_id else None
+    wamid = carriers.quoted_wamid if carriers else ""
+    quoted = await replies.find_quoted(tx, reply.ticket_id, wamid) if wamid else None
+    return _make_entry(
+        reply,
+        carriers=carriers,
+        files=rows,
+        reaction="",
+        by_wamid={wamid: quoted} if quoted else {},
+        stop_reason=find_stop_reason(await alerts.open_alerts(tx)),
+    )
 
 
-async def read_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> Customer | None:
-    """Whom a ticket is with, None when it is nobody on WhatsApp."""
+async def read_ticket_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> TicketCustomer | None:
+    """Reads whom a ticket is with; None when it is nobody on WhatsApp."""
     found = None if ticket.customer_id is None else await replies.correspondent(tx, ticket.customer_id)
     if found is None:
         return None
     heard_at = LaneState.from_json(found.place).last_inbound_at
-    until = heard_at + WINDOW if heard_at is not None and is_window_open(heard_at, now) else None
-    return Customer(found.name, found.unreachable_at, found.unreachable_reason, until)
+    window_until = heard_at + WINDOW if heard_at is not None and is_window_open(heard_at, now) else None
+    return TicketCustomer(found.name, found.unreachable_at, found.unreachable_reason, window_until)
 
 
-def _said(
+def _make_entry(
     reply: StoredReply,
-    sendings: Sendings,
-    rows: Sequence[FileRow],
-    by_wamid: dict[str, StoredReply],
-    stopped: str,
-) -> Said:
-    sent = sendings.messages.get(reply.outbox_id or 0)
-    attached = [row for row in rows if row.reply_id == reply.reply_id]
-    reaction = sendings.reactions.get(reply.wamid or "", "")
-    if sent is None:
-        return Said(reply, None, "", reply.wamid, "", attached, None, reaction)
-    reason = delivery_text.explain_delivery(sent, stopped)
-    quoted = by_wamid.get(sent.quoted_wamid)
-    return Said(
-        reply, sent.status, reason, reply.wamid or sent.wamid, sent.form, attached, quoted, reaction, sent.in_doubt
+    *,
+    carriers: Carriers | None,
+    files: Sequence[FileRow],
+    reaction: str,
+    by_wamid: Mapping[str, StoredReply],
+    stop_reason: str,
+) -> ThreadEntry:
+    if carriers is None:
+        return ThreadEntry(reply=reply, wamid=reply.wamid, files=files, reaction=reaction)
+    return ThreadEntry(
+        reply=reply,
+        wamid=reply.wamid or carriers.wamid,
+        files=files,
+        reaction=reaction,
+        delivery=carriers.status,
+        reason=explain_delivery(carriers, stop_reason),
+        form=carriers.form,
+        quoted=by_wamid.get(carriers.quoted_wamid),
+        in_doubt=carriers.in_doubt,
     )
