@@ -12,6 +12,7 @@ from quart import Quart
 
 from api.bootstrap import build_worker, open_resources
 from api.desk.register import add_desk
+from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
@@ -56,7 +57,10 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
         read_token=resources.read_token,
     )
     add_api(app, services, sessions)
-    add_desk(app, services, sessions, doctor, settings.trusted_proxies)
+    desk = make_desk_services(
+        sessions=sessions, doctor=doctor, clock=resources.clock, trusted_proxies=settings.trusted_proxies
+    )
+    add_desk(app, desk)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
     app.register_blueprint(make_doctor(doctor))
     middleware = WebhookMiddleware(

@@ -1,92 +1,113 @@
-"""Signing in at the desk, and out.
+"""Serves the sign-in at the desk, and the sign-out.
 
-Invariants: what is told of a sign-in that fails is the same whatever was wrong with it; nobody is sent anywhere but to
-a page of the desk afterwards.
+Invariants
+- What is said of a sign-in that fails is the same whatever was wrong with it.
+- Nobody is sent anywhere but to a page of the desk afterwards, so a link can't make this an open redirect.
+- A try is throttled before its password is checked.
 """
 
 import math
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from quart import Response, request
-from werkzeug.wrappers import Response as AnyResponse
 
-from api.desk.guard import form_field
-from api.desk.pages import Pages, go_to
-from api.desk.passwords import PasswordChecker, TooManyChecks
-from api.desk.sessions import Sessions
-from api.desk.sign_in_throttle import SignInThrottle
-from api.settings_checks import Network
+from api.desk.forms import form_field
+from api.desk.pages import AnyResponse, go_to, show_page
+from api.desk.passwords import TooManyChecks
+from api.desk.services import desk_services
+from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, needs, open_to_all
 from api.web.client_address import find_client_network
-from bot.ids import IdMaker
 from storage import agents
-from storage.sql.database import Database
+from storage.agents import StoredAgent
 
 MAX_EMAIL_CHARACTERS = 191  # as the column has it
-OURS = re.compile(r"/desk(/tickets/[0-9]{1,18}|/whatsapp(/doctor)?)?(\?[a-z0-9_=&]{1,100})?", re.ASCII)
+DESK_PATHS = re.compile(r"/desk(/tickets/[0-9]{1,18}|/whatsapp(/doctor)?)?(\?[a-z0-9_=&]{1,100})?", re.ASCII)
+FIRST_PATH = "/desk"
 WRONG = "This e-mail address and this password do not belong together."
+BUSY = "Many people sign in just now. Try again in a moment."
+
+blueprint = GuardedBlueprint("sign_in", __name__)
 
 
-def add_sign_in(
-    blueprint: GuardedBlueprint,
-    sessions: Sessions,
-    pages: Pages,
-    database: Database,
-    ids: IdMaker,
-    throttle: SignInThrottle,
-    trusted_proxies: Sequence[Network],
-) -> None:
-    """The routes for who comes and goes."""
-    passwords = PasswordChecker()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInTry:
+    """One try. `network`: from where, as the throttle counts; `next_path`: where a sign-in leads."""
 
-    async def again(status: int, says: str, email: str, following: str) -> Response:
-        return await pages.show("sign_in", status, says=says, email=email, following=following)
-
-    @blueprint.get("/desk/sign-in")
-    @open_to_all
-    async def ask() -> Response | AnyResponse:
-        """The form."""
-        following = local(request.args.get("next", ""))
-        if await sessions.find_agent():
-            return go_to(following)
-        return await again(200, "", "", following)
-
-    @blueprint.post("/desk/sign-in")
-    @open_to_all
-    async def sign_in() -> Response | AnyResponse:
-        """Lets an agent in."""
-        email, password = form_field("email").strip().lower()[:MAX_EMAIL_CHARACTERS], form_field("password")
-        following = local(form_field("next"))
-        network = find_client_network(
-            request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted_proxies
-        )
-        if wait := throttle.admit(email, network):
-            seconds = math.ceil(wait)
-            response = await again(429, f"Too many tries. Wait {seconds} s, and try again.", email, following)
-            response.headers["Retry-After"] = str(seconds)
-            return response
-        async with database.reading() as tx:
-            agent = await agents.by_email(tx, email)
-        try:
-            right = await passwords.is_right(agent.password_hash if agent else None, password)
-        except TooManyChecks:
-            throttle.take_back(email, network)
-            return await again(503, "Many people sign in just now. Try again in a moment.", email, following)
-        if agent is None or not right:
-            return await again(401, WRONG, email, following)
-        throttle.clear(email, network)
-        await sessions.begin(agent, ids.next(), await passwords.renew_hash(agent.password_hash, password))
-        return go_to(following)
-
-    @blueprint.post("/desk/sign-out")
-    @needs(Permission.READ)
-    async def sign_out() -> AnyResponse:
-        """Lets an agent out."""
-        await sessions.end()
-        return go_to("/desk/sign-in")
+    email: str
+    password: str = field(repr=False)
+    network: str
+    next_path: str
 
 
-def local(path: str) -> str:
-    """`path` if it is a page of the desk, else the first one."""
-    return path if OURS.fullmatch(path) else "/desk"
+@blueprint.get("/desk/sign-in")
+@open_to_all
+async def show_sign_in() -> AnyResponse:
+    """Shows the form to whoever is not signed in."""
+    next_path = keep_desk_path(request.args.get("next", ""))
+    if await desk_services().sessions.find_agent():
+        return go_to(next_path)
+    return await _show_form(200, problem="", email="", next_path=next_path)
+
+
+@blueprint.post("/desk/sign-in")
+@open_to_all
+async def sign_in() -> AnyResponse:
+    """Lets an agent in."""
+    tried, desk = _read_try(), desk_services()
+    if wait_seconds := desk.throttle.admit(tried.email, tried.network):
+        return await _show_throttled(tried, math.ceil(wait_seconds))
+    try:
+        agent = await _authenticate(tried)
+    except TooManyChecks:
+        desk.throttle.take_back(tried.email, tried.network)
+        return await _show_form(503, problem=BUSY, email=tried.email, next_path=tried.next_path)
+    if agent is None:
+        return await _show_form(401, problem=WRONG, email=tried.email, next_path=tried.next_path)
+    desk.throttle.clear(tried.email, tried.network)
+    renewed_hash = await desk.passwords.renew_hash(agent.password_hash, tried.password)
+    await desk.sessions.begin(agent, services().ids.next(), renewed_hash)
+    return go_to(tried.next_path)
+
+
+@blueprint.post("/desk/sign-out")
+@needs(Permission.READ)
+async def sign_out() -> AnyResponse:
+    """Lets an agent out."""
+    await desk_services().sessions.end()
+    return go_to("/desk/sign-in")
+
+
+def keep_desk_path(path: str) -> str:
+    """Returns `path` if it is a page of the desk, else the first one."""
+    return path if DESK_PATHS.fullmatch(path) else FIRST_PATH
+
+
+def _read_try() -> SignInTry:
+    forwarded = request.headers.getlist("X-Forwarded-For")
+    return SignInTry(
+        email=form_field("email").strip().lower()[:MAX_EMAIL_CHARACTERS],
+        password=form_field("password"),
+        network=find_client_network(request.remote_addr or "", forwarded, desk_services().trusted_proxies),
+        next_path=keep_desk_path(form_field("next")),
+    )
+
+
+async def _authenticate(tried: SignInTry) -> StoredAgent | None:
+    """Finds the agent whose password this is; raises TooManyChecks."""
+    async with services().database.reading() as tx:
+        agent = await agents.by_email(tx, tried.email)
+    is_right = await desk_services().passwords.is_right(agent.password_hash if agent else None, tried.password)
+    return agent if is_right else None
+
+
+async def _show_throttled(tried: SignInTry, seconds: int) -> Response:
+    problem = f"Too many tries. Wait {seconds} s, and try again."
+    response = await _show_form(429, problem=problem, email=tried.email, next_path=tried.next_path)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+async def _show_form(status: int, *, problem: str, email: str, next_path: str) -> Response:
+    return await show_page("sign_in", status, problem=problem, email=email, next_path=next_path)

@@ -1,63 +1,60 @@
-"""Tickets as agents see them in a browser: the list, and moving one.
+"""Serves tickets as agents see them in a browser: the list, one ticket, and the form that moves it.
 
-Invariant: a change goes through the same door to the bot as the API's, under the agent's own name; only moves that are
-legal are offered, and the others are refused there all the same.
+Invariant: only moves that are legal are offered; the others are refused by the command all the same.
 """
 
 from quart import Response, request
-from werkzeug.wrappers import Response as AnyResponse
 
-from api.desk.guard import form_field
-from api.desk.pages import Pages, go_to
-from api.desk.ticket import TicketPage
+from api.desk.forms import FormRefused, form_field
+from api.desk.pages import AnyResponse, go_to, show_page
+from api.desk.ticket_page import show_ticket_page
+from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from bot.agents.tickets import TicketCommands
 from storage import tickets
-from storage.sql.database import Database
 from storage.statuses import TicketStatus
 
-A_PAGE = 25
-DEEPEST_PAGE = 100_000
+TICKETS_PER_PAGE = 25
+MAX_PAGE = 100_000  # far behind any list
+MAX_PAGE_DIGITS = 8
+
+blueprint = GuardedBlueprint("tickets", __name__)
 
 
-def add_tickets(
-    blueprint: GuardedBlueprint, pages: Pages, ticket_page: TicketPage, commands: TicketCommands, database: Database
-) -> None:
-    """The routes for tickets."""
-
-    @blueprint.get("/desk")
-    @needs(Permission.READ)
-    async def list_tickets() -> Response:
-        """Tickets, the newest first."""
-        status = _status(request.args.get("status", ""))
-        number = request.args.get("page", "")
-        page = (
-            min(max(1, int(number)), DEEPEST_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
-        )
-        async with database.reading() as tx:
-            found, total = await tickets.load_page(
-                tx, status=status, mobiles=[], offset=(page - 1) * A_PAGE, limit=A_PAGE
-            )
-        return await pages.show(
-            "tickets", tickets=found, total=total, page=page, pages=max(1, -(-total // A_PAGE)), status=status or ""
-        )
-
-    @blueprint.get("/desk/tickets/<ticket:ticket_id>")
-    @needs(Permission.READ)
-    async def read_ticket(ticket_id: int) -> Response:
-        """One ticket, and what was said on it."""
-        return await ticket_page.show(ticket_id)
-
-    @blueprint.post("/desk/tickets/<ticket:ticket_id>/status")
-    @needs(Permission.CHANGE_TICKETS)
-    async def set_status(ticket_id: int) -> Response | AnyResponse:
-        """Moves the ticket."""
-        status = _status(form_field("status"))
-        if status is None:
-            return await ticket_page.show(ticket_id, 422, "Choose a status first.")
-        await commands.set_status(caller().actor, ticket_id, status)
-        return go_to(f"/desk/tickets/{ticket_id}")
+@blueprint.get("/desk")
+@needs(Permission.READ)
+async def list_tickets() -> Response:
+    """Lists tickets, the newest first."""
+    status, page = _read_status(request.args.get("status", "")), _read_page(request.args.get("page", ""))
+    offset = (page - 1) * TICKETS_PER_PAGE
+    async with services().database.reading() as tx:
+        found, total = await tickets.load_page(tx, status=status, mobiles=[], offset=offset, limit=TICKETS_PER_PAGE)
+    pages = max(1, -(-total // TICKETS_PER_PAGE))
+    return await show_page("tickets", tickets=found, total=total, page=page, pages=pages, status=status or "")
 
 
-def _status(name: str) -> TicketStatus | None:
-    return next((status for status in TicketStatus if status == name), None)
+@blueprint.get("/desk/tickets/<ticket:ticket_id>")
+@needs(Permission.READ)
+async def read_ticket(ticket_id: int) -> Response:
+    """Shows one ticket, and what was said on it."""
+    return await show_ticket_page(ticket_id)
+
+
+@blueprint.post("/desk/tickets/<ticket:ticket_id>/status")
+@needs(Permission.CHANGE_TICKETS)
+async def set_status(ticket_id: int) -> AnyResponse:
+    """Moves the ticket to another status."""
+    status = _read_status(form_field("status"))
+    if status is None:
+        raise FormRefused("Choose a status first.")
+    await services().tickets.set_status(caller().actor, ticket_id, status)
+    return go_to(f"/desk/tickets/{ticket_id}")
+
+
+def _read_status(text: str) -> TicketStatus | None:
+    return next((status for status in TicketStatus if status == text), None)
+
+
+def _read_page(text: str) -> int:
+    """Reads the number of a page; what can't be one is the first."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_PAGE_DIGITS
+    return min(max(1, int(text)), MAX_PAGE) if is_number else 1

@@ -16,6 +16,7 @@ from quart import Quart
 
 from api.admin import create_key
 from api.desk.register import add_desk
+from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor
 from api.rest.register import add_api
@@ -210,7 +211,7 @@ async def served(
     services = make_services(resources)
     add_api(app, services, sessions)
     doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")
-    add_desk(app, services, sessions, doctor, trusted_proxies)
+    add_desk(app, make_desk_services(sessions=sessions, doctor=doctor, clock=clock, trusted_proxies=trusted_proxies))
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = port_of(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))

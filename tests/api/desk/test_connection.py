@@ -3,9 +3,7 @@
 import json
 from datetime import timedelta
 
-from api.desk.connection import NOTICE_WORDS
 from api.web.credentials import Role
-from bot.templates.notice_kinds import NoticeKind
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
@@ -83,8 +81,3 @@ async def test_the_doctor_is_at_the_desk_too(light_service: Service) -> None:
     assert ": Graph API</strong> <bdi>The Graph API at WHATSAPP_API_URL can&#39;t be reached" in rest
     assert "<bdi>Nothing goes out since 2026-03-01 12:00 UTC: The account is " in rest
     assert ("canary" in page, "<script>" in page) == (False, False)
-
-
-def test_every_kind_of_notice_has_its_words() -> None:
-    assert list(NOTICE_WORDS) == list(NoticeKind)
-    assert NOTICE_WORDS[NoticeKind.IN_PROGRESS] == "A ticket becomes in progress"

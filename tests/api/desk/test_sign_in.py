@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from api.desk.sign_in import WRONG, local
+from api.desk.sign_in import WRONG, keep_desk_path
 from api.web.credentials import Role, hash_password
 from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
 from tests.api.rest_service import Service, served
@@ -220,7 +220,7 @@ async def test_the_hash_is_renewed_at_a_sign_in(service: Service) -> None:
     ],
 )  # fmt: skip
 def test_where_a_sign_in_leads(path: str, kept: bool) -> None:
-    assert local(path) == (path if kept else "/desk")
+    assert keep_desk_path(path) == (path if kept else "/desk")
 
 
 async def test_a_sign_in_leads_to_where_one_wanted_to_go(light_service: Service) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.desk.errors import describe
+from api.desk.errors import find_answer
 from api.rest.errors import STATUSES, refuse_agent_error
 from bot.agents.errors import (
     AgentError,
@@ -40,4 +40,6 @@ async def test_an_error_is_told_over_rest_and_at_the_desk(error: AgentError) -> 
     assert ("errors" in told) == (error.code is not ErrorCode.NOT_FOUND)
     if error.code is not ErrorCode.NOT_FOUND:
         assert error.sentence in told
-        assert describe(error)
+        answer = find_answer(error, "answer_customer")
+        assert answer
+        assert answer.sentence

@@ -1,0 +1,56 @@
+"""What the desk's pages need besides `api.services`: built once a process, and found through the application."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quart import Quart, current_app
+
+from api.desk.page_renderer import PageRenderer
+from api.desk.passwords import PasswordChecker
+from api.desk.sessions import Sessions
+from api.desk.sign_in_throttle import SignInThrottle
+from api.desk.static_files import StaticFile, read_static_files
+from api.doctor.endpoint import Doctor
+from api.settings_checks import Network
+from bot.clock import Clock
+
+EXTENSION = "tick.desk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskServices:
+    """What the routes of the desk call. `trusted_proxies`: whose X-Forwarded-For counts."""
+
+    sessions: Sessions
+    renderer: PageRenderer
+    static_files: Mapping[str, StaticFile]
+    passwords: PasswordChecker
+    throttle: SignInThrottle
+    doctor: Doctor
+    trusted_proxies: Sequence[Network]
+
+
+def make_desk_services(
+    *, sessions: Sessions, doctor: Doctor, clock: Clock, trusted_proxies: Sequence[Network] = ()
+) -> DeskServices:
+    """Builds the desk's services of one process."""
+    return DeskServices(
+        sessions=sessions,
+        renderer=PageRenderer(),
+        static_files=read_static_files(),
+        passwords=PasswordChecker(),
+        throttle=SignInThrottle(clock),
+        doctor=doctor,
+        trusted_proxies=trusted_proxies,
+    )
+
+
+def add_desk_services(app: Quart, built: DeskServices) -> None:
+    """Gives an application the desk's services, for `desk_services`."""
+    app.extensions[EXTENSION] = built
+
+
+def desk_services() -> DeskServices:
+    """Finds the desk's services of the application that answers this request."""
+    found: DeskServices = current_app.extensions[EXTENSION]
+    return found
