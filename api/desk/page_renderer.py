@@ -16,6 +16,7 @@ from quart import Response
 from api.views import alert_text, delivery_text, notice_text, ticket_text
 from api.views.file_text import describe_file_state
 from bot.delivery import circuit_breaker
+from storage import replies
 from storage.statuses import AlertSeverity, FileState
 
 PAGES = Path(__file__).parent / "templates"
@@ -42,6 +43,7 @@ class PageRenderer:
             "weekday": _format_weekday,
             "bytes": _format_bytes,
             "file_state": describe_file_state,
+            "side": replies.side,
         }
         self._jinja.globals |= {
             "status_labels": ticket_text.STATUS_LABELS,

@@ -87,7 +87,7 @@ async def react(ticket_id: int, reply_id: str) -> AnyResponse:
     """Reacts to a message of the customer."""
     emoji, idempotency_id = _read_emoji(), read_id(form_field("idempotency_id"))
     await services().replies.react(caller().actor, read_id(reply_id) or NO_ID, emoji, idempotency_id=idempotency_id)
-    return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
+    return go_to(f"/desk/tickets/{ticket_id}#entry-{reply_id}")
 
 
 @blueprint.post("/replies/<reply_id>/send-again")
@@ -96,7 +96,7 @@ async def send_again(ticket_id: int, reply_id: str) -> AnyResponse:
     """Sends an answer again of which it is not known whether the customer has it."""
     idempotency_id = read_id(form_field("idempotency_id"))
     await services().replies.send_again(caller().actor, read_id(reply_id) or NO_ID, idempotency_id=idempotency_id)
-    return go_to(f"/desk/tickets/{ticket_id}#said-{reply_id}")
+    return go_to(f"/desk/tickets/{ticket_id}#entry-{reply_id}")
 
 
 @blueprint.post("/files/<file_id>/retry")

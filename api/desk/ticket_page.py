@@ -47,7 +47,7 @@ async def show_ticket_page(
         thread=thread,
         customer=customer,
         problem=problem,
-        moves=[status for status in TicketStatus if status in MOVES[ticket.status]] if may_change else [],
+        moves=_list_moves(ticket) if may_change else [],
         may_answer=Permission.WRITE_TO_CUSTOMERS in permissions,
         may_retry=may_change,
         is_window_open=_is_window_open(ticket, customer),
@@ -58,6 +58,10 @@ async def show_ticket_page(
         emoji=EMOJI,
         new_idempotency_id=services().ids.next,
     )
+
+
+def _list_moves(ticket: StoredTicket) -> list[TicketStatus]:
+    return [status for status in TicketStatus if status in MOVES[ticket.status]]
 
 
 def _is_window_open(ticket: StoredTicket, customer: TicketCustomer | None) -> bool:

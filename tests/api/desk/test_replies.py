@@ -91,3 +91,16 @@ async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:
             assert 'role="alert"' in refused.text
             assert "x" not in message or message in refused.text  # nobody has to write it again
     assert await light_service.rows("SELECT id FROM reply") == []
+
+
+async def test_what_was_written_comes_back_with_every_refusal(light_service: Service) -> None:
+    path = f"/desk/tickets/{await open_ticket(light_service)}/replies"
+    async with visitor(light_service, Role.AGENT) as alex, visitor(light_service, Role.VIEWER) as vic:
+        refused = [
+            (404, await alex.send("/desk/tickets/77/replies", message="A <long> answer.")),
+            (403, await vic.send(path, message="A <long> answer.")),
+        ]
+        await light_service.execute("ALTER TABLE reply RENAME TO gone_reply")
+        refused.append((500, await alex.send(path, message="A <long> answer.")))
+    for status, answer in refused:
+        assert (answer.status_code, "A &lt;long&gt; answer.</textarea>" in answer.text) == (status, True)

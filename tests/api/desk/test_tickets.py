@@ -85,7 +85,7 @@ async def test_what_was_said_in_its_order(light_service: Service) -> None:
     async with visitor(light_service, Role.AGENT) as alex:
         await alex.send(f"/desk/tickets/{ticket_id}/replies", message="held, since they have not written")
         page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
-    articles = re.findall(r'<article class="said (\w+)"[^>]*>(.*?)</article>', page, re.DOTALL)
+    articles = re.findall(r'<article class="entry (\w+)"[^>]*>(.*?)</article>', page, re.DOTALL)
     assert [who for who, _ in articles] == ["customer", "agent", "customer", "bot", "customer"]
     assert ["Arrived late" in text for _, text in articles] == [False, False, True, False, False]
     assert ">Held</span>" in articles[1][1]

@@ -118,7 +118,7 @@ async def test_the_button_at_the_desk(service: Service) -> None:
         assert (await standing(service))[2][0] == "unknown"
         for _ in range(2):  # a double click
             done = await alex.send(again, idempotency_id=once)
-            assert (done.status_code, done.headers["location"]) == (303, f"{path}#said-{reply_id}")
+            assert (done.status_code, done.headers["location"]) == (303, f"{path}#entry-{reply_id}")
         assert BUTTON not in (await alex.get(path)).text
     assert [row[:3] for row in await standing(service)] == [
         ("failed", "refused", 0),
