@@ -1,1 +1,1 @@
-"""The agents' desk in a browser: plain pages and forms, and no script."""
+"""Serves the agents' desk in a browser: plain pages and forms, without a script."""
