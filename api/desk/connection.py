@@ -36,7 +36,7 @@ async def show_connection() -> Response:
         status=status,
         is_stopped=status.channel.state == "stopped",
         number=number,
-        notices=[(kind, [each for each in assignments if each.row.kind == kind]) for kind in NoticeKind],
+        notices=[(kind, [found for found in assignments if found.row.kind == kind]) for kind in NoticeKind],
         may_manage=Permission.MANAGE in PERMISSIONS[caller().role],
         is_trying=request.args.get(TRIED) == "1",
     )

@@ -27,7 +27,7 @@ async def let_in() -> AnyResponse | None:
     sessions = desk_services().sessions
     needed = declaration(current_app.view_functions[request.endpoint or ""])
     is_change = request.method not in SAFE_METHODS
-    principal = None if needed is None else await sessions.principal()
+    principal = None if needed is None else await sessions.find_principal()
     is_allowed = principal is not None and needed in PERMISSIONS[principal.role]
     if is_change:
         if not sessions.is_from_our_page():

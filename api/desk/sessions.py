@@ -73,7 +73,7 @@ class Sessions:
         found: StoredAgent | None = g.get("desk_agent")
         return found
 
-    async def principal(self) -> Principal | None:
+    async def find_principal(self) -> Principal | None:
         """Finds who makes this request, as the guards of the API and of the desk know callers."""
         agent = await self.find_agent()
         return None if agent is None else Principal(_name_actor(agent), Role(agent.role))

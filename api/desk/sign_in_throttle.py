@@ -23,7 +23,7 @@ ATTACKED_AFTER = 20  # tries on one account, from everywhere
 MAX_WAIT_SECONDS = 600.0
 FORGOTTEN_AFTER = timedelta(hours=1)
 MAX_KEPT_COUNTS = 10_000  # some megabytes, whatever an attacker makes up
-_MAX_DOUBLINGS = 20  # more would only make a float overflow, since MAX_WAIT_SECONDS comes before
+_MAX_DOUBLINGS = 20  # far beyond MAX_WAIT_SECONDS, and far from where a float overflows
 _Key = tuple[str | None, str | None]  # account and network; None stands for all of them
 
 

@@ -66,7 +66,7 @@ class Principal:
 class Sessions(Protocol):
     """The sessions of those who are signed in at the desk."""
 
-    async def principal(self) -> Principal | None:
+    async def find_principal(self) -> Principal | None:
         """Finds whose session this request belongs to."""
 
     def has_csrf_proof(self, token: str) -> bool:
@@ -196,7 +196,7 @@ async def _identify(keys: KeyRing, session: Sessions | None) -> Principal | None
     if any(KEY_PREFIX in value for value in request.args.values()):
         return None  # this key is in somebody's log now
     if session is not None:
-        return await session.principal()
+        return await session.find_principal()
     if len(request.headers.getlist("Authorization")) != 1:
         return None
     scheme, _, key = request.headers["Authorization"].partition(" ")

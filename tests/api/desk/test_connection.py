@@ -48,7 +48,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
     now = service.clock.now
     known = {"number": "+1 555-000-1234", "name": "Tick \u202eDesk", "quality": "GREEN", "status": "CONNECTED"}
 
-    async def told(tx: Tx) -> None:
+    async def write(tx: Tx) -> None:
         await meta_snapshots.claim(tx, NUMBER, now, timedelta(0))
         await meta_snapshots.write(tx, NUMBER, json.dumps(known))
         await alerts.raise_alert(tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now))
@@ -56,7 +56,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
 
     async with visitor(service, Role.VIEWER) as vic:
         assert "Nothing heard yet</span>" in (await vic.get(PAGE)).text
-        await service.resources.database.run(told)
+        await service.resources.database.run(write)
         await service.customer()
         await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "Hello"})
         page = (await vic.get(PAGE)).text

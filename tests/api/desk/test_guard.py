@@ -35,7 +35,7 @@ ROUTES = {
 }
 
 
-def routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
+def list_routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.partition(".")[0] == "desk":
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
@@ -43,14 +43,14 @@ def routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
 
 
 async def test_the_routes_are_these(light_service: Service) -> None:
-    assert {(method, path): needed for method, path, needed in routes(light_service.app)} == ROUTES
+    assert {(method, path): needed for method, path, needed in list_routes(light_service.app)} == ROUTES
 
 
 async def test_every_role_on_every_route(light_service: Service) -> None:
     ticket_id = await open_ticket(light_service)
     for role in Role:
         async with visitor(light_service, role) as alex:
-            for method, path, needed in routes(light_service.app):
+            for method, path, needed in list_routes(light_service.app):
                 if needed is None or path == "/desk/sign-out":
                     continue
                 address = (

@@ -21,14 +21,14 @@ HOSTILE = [
 async def test_what_an_operator_has_to_know(light_service: Service) -> None:
     at = light_service.clock.now
     ticket_id = await open_ticket(light_service)
-    told = (
+    open_alerts = (
         Alert("channel", AlertSeverity.RED, "The access <token> has expired.", at),
         Alert("number:quality", AlertSeverity.YELLOW, "The quality is falling.", at),
         Alert("number:name", AlertSeverity.INFO, "The name was looked at.", at),
     )
     async with visitor(light_service, Role.VIEWER) as alex:
         assert 'class="alerts"' not in (await alex.get("/desk")).text
-        for alert in told:
+        for alert in open_alerts:
             await raise_alert(light_service, alert)
         for path in ("/desk", f"/desk/tickets/{ticket_id}"):
             page = (await alex.get(path)).text

@@ -72,14 +72,16 @@ async def test_a_double_click_answers_once(service: Service) -> None:
     ticket_id = await open_ticket(service)
     async with visitor(service, Role.AGENT) as alex:
         page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
-        (once,) = re.findall(r'name="idempotency_id" value="(\d+)"', page)
+        (idempotency_id,) = re.findall(r'name="idempotency_id" value="(\d+)"', page)
         path = f"/desk/tickets/{ticket_id}/replies"
-        both = await asyncio.gather(*(alex.send(path, message="We are on it.", idempotency_id=once) for _ in range(2)))
+        both = await asyncio.gather(
+            *(alex.send(path, message="We are on it.", idempotency_id=idempotency_id) for _ in range(2))
+        )
         assert [answer.status_code for answer in both] == [303, 303]
-        assert (await alex.send(path, message="We are on it.", idempotency_id=once)).status_code == 303
+        assert (await alex.send(path, message="We are on it.", idempotency_id=idempotency_id)).status_code == 303
         assert (await alex.send(path, message="And again.", idempotency_id="no number")).status_code == 303
-    said = await service.rows("SELECT message FROM reply ORDER BY id")
-    assert [row[0] for row in said] == ["We are on it.", "And again."]
+    rows = await service.rows("SELECT message FROM reply ORDER BY id")
+    assert [row[0] for row in rows] == ["We are on it.", "And again."]
 
 
 async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:

@@ -13,7 +13,7 @@ from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
 from tests.api.rest_service import Service, served
 
 
-def cookie_of(response: httpx.Response) -> str:
+def read_cookie(response: httpx.Response) -> str:
     [header] = response.headers.get_list("set-cookie")
     return str(header)
 
@@ -24,7 +24,7 @@ async def test_in_and_out_again(service: Service) -> None:
         assert "Sign in to the desk" in (await alex.get("/desk/sign-in")).text
         entered = await alex.sign_in(f"  {email.upper()} ")
         assert (entered.status_code, entered.headers["location"]) == (303, "/desk")
-        name, _, rest = cookie_of(entered).partition("=")
+        name, _, rest = read_cookie(entered).partition("=")
         assert name == "tick"
         assert {part.strip() for part in rest.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax"}
         page = await alex.get("/desk")
@@ -58,7 +58,7 @@ async def test_a_session_is_new_at_each_sign_in(service: Service) -> None:
         planted = await other.post(
             "/desk/sign-in", {"email": "agent@example.com", "password": PASSWORD}, headers={"Cookie": "tick=planted"}
         )
-        assert "planted" not in cookie_of(planted)
+        assert "planted" not in read_cookie(planted)
         # the second browser's sign-in leaves the first one's alone, and no cookie's content is in the database
         assert (await alex.get("/desk")).status_code == 200
         rows = await service.rows("SELECT digest FROM desk_session")
@@ -193,7 +193,7 @@ async def test_https_in_front(migrated_sqlite_url: str, redis_url: str) -> None:
         async with visitor(service) as alex:
             form = {"email": email, "password": PASSWORD}
             entered = await alex.post("/desk/sign-in", form, origin="https://desk.example.com")
-            cookie = cookie_of(entered)
+            cookie = read_cookie(entered)
             assert cookie.startswith("__Host-tick=")
             assert {part.strip() for part in cookie.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
             page = await alex.get("/desk", headers={"Cookie": cookie.partition(";")[0]})

@@ -59,7 +59,7 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         7, "in", "document", FileState.FAILED, now, now, ticket_id=ticket_id, reply_id=5, filename=TURNED, reason=TURNED
     )
 
-    async def told(tx: Tx) -> None:
+    async def write(tx: Tx) -> None:
         await files.insert(tx, [lost])
         await meta_snapshots.claim(tx, NUMBER, now, now - now)
         await meta_snapshots.write(tx, NUMBER, f'{{"number": "+1 555-000-1234", "name": "{TURNED}"}}')
@@ -70,7 +70,7 @@ async def test_the_pages_own_words_stay_as_they_are(light_service: Service, brow
         ):
             await alerts.raise_alert(tx, Alert(subject, severity, TURNED, now))
 
-    await light_service.resources.database.run(told)
+    await light_service.resources.database.run(write)
     email = await hire(light_service, Role.ADMIN)
     await light_service.execute("UPDATE agent SET name = ?", [TURNED])
     page = await browser.new_page(viewport={"width": 1200, "height": 900})

@@ -54,11 +54,11 @@ async def visitor(service: Service, role: Role | None = None, *, address: str = 
     origin = f"http://127.0.0.1:{service.port}"
     transport = httpx.AsyncHTTPTransport(local_address=address, verify=NO_AUTHORITIES)
     async with plain_http(origin, transport=transport, timeout=30) as http:
-        came = Visitor(http, origin)
+        browser = Visitor(http, origin)
         if role is not None:
             email = await hire(service, role)
-            assert (await came.sign_in(email)).status_code == 303
-        yield came
+            assert (await browser.sign_in(email)).status_code == 303
+        yield browser
 
 
 async def hire(service: Service, role: Role, email: str = "", password_hash: str = CHEAP_HASH) -> str:
