@@ -99,6 +99,12 @@ def test_a_file_of_secrets_is_not_committed_by_mistake(name: str) -> None:
     subprocess.run(["git", "check-ignore", "--quiet", "--no-index", name], cwd=ROOT, check=True)
 
 
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/GLOSSARY.md"])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    named = re.findall(r"`((?:api|bot|flows|storage|tests|docs)/[\w./-]*)`", (ROOT / page).read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_no_module_outgrows_one_idea() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
     assert {name: lines for name, lines in lengths.items() if lines >= 300 and not name.startswith("tests/")} == {}
