@@ -15,6 +15,7 @@ from tests.api.simulator.echo_service import NUMBER_ID, TOKEN, EchoService, run_
 ANA, BEN = "15550100001", "15550100002"
 HELLO: dict[str, Any] = {"text": {"body": "Hello"}}
 Outcome = tuple[int, Any] | str
+READ_SECONDS = 3.0  # long for a busy machine to answer in, and short of what a fault holds back
 
 
 async def outcome(service: EchoService, phone: str = ANA) -> Outcome:
@@ -23,7 +24,10 @@ async def outcome(service: EchoService, phone: str = ANA) -> Outcome:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:
         answer = await service.http.post(
-            f"{service.graph}/{NUMBER_ID}/messages", json=body, headers=headers, timeout=httpx.Timeout(5, read=0.5)
+            f"{service.graph}/{NUMBER_ID}/messages",
+            json=body,
+            headers=headers,
+            timeout=httpx.Timeout(5, read=READ_SECONDS),
         )
     except httpx.HTTPError as error:
         return type(error).__name__
