@@ -239,6 +239,8 @@ def _credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
         return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"
     if parts.scheme == "mysql" and parts.hostname and parts.path.strip("/"):
         address = parse_mysql_url(settings.url)
-        pool = {"minsize": 1, "maxsize": settings.pool_size, "charset": "utf8mb4", "connect_timeout": 2}
+        # No timeout of its own for connecting: a statement's deadline holds for that too, and until Python 3.12 the way
+        # in which aiomysql keeps one swallows a cancellation that comes with the connection, and the wait never ends.
+        pool = {"minsize": 1, "maxsize": settings.pool_size, "charset": "utf8mb4", "connect_timeout": None}
         return address._asdict() | pool, "mysql"
     raise WrongDatabase("DATABASE_URL must look like sqlite:///path/to/tick.db or mysql://user:password@host:3306/tick")

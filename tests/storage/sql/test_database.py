@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -347,6 +348,27 @@ async def _given_up(hanging: Coroutine[Any, Any, None], server: MariaDBServer) -
             await asyncio.wait_for(hanging, 2.5)
     finally:
         server.send(signal.SIGCONT)
+
+
+async def test_a_cancellation_that_comes_while_it_connects_is_heeded() -> None:
+    """A deadline is one, and comes but once. Here the kernel takes the connections, and nobody says a word on them."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as mute:
+        opened = await Database.open(DatabaseSettings(f"mysql://tick:x@127.0.0.1:{mute.getsockname()[1]}/tick"))
+        unheeded = [steps for steps in range(50) if not await _heeded(opened, steps)]
+        await opened.close()
+    assert unheeded == []
+
+
+async def _heeded(database: Database, steps: int) -> bool:
+    """Whether who asks ends when cancelled after so many steps of the loop; cancelled again, they do."""
+    asking = asyncio.create_task(_within(database, 60))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    asking.cancel()
+    done, _ = await asyncio.wait((asking,), timeout=1)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    return bool(done)
 
 
 async def test_no_server_at_all_is_said(mariadb_server: MariaDBServer) -> None:
