@@ -164,7 +164,7 @@ async def read_ticket(ticket_id: int) -> Response:
         found = await tickets.find(tx, ticket_id)
         if found is None:
             raise TicketNotFound
-        rows = [row for row in await files.of_ticket(tx, ticket_id) if row.reply_id is None]
+        rows = [row for row in await files.list_of_ticket(tx, ticket_id) if row.reply_id is None]
         customer = await read_ticket_customer(tx, found, services().clock())
     shown_customer = _show_customer(customer) if customer else None
     whole = WholeTicket(**_show_columns(found), files=[show_file(row) for row in rows], customer=shown_customer)

@@ -63,7 +63,7 @@ class TicketCustomer:
 async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
     """Reads all that was said on a ticket."""
     stored = await replies.replies(tx, ticket.ticket_id)
-    rows = await files.of_ticket(tx, ticket.ticket_id)
+    rows = await files.list_of_ticket(tx, ticket.ticket_id)
     sendings = Sendings()
     if ticket.customer_id is not None:
         sendings = await replies.sendings(tx, ticket.customer_id, ticket.ticket_id)
@@ -85,7 +85,7 @@ async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
 
 async def read_entry(tx: Tx, reply: StoredReply) -> ThreadEntry:
     """Reads what belongs to one reply of an agent. It takes its own rows alone, however long the ticket is."""
-    rows = await files.of_reply(tx, reply.ticket_id, reply.reply_id)
+    rows = await files.list_of_reply(tx, reply.ticket_id, reply.reply_id)
     carriers = await replies.find_carriers(tx, reply.outbox_id) if reply.outbox_id else None
     wamid = carriers.quoted_wamid if carriers else ""
     quoted = await replies.find_quoted(tx, reply.ticket_id, wamid) if wamid else None

@@ -129,7 +129,7 @@ class Uploads:
         try:
             for row in rows:
                 await self._store.delete(key_of(row.file_id))
-            await self._database.run(lambda tx: files.forget(tx, [row.file_id for row in rows]))
+            await self._database.run(lambda tx: files.delete_loose(tx, [row.file_id for row in rows]))
         except (StoreDown, DatabaseDown) as error:
             log.warning("upload_left_to_the_clean_up", error=str(error))
 
@@ -149,7 +149,7 @@ class Uploads:
         async def write(tx: Tx) -> None:
             if lines and not await audit.landed(tx, lines[0].audit_id):
                 for row in rows:
-                    await files.uploaded(tx, row)
+                    await files.mark_uploaded(tx, row)
                 for line in lines:
                     await audit.write(tx, line)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.agents.transaction import AgentTransaction
-from storage import audit, files
+from storage import audit, file_fetches
 from storage.sql.database import Tx
 
 
@@ -20,7 +20,7 @@ class FileCommands:
         line = self._transaction.make_audit_line(actor, "file.retry", file_id)
 
         async def write(tx: Tx) -> None:
-            if await files.retry(tx, file_id, line.at):
+            if await file_fetches.retry(tx, file_id, line.at):
                 await audit.write(tx, line)
 
         await self._transaction.database.run(write)

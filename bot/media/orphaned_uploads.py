@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 async def delete_orphaned_uploads(database: Database, store: FileStore, now: datetime) -> None:
     """Deletes the uploads that are orphaned at `now`, bytes and rows. Raises DatabaseDown."""
     for _ in range(MAX_BATCHES):
-        orphaned = await database.run(lambda tx: files.loosen(tx, now - MIN_AGE, MAX_UPLOADS_PER_BATCH))
+        orphaned = await database.run(lambda tx: files.loosen_unsent(tx, now - MIN_AGE, MAX_UPLOADS_PER_BATCH))
         if not orphaned:
             return
         try:
@@ -35,6 +35,6 @@ async def delete_orphaned_uploads(database: Database, store: FileStore, now: dat
         except StoreDown as error:  # they stay orphaned, and are found again in an hour
             log.warning("orphaned_uploads_stay", error=str(error))
             return
-        await database.run(lambda tx, gone=orphaned: files.forget(tx, gone))  # type: ignore[misc]
+        await database.run(lambda tx, gone=orphaned: files.delete_loose(tx, gone))  # type: ignore[misc]
         log.info("orphaned_uploads_deleted", count=len(orphaned))
         await asyncio.sleep(PAUSE_SECONDS)

@@ -25,9 +25,10 @@ from bot.whatsapp.graph.client import GraphClient
 from bot.whatsapp.graph.media import AccountStopped, MediaFailed, MediaLocation, locate_media
 from bot.whatsapp.graph.media_download import Downloads, MediaUrlExpired
 from bot.whatsapp.graph.media_hosts import MediaRefused
-from storage import files
+from storage import file_fetches
 from storage.blobs.store import FileStore, StoreDown, key_of
-from storage.files import Fetched, FileRow
+from storage.file_fetches import FetchOutcome
+from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown
 from storage.statuses import FileState
 
@@ -129,10 +130,10 @@ class MediaTransfer:
         if self._pause is not None and (left := _count_seconds_left(now, *self._pause)) > 0:
             return min(left, SWEEP_SECONDS)
         if self._expired_at is None or _count_seconds_left(now, self._expired_at, EXPIRE_SECONDS) <= 0:
-            await self._database.run(lambda tx: files.expire(tx, now))
+            await self._database.run(lambda tx: file_fetches.expire(tx, now))
             self._expired_at = now
         if due := await self._find_due(now):
-            rows = await self._database.run(lambda tx: files.claim(tx, due, self._owner, now, now + LEASE))
+            rows = await self._database.run(lambda tx: file_fetches.claim(tx, due, self._owner, now, now + LEASE))
             for row in rows:
                 task = asyncio.create_task(self._fetch(row))
                 self._running[row.file_id] = _Fetch(row, task)
@@ -151,7 +152,7 @@ class MediaTransfer:
         async with self._database.reading() as tx:
             for fresh, places in places_by_fresh.items():
                 if places > 0:
-                    due = await files.due(tx, now, places + len(self._running), fresh=fresh)
+                    due = await file_fetches.find_due(tx, now, places + len(self._running), fresh=fresh)
                     found += [file_id for file_id in due if file_id not in self._running][:places]
         return found[:1] if self._is_probing else found
 
@@ -164,7 +165,7 @@ class MediaTransfer:
             await asyncio.sleep(RENEW_SECONDS)
             file_ids, until = list(self._running), self._clock() + LEASE
             try:
-                await self._database.run(lambda tx: files.keep(tx, file_ids, self._owner, until))  # noqa: B023 - run here
+                await self._database.run(lambda tx: file_fetches.renew(tx, file_ids, self._owner, until))  # noqa: B023 - run here
             except DatabaseDown as error:
                 log.warning("database_down", error=str(error))
 
@@ -177,20 +178,20 @@ class MediaTransfer:
         try:
             fetched = await self._try_fetch(row)
         except asyncio.CancelledError:
-            await self._finish(Fetched(row, FileState.WAITING, row.reason, burnt=False))
+            await self._finish(FetchOutcome(row, FileState.WAITING, row.reason, is_attempt=False))
             raise
         await self._finish(fetched)
 
-    async def _finish(self, fetched: Fetched) -> None:
+    async def _finish(self, fetched: FetchOutcome) -> None:
         at = self._clock()
         try:
-            settled = await self._database.run(lambda tx: files.finish(tx, fetched, at))
+            settled = await self._database.run(lambda tx: file_fetches.finish(tx, fetched, at))
         except DatabaseDown as error:  # its lease runs out, and it is fetched again
             log.warning("database_down", error=str(error))
             return
         log.info("file", file_id=fetched.row.file_id, state=fetched.state, reason=fetched.reason, settled=settled)
 
-    async def _try_fetch(self, row: FileRow) -> Fetched:
+    async def _try_fetch(self, row: FileRow) -> FetchOutcome:
         """Fetches one file, and says what became of it; raises nothing but CancelledError."""
         try:
             located = await locate_media(self._graph, row.media_id)
@@ -203,7 +204,7 @@ class MediaTransfer:
         except StoreDown as error:
             return self._pause_all(row, str(error), STORE_DOWN_SECONDS)
         except MediaRefused as error:
-            fetched = Fetched(row, FileState.REFUSED, str(error))
+            fetched = FetchOutcome(row, FileState.REFUSED, str(error))
         except MediaFailed as error:
             fetched = self._fail(row, str(error), error.wait_seconds)
         except Exception:
@@ -212,26 +213,28 @@ class MediaTransfer:
         self._pause, self._is_probing = None, False
         return fetched
 
-    async def _download(self, row: FileRow, located: MediaLocation) -> Fetched:
+    async def _download(self, row: FileRow, located: MediaLocation) -> FetchOutcome:
         download = self._downloads.prepare(located, self._graph.settings.access_token, row.sha256)
         async with aclosing(download.pieces()) as pieces:
             await self._store.put(key_of(row.file_id), pieces)
-        return Fetched(row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type)
+        return FetchOutcome(
+            row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type
+        )
 
-    def _fail(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
+    def _fail(self, row: FileRow, reason: str, wait_seconds: float) -> FetchOutcome:
         now = self._clock()
         if row.media_until is not None and row.media_until <= now:  # or it would be due again at once
-            return Fetched(row, FileState.EXPIRED, reason)
+            return FetchOutcome(row, FileState.EXPIRED, reason)
         wait_seconds = max(wait_seconds, RETRY_SECONDS[min(row.attempts, len(RETRY_SECONDS)) - 1])
         due_at = now + timedelta(seconds=wait_seconds)
-        return Fetched(row, FileState.FAILED, reason, due_at=min(due_at, row.media_until or due_at))
+        return FetchOutcome(row, FileState.FAILED, reason, due_at=min(due_at, row.media_until or due_at))
 
-    def _pause_all(self, row: FileRow, reason: str, wait_seconds: float) -> Fetched:
+    def _pause_all(self, row: FileRow, reason: str, wait_seconds: float) -> FetchOutcome:
         """Pauses all fetching for what is no file's fault; after that, one file is tried."""
         now = self._clock()
         self._pause, self._is_probing = _Pause(now, wait_seconds), True
         due_at = now + timedelta(seconds=wait_seconds)
-        return Fetched(row, FileState.WAITING, reason, due_at=due_at, burnt=False)
+        return FetchOutcome(row, FileState.WAITING, reason, due_at=due_at, is_attempt=False)
 
 
 def _count_seconds_left(now: datetime, since: datetime, seconds: float) -> float:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from storage import files
-from storage.files import MOVES, Fetched, FileRow
+from storage import file_fetches, files
+from storage.file_fetches import FetchOutcome
+from storage.files import MOVES, FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState
 
@@ -40,11 +41,11 @@ async def found(database: Database, file_id: int = 1) -> FileRow:
 
 async def claim(database: Database, owner: str = "a", at: datetime = NOW, *file_ids: int) -> list[FileRow]:
     until = at + timedelta(seconds=30)
-    return await database.run(lambda tx: files.claim(tx, file_ids or (1,), owner, at, until))
+    return await database.run(lambda tx: file_fetches.claim(tx, file_ids or (1,), owner, at, until))
 
 
-async def finish(database: Database, fetched: Fetched, at: datetime = LATER) -> bool:
-    return await database.run(lambda tx: files.finish(tx, fetched, at))
+async def finish(database: Database, fetched: FetchOutcome, at: datetime = LATER) -> bool:
+    return await database.run(lambda tx: file_fetches.finish(tx, fetched, at))
 
 
 async def test_what_is_written_is_found(database: Database) -> None:
@@ -54,7 +55,7 @@ async def test_what_is_written_is_found(database: Database) -> None:
     assert (await found(database, 2)).media_until is None
     async with database.reading() as tx:
         assert await files.find(tx, 3) is None
-        assert await files.of_ticket(tx, 7) == [first]
+        assert await files.list_of_ticket(tx, 7) == [first]
 
 
 async def test_of_many_fetchers_one_gets_the_file(database: Database) -> None:
@@ -72,8 +73,10 @@ async def test_a_dead_process_is_followed_and_has_no_say_any_more(database: Data
     assert await claim(database, "b", LATER - timedelta(milliseconds=1)) == []
     [second] = await claim(database, "b", LATER)
     assert (second.owner, second.attempts) == ("b", 2)
-    assert not await finish(database, Fetched(first, FileState.FAILED, "too late"))
-    assert await finish(database, Fetched(second, FileState.STORED, size=5, sha256="cd" * 32, mime_type="image/png"))
+    assert not await finish(database, FetchOutcome(first, FileState.FAILED, "too late"))
+    assert await finish(
+        database, FetchOutcome(second, FileState.STORED, size=5, sha256="cd" * 32, mime_type="image/png")
+    )
     stored = await found(database)
     assert (stored.state, stored.size, stored.sha256, stored.mime_type) == ("stored", 5, "cd" * 32, "image/png")
     assert (stored.owner, stored.stored_at, stored.reason) == ("", LATER, "")
@@ -82,10 +85,10 @@ async def test_a_dead_process_is_followed_and_has_no_say_any_more(database: Data
 async def test_who_is_at_it_keeps_it(database: Database) -> None:
     await insert(database, row(1), row(2))
     await claim(database, "a", NOW, 1, 2)
-    await database.run(lambda tx: files.keep(tx, [1], "a", LATER + timedelta(seconds=30)))
-    await database.run(lambda tx: files.keep(tx, [2], "b", LATER + timedelta(seconds=30)))
+    await database.run(lambda tx: file_fetches.renew(tx, [1], "a", LATER + timedelta(seconds=30)))
+    await database.run(lambda tx: file_fetches.renew(tx, [2], "b", LATER + timedelta(seconds=30)))
     async with database.reading() as tx:
-        assert await files.due(tx, LATER, 10, fresh=False) == [2]
+        assert await file_fetches.find_due(tx, LATER, 10, fresh=False) == [2]
 
 
 @pytest.mark.parametrize("to", FileState)
@@ -93,7 +96,7 @@ async def test_only_what_is_being_fetched_is_finished(sqlite_database: Database,
     """Every state, and what a fetch that believes to be under way may make of it."""
     await insert(sqlite_database, *(row(at, state=state, owner="a") for at, state in enumerate(FileState, 1)))
     for at, state in enumerate(FileState, 1):
-        fetched = Fetched(replace(await found(sqlite_database, at), owner="a"), to)
+        fetched = FetchOutcome(replace(await found(sqlite_database, at), owner="a"), to)
         if FileState.FETCHING not in MOVES[to]:
             with pytest.raises(ValueError, match="never goes"):
                 await finish(sqlite_database, fetched)
@@ -108,11 +111,11 @@ async def test_what_may_be_claimed_retried_and_expired(database: Database) -> No
         at for at, state in enumerate(FileState, 1) if state in MOVES[FileState.FETCHING]
     }
     await database.run(lambda tx: tx.execute("UPDATE file SET state = 'failed', due_at = 9999999999999 WHERE id = 4"))
-    tried = [at for at in range(1, 7) if await database.run(lambda tx, at=at: files.retry(tx, at, NOW))]  # type: ignore[misc]
+    tried = [at for at in range(1, 7) if await database.run(lambda tx, at=at: file_fetches.retry(tx, at, NOW))]  # type: ignore[misc]
     assert tried == [4]
     assert ((await found(database, 4)).state, (await found(database, 4)).due_at) == ("waiting", NOW)
-    assert await database.run(lambda tx: files.expire(tx, NOW)) == 1  # the others are being fetched
-    assert await database.run(lambda tx: files.expire(tx, LATER)) == 2
+    assert await database.run(lambda tx: file_fetches.expire(tx, NOW)) == 1  # the others are being fetched
+    assert await database.run(lambda tx: file_fetches.expire(tx, LATER)) == 2
     assert [(await found(database, at)).state for at in range(1, 7)] == [
         "expired", "expired", "stored", "expired", "refused", "expired",
     ]  # fmt: skip
@@ -121,7 +124,7 @@ async def test_what_may_be_claimed_retried_and_expired(database: Database) -> No
 async def test_an_attempt_that_was_nobodys_fault_is_not_counted(database: Database) -> None:
     await insert(database, row(1))
     [claimed] = await claim(database)
-    assert await finish(database, Fetched(claimed, FileState.WAITING, "the token", LATER, burnt=False))
+    assert await finish(database, FetchOutcome(claimed, FileState.WAITING, "the token", LATER, is_attempt=False))
     after = await found(database)
     assert (after.attempts, after.due_at, after.reason, after.state) == (0, LATER, "the token", "waiting")
 
@@ -132,9 +135,9 @@ async def test_fresh_files_and_tried_ones_the_longest_waiting_first(database: Da
         database, row(1), row(2, due_at=early), row(3, attempts=2, state=FileState.FAILED), row(4, due_at=LATER)
     )
     async with database.reading() as tx:
-        assert await files.due(tx, NOW, 10, fresh=True) == [2, 1]
-        assert await files.due(tx, NOW, 1, fresh=True) == [2]
-        assert await files.due(tx, NOW, 10, fresh=False) == [3]
+        assert await file_fetches.find_due(tx, NOW, 10, fresh=True) == [2, 1]
+        assert await file_fetches.find_due(tx, NOW, 1, fresh=True) == [2]
+        assert await file_fetches.find_due(tx, NOW, 10, fresh=False) == [3]
 
 
 async def test_files_of_a_draft_get_their_ticket(database: Database) -> None:
@@ -148,7 +151,7 @@ async def test_files_of_a_draft_get_their_ticket(database: Database) -> None:
     belongs = [((one := await found(database, at)).ticket_id, one.reply_id) for at in range(1, 6)]
     assert belongs == [(9, None), (9, 77), (5, None), (None, None), (None, None)]
     async with database.reading() as tx:
-        assert [one.file_id for one in await files.of_ticket(tx, 9)] == [1, 2]
+        assert [one.file_id for one in await files.list_of_ticket(tx, 9)] == [1, 2]
 
 
 async def test_an_upload_goes_out_with_one_reply(database: Database) -> None:

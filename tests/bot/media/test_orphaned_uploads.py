@@ -75,7 +75,7 @@ async def test_a_store_that_is_away_is_asked_again(database: Database, store: Fi
 async def test_what_is_being_deleted_can_not_be_sent(database: Database, store: FileStore, tmp_path: Path) -> None:
     """Whoever is first has it: the answer, or the clean-up."""
     assert await database.run(lambda tx: files.attach_uploads(tx, [1], 9, 5, 7))
-    assert await database.run(lambda tx: files.loosen(tx, NOW, 50)) == [2, 5, 6]
+    assert await database.run(lambda tx: files.loosen_unsent(tx, NOW, 50)) == [2, 5, 6]
     assert await database.run(lambda tx: files.attach_uploads(tx, [2], 9, 5, 8)) == []
     await delete_orphaned_uploads(database, store, NOW)
     assert (await list_left(database, tmp_path))[0] == ["orphaned", "young", *STAY[1:]]

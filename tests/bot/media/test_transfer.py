@@ -20,7 +20,7 @@ from bot.media.uploader import UploadFailed
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import DownloadLimits, open_downloads
-from storage import files
+from storage import file_fetches, files
 from storage.blobs.folder import FolderStore
 from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
 from storage.files import FileRow
@@ -322,7 +322,7 @@ async def test_an_agent_has_it_tried_at_once(light: Place) -> None:
     await light.file(1, "once")
     async with fetching(light.media):
         await light.until(1)
-        assert await light.database.run(lambda tx: files.retry(tx, 1, light.clock.now))
+        assert await light.database.run(lambda tx: file_fetches.retry(tx, 1, light.clock.now))
         assert describe_file_state(await light.row(1)) == (
             "Still to be fetched: The connection broke before all of it was here (ClientPayloadError)."
         )
