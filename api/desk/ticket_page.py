@@ -37,7 +37,7 @@ async def show_ticket_page(
         thread = await read_thread(tx, ticket)
         customer = await read_ticket_customer(tx, ticket, services().clock())
         attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
-        template = await templates.chosen(tx, NoticeKind.REPLY, notices.LANGUAGE)
+        template = await templates.find_usable_name(tx, NoticeKind.REPLY, notices.LANGUAGE)
     permissions = PERMISSIONS[caller().role]
     may_change = Permission.CHANGE_TICKETS in permissions
     return await show_page(

@@ -19,7 +19,7 @@ from bot.templates.health import TemplateKey, describe_obstacle
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from bot.templates.parameters import ParameterMapping, parse_components
 from bot.templates.sync import SyncState
-from storage.templates import NoticeRow, StoredTemplate
+from storage.templates import NoticeAssignment, StoredTemplate
 
 LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
 MAX_PLACES = 50
@@ -178,7 +178,7 @@ def _find_problem(kind: str, language: str) -> str:
     return ""
 
 
-def _show_template(template: StoredTemplate, assigned: list[NoticeRow]) -> ListedTemplate:
+def _show_template(template: StoredTemplate, assigned: list[NoticeAssignment]) -> ListedTemplate:
     components = parse_components(template.components, template.category)
     obstacle = describe_obstacle(template)
     return ListedTemplate(

@@ -61,4 +61,4 @@ def _to_template(change: TemplateChange | None, at: datetime) -> StoredTemplate 
         status_at=at,
         synced_at=at,
     )
-    return template if templates.fits_columns(template) else None
+    return template if templates.can_be_stored(template) else None

@@ -17,7 +17,7 @@ from bot.templates.parameters import Mismatch, ParameterMapping, find_mismatches
 from storage import audit, templates
 from storage.audit import Line
 from storage.sql.database import Clash, Database, Tx
-from storage.templates import NoticeRow, StoredTemplate
+from storage.templates import NoticeAssignment, StoredTemplate
 
 
 class TemplateMismatch(Exception):
@@ -32,7 +32,7 @@ class TemplateMismatch(Exception):
 class Assignment:
     """A notice and its template. `obstacle`: why the notice would not go out now, as a sentence; "" when it would."""
 
-    row: NoticeRow
+    row: NoticeAssignment
     obstacle: str
 
 
@@ -47,12 +47,12 @@ class TemplateAssignments:
     async def list_assignments(self) -> list[Assignment]:
         """Lists all of them, by kind and language."""
         async with self._database.reading() as tx:
-            return [await self._judge(tx, row) for row in await templates.notices(tx)]
+            return [await self._judge(tx, row) for row in await templates.list_assignments(tx)]
 
     async def list_templates(self) -> list[StoredTemplate]:
         """Lists the templates to choose from, and those that are gone at Meta."""
         async with self._database.reading() as tx:
-            return await templates.listed(tx)
+            return await templates.list_templates(tx)
 
     async def assign(
         self, *, actor: str, kind: NoticeKind, language: str, template: TemplateKey, mapping: ParameterMapping
@@ -62,7 +62,7 @@ class TemplateAssignments:
         Raises TemplateMismatch.
         """
         now = self._clock()
-        row = NoticeRow(
+        row = NoticeAssignment(
             kind=kind,
             language=language,
             template_name=template.name,
@@ -79,7 +79,7 @@ class TemplateAssignments:
             await self._check(tx, row, mapping)
             replaced = await self._find_rows(tx, kind, language)
             await audit.write(tx, line)
-            await templates.save_notice(tx, row)
+            await templates.save_assignment(tx, row)
             for each in (*replaced, row):
                 await self._update_alerts(tx, each)
             await health.release_held_notices(tx, [row], now)
@@ -95,7 +95,7 @@ class TemplateAssignments:
             if await audit.landed(tx, line.audit_id):
                 return True
             removed = await self._find_rows(tx, kind, language)
-            if not await templates.delete_notice(tx, kind, language):
+            if not await templates.delete_assignment(tx, kind, language):
                 return False
             await audit.write(tx, line)
             for each in removed:
@@ -104,7 +104,7 @@ class TemplateAssignments:
 
         return await self._database.run(work)
 
-    async def _check(self, tx: Tx, row: NoticeRow, mapping: ParameterMapping) -> None:
+    async def _check(self, tx: Tx, row: NoticeAssignment, mapping: ParameterMapping) -> None:
         template = await templates.find(tx, row.template_name, row.template_language)
         if template is None:
             sentence = "Meta has no such template in this language: sync the templates."
@@ -116,16 +116,16 @@ class TemplateAssignments:
         if mismatches := find_mismatches(row.kind, components, mapping):
             raise TemplateMismatch(mismatches)
 
-    async def _find_rows(self, tx: Tx, kind: str, language: str) -> list[NoticeRow]:
-        return [row for row in await templates.notices(tx) if (row.kind, row.language) == (kind, language)]
+    async def _find_rows(self, tx: Tx, kind: str, language: str) -> list[NoticeAssignment]:
+        return [row for row in await templates.list_assignments(tx) if (row.kind, row.language) == (kind, language)]
 
-    async def _update_alerts(self, tx: Tx, row: NoticeRow) -> None:
+    async def _update_alerts(self, tx: Tx, row: NoticeAssignment) -> None:
         """Judges a template anew: one that carries less, or is filled otherwise, may have nothing wrong any more."""
         key = TemplateKey(row.template_name, row.template_language)
         await health.update_alert(tx, key, self._clock())
         await refusals.clear_refusal(tx, key, self._clock())
 
-    async def _judge(self, tx: Tx, row: NoticeRow) -> Assignment:
+    async def _judge(self, tx: Tx, row: NoticeAssignment) -> Assignment:
         template = await templates.find(tx, row.template_name, row.template_language)
         if obstacle := describe_obstacle(template):
             return Assignment(row, f"The template {obstacle}.")

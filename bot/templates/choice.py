@@ -21,7 +21,7 @@ from bot.templates.parameters import (
 from storage import templates
 from storage.sql.database import Tx
 from storage.statuses import OutboxReason, Why
-from storage.templates import APPROVED, NoticeRow, StoredTemplate
+from storage.templates import APPROVED, NoticeAssignment, StoredTemplate
 
 NO_TEMPLATE = Why(OutboxReason.NO_TEMPLATE)
 OUTSIDE_WINDOW = "The customer has not written for 24 hours, and"
@@ -39,7 +39,7 @@ async def convert_to_template(tx: Tx, message: Mapping[str, object]) -> dict[str
             return Why(OutboxReason.TEMPLATE_UNFIT, f"{OUTSIDE_WINDOW} a template carries no files")
         return NO_TEMPLATE
     obstacles = []
-    for assignment in await templates.notices_of(tx, str(notice["kind"]), str(notice["language"])):
+    for assignment in await templates.find_assignments(tx, str(notice["kind"]), str(notice["language"])):
         template = await templates.find(tx, assignment.template_name, assignment.template_language)
         obstacle = describe_obstacle(template)
         if template is not None and not obstacle:
@@ -53,7 +53,7 @@ async def convert_to_template(tx: Tx, message: Mapping[str, object]) -> dict[str
 
 
 def fill_template(
-    assignment: NoticeRow, template: StoredTemplate, values: Mapping[str, str]
+    assignment: NoticeAssignment, template: StoredTemplate, values: Mapping[str, str]
 ) -> dict[str, object] | str:
     """Fills a template with the values of a notice, as `fill_parameters` does.
 
@@ -79,7 +79,7 @@ async def infer_template(tx: Tx, payload: str, sent_at: datetime) -> TemplateKey
     notice = message.get("notice")
     if not isinstance(notice, Mapping):
         return None
-    for assignment in await templates.notices_of(tx, notice["kind"], notice["language"]):
+    for assignment in await templates.find_assignments(tx, notice["kind"], notice["language"]):
         template = await templates.find(tx, assignment.template_name, assignment.template_language)
         if template is None or (template.status != APPROVED and template.status_at <= sent_at):
             continue

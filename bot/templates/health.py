@@ -26,7 +26,7 @@ from storage import alerts, held, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
-from storage.templates import APPROVED, REMOVED, NoticeRow, StoredTemplate
+from storage.templates import APPROVED, REMOVED, NoticeAssignment, StoredTemplate
 
 MAX_HELD_AGE = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
 MAX_REFUSALS = 3  # Meta may list a template as approved and refuse what is made of it, again and again
@@ -66,7 +66,7 @@ class TemplateKey(NamedTuple):
 
 async def update_alert(tx: Tx, key: TemplateKey, at: datetime) -> None:
     """Raises the alert of a template that carries notices and can't be sent; clears that of any other."""
-    assignments = await templates.using(tx, *key)
+    assignments = await templates.list_assignments_of(tx, *key)
     template = await templates.find(tx, *key)
     obstacle = describe_obstacle(template)
     if template is not None and not obstacle:
@@ -79,7 +79,7 @@ async def update_alert(tx: Tx, key: TemplateKey, at: datetime) -> None:
         await release_held_notices(tx, assignments, at)
 
 
-async def release_held_notices(tx: Tx, assignments: Sequence[NoticeRow], at: datetime) -> None:
+async def release_held_notices(tx: Tx, assignments: Sequence[NoticeAssignment], at: datetime) -> None:
     """Queues what was held for want of the templates that these assignments name, in every language.
 
     A template may carry a notice of another language than its own. A notice that doesn't fit after all is held again.
@@ -91,10 +91,10 @@ async def release_held_notices(tx: Tx, assignments: Sequence[NoticeRow], at: dat
 
 async def record_status(tx: Tx, template: StoredTemplate, *, is_good_news: bool) -> None:
     """Stores a template's status, unless Meta has said something newer about it; raises or clears its alert."""
-    if not await templates.hear(tx, template):  # the row first: it knows whether this is the newest word
+    if not await templates.record_status(tx, template):  # the row first: it knows whether this is the newest word
         return
     key = TemplateKey(template.name, template.language)
-    if await templates.using(tx, *key):
+    if await templates.list_assignments_of(tx, *key):
         await update_alert(tx, key, template.status_at)
     elif template.status == APPROVED or is_good_news:
         await alerts.clear(tx, key.alert_subject, template.status_at)
@@ -119,14 +119,14 @@ def describe_obstacle(template: StoredTemplate | None) -> str:
     return f"{description} ({template.reason.rstrip('.')})" if has_reason else description
 
 
-def find_assignment_mismatches(assignment: NoticeRow, template: StoredTemplate) -> list[Mismatch]:
+def find_assignment_mismatches(assignment: NoticeAssignment, template: StoredTemplate) -> list[Mismatch]:
     """Finds each reason why a template does not fit what a notice fills it with."""
     components = parse_components(template.components, template.category)
     mapping = ParameterMapping.from_json(assignment.parameters)
     return find_mismatches(assignment.kind, components, mapping)
 
 
-def _describe_waiting(assignments: Sequence[NoticeRow]) -> str:
+def _describe_waiting(assignments: Sequence[NoticeAssignment]) -> str:
     names = ", ".join(f"{assignment.kind} ({assignment.language})" for assignment in assignments)
     return (
         f"Outside of the 24 hours these notices wait until that is mended, or another template carries them: {names}."

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from bot.whatsapp.graph.client import GraphClient
 from bot.whatsapp.sanitize import clean
-from storage.templates import StoredTemplate, fits_columns
+from storage.templates import StoredTemplate, can_be_stored
 
 FIELDS = "id,name,status,category,language,components,quality_score"
 PAGE_SIZE = 100
@@ -118,7 +118,7 @@ def parse_entry(entry: object, at: datetime) -> StoredTemplate | None:
         status_at=at,
         synced_at=at,
     )
-    return template if fits_columns(template) and template.status else None
+    return template if can_be_stored(template) and template.status else None
 
 
 def _to_text(value: object) -> str:

@@ -144,15 +144,15 @@ class TemplateSync:
 
     async def _store_templates(self, tx: Tx, listing: TemplateListing, at: datetime) -> None:
         """Stores what was listed, also when the listing broke off, and judges the templates that notices use."""
-        used = {TemplateKey(row.template_name, row.template_language) for row in await templates.notices(tx)}
+        used = {TemplateKey(row.template_name, row.template_language) for row in await templates.list_assignments(tx)}
         before = {key: await templates.find(tx, *key) for key in sorted(used)}
-        await templates.take_list(tx, listing.templates, at, complete=listing.is_complete)
+        await templates.store_listing(tx, listing.templates, at, complete=listing.is_complete)
         for key, old in before.items():
             await health.update_alert(tx, key, at)
             new = await templates.find(tx, *key)
             has_changed = old is not None and new is not None and old.components != new.components
             if has_changed and await refusals.clear_refusal(tx, key, at):
-                await health.release_held_notices(tx, await templates.using(tx, *key), at)
+                await health.release_held_notices(tx, await templates.list_assignments_of(tx, *key), at)
 
     async def _wait_for_next_look(self, stop: asyncio.Event) -> None:
         """Returns after CHECK_SECONDS, or at once when a listing is requested or `stop` is set."""

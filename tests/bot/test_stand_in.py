@@ -18,7 +18,7 @@ from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
 from storage.statuses import Why
-from storage.templates import NoticeRow
+from storage.templates import NoticeAssignment
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, EchoService, run_echo_service
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,7 +72,7 @@ async def test_all_pages_of_a_long_list(place: Place) -> None:
     del place.setup.templates[100:]
     assert await place.listed() == 100
     async with place.database.reading() as tx:
-        gone = [row for row in await rows.listed(tx) if row.status == "REMOVED"]
+        gone = [row for row in await rows.list_templates(tx) if row.status == "REMOVED"]
     assert len(gone) == 130
 
 
@@ -93,8 +93,8 @@ async def test_what_is_made_of_a_notice_is_accepted_until_the_template_is_paused
 ) -> None:
     place.setup.templates[:] = [made]
     await place.listed()
-    notice = NoticeRow("reply", "en", "update_1", "en", mapping.to_json(), NOW)
-    await place.database.run(lambda tx: rows.save_notice(tx, notice))
+    notice = NoticeAssignment("reply", "en", "update_1", "en", mapping.to_json(), NOW)
+    await place.database.run(lambda tx: rows.save_assignment(tx, notice))
     payload = await place.templates.convert_to_template(WORDS)
     assert isinstance(payload, dict)
     body = build_body(payload, to="15550001234", opaque="1")

@@ -8,7 +8,7 @@ from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
-from storage.templates import NoticeRow
+from storage.templates import NoticeAssignment
 from tests.api.desk.rows import raise_alert
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import NUMBER, PHONE, Service
@@ -52,7 +52,7 @@ async def test_what_is_known_of_the_number_and_of_templates(service: Service) ->
         await meta_snapshots.claim(tx, NUMBER, now, timedelta(0))
         await meta_snapshots.write(tx, NUMBER, json.dumps(known))
         await alerts.raise_alert(tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now))
-        await templates.save_notice(tx, NoticeRow("resolved", "en", "ticket_resolved", "en", "{}", now))
+        await templates.save_assignment(tx, NoticeAssignment("resolved", "en", "ticket_resolved", "en", "{}", now))
 
     async with visitor(service, Role.VIEWER) as vic:
         assert "Nothing heard yet</span>" in (await vic.get(PAGE)).text

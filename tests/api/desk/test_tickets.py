@@ -8,7 +8,7 @@ from storage import templates
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.statuses import TicketStatus
-from storage.templates import NoticeRow, StoredTemplate
+from storage.templates import NoticeAssignment, StoredTemplate
 from storage.tickets import MOVES
 from tests.api.desk.rows import open_ticket
 from tests.api.desk.visitor import visitor
@@ -101,8 +101,8 @@ async def test_the_window(light_service: Service) -> None:
 
     async def choose(tx: Tx) -> None:
         made = StoredTemplate("1", "answer_en", "en", "UTILITY", "APPROVED", "", "[]", at, at)
-        await templates.take_list(tx, [made], at, complete=True)
-        await templates.save_notice(tx, NoticeRow("reply", "en", "answer_en", "en", "{}", at))
+        await templates.store_listing(tx, [made], at, complete=True)
+        await templates.save_assignment(tx, NoticeAssignment("reply", "en", "answer_en", "en", "{}", at))
 
     async with visitor(service, Role.AGENT) as alex:
         path = f"/desk/tickets/{ticket_id}"

@@ -13,7 +13,7 @@ from storage.alerts import Alert
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity, OutboxReason, Why
-from storage.templates import NoticeRow, StoredTemplate
+from storage.templates import NoticeAssignment, StoredTemplate
 from storage.turn_writes import NewReply
 from tests.api.rest_service import PHONE, TICKET, Service
 
@@ -348,8 +348,8 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     made = StoredTemplate("1", "answer", "en", "UTILITY", "APPROVED", "", components, at, at)
 
     async def choose(tx: Tx) -> None:
-        await templates.take_list(tx, [made], at, complete=True)
-        await templates.save_notice(tx, NoticeRow("reply", "en", "answer", "en", filling, at))
+        await templates.store_listing(tx, [made], at, complete=True)
+        await templates.save_assignment(tx, NoticeAssignment("reply", "en", "answer", "en", filling, at))
 
     async def stands(**more: object) -> tuple[str, str | None]:
         reply = await service.data("POST", "/api/replies", body | more, status=201)
@@ -372,7 +372,7 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     await service.execute("UPDATE ticket SET whatsapp_notifications = ?", [True])
     moved = await service.data("PUT", f"/api/tickets/{ticket_id}/status", {"status": "closed"})
     assert moved["delivery"] == "held", "there is none for this notice"
-    await service.resources.database.run(lambda tx: templates.hear(tx, replace(made, status="PAUSED")))
+    await service.resources.database.run(lambda tx: templates.record_status(tx, replace(made, status="PAUSED")))
     delivery, reason = await stands()
     assert delivery == "held"
     assert f"{silent} and the template answer was paused by Meta" in str(reason)

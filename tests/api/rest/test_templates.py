@@ -72,7 +72,7 @@ async def test_from_metas_list_to_a_notice(service: MetaService) -> None:
     listed = await service.data("GET", "/api/whatsapp/templates")
     assert listed["templates"][0]["carries"] == ["closed (en)"]
     async with service.database.reading() as tx:
-        assert await templates.chosen(tx, "closed", "en") == "ticket_update"
+        assert await templates.find_usable_name(tx, "closed", "en") == "ticket_update"
 
 
 async def test_paused_template_is_told_where_it_is_used(service: MetaService) -> None:
@@ -99,7 +99,7 @@ async def test_choice_is_replaced_and_withdrawn_and_each_is_in_the_audit(service
     assert (await service.refused(404, "DELETE", CLOSED)) == ["This notice has no template in this language"]
     async with service.database.reading() as tx:
         lines = await tx.fetch("SELECT actor, object_id, detail FROM audit WHERE action <> 'key.create' ORDER BY id")
-        assert await templates.notices(tx) == []
+        assert await templates.list_assignments(tx) == []
     assert {line[0].split(" (")[0] for line in lines} == {"key the admin's"}
     assert {line[1] for line in lines} == {"closed/en"}
     assert [line[2] for line in lines] == [
@@ -139,7 +139,7 @@ async def test_choice_that_is_refused(light_service: MetaService) -> None:
         assert len(told) >= len(reasons), notice
         assert all(each.startswith(start) for each, start in zip(told, reasons, strict=False)), told
     async with light_service.database.reading() as tx:
-        assert await templates.notices(tx) == []
+        assert await templates.list_assignments(tx) == []
         assert not await tx.fetch("SELECT id FROM audit WHERE action = 'notice.template'")
 
 

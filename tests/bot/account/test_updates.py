@@ -13,7 +13,7 @@ from storage import alerts, templates
 from storage.alerts import Alert
 from storage.sql.database import Database
 from storage.statuses import AlertSeverity
-from storage.templates import NoticeRow, StoredTemplate
+from storage.templates import NoticeAssignment, StoredTemplate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BODY = '[{"type":"BODY","text":"Your ticket {{1}} has news."}]'
@@ -45,10 +45,10 @@ async def record(database: Database, *updates: tuple[int, AccountUpdate]) -> Non
 
 async def store_template(database: Database, *, used: bool = True, status: str = "APPROVED") -> None:
     row = StoredTemplate("55501", "ticket_update", "en", "UTILITY", status, "", BODY, at(0), at(0))
-    await database.run(lambda tx: templates.take_list(tx, [row], at(0), complete=True))
+    await database.run(lambda tx: templates.store_listing(tx, [row], at(0), complete=True))
     for kind in ("in_progress", "closed") if used else ():
-        notice = NoticeRow(kind, "en", "ticket_update", "en", PARAMETERS, at(0))
-        await database.run(lambda tx, notice=notice: templates.save_notice(tx, notice))  # type: ignore[misc]
+        notice = NoticeAssignment(kind, "en", "ticket_update", "en", PARAMETERS, at(0))
+        await database.run(lambda tx, notice=notice: templates.save_assignment(tx, notice))  # type: ignore[misc]
 
 
 async def read_alerts(database: Database) -> Sequence[Alert]:
@@ -79,14 +79,14 @@ async def test_template_in_use_is_switched_off_with_an_alert(
 ) -> None:
     await store_template(database)
     async with database.reading() as tx:
-        assert await templates.chosen(tx, "closed", "en_GB") == "ticket_update"
+        assert await templates.find_usable_name(tx, "closed", "en_GB") == "ticket_update"
     await record(database, (1, update_of(event, reason=reason)))
     assert await read_status(database) == left
     assert await read_alerts(database) == [
         Alert(SUBJECT, AlertSeverity.RED, f"The template ticket_update (en) {message} {WAITS}", at(1))
     ]
     async with database.reading() as tx:
-        assert await templates.chosen(tx, "closed", "en_GB") == ""
+        assert await templates.find_usable_name(tx, "closed", "en_GB") == ""
     await record(database, (2, update_of("APPROVED", "clear")))
     assert (await read_status(database), await read_alerts(database)) == ("APPROVED", [])
 

@@ -49,7 +49,7 @@ class Desk:
     async def approve(self, *names: str) -> None:
         at = self.world.clock()
         made = [StoredTemplate(name, name, "en", "UTILITY", "APPROVED", "", BODY, at, at) for name in names]
-        await self.world.database.run(lambda tx: templates.take_list(tx, made, at, complete=False))
+        await self.world.database.run(lambda tx: templates.store_listing(tx, made, at, complete=False))
 
     async def hear(self, status: str, name: str = NAME) -> None:
         """Meta's webhook about a template, of now."""

@@ -23,7 +23,7 @@ from storage import alerts
 from storage import templates as rows
 from storage.sql.database import Database
 from storage.statuses import TicketStatus, Why
-from storage.templates import NoticeRow
+from storage.templates import NoticeAssignment
 from tests.bot.meta_answers import WABA, CannedAnswer, Meta, answering, refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,8 +51,8 @@ class Desk:
     ) -> None:
         """Lets a template carry this notice, whether it fits or not."""
         parameters = ParameterMapping.from_request(body, []).to_json()
-        notice = NoticeRow(kind, language, "ticket_update", language, parameters, self.now)
-        await self.database.run(lambda tx: rows.save_notice(tx, notice))
+        notice = NoticeAssignment(kind, language, "ticket_update", language, parameters, self.now)
+        await self.database.run(lambda tx: rows.save_assignment(tx, notice))
 
     async def convert(self, kind: str, language: str, values: Mapping[str, str]) -> dict[str, object] | Why:
         notice = {"kind": kind, "language": language, "values": values}
@@ -60,7 +60,7 @@ class Desk:
 
     async def statuses(self) -> dict[str, str]:
         async with self.database.reading() as tx:
-            return {row.template_id: row.status for row in await rows.listed(tx)}
+            return {row.template_id: row.status for row in await rows.list_templates(tx)}
 
     async def alerts(self) -> list[str]:
         async with self.database.reading() as tx:
@@ -242,7 +242,7 @@ async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: 
     if not isinstance(payload, Why):
         assert build_body(payload, to="15550001234", opaque="1")["type"] == "template"
     async with desk.database.reading() as tx:
-        assert await rows.chosen(tx, kind, language) == ("ticket_update" if made else "")
+        assert await rows.find_usable_name(tx, kind, language) == ("ticket_update" if made else "")
 
 
 OFF = ["PAUSED", "DISABLED", "REJECTED", "PENDING", "IN_APPEAL", "LIMIT_EXCEEDED", "SOMETHING_NEW"]
