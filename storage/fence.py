@@ -1,32 +1,45 @@
-"""The fence, and the newest conversation behind it.
+"""The fence: the version of a customer's conversation (table `conversation`), a fencing token in SQL.
 
-Invariant: whoever changes what a flow may know about a customer first raises that customer's version here, as the first
-statement of the transaction. The lease of a lane only saves work; two workers, or a worker and an agent, who read the
-same version can't both commit, because the second finds no row left at it. The lock on the row is held until the end.
+The lease of a lane only saves work. What keeps two workers, or a worker and an agent, from both having an effect is
+that of two who read the same version only one finds a row at it to raise.
+
+Invariants
+- Whoever changes what a flow may know about a customer raises that customer's version first, by the first statement of
+  the transaction. The lock on the row is held until its end.
+- A version only rises, by one for each transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.sql.database import Tx, placeholders
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A lane's step from `version` to the next, with the body that the conversation then has."""
+class ConversationUpdate:
+    """A conversation that goes from `version` to the next, with the body that it then has, as JSON."""
 
     customer_id: int
     version: int
     body: str
 
 
-async def raise_versions(tx: Tx, moves: Sequence[Move]) -> bool:
-    """Raises every version by one, locking in the order of the ids; False when any of them had moved: roll back."""
-    ordered = sorted(moves, key=lambda move: move.customer_id)
+class StoredConversation(NamedTuple):
+    """A conversation as it is in SQL, which is the newest there is; the body is JSON."""
+
+    version: int
+    body: str
+
+
+async def raise_versions(tx: Tx, updates: Sequence[ConversationUpdate]) -> bool:
+    """Raises every version by one, locking in the order of the ids; returns False when any of them is no longer at its
+    version, and then the transaction has to be rolled back."""
+    ordered = sorted(updates, key=lambda update: update.customer_id)
     when = " WHEN ? THEN ?" * len(ordered)
-    ids = [move.customer_id for move in ordered]
-    bodies = [value for move in ordered for value in (move.customer_id, move.body)]
-    versions = [value for move in ordered for value in (move.customer_id, move.version)]
+    ids = [update.customer_id for update in ordered]
+    bodies = [value for update in ordered for value in (update.customer_id, update.body)]
+    versions = [value for update in ordered for value in (update.customer_id, update.version)]
     order = "" if tx.dialect == "sqlite" else " ORDER BY customer_id"
     changed = await tx.execute(
         f"UPDATE conversation SET version = version + 1, body = CASE customer_id{when} END "
@@ -36,11 +49,11 @@ async def raise_versions(tx: Tx, moves: Sequence[Move]) -> bool:
     return changed == len(ordered)
 
 
-async def raise_version(tx: Tx, customer_id: int) -> tuple[int, str]:
-    """The fence of one customer, whatever the version was: returns the new version and the body."""
+async def raise_version(tx: Tx, customer_id: int) -> StoredConversation:
+    """Raises the version of one customer, whatever it was; returns the conversation at the new version."""
     await tx.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [customer_id])
     rows = await tx.fetch("SELECT version, body FROM conversation WHERE customer_id = ?", [customer_id])
-    return int(rows[0][0]), str(rows[0][1])
+    return StoredConversation(*rows[0])
 
 
 async def write_body(tx: Tx, customer_id: int, body: str) -> None:
@@ -48,12 +61,12 @@ async def write_body(tx: Tx, customer_id: int, body: str) -> None:
     await tx.execute("UPDATE conversation SET body = ? WHERE customer_id = ?", [body, customer_id])
 
 
-async def load(tx: Tx, customer_ids: Iterable[int]) -> Mapping[int, tuple[int, str]]:
-    """Version and body of each customer."""
+async def load_conversations(tx: Tx, customer_ids: Iterable[int]) -> dict[int, StoredConversation]:
+    """Loads the conversation of each customer."""
     ids = list(customer_ids)
     if not ids:
         return {}
     rows = await tx.fetch(
         f"SELECT customer_id, version, body FROM conversation WHERE customer_id IN ({placeholders(len(ids))})", ids
     )
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {customer_id: StoredConversation(version, body) for customer_id, version, body in rows}

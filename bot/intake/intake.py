@@ -127,8 +127,8 @@ class Intake:
             directory=directory,
             ids=self._ids,
             now=self._clock(),
-            asked=await customers.asked_for_number(tx, givers),
-            numbered=await customers.with_number(tx, givers),
+            asked=await customers.find_asked_for_number(tx, givers),
+            numbered=await customers.find_with_number(tx, givers),
         )
 
     def _ring(self, customer_ids: set[int]) -> None:

@@ -48,7 +48,7 @@ async def read_input(tx: Tx, customer_ids: Sequence[int], copies: Copies, max_it
     that Redis had."""
     items = await journal.load_pending(tx, customer_ids, max_items)
     missing = [customer_id for customer_id in customer_ids if customer_id not in copies]
-    loaded = RoundInput({**copies, **await fence.load(tx, missing)})
+    loaded = RoundInput({**copies, **await fence.load_conversations(tx, missing)})
     for item in items:
         if item.kind == "status":
             loaded.statuses.append(item)

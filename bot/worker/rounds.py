@@ -150,7 +150,7 @@ class Rounds:
             async with self._database.reading() as tx:
                 rows = await outbox_reads.find_sent(tx, "id", list_row_ids(statuses))
                 rows += await outbox_reads.find_sent(tx, "wamid", list_unfound_wamids(statuses, rows))
-                loaded.versions |= await fence.load(tx, unchecked)
+                loaded.versions |= await fence.load_conversations(tx, unchecked)
         return match_statuses(statuses, rows, now)
 
     async def _commit(self, prepared: RoundTransaction) -> set[int]:
@@ -182,7 +182,7 @@ class Rounds:
     async def _find_moved(self, prepared: RoundTransaction) -> set[int]:
         """Returns the lanes whose version has moved on; all of them, when none has by now."""
         async with self._database.reading() as tx:
-            now = await fence.load(tx, prepared.lanes)
+            now = await fence.load_conversations(tx, prepared.lanes)
         moved = {
             customer_id
             for customer_id, lane in prepared.lanes.items()

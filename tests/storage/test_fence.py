@@ -3,7 +3,7 @@
 import pytest
 
 from storage import fence
-from storage.fence import Move
+from storage.fence import ConversationUpdate
 from storage.sql.database import Database, Tx
 
 BODY = '["15550001111",null,null,"😀 quote\' \\\\ %s ?"]'
@@ -17,19 +17,21 @@ async def three(database: Database) -> None:
 
 async def loaded(database: Database) -> dict[int, tuple[int, str]]:
     async with database.reading() as tx:
-        return dict(await fence.load(tx, [1, 2, 3, 4]))
+        return dict(await fence.load_conversations(tx, [1, 2, 3, 4]))
 
 
 async def test_all_rise_together(database: Database) -> None:
-    moves = [Move(3, 30, BODY), Move(1, 10, "one"), Move(2, 20, "two")]
+    moves = [ConversationUpdate(3, 30, BODY), ConversationUpdate(1, 10, "one"), ConversationUpdate(2, 20, "two")]
     assert await database.run(lambda tx: fence.raise_versions(tx, moves))
     assert await loaded(database) == {1: (11, "one"), 2: (21, "two"), 3: (31, BODY)}
 
 
-@pytest.mark.parametrize("wrong", [Move(2, 19, ""), Move(2, 21, ""), Move(4, 0, "")])
-async def test_one_that_has_moved_is_told(database: Database, wrong: Move) -> None:
+@pytest.mark.parametrize(
+    "wrong", [ConversationUpdate(2, 19, ""), ConversationUpdate(2, 21, ""), ConversationUpdate(4, 0, "")]
+)
+async def test_one_that_has_moved_is_told(database: Database, wrong: ConversationUpdate) -> None:
     async def work(tx: Tx) -> None:
-        assert not await fence.raise_versions(tx, [Move(1, 10, "one"), wrong])
+        assert not await fence.raise_versions(tx, [ConversationUpdate(1, 10, "one"), wrong])
         raise LookupError  # as a round rolls back
 
     with pytest.raises(LookupError):
@@ -39,7 +41,7 @@ async def test_one_that_has_moved_is_told(database: Database, wrong: Move) -> No
 
 async def test_a_body_that_stays_the_same_still_counts_as_moved(database: Database) -> None:
     """MySQL reports a row whose values don't change as untouched: the version always does."""
-    assert await database.run(lambda tx: fence.raise_versions(tx, [Move(1, 10, "old")]))
+    assert await database.run(lambda tx: fence.raise_versions(tx, [ConversationUpdate(1, 10, "old")]))
 
 
 async def test_an_agents_fence_raises_whatever_is_there(database: Database) -> None:
@@ -54,4 +56,4 @@ async def test_an_agents_fence_raises_whatever_is_there(database: Database) -> N
 
 async def test_nobody_is_asked_about(database: Database) -> None:
     async with database.reading() as tx:
-        assert await fence.load(tx, []) == {}
+        assert await fence.load_conversations(tx, []) == {}
