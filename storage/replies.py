@@ -1,8 +1,11 @@
-"""What is said on a ticket, and what became of it, as agents see it.
+"""Reads and writes what is said on a ticket (table `reply`), and reads how far it has come, for agents.
 
-Invariants: nothing that a customer wrote is ever written over: what they changed or took back is marked, and says what
-it said; a thing said stands where it was said, however late it came; how far an agent's words have come is read from
-the rows of the outbox that carry them, and kept nowhere else.
+(What customers say is written by `turn_writes.py`.)
+
+Invariants
+- Nothing that a customer wrote is ever overwritten: what they edited or deleted is marked, and says what it said.
+- A reply stands where it was written, however late it came.
+- How far an agent's reply has come is read from the rows of the outbox that carry it, and kept nowhere else.
 """
 
 import json
@@ -14,9 +17,10 @@ from typing import Literal
 from storage.outbox import FOR_A_PERSON
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx
+from storage.sql.row_mapper import RowMapper
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
-# What is told of a message that went out in several rows: the first of these that one of them has.
+# The status of a message that goes out in several rows is the first of these that one of them has.
 PROGRESS = (
     OutboxStatus.FAILED,
     OutboxStatus.HELD,
@@ -28,19 +32,14 @@ PROGRESS = (
     OutboxStatus.DELIVERED,
     OutboxStatus.READ,
 )
-COLUMNS = (
-    "id", "ticket_id", "author", "author_name", "message", "outbox_id", "late", "written_at", "created_at", "kind",
-    "changed",
-)  # fmt: skip
-CARRIED = "id, version, status, reason, detail, wamid, payload, due_at"
-LOADED = "id, ticket_id, author, message, whatsapp_message_id, outbox_id, kind, changed, author_name, late, written_at"
+DELIVERY_COLUMNS = "id, version, status, reason, detail, wamid, payload, due_at"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """Something said on a ticket. `outbox_id`: the first of the rows that carry it to the customer; `kind`: `message`,
-    or `note` for what they are not sent; `changed`: `edited` or `revoked` by its writer; `late`: a straggler that was
-    put in its place."""
+    """A row of the table `reply`. `outbox_id`: the first of the rows that carry it to the customer; `kind`: `message`,
+    or `note` for what they are not sent; `changed`: `edited` or `revoked` by its writer; `late`: it came after what was
+    written later, and was put in its place."""
 
     reply_id: int
     ticket_id: int
@@ -56,10 +55,10 @@ class StoredReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Carriers:
-    """The rows of the outbox that carry one message: the `status` and the `why` of the least advanced, and of the first
-    its `wamid` and what it quotes; `form`: what they are besides text (`media`, `location_request` ...); `in_doubt`:
-    whether one of them waits for a person to send it again."""
+class Delivery:
+    """How far the rows of the outbox that carry one message have come: `status` and `why` of the least advanced,
+    and of the first its `wamid` and what it quotes; `form`: what they are besides text (`media`, `location_request`
+    ...); `in_doubt`: whether one of them waits for a person to send it again."""
 
     status: OutboxStatus
     why: Why
@@ -70,85 +69,90 @@ class Carriers:
 
 
 @dataclass(frozen=True, slots=True)
-class Sendings:
-    """All that was sent about a ticket: messages by the first row of each, and by the customer's message how an agent
-    reacted to it last."""
+class Deliveries:
+    """All that was sent about a ticket: each message by the first row that carries it, and the last reaction of an
+    agent by the wamid of the customer's message."""
 
-    messages: Mapping[int, Carriers] = field(default_factory=dict)
+    messages: Mapping[int, Delivery] = field(default_factory=dict)
     reactions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Loose:
-    """A message that is on no ticket, and whose it is."""
+class UnticketedMessage:
+    """An agent's message that is on no ticket, and the customer whom it is for."""
 
     customer_id: int
-    carriers: Carriers
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
-class Correspondent:
-    """The customer behind a ticket. `place`: where the bot is with them, as it keeps it."""
+class TicketCustomer:
+    """The customer whom a ticket is with. `body`: their conversation, as JSON."""
 
     name: str
     unreachable_at: datetime | None
     unreachable_reason: str
-    place: str
+    body: str
+
+
+_MAPPER = RowMapper(StoredReply, {"reply_id": "id", "wamid": "whatsapp_message_id"})
 
 
 async def insert(tx: Tx, reply: StoredReply) -> None:
-    """Writes what an agent says, and notes on its ticket that it was touched."""
+    """Inserts what an agent says, and notes on its ticket that it was touched."""
     at = to_millis(reply.written_at)
-    row = (reply.reply_id, reply.ticket_id, reply.author, reply.author_name, reply.message, reply.outbox_id, reply.late,
-           at, at, reply.kind, reply.changed)  # fmt: skip
-    await tx.insert("reply", COLUMNS, [row])
+    await tx.insert("reply", (*_MAPPER.columns, "created_at"), [(*_MAPPER.to_row(reply), at)])
     await tx.execute("UPDATE ticket SET updated_at = ? WHERE id = ?", [at, reply.ticket_id])
 
 
 async def find(tx: Tx, reply_id: int) -> StoredReply | None:
-    """The reply with this id."""
-    rows = await tx.fetch(f"SELECT {LOADED} FROM reply WHERE id = ?", [reply_id])
-    return _reply(rows[0]) if rows else None
+    """Finds the reply with this id."""
+    rows = await tx.fetch(f"SELECT {_MAPPER.column_list} FROM reply WHERE id = ?", [reply_id])
+    return _MAPPER.from_row(rows[0]) if rows else None
 
 
-async def replies(tx: Tx, ticket_id: int) -> Sequence[StoredReply]:
-    """Everything said on a ticket, in the order in which it was written; within a second, which is as fine as Meta's
-    clock, in the order in which it came."""
-    rows = await tx.fetch(f"SELECT {LOADED} FROM reply WHERE ticket_id = ?", [ticket_id])
-    return [_reply(row) for row in sorted(rows, key=_order)]
+async def list_of_ticket(tx: Tx, ticket_id: int) -> list[StoredReply]:
+    """Lists everything said on a ticket, in the order in which it was written; within a second, which is as fine as
+    Meta's clock, in the order in which it came."""
+    rows = await tx.fetch(f"SELECT {_MAPPER.column_list} FROM reply WHERE ticket_id = ?", [ticket_id])
+    return sorted(_MAPPER.from_rows(rows), key=_order)
 
 
-async def sendings(tx: Tx, customer_id: int, ticket_id: int) -> Sendings:
-    """How far the messages about a ticket have come."""
+def _order(reply: StoredReply) -> tuple[datetime, int]:
+    return reply.written_at.replace(microsecond=0), reply.reply_id
+
+
+async def find_quoted(tx: Tx, ticket_id: int, wamid: str) -> StoredReply | None:
+    """Finds the reply on this ticket that has this id of Meta's."""
     rows = await tx.fetch(
-        f"SELECT {CARRIED} FROM outbox WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
+        f"SELECT {_MAPPER.column_list} FROM reply WHERE whatsapp_message_id = ? AND ticket_id = ?", [wamid, ticket_id]
+    )
+    return max(_MAPPER.from_rows(rows), key=_order, default=None)
+
+
+async def load_deliveries(tx: Tx, customer_id: int, ticket_id: int) -> Deliveries:
+    """Loads how far the messages about a ticket have come."""
+    rows = await tx.fetch(
+        f"SELECT {DELIVERY_COLUMNS} FROM outbox WHERE customer_id = ? AND ticket_id = ? ORDER BY version, id",
         [customer_id, ticket_id],
     )
-    return _gathered(rows)
+    return _gather(rows)
 
 
-async def find_carriers(tx: Tx, outbox_id: int) -> Carriers | None:
-    """How far one message has come, given by the first row that carries it."""
-    columns = ", ".join(f"other.{column}" for column in CARRIED.split(", "))
+async def find_delivery(tx: Tx, outbox_id: int) -> Delivery | None:
+    """Finds how far one message has come, by the first row that carries it."""
+    columns = ", ".join(f"other.{column}" for column in DELIVERY_COLUMNS.split(", "))
     rows = await tx.fetch(
         f"SELECT {columns} FROM outbox AS head JOIN outbox AS other "
         "ON other.customer_id = head.customer_id AND other.version = head.version "
         "WHERE head.id = ? ORDER BY other.version, other.id",
         [outbox_id],
     )
-    return _gathered(rows).messages.get(outbox_id)
+    return _gather(rows).messages.get(outbox_id)
 
 
-async def find_quoted(tx: Tx, ticket_id: int, wamid: str) -> StoredReply | None:
-    """The reply on this ticket that has this id of Meta's."""
-    rows = await tx.fetch(
-        f"SELECT {LOADED} FROM reply WHERE whatsapp_message_id = ? AND ticket_id = ?", [wamid, ticket_id]
-    )
-    return _reply(max(rows, key=_order)) if rows else None
-
-
-async def loose(tx: Tx, outbox_id: int) -> Loose | None:
-    """The message of an agent's that is on no ticket, given by the first row that carries it."""
+async def find_unticketed(tx: Tx, outbox_id: int) -> UnticketedMessage | None:
+    """Finds an agent's message that is on no ticket by the first row that carries it."""
     heads = await tx.fetch(
         "SELECT customer_id, version FROM outbox WHERE id = ? AND origin = ? AND ticket_id IS NULL",
         [outbox_id, Origin.AGENT],
@@ -156,15 +160,16 @@ async def loose(tx: Tx, outbox_id: int) -> Loose | None:
     if not heads:
         return None
     rows = await tx.fetch(
-        f"SELECT {CARRIED} FROM outbox WHERE customer_id = ? AND version = ? ORDER BY version, id", heads[0]
+        f"SELECT {DELIVERY_COLUMNS} FROM outbox WHERE customer_id = ? AND version = ? ORDER BY version, id", heads[0]
     )
-    carriers = _gathered(rows).messages.get(outbox_id)
-    return None if carriers is None else Loose(heads[0][0], carriers)
+    delivery = _gather(rows).messages.get(outbox_id)
+    return None if delivery is None else UnticketedMessage(heads[0][0], delivery)
 
 
-def _gathered(rows: Sequence[Row]) -> Sendings:
-    """The rows of one message are those that one transaction wrote."""
-    messages: dict[int, Carriers] = {}
+def _gather(rows: Sequence[Row]) -> Deliveries:
+    """Makes deliveries of DELIVERY_COLUMNS. The rows of one message are those that one transaction wrote, and so have
+    one version."""
+    messages: dict[int, Delivery] = {}
     reactions: dict[str, str] = {}
     first: dict[int, int] = {}
     for outbox_id, version, stored_status, reason, detail, wamid, payload, due_at in rows:
@@ -177,15 +182,22 @@ def _gathered(rows: Sequence[Row]) -> Sendings:
             known = replace(known, in_doubt=known.in_doubt or in_doubt)
             messages[head] = replace(known, form=json.loads(payload)["type"]) if known.form == "text" else known
             continue
-        held = json.loads(payload)
-        if held["type"] == "reaction" and status is not OutboxStatus.FAILED:
-            reactions[held["wamid"]] = held["emoji"]
-        messages[head] = Carriers(status, why, wamid, held["type"], held.get("quoted", ""), in_doubt)
-    return Sendings(messages, reactions)
+        content = json.loads(payload)
+        if content["type"] == "reaction" and status is not OutboxStatus.FAILED:
+            reactions[content["wamid"]] = content["emoji"]
+        messages[head] = Delivery(
+            status=status,
+            why=why,
+            wamid=wamid,
+            form=content["type"],
+            quoted_wamid=content.get("quoted", ""),
+            in_doubt=in_doubt,
+        )
+    return Deliveries(messages, reactions)
 
 
-async def correspondent(tx: Tx, customer_id: int) -> Correspondent | None:
-    """Who the ticket is with."""
+async def find_customer(tx: Tx, customer_id: int) -> TicketCustomer | None:
+    """Finds the customer whom a ticket is with."""
     rows = await tx.fetch(
         "SELECT name, unreachable_at, unreachable_reason, body FROM customer "
         "JOIN conversation ON conversation.customer_id = customer.id WHERE customer.id = ?",
@@ -193,30 +205,17 @@ async def correspondent(tx: Tx, customer_id: int) -> Correspondent | None:
     )
     if not rows:
         return None
-    name, unreachable_at, reason, place = rows[0]
-    return Correspondent(name, None if unreachable_at is None else from_millis(unreachable_at), reason, place)
+    name, unreachable_at, reason, body = rows[0]
+    return TicketCustomer(name, None if unreachable_at is None else from_millis(unreachable_at), reason, body)
 
 
-def least(statuses: Sequence[OutboxStatus]) -> OutboxStatus | None:
-    """What is told of rows with these statuses; None when there are none."""
+def find_least_advanced(statuses: Sequence[OutboxStatus]) -> OutboxStatus | None:
+    """Finds the status of a message whose rows have these statuses; None when there are none."""
     return min(statuses, key=PROGRESS.index, default=None)
 
 
-def side(reply: StoredReply) -> Literal["customer", "agent", "bot"]:
-    """On whose side it was said. What Meta and the system note is on the bot's."""
+def find_side(reply: StoredReply) -> Literal["customer", "agent", "bot"]:
+    """Returns on whose side of the thread a reply stands. What Meta and the system note is on the bot's."""
     if reply.author == "customer":
         return "customer"
     return "agent" if reply.author == "agent" else "bot"
-
-
-def _order(row: Row) -> tuple[int, int]:
-    return row[-1] // 1000, row[0]
-
-
-def _reply(row: Row) -> StoredReply:
-    *same, late, written_at = row
-    reply_id, ticket_id, by, message, wamid, outbox_id, kind, changed, author_name = same
-    return StoredReply(
-        reply_id, ticket_id, by, message, wamid, outbox_id, from_millis(written_at), kind, changed, author_name,
-        bool(late),
-    )  # fmt: skip

@@ -43,7 +43,7 @@ class PageRenderer:
             "weekday": _format_weekday,
             "bytes": _format_bytes,
             "file_state": describe_file_state,
-            "side": replies.side,
+            "side": replies.find_side,
         }
         self._jinja.globals |= {
             "status_labels": ticket_text.STATUS_LABELS,

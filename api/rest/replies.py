@@ -178,7 +178,7 @@ def _show_reply(entry: ThreadEntry) -> Reply:
             "id": str(reply.reply_id),
             "ticket_id": reply.ticket_id,
             "kind": reply.kind,
-            "author": replies.side(reply),
+            "author": replies.find_side(reply),
             "message": reply.message,
             "changed": reply.changed or None,
             "late": reply.late,

@@ -97,10 +97,10 @@ async def status() -> Response:
 
 async def _respond_with_message(outbox_id: int) -> Response:
     async with services().database.reading() as tx:
-        found = await replies.loose(tx, outbox_id)
+        found = await replies.find_unticketed(tx, outbox_id)
         stop_reason = delivery_text.find_stop_reason(await alerts.open_alerts(tx))
     if found is None:
         raise MessageNotFound
-    reason = delivery_text.explain_delivery(found.carriers, stop_reason) or None
-    message = Message(id=str(outbox_id), delivery=found.carriers.status, reason=reason)
+    reason = delivery_text.explain_delivery(found.delivery, stop_reason) or None
+    message = Message(id=str(outbox_id), delivery=found.delivery.status, reason=reason)
     return respond(Answer[Message](data=message))

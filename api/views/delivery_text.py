@@ -10,7 +10,7 @@ from typing import assert_never
 
 from bot.delivery import circuit_breaker
 from storage.alerts import Alert
-from storage.replies import Carriers
+from storage.replies import Delivery
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
 DELIVERY_LABELS: Mapping[OutboxStatus, str] = {
@@ -45,16 +45,16 @@ def find_stop_reason(alerts: Sequence[Alert]) -> str:
     return next((alert.message for alert in alerts if alert.subject == circuit_breaker.SUBJECT), "")
 
 
-def explain_delivery(carriers: Carriers, stop_reason: str) -> str:
-    """Explains why a message is where it is, and what happens next; "" when it is on its way. `carriers`: the rows of
-    the outbox that carry it; `stop_reason`: why nothing goes out, "" while messages do."""
-    if carriers.status in _ON_THE_WAY:
+def explain_delivery(delivery: Delivery, stop_reason: str) -> str:
+    """Explains why a message is where it is, and what happens next; "" when it is on its way. `delivery`: how far it
+    has come; `stop_reason`: why nothing goes out, "" while messages do."""
+    if delivery.status in _ON_THE_WAY:
         return ""
-    if carriers.status is OutboxStatus.QUEUED and stop_reason:
+    if delivery.status is OutboxStatus.QUEUED and stop_reason:
         return f"Waiting, because WhatsApp is stopped: {stop_reason}"
-    if carriers.status is OutboxStatus.HELD and carriers.why.detail:
-        return f"{carriers.why.detail.rstrip('.')}. It goes out when the customer writes again."
-    return explain_reason(carriers.why)
+    if delivery.status is OutboxStatus.HELD and delivery.why.detail:
+        return f"{delivery.why.detail.rstrip('.')}. It goes out when the customer writes again."
+    return explain_reason(delivery.why)
 
 
 def explain_reason(why: Why) -> str:

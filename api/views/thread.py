@@ -15,7 +15,7 @@ from bot.lane_state import LaneState
 from bot.service_window import WINDOW, is_window_open
 from storage import alerts, files, replies
 from storage.files import FileRow
-from storage.replies import Carriers, Sendings, StoredReply
+from storage.replies import Deliveries, Delivery, StoredReply
 from storage.sql.database import Tx
 from storage.statuses import OutboxStatus
 from storage.tickets import StoredTicket
@@ -62,19 +62,19 @@ class TicketCustomer:
 
 async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
     """Reads all that was said on a ticket."""
-    stored = await replies.replies(tx, ticket.ticket_id)
+    stored = await replies.list_of_ticket(tx, ticket.ticket_id)
     rows = await files.list_of_ticket(tx, ticket.ticket_id)
-    sendings = Sendings()
+    deliveries = Deliveries()
     if ticket.customer_id is not None:
-        sendings = await replies.sendings(tx, ticket.customer_id, ticket.ticket_id)
+        deliveries = await replies.load_deliveries(tx, ticket.customer_id, ticket.ticket_id)
     stop_reason = find_stop_reason(await alerts.open_alerts(tx))
     by_wamid = {reply.wamid: reply for reply in stored if reply.wamid}
     entries = [
         _make_entry(
             reply,
-            carriers=sendings.messages.get(reply.outbox_id or 0),
+            delivery=deliveries.messages.get(reply.outbox_id or 0),
             files=[row for row in rows if row.reply_id == reply.reply_id],
-            reaction=sendings.reactions.get(reply.wamid or "", ""),
+            reaction=deliveries.reactions.get(reply.wamid or "", ""),
             by_wamid=by_wamid,
             stop_reason=stop_reason,
         )
@@ -86,12 +86,12 @@ async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
 async def read_entry(tx: Tx, reply: StoredReply) -> ThreadEntry:
     """Reads what belongs to one reply of an agent. It takes its own rows alone, however long the ticket is."""
     rows = await files.list_of_reply(tx, reply.ticket_id, reply.reply_id)
-    carriers = await replies.find_carriers(tx, reply.outbox_id) if reply.outbox_id else None
-    wamid = carriers.quoted_wamid if carriers else ""
+    delivery = await replies.find_delivery(tx, reply.outbox_id) if reply.outbox_id else None
+    wamid = delivery.quoted_wamid if delivery else ""
     quoted = await replies.find_quoted(tx, reply.ticket_id, wamid) if wamid else None
     return _make_entry(
         reply,
-        carriers=carriers,
+        delivery=delivery,
         files=rows,
         reaction="",
         by_wamid={wamid: quoted} if quoted else {},
@@ -101,10 +101,10 @@ async def read_entry(tx: Tx, reply: StoredReply) -> ThreadEntry:
 
 async def read_ticket_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> TicketCustomer | None:
     """Reads whom a ticket is with; None when it is nobody on WhatsApp."""
-    found = None if ticket.customer_id is None else await replies.correspondent(tx, ticket.customer_id)
+    found = None if ticket.customer_id is None else await replies.find_customer(tx, ticket.customer_id)
     if found is None:
         return None
-    heard_at = LaneState.from_json(found.place).last_inbound_at
+    heard_at = LaneState.from_json(found.body).last_inbound_at
     window_until = heard_at + WINDOW if heard_at is not None and is_window_open(heard_at, now) else None
     return TicketCustomer(found.name, found.unreachable_at, found.unreachable_reason, window_until)
 
@@ -112,22 +112,22 @@ async def read_ticket_customer(tx: Tx, ticket: StoredTicket, now: datetime) -> T
 def _make_entry(
     reply: StoredReply,
     *,
-    carriers: Carriers | None,
+    delivery: Delivery | None,
     files: Sequence[FileRow],
     reaction: str,
     by_wamid: Mapping[str, StoredReply],
     stop_reason: str,
 ) -> ThreadEntry:
-    if carriers is None:
+    if delivery is None:
         return ThreadEntry(reply=reply, wamid=reply.wamid, files=files, reaction=reaction)
     return ThreadEntry(
         reply=reply,
-        wamid=reply.wamid or carriers.wamid,
+        wamid=reply.wamid or delivery.wamid,
         files=files,
         reaction=reaction,
-        delivery=carriers.status,
-        reason=explain_delivery(carriers, stop_reason),
-        form=carriers.form,
-        quoted=by_wamid.get(carriers.quoted_wamid),
-        in_doubt=carriers.in_doubt,
+        delivery=delivery.status,
+        reason=explain_delivery(delivery, stop_reason),
+        form=delivery.form,
+        quoted=by_wamid.get(delivery.quoted_wamid),
+        in_doubt=delivery.in_doubt,
     )

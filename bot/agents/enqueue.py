@@ -18,7 +18,7 @@ from bot.whatsapp.messages.build import fit_to_limits
 from storage import audit, outbox, outbox_reads
 from storage.audit import Line
 from storage.outbox import OutboxRow
-from storage.replies import least
+from storage.replies import find_least_advanced
 from storage.sql.database import Tx
 from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
 
@@ -81,12 +81,12 @@ async def enqueue(
         )
         rows.append(row)
     await outbox.insert(tx, rows)
-    return least([row.status for row in rows])
+    return find_least_advanced([row.status for row in rows])
 
 
 async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None:
     """Finds where a message stands that an earlier try of the same change has enqueued."""
-    return least([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
+    return find_least_advanced([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
 
 
 async def requeue(tx: Tx, outbox_id: int, line: Line) -> None:

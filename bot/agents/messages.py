@@ -50,7 +50,7 @@ class MessageCommands:
         """Sends a message again of which it is not known whether the customer has it, at the risk that they get it
         twice; raises MessageNotFound, NotInDoubt."""
         async with self._transaction.database.reading() as tx:
-            found = await replies.loose(tx, outbox_id)
+            found = await replies.find_unticketed(tx, outbox_id)
         if found is None:
             raise MessageNotFound
         line = self._transaction.make_audit_line(actor, "message.send_again", found.customer_id)

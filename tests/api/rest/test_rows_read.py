@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from storage import outbox, replies
+from storage import outbox
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Row, Tx
@@ -49,7 +49,7 @@ async def fill(service: Service, customer_id: int, ticket_id: int) -> None:
     """A thousand answers were given on the ticket, and are on the customer's phone."""
     now, at = service.clock.now, to_millis(service.clock.now)
     ids = [(service.resources.ids.next(), service.resources.ids.next()) for _ in range(MANY)]
-    said = [(reply, ticket_id, "agent", "", "Hello", sent, False, at, at, "message", "") for reply, sent in ids]
+    said = [(reply_id, ticket_id, "agent", "", "Hello", sent, False, at, at) for reply_id, sent in ids]
     sent = [
         OutboxRow(
             outbox_id=outbox_id,
@@ -65,7 +65,8 @@ async def fill(service: Service, customer_id: int, ticket_id: int) -> None:
     ]
 
     async def write(tx: Tx) -> None:
-        await tx.insert("reply", replies.COLUMNS, said)
+        columns = "id ticket_id author author_name message outbox_id late written_at created_at"
+        await tx.insert("reply", columns.split(), said)
         await outbox.insert(tx, sent)
         await tx.execute("UPDATE conversation SET version = ?", [100 + MANY])
 
