@@ -13,7 +13,7 @@ from api.settings import StorageSettings
 from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
 from storage import audit, journal, journal_retention
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.desk_models import Agent, ApiKey
 from storage.errors import OperatorError
 from storage.models import Item
@@ -71,7 +71,7 @@ async def store_key(database: Database, key: str, *, name: str, role: Role, now:
             ("id", "name", "role", "prefix", "digest", "created_at"),
             [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
         )
-        await audit.write(tx, Line(audit_id, now, ACTOR, "key.create", key_id, f"{name} ({role})"))
+        await audit.write(tx, AuditLine(audit_id, now, ACTOR, "key.create", key_id, f"{name} ({role})"))
 
     await database.run(write)
 
@@ -94,7 +94,7 @@ async def add_agent(database: Database, *, email: str, name: str, role: Role, pa
             ("id", "email", "name", "role", "password_hash", "created_at"),
             [(agent_id, email, name, role.value, stored, to_millis(now))],
         )
-        await audit.write(tx, Line(audit_id, now, ACTOR, "agent.add", agent_id, f"{email} ({role})"))
+        await audit.write(tx, AuditLine(audit_id, now, ACTOR, "agent.add", agent_id, f"{email} ({role})"))
 
     await database.run(write)
 
@@ -127,7 +127,7 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
         async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
             was_dead = await journal.replay(tx, item_id)
             if was_dead:
-                await audit.write(tx, Line(audit_id, now, ACTOR, "journal.replay", item_id))
+                await audit.write(tx, AuditLine(audit_id, now, ACTOR, "journal.replay", item_id))
             return was_dead
 
         if await database.run(write):

@@ -1,25 +1,28 @@
-"""What an operator has to know or mend: one row a subject, open until good news of the same subject.
+"""Alerts (table `alert`): what an operator has to know or mend, one row for each subject, open until good news of it.
 
-Invariant: the newest word wins by the time at which it was said, not at which it came: an older redelivery neither
-undoes newer news nor brings back what is over. A word that has the time of the last one is the later one.
+Invariants
+- Of two words about one subject the one counts that was said later, not the one that came later: an older redelivery
+  neither undoes newer news nor brings back what is over.
+- Of two that were said at the same time, the one that came later counts.
 """
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from storage.sql.columns import from_millis, to_millis
-from storage.sql.database import Row, Tx
+from storage.sql.database import Tx
 from storage.statuses import AlertSeverity
 
-LONGEST_SUBJECT = 200
-LONGEST_MESSAGE = 500
-LONG_AGO = -1
+MAX_SUBJECT_LENGTH = 200  # characters
+MAX_MESSAGE_LENGTH = 500  # characters
+LONG_AGO = -1  # an instant before all others
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`raised_at`: when it was said, and of one that is open, since when it has been as it is."""
+    """An alert. `raised_at`: when it was said; of one that is open, since when it has been as it is."""
 
     subject: str
     severity: AlertSeverity
@@ -27,43 +30,53 @@ class Alert:
     raised_at: datetime
 
 
+class _AlertRow(NamedTuple):
+    severity: str
+    message: str
+    raised_at: int
+    said_at: int
+    cleared_at: int | None
+
+
 async def raise_alert(tx: Tx, alert: Alert) -> bool:
-    """Says it; True when that is new, or other than what was said before."""
-    at, said = to_millis(alert.raised_at), (alert.severity, _fitting(alert.message))
-    severity, message, raised_at, said_at, cleared_at = await _locked(tx, alert.subject)
-    if at < said_at:
+    """Opens the subject's alert, or changes it; returns whether it is new, or other than before."""
+    at, message = to_millis(alert.raised_at), _cut(alert.message)
+    before = await _lock(tx, alert.subject)
+    if at < before.said_at:
         return False
-    again = cleared_at is None and (severity, message) == said
+    is_repeated = before.cleared_at is None and (before.severity, before.message) == (alert.severity, message)
+    raised_at = before.raised_at if is_repeated else at
     await tx.execute(
         "UPDATE alert SET severity = ?, message = ?, raised_at = ?, said_at = ?, cleared_at = NULL WHERE subject = ?",
-        [*said, raised_at if again else at, at, _key(alert.subject)],
+        [alert.severity, message, raised_at, at, _to_key(alert.subject)],
     )
-    return not again
+    return not is_repeated
 
 
 async def clear(tx: Tx, subject: str, at: datetime) -> bool:
-    """It is over; True when it was not before. What was over at `at` is noted also where nothing was open."""
-    said = to_millis(at)
-    *_, said_at, cleared_at = await _locked(tx, subject)
-    if said < said_at:
+    """Notes that what the subject's alert says was over at `at`, also where none is open; returns whether one was."""
+    said_at = to_millis(at)
+    before = await _lock(tx, subject)
+    if said_at < before.said_at:
         return False
-    values = [said, said, _key(subject)]
-    await tx.execute("UPDATE alert SET said_at = ?, cleared_at = ? WHERE subject = ?", values)
-    return cleared_at is None
+    await tx.execute(
+        "UPDATE alert SET said_at = ?, cleared_at = ? WHERE subject = ?", [said_at, said_at, _to_key(subject)]
+    )
+    return before.cleared_at is None
 
 
-async def expire(tx: Tx, before: datetime, subjects: str = "") -> None:
-    """What was last said before this has been known for long enough: what was only good to know, or all of the subjects
-    that begin so."""
-    which, value = ("subject LIKE ?", f"{subjects}%") if subjects else ("severity = ?", AlertSeverity.INFO)
+async def expire(tx: Tx, before: datetime, subject_prefix: str = "") -> None:
+    """Ends alerts that were last said before `before`: those of severity `info`, or all whose subject begins with the
+    prefix."""
+    which, value = ("subject LIKE ?", f"{subject_prefix}%") if subject_prefix else ("severity = ?", AlertSeverity.INFO)
     await tx.execute(
         f"UPDATE alert SET cleared_at = said_at WHERE {which} AND cleared_at IS NULL AND said_at < ?",
         [value, to_millis(before)],
     )
 
 
-async def open_alerts(tx: Tx) -> list[Alert]:
-    """What is open, the worst first, then the newest."""
+async def list_open(tx: Tx) -> list[Alert]:
+    """Lists what is open, the worst first, then the newest."""
     rows = await tx.fetch(
         "SELECT subject, severity, message, raised_at FROM alert WHERE cleared_at IS NULL "
         "ORDER BY CASE severity WHEN ? THEN 0 WHEN ? THEN 1 ELSE 2 END, raised_at DESC, subject",
@@ -75,16 +88,19 @@ async def open_alerts(tx: Tx) -> list[Alert]:
 
 
 async def find(tx: Tx, subject: str) -> Alert | None:
-    """The open alert of this subject."""
+    """Finds the open alert of this subject."""
     rows = await tx.fetch(
-        "SELECT severity, message, raised_at FROM alert WHERE subject = ? AND cleared_at IS NULL", [_key(subject)]
+        "SELECT severity, message, raised_at FROM alert WHERE subject = ? AND cleared_at IS NULL", [_to_key(subject)]
     )
-    return Alert(subject, AlertSeverity(rows[0][0]), rows[0][1], from_millis(rows[0][2])) if rows else None
+    if not rows:
+        return None
+    severity, message, raised_at = rows[0]
+    return Alert(subject, AlertSeverity(severity), message, from_millis(raised_at))
 
 
-async def _locked(tx: Tx, subject: str) -> Row:
-    """The subject's row, which is ours until the transaction ends; made when there is none."""
-    key = _key(subject)
+async def _lock(tx: Tx, subject: str) -> _AlertRow:
+    """Locks the subject's row until the end of the transaction; inserts one that is over when there is none."""
+    key = _to_key(subject)
     clash = "CONFLICT (subject) DO NOTHING" if tx.dialect == "sqlite" else "DUPLICATE KEY UPDATE subject = subject"
     await tx.execute(
         "INSERT INTO alert (subject, severity, message, raised_at, said_at, cleared_at) "
@@ -94,16 +110,16 @@ async def _locked(tx: Tx, subject: str) -> Row:
     rows = await tx.fetch(
         "SELECT severity, message, raised_at, said_at, cleared_at FROM alert WHERE subject = ?", [key]
     )
-    return rows[0]
+    return _AlertRow(*rows[0])
 
 
-def _key(subject: str) -> str:
-    """The subject as its column takes it: itself as a rule, and one that is too long or strange told by its hash."""
-    if subject.isascii() and len(subject) <= LONGEST_SUBJECT:
+def _to_key(subject: str) -> str:
+    """Returns the subject as its column takes it: one that is too long or not ASCII ends in its hash."""
+    if subject.isascii() and len(subject) <= MAX_SUBJECT_LENGTH:
         return subject
     digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
-    return subject[: LONGEST_SUBJECT - 65].encode("ascii", "replace").decode() + "~" + digest
+    return subject[: MAX_SUBJECT_LENGTH - 65].encode("ascii", "replace").decode() + "~" + digest
 
 
-def _fitting(message: str) -> str:
-    return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 1] + "…"
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_LENGTH else message[: MAX_MESSAGE_LENGTH - 1] + "…"

@@ -1,6 +1,6 @@
-"""The keys to the REST API, as the door looks them up.
+"""Finds the keys to the REST API (table `api_key`) by which callers are let in.
 
-Invariant: a key is found by its digest alone; what is stored here lets nobody in.
+Invariant: a key is found by its digest alone, so what is stored here lets nobody in.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from storage.sql.database import Tx
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key that was not revoked."""
+    """A key that was not revoked. It may have expired: `expires_at` is None for one that never does."""
 
     name: str
     role: str
@@ -21,7 +21,7 @@ class StoredKey:
 
 
 async def find(tx: Tx, digest: str) -> StoredKey | None:
-    """The key with this digest, unless it was revoked."""
+    """Finds the key with this digest, unless it was revoked."""
     rows = await tx.fetch(
         "SELECT name, role, prefix, expires_at FROM api_key WHERE digest = ? AND revoked_at IS NULL", [digest]
     )

@@ -1,7 +1,9 @@
-"""Who changed what: a line is written in the transaction of its change, and never altered.
+"""The audit (table `audit`): who changed what, one line for each change, written in the transaction of the change.
 
-Invariant: the id is made before the transaction, so a line that is there says that the change has landed, also when the
-outcome of its commit was not heard.
+Invariants
+- A line is never altered.
+- Its id is made before the transaction, so a line that is there says that the change was committed, also when the
+  outcome of the commit was not heard.
 """
 
 from dataclasses import dataclass
@@ -11,10 +13,11 @@ from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 
 COLUMNS = ("id", "at", "actor", "action", "object_id", "detail")
+MAX_ACTOR_LENGTH = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AuditLine:
     """One change, and who made it."""
 
     audit_id: int
@@ -25,12 +28,12 @@ class Line:
     detail: str = ""
 
 
-async def landed(tx: Tx, audit_id: int) -> bool:
-    """Whether an earlier try of this change was committed."""
+async def is_committed(tx: Tx, audit_id: int) -> bool:
+    """Returns whether an earlier try of this change was committed."""
     return bool(await tx.fetch("SELECT id FROM audit WHERE id = ?", [audit_id]))
 
 
-async def write(tx: Tx, line: Line) -> None:
-    """Adds the line."""
-    row = (line.audit_id, to_millis(line.at), line.actor[:200], line.action, str(line.object_id), line.detail)
-    await tx.insert("audit", COLUMNS, [row])
+async def write(tx: Tx, line: AuditLine) -> None:
+    """Inserts the line."""
+    actor, object_id = line.actor[:MAX_ACTOR_LENGTH], str(line.object_id)
+    await tx.insert("audit", COLUMNS, [(line.audit_id, to_millis(line.at), actor, line.action, object_id, line.detail)])

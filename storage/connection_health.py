@@ -1,6 +1,6 @@
-"""Signs of life of the connection to Meta, read from what is stored anyway, so every process tells the same.
+"""Reads how the connection to Meta is from the journal and the outbox, so that every process tells the same.
 
-Invariant: each is found by the end of an index, however much is stored.
+Invariant: each sign is found at the end of an index, however much is stored.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,20 @@ from storage.sql.database import Tx, placeholders
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
 # Reasons that say nothing about the connection.
-OURS = (
+UNRELATED_REASONS = (
     OutboxReason.NONE,
     OutboxReason.WINDOW_CLOSED,
     OutboxReason.NO_TEMPLATE,
     OutboxReason.SUPERSEDED,
     OutboxReason.RATE_LIMITED,
 )
-IN_TROUBLE = (OutboxStatus.QUEUED, OutboxStatus.UNKNOWN, OutboxStatus.FAILED)
+TROUBLED_STATUSES = (OutboxStatus.QUEUED, OutboxStatus.UNKNOWN, OutboxStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
-    """When Meta last wrote to us and last took or reported a message of ours; what last went wrong with one."""
+class ConnectionHealth:
+    """When Meta last wrote to us (`webhook_at`) and last took or reported a message of ours (`send_at`); what last went
+    wrong with one, and when."""
 
     webhook_at: datetime | None
     send_at: datetime | None
@@ -31,16 +32,16 @@ class Pulse:
     error_at: datetime | None
 
 
-async def read(tx: Tx) -> Pulse:
-    """How it is now."""
+async def read(tx: Tx) -> ConnectionHealth:
+    """Reads how it is now."""
     webhook = await tx.fetch("SELECT received_at FROM item ORDER BY id DESC LIMIT 1")
     send = await tx.fetch("SELECT status_at FROM outbox WHERE wamid IS NOT NULL ORDER BY id DESC LIMIT 1")
     errors = await tx.fetch(
-        f"SELECT status_at, reason, detail FROM outbox WHERE status IN ({placeholders(len(IN_TROUBLE))}) "
-        f"AND reason NOT IN ({placeholders(len(OURS))}) ORDER BY id DESC LIMIT 1",
-        [*IN_TROUBLE, *OURS],
+        f"SELECT status_at, reason, detail FROM outbox WHERE status IN ({placeholders(len(TROUBLED_STATUSES))}) "
+        f"AND reason NOT IN ({placeholders(len(UNRELATED_REASONS))}) ORDER BY id DESC LIMIT 1",
+        [*TROUBLED_STATUSES, *UNRELATED_REASONS],
     )
-    return Pulse(
+    return ConnectionHealth(
         webhook_at=from_millis(webhook[0][0]) if webhook else None,
         send_at=from_millis(send[0][0]) if send else None,
         error=Why(OutboxReason(errors[0][1]), errors[0][2]) if errors else Why(),

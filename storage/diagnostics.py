@@ -1,7 +1,8 @@
-"""What the doctor asks of the database and of Redis: how they are set, and what came in lately.
+"""Asks the database and Redis what the doctor wants to know: how they are set, and what came in lately.
 
-Invariant: reads alone, each by the end of an index or from the server's own tables; whatever is wrong with a server is
-told as a value, so that the doctor goes on.
+Invariants
+- It only reads, each time at the end of an index or in the server's own tables.
+- What is wrong with a server is returned as a value, so that the doctor goes on.
 """
 
 from collections.abc import Sequence
@@ -17,19 +18,20 @@ from storage.statuses import Fate
 
 LOOK_BACK = timedelta(days=28)
 STEP = timedelta(hours=1)
-KEEPS_EVERYTHING = ("utf8mb4", "ascii")  # ids are ASCII on purpose
+LOSSLESS_CHARSETS = ("utf8mb4", "ascii")  # ids are ASCII on purpose
 
 
-class RedisTrouble(StrEnum):
+class RedisProblem(StrEnum):
     """Why a Redis does not serve us."""
 
-    PASSWORD = "password"  # noqa: S105 - a word, not a secret
-    ADDRESS = "address"
+    PASSWORD = "password"  # noqa: S105 - a word, not a secret; the server refuses ours
+    ADDRESS = "address"  # nothing answers there as a Redis would
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a MySQL or MariaDB server says of itself. `lossy`: the tables whose text is not utf8mb4."""
+    """What a MySQL or MariaDB server says of itself. `flush`: its innodb_flush_log_at_trx_commit; `lossy`: our tables
+    whose text is not utf8mb4."""
 
     charset: str
     packet_bytes: int
@@ -40,15 +42,15 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """When Meta last wrote, the longest silence before that, and for how long back this is known."""
+    """When Meta last wrote, the longest silence before that, and for how long before `last_at` this is known."""
 
     last_at: datetime | None
     longest: timedelta
     known_for: timedelta
 
 
-async def server_of(database: Database) -> Server | None:
-    """How the server is set; None for SQLite, which has nothing to set."""
+async def read_server(database: Database) -> Server | None:
+    """Reads how the server is set; None for SQLite, which has nothing to set."""
     if database.dialect == "sqlite":
         return None
     async with database.reading(DEADLINE_SECONDS) as tx:
@@ -58,30 +60,30 @@ async def server_of(database: Database) -> Server | None:
         tables = await tx.fetch(
             "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = DATABASE() "
             "AND character_set_name IS NOT NULL AND character_set_name NOT IN (?, ?) ORDER BY table_name",
-            KEEPS_EVERYTHING,
+            LOSSLESS_CHARSETS,
         )
     charset, packet, flush, name = settings
     ours = {model._meta.db_table for model in database.apps["models"].values()}
     return Server(charset, int(packet), int(flush), name, [row[0] for row in tables if row[0] in ours])
 
 
-async def traffic(tx: Tx, now: datetime) -> Traffic:
-    """By one look an hour, each the beginning of a range of an index: what came in is never counted."""
+async def read_traffic(tx: Tx, now: datetime) -> Traffic:
+    """Reads what came in lately, by one look for each hour at the beginning of a range of an index."""
     newest = await tx.fetch("SELECT received_at FROM item ORDER BY id DESC LIMIT 1")
     if not newest:
         return Traffic(None, timedelta(), timedelta())
     last = from_millis(newest[0][0])
     seen: list[datetime] = []
-    at: datetime | None = await _first_after(tx, now - LOOK_BACK)
+    at: datetime | None = await _find_first_after(tx, now - LOOK_BACK)
     while at is not None and at < last:
         seen.append(at)
-        at = await _first_after(tx, at + STEP)
+        at = await _find_first_after(tx, at + STEP)
     seen.append(last)
     gaps = [later - earlier for earlier, later in pairwise(seen)]
     return Traffic(last, max(gaps, default=timedelta()), last - seen[0])
 
 
-async def _first_after(tx: Tx, at: datetime) -> datetime | None:
+async def _find_first_after(tx: Tx, at: datetime) -> datetime | None:
     found = [
         row[0]
         for fate in Fate
@@ -93,18 +95,17 @@ async def _first_after(tx: Tx, at: datetime) -> datetime | None:
     return from_millis(min(found)) if found else None
 
 
-async def look_at_redis(redis: Redis) -> RedisServer | RedisTrouble:
-    """What the server says of itself, or why it says nothing."""
+async def probe_redis(redis: Redis) -> RedisServer | RedisProblem:
+    """Returns what the server says of itself, or why it says nothing."""
     try:
         return await inspect_redis(redis)
     except RedisDown as error:
-        name = type(error.__cause__).__name__
-        words = str(error)
-        if "Authentication" in name or "NoPermission" in name or "NOAUTH" in words or "WRONGPASS" in words:
-            return RedisTrouble.PASSWORD
-        return RedisTrouble.ADDRESS
+        kind, message = type(error.__cause__).__name__, str(error)
+        if "Authentication" in kind or "NoPermission" in kind or "NOAUTH" in message or "WRONGPASS" in message:
+            return RedisProblem.PASSWORD
+        return RedisProblem.ADDRESS
 
 
-def redis_at(url: str) -> Redis:
-    """A client; close it with `aclose()`."""
+def open_redis_at(url: str) -> Redis:
+    """Makes a client; close it with `aclose()`."""
     return open_redis(RedisSettings(url))

@@ -1,7 +1,7 @@
-"""What Meta last said when it was asked about one of our objects, as JSON, and when it was asked.
+"""Keeps what Meta last said of one of our objects, as JSON, and when it was asked (table `account`).
 
-Invariant: of all processes that want to ask, one gets the claim, and nobody gets another before its time: Meta counts
-these calls.
+Invariant: of all processes that want to ask Meta, one gets the claim, and nobody gets another before its time, since
+Meta counts these calls.
 """
 
 import hashlib
@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 
-LONGEST_ID = 32
+MAX_ID_LENGTH = 32  # characters
 EMPTY = "{}"
 
 
 async def claim(tx: Tx, object_id: str, now: datetime, every: timedelta) -> bool:
-    """True for the one who may ask now; the others read what it finds. A time that lies ahead is a clock gone back."""
-    key, clash = _key(object_id), "CONFLICT (phone_number_id) DO NOTHING"
+    """Returns True to the one process that may ask now; the others read what it finds. A claim that lies ahead, as it
+    does once a clock was set back, counts for nothing."""
+    key, clash = _to_key(object_id), "CONFLICT (phone_number_id) DO NOTHING"
     if tx.dialect != "sqlite":
         clash = "DUPLICATE KEY UPDATE phone_number_id = phone_number_id"
     await tx.execute(
@@ -31,18 +32,18 @@ async def claim(tx: Tx, object_id: str, now: datetime, every: timedelta) -> bool
 
 
 async def read(tx: Tx, object_id: str) -> str:
-    """What is known, as JSON."""
-    rows = await tx.fetch("SELECT body FROM account WHERE phone_number_id = ?", [_key(object_id)])
+    """Reads what is known, as JSON."""
+    rows = await tx.fetch("SELECT body FROM account WHERE phone_number_id = ?", [_to_key(object_id)])
     return str(rows[0][0]) if rows else EMPTY
 
 
 async def write(tx: Tx, object_id: str, body: str) -> None:
-    """Notes what was found, after a claim."""
-    await tx.execute("UPDATE account SET body = ? WHERE phone_number_id = ?", [body, _key(object_id)])
+    """Stores what was found, after a claim."""
+    await tx.execute("UPDATE account SET body = ? WHERE phone_number_id = ?", [body, _to_key(object_id)])
 
 
-def _key(object_id: str) -> str:
-    """Itself as a rule: what is no id of Meta's has to fit all the same, to be told of by whoever asks."""
-    if object_id.isascii() and len(object_id) <= LONGEST_ID:
+def _to_key(object_id: str) -> str:
+    """Returns the id, or a hash of what is too long or strange to be one of Meta's: the column has to take that too."""
+    if object_id.isascii() and len(object_id) <= MAX_ID_LENGTH:
         return object_id
-    return hashlib.sha256(object_id.encode()).hexdigest()[:LONGEST_ID]
+    return hashlib.sha256(object_id.encode()).hexdigest()[:MAX_ID_LENGTH]

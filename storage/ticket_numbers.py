@@ -1,7 +1,8 @@
-"""Short numbers for tickets, which customers read and type.
+"""Reserves short numbers for tickets, which customers read and type, in blocks (table `counter`).
 
-Invariant: a number is given out once, whatever dies; a process that is killed leaves a gap of at most one block, and
-one that stops leaves none if nobody reserved after it.
+Invariants
+- A number is given out once, whatever dies.
+- A process that is killed leaves a gap of at most one block. One that stops leaves none if nobody reserved after it.
 """
 
 from collections import deque
@@ -11,21 +12,22 @@ from tortoise.exceptions import IntegrityError
 
 from storage.sql.database import Database, Tx
 
-BLOCK = 50
-LAST_SECONDS = 1.0  # a stop waits no longer for this
+BLOCK_SIZE = 50
+MAX_GIVE_BACK_SECONDS = 1.0  # a stop waits no longer for this
 
 
 class TicketNumbers:
-    """The numbers this process has reserved. `top_up` before a transaction that may need them; `take` never waits."""
+    """The numbers that this process has reserved. Call `top_up` before a transaction that may need some; `take` never
+    waits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._free: deque[int] = deque()
 
     async def top_up(self, wanted: int) -> None:
-        """Makes sure of `wanted` numbers, by whole blocks, in a transaction of its own."""
+        """Reserves whole blocks, each in a transaction of its own, until there are `wanted` numbers."""
         while (lacking := wanted - len(self._free)) > 0:
-            count = -(-lacking // BLOCK) * BLOCK
+            count = -(-lacking // BLOCK_SIZE) * BLOCK_SIZE
             try:
                 last = await self._database.run(partial(_reserve, count=count))
             except IntegrityError:
@@ -33,21 +35,22 @@ class TicketNumbers:
             self._free.extend(range(last - count + 1, last + 1))
 
     def peek(self) -> int:
-        """The number that `take` will give."""
+        """Returns the number that `take` will give."""
         return self._free[0]
 
     def take(self) -> int:
-        """The next number."""
+        """Gives out the next number."""
         return self._free.popleft()
 
     async def give_back(self) -> None:
-        """Before the process ends: what is left at the end of the counter, unless somebody reserved more since."""
+        """Gives back what is left at the end of the counter, unless somebody reserved more since. To be called before
+        the process ends."""
         if not self._free:
             return
         last = first = self._free[-1]
         while self._free and self._free[-1] == first:
             first = self._free.pop() - 1
-        async with self._database.transaction(LAST_SECONDS) as tx:
+        async with self._database.transaction(MAX_GIVE_BACK_SECONDS) as tx:
             await tx.execute("UPDATE counter SET value = ? WHERE name = 'ticket' AND value = ?", [first, last])
 
 

@@ -34,7 +34,7 @@ async def show_page(name: str, status: int = 200, /, **values: object) -> Respon
     agent = await desk_services().sessions.find_agent()
     if agent is not None:
         async with services().database.reading() as tx:
-            values["alerts"] = await alerts.open_alerts(tx)
+            values["alerts"] = await alerts.list_open(tx)
     return _render(agent, name, status, values)
 
 

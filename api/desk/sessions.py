@@ -24,7 +24,7 @@ from api.web.credentials import Role
 from bot.clock import Clock
 from storage import agents, audit
 from storage.agents import StoredAgent
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.sql.database import Database, Tx
 
 SESSION_TIME = timedelta(hours=12)  # a working day
@@ -82,11 +82,11 @@ class Sessions:
         """Signs the agent in with a new session, in place of the one that the request may have. `renewed_hash`: of the
         password, where the stored one's costs are not today's."""
         now, session_id, earlier_id = self._clock(), secrets.token_urlsafe(32), current_user.auth_id
-        line = Line(audit_id, now, _name_actor(agent), "agent.sign_in", agent.agent_id)
+        line = AuditLine(audit_id, now, _name_actor(agent), "agent.sign_in", agent.agent_id)
 
         async def write(tx: Tx) -> None:
             await agents.end_sessions(tx, _digest(earlier_id or ""), now)
-            if await audit.landed(tx, audit_id):
+            if await audit.is_committed(tx, audit_id):
                 return
             await agents.begin_session(tx, _digest(session_id), agent.agent_id, now + SESSION_TIME)
             await audit.write(tx, line)
@@ -123,7 +123,7 @@ class Sessions:
         if not session_id:
             return None
         async with self._database.reading() as tx:
-            agent = await agents.by_session(tx, _digest(session_id), self._clock())
+            agent = await agents.find_by_session(tx, _digest(session_id), self._clock())
         return agent if agent is not None and agent.role in list(Role) else None
 
 

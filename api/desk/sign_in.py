@@ -97,7 +97,7 @@ def _read_try() -> SignInTry:
 async def _authenticate(tried: SignInTry) -> StoredAgent | None:
     """Finds the agent whose password this is; raises TooManyChecks."""
     async with services().database.reading() as tx:
-        agent = await agents.by_email(tx, tried.email)
+        agent = await agents.find_by_email(tx, tried.email)
     is_right = await desk_services().passwords.is_right(agent.password_hash if agent else None, tried.password)
     return agent if is_right else None
 

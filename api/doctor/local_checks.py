@@ -11,7 +11,7 @@ from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
-from storage.diagnostics import RedisTrouble, look_at_redis, redis_at, server_of, traffic
+from storage.diagnostics import RedisProblem, open_redis_at, probe_redis, read_server, read_traffic
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
@@ -94,7 +94,7 @@ async def check_migrations(context: CheckContext) -> Finding:
 
 async def check_database_text(context: CheckContext) -> Finding:
     """Checks that every character survives: MySQL's database and tables are utf8mb4."""
-    server = await server_of(context.database) if context.database else None
+    server = await read_server(context.database) if context.database else None
     if server is None:
         return pass_check("SQLite keeps every character.")
     if server.charset != "utf8mb4":
@@ -112,7 +112,7 @@ async def check_database_text(context: CheckContext) -> Finding:
 
 async def check_database_packets(context: CheckContext) -> Finding:
     """Checks that a batch of Meta's fits into a packet of MySQL, and that each commit is on the disk."""
-    server = await server_of(context.database) if context.database else None
+    server = await read_server(context.database) if context.database else None
     if server is None:
         return pass_check("SQLite has no such limit.")
     if server.packet_bytes < MIN_PACKET_BYTES:
@@ -136,15 +136,15 @@ async def check_redis(context: CheckContext) -> Finding:
         if context.lanes is not None:
             return pass_check("Redis is inside the process of `tick serve`, for want of a redis-server.")
         return pass_check("Tick starts a Redis of its own together with `tick serve`.")
-    client = redis_at(url)
+    client = open_redis_at(url)
     context.stack.push_async_callback(client.aclose)
-    server = await look_at_redis(client)
-    if server is RedisTrouble.PASSWORD:
+    server = await probe_redis(client)
+    if server is RedisProblem.PASSWORD:
         return fail_check(
             "The Redis server refuses the user or the password of REDIS_URL.",
             "Set REDIS_URL=redis://:PASSWORD@host:6379/0, with the server's requirepass, percent-encoded.",
         )
-    if isinstance(server, RedisTrouble):
+    if isinstance(server, RedisProblem):
         return fail_check(
             "Redis can't be reached.", "Start the server of REDIS_URL, and look at the host and the port in it."
         )
@@ -220,7 +220,7 @@ async def check_webhooks_lately(context: CheckContext) -> Finding:
         return pass_check("None has come yet.")
     now = context.now()
     async with context.database.reading() as tx:
-        seen = await traffic(tx, now)
+        seen = await read_traffic(tx, now)
     if seen.last_at is None:
         return pass_check("None has come yet: write to the number from a phone to see one.")
     silence = now - seen.last_at

@@ -98,7 +98,7 @@ async def status() -> Response:
 async def _respond_with_message(outbox_id: int) -> Response:
     async with services().database.reading() as tx:
         found = await replies.find_unticketed(tx, outbox_id)
-        stop_reason = delivery_text.find_stop_reason(await alerts.open_alerts(tx))
+        stop_reason = delivery_text.find_stop_reason(await alerts.list_open(tx))
     if found is None:
         raise MessageNotFound
     reason = delivery_text.explain_delivery(found.delivery, stop_reason) or None

@@ -67,7 +67,7 @@ async def read_status(tx: Tx, phone_number_id: str) -> Status:
     items = (await journal_retention.count_items(tx))._asdict()
     rows = await outbox_reads.count_statuses(tx)
     health = await connection_health.read(tx)
-    open_alerts = await alerts.open_alerts(tx)
+    open_alerts = await alerts.list_open(tx)
     number = parse_snapshot(await meta_snapshots.read(tx, phone_number_id))
     heard_at = max((at for at in (health.webhook_at, health.send_at) if at is not None), default=None)
     is_well = heard_at is not None and (health.error_at is None or health.error_at <= heard_at)

@@ -67,7 +67,7 @@ async def read_thread(tx: Tx, ticket: StoredTicket) -> Thread:
     deliveries = Deliveries()
     if ticket.customer_id is not None:
         deliveries = await replies.load_deliveries(tx, ticket.customer_id, ticket.ticket_id)
-    stop_reason = find_stop_reason(await alerts.open_alerts(tx))
+    stop_reason = find_stop_reason(await alerts.list_open(tx))
     by_wamid = {reply.wamid: reply for reply in stored if reply.wamid}
     entries = [
         _make_entry(
@@ -95,7 +95,7 @@ async def read_entry(tx: Tx, reply: StoredReply) -> ThreadEntry:
         files=rows,
         reaction="",
         by_wamid={wamid: quoted} if quoted else {},
-        stop_reason=find_stop_reason(await alerts.open_alerts(tx)),
+        stop_reason=find_stop_reason(await alerts.list_open(tx)),
     )
 
 

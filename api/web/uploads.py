@@ -24,7 +24,7 @@ from bot.whatsapp.messages.limits import Unsendable
 from bot.whatsapp.messages.media_kinds import MEDIA_RULES, choose_media_kind
 from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 from storage import audit, files
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.blobs.store import FileStore, StoreDown, key_of
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown, Tx
@@ -135,7 +135,7 @@ class Uploads:
 
     async def _record(self, actor: str, rows: list[FileRow]) -> None:
         lines = [
-            Line(
+            AuditLine(
                 audit_id=self._ids.next(),
                 at=row.created_at,
                 actor=actor,
@@ -147,7 +147,7 @@ class Uploads:
         ]
 
         async def write(tx: Tx) -> None:
-            if lines and not await audit.landed(tx, lines[0].audit_id):
+            if lines and not await audit.is_committed(tx, lines[0].audit_id):
                 for row in rows:
                     await files.mark_uploaded(tx, row)
                 for line in lines:

@@ -21,7 +21,7 @@ class ConnectionCommands:
         line = self._transaction.make_audit_line(actor, "channel.try", circuit_breaker.SUBJECT)
 
         async def write(tx: Tx) -> bool:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return True
             if not await alerts.clear(tx, circuit_breaker.SUBJECT, line.at):
                 return False

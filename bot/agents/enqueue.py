@@ -16,7 +16,7 @@ from bot.agents.transaction import LockedCustomer
 from bot.templates.choice import convert_to_template
 from bot.whatsapp.messages.build import fit_to_limits
 from storage import audit, outbox, outbox_reads
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.outbox import OutboxRow
 from storage.replies import find_least_advanced
 from storage.sql.database import Tx
@@ -89,10 +89,10 @@ async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None
     return find_least_advanced([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
 
 
-async def requeue(tx: Tx, outbox_id: int, line: Line) -> None:
+async def requeue(tx: Tx, outbox_id: int, line: AuditLine) -> None:
     """Queues a message again, given by its first row, of which it is not known whether the customer has it; raises
     NotInDoubt."""
-    if await audit.landed(tx, line.audit_id):
+    if await audit.is_committed(tx, line.audit_id):
         return
     if not await outbox.send_again(tx, outbox_id, line.at):
         raise NotInDoubt

@@ -37,7 +37,7 @@ class MessageCommands:
         line = self._transaction.make_audit_line(actor, "message.send", customer_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return SentMessage(message.outbox_ids[0], await find_delivery(tx, message))
             if customer is None or not customer.window_open:
                 raise WindowClosed

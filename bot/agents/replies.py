@@ -65,7 +65,7 @@ class ReplyCommands:
         reply = self._make_reply(ticket, text, author_name, message if is_sent else None)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return SentReply(reply, await find_delivery(tx, message))
             attached = await files.attach_uploads(tx, file_ids, ticket.customer_id, ticket_id, reply.reply_id)
             if len(attached) != len(file_ids):
@@ -95,7 +95,7 @@ class ReplyCommands:
         reply = self._make_reply(ticket, text, author_name, message)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return SentReply(reply, await find_delivery(tx, message))
             _require_open_window(ticket, customer)
             await replies.insert(tx, reply)
@@ -116,7 +116,7 @@ class ReplyCommands:
         )
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return SentMessage(message.outbox_ids[0], await find_delivery(tx, message))
             _require_open_window(ticket, customer)
             await audit.write(tx, line)

@@ -77,7 +77,7 @@ class TicketCommands:
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             filed = replace(ticket, customer_id=customer.customer_id if customer else None)
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return TicketChange(filed, await find_delivery(tx, notice))
             await tickets.insert(tx, [filed])
             await audit.write(tx, line)
@@ -100,7 +100,7 @@ class TicketCommands:
             ticket = await tickets.find(tx, ticket_id)
             if ticket is None:
                 raise TicketNotFound
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return TicketChange(ticket, await find_delivery(tx, notice))
             if ticket.status == status:
                 return TicketChange(ticket, None)

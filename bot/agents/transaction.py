@@ -20,7 +20,7 @@ from bot.lane_state import LaneState
 from bot.phones import list_phone_variants
 from bot.service_window import is_window_open
 from storage import customers, fence, tickets
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.customers import phone_alias
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
@@ -69,9 +69,9 @@ class AgentTransaction:
 
     def make_audit_line(
         self, actor: str, action: str, object_id: int | str, *, idempotency_id: int | None = None, detail: str = ""
-    ) -> Line:
+    ) -> AuditLine:
         """Makes the audit's line of a change; without an idempotency id the change gets one of its own."""
-        return Line(
+        return AuditLine(
             audit_id=self.make_id() if idempotency_id is None else idempotency_id,
             at=self._clock(),
             actor=actor,

@@ -15,7 +15,7 @@ from bot.templates.health import TemplateKey, describe_obstacle, find_assignment
 from bot.templates.notice_kinds import NoticeKind
 from bot.templates.parameters import Mismatch, ParameterMapping, find_mismatches, parse_components
 from storage import audit, templates
-from storage.audit import Line
+from storage.audit import AuditLine
 from storage.sql.database import Clash, Database, Tx
 from storage.templates import NoticeAssignment, StoredTemplate
 
@@ -71,10 +71,10 @@ class TemplateAssignments:
             updated_at=now,
         )
         detail = f"{template} {row.parameters}"
-        line = Line(self._ids.next(), now, actor, "notice.template", f"{kind}/{language}", detail)
+        line = AuditLine(self._ids.next(), now, actor, "notice.template", f"{kind}/{language}", detail)
 
         async def work(tx: Tx) -> Assignment:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return await self._judge(tx, row)
             await self._check(tx, row, mapping)
             replaced = await self._find_rows(tx, kind, language)
@@ -89,10 +89,10 @@ class TemplateAssignments:
 
     async def unassign(self, actor: str, kind: NoticeKind, language: str) -> bool:
         """Takes its template from a notice, which then waits for the customer; returns False when it had none."""
-        line = Line(self._ids.next(), self._clock(), actor, "notice.template", f"{kind}/{language}", "none")
+        line = AuditLine(self._ids.next(), self._clock(), actor, "notice.template", f"{kind}/{language}", "none")
 
         async def work(tx: Tx) -> bool:
-            if await audit.landed(tx, line.audit_id):
+            if await audit.is_committed(tx, line.audit_id):
                 return True
             removed = await self._find_rows(tx, kind, language)
             if not await templates.delete_assignment(tx, kind, language):

@@ -138,7 +138,7 @@ class TemplateSync:
             await alerts.raise_alert(tx, Alert(SYNC_ALERT, AlertSeverity.YELLOW, listing.problem, at))
         elif listing.is_complete:
             await alerts.clear(tx, SYNC_ALERT, at)
-            for alert in await alerts.open_alerts(tx):
+            for alert in await alerts.list_open(tx):
                 if alert.subject.startswith(TEXT_CHANGED_PREFIX):  # which has been compared now
                     await alerts.clear(tx, alert.subject, at)
 

@@ -49,7 +49,7 @@ class Place:
 
     async def alerts(self) -> list[str]:
         async with self.database.reading() as tx:
-            return [alert.subject for alert in await alerts.open_alerts(tx)]
+            return [alert.subject for alert in await alerts.list_open(tx)]
 
 
 @pytest.fixture

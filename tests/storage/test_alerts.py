@@ -28,7 +28,7 @@ async def hear(database: Database, second: int, word: str, subject: str = "numbe
 
 async def told(database: Database) -> list[str]:
     async with database.reading() as tx:
-        return [alert.message for alert in await alerts.open_alerts(tx)]
+        return [alert.message for alert in await alerts.list_open(tx)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_the_newest_word_wins(
 async def test_an_alert_tells_since_when_it_is_so(database: Database) -> None:
     async def since() -> datetime:
         async with database.reading() as tx:
-            return (await alerts.open_alerts(tx))[0].raised_at
+            return (await alerts.list_open(tx))[0].raised_at
 
     for second, word, expected in ((1, "low", 1), (4, "low", 1), (3, "low", 1), (5, "LOW", 5), (6, "LOW", 5)):
         await hear(database, second, word)

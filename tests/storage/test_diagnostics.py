@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.diagnostics import Traffic, traffic
+from storage.diagnostics import Traffic, read_traffic
 from storage.journal import NewItem, store
 from storage.sql.database import Database
 
@@ -29,6 +29,6 @@ async def test_how_long_meta_is_silent_as_a_rule(
         for at, age in enumerate(ages):
             when = NOW - age
             await store(tx, [NewItem(at + 1, f"k:{at}", "message", None, "", when, when, "{}")])
-        seen = await traffic(tx, NOW)
+        seen = await read_traffic(tx, NOW)
     last = NOW - ages[-1] if ages else None
     assert seen == Traffic(last, longest, known_for)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import held, outbox
-from storage.held import MOST_AT_ONCE
+from storage.held import MAX_IDS_PER_STATEMENT
 from storage.outbox import OutboxRow
 from storage.sql.database import Database
 from storage.statuses import Origin, OutboxStatus
@@ -44,7 +44,7 @@ async def states(database: Database) -> dict[int, str]:
 
 
 async def test_who_writes_gets_everything_however_much_it_is(database: Database) -> None:
-    many = MOST_AT_ONCE + 2
+    many = MAX_IDS_PER_STATEMENT + 2
     await insert(database, *(row(at) for at in range(1, many + 1)), row(many + 1, customer_id=BEN))
     await database.run(lambda tx: held.release(tx, [ANNE], NOW))
     found = await states(database)

@@ -49,7 +49,7 @@ class Watched:
 
     async def alerts(self) -> list[str]:
         async with self.database.reading() as tx:
-            return [f"{alert.severity} {alert.subject}: {alert.message}" for alert in await alerts.open_alerts(tx)]
+            return [f"{alert.severity} {alert.subject}: {alert.message}" for alert in await alerts.list_open(tx)]
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ async def store_template(database: Database, *, used: bool = True, status: str =
 
 async def read_alerts(database: Database) -> Sequence[Alert]:
     async with database.reading() as tx:
-        return await alerts.open_alerts(tx)
+        return await alerts.list_open(tx)
 
 
 async def read_status(database: Database, name: str = "ticket_update") -> str:

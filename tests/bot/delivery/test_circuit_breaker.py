@@ -22,7 +22,7 @@ MANY = 8
 
 async def channel_alerts(world: World) -> list[str]:
     async with world.database.reading() as tx:
-        return [alert.message for alert in await alerts.open_alerts(tx) if alert.subject == "channel"]
+        return [alert.message for alert in await alerts.list_open(tx) if alert.subject == "channel"]
 
 
 async def test_an_expired_token_stops_everything_and_loses_nothing(world: World) -> None:

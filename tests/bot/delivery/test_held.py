@@ -78,7 +78,7 @@ class Desk:
 
     async def alerts(self) -> dict[str, str]:
         async with self.world.database.reading() as tx:
-            return {alert.subject: alert.severity for alert in await alerts.open_alerts(tx)}
+            return {alert.subject: alert.severity for alert in await alerts.list_open(tx)}
 
     async def states(self) -> list[str]:
         """Of what agents sent."""

@@ -64,7 +64,7 @@ class Desk:
 
     async def alerts(self) -> list[str]:
         async with self.database.reading() as tx:
-            return [f"{alert.severity} {alert.message}" for alert in await alerts.open_alerts(tx)]
+            return [f"{alert.severity} {alert.message}" for alert in await alerts.list_open(tx)]
 
     async def hear(self, status: str, minutes: float) -> None:
         """A webhook that left Meta so many minutes ago."""

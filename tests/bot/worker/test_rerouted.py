@@ -172,7 +172,7 @@ async def test_what_would_stop_the_channel_is_told(world: World, code: int) -> N
         await world.receive(failed)
         await world.until(lambda: last_is(world, "failed"))
     async with world.database.reading() as tx:
-        (alert,) = [alert for alert in await alerts.open_alerts(tx) if alert.subject == f"sending:{code}"]
+        (alert,) = [alert for alert in await alerts.list_open(tx) if alert.subject == f"sending:{code}"]
     assert alert.severity == "red"
     assert alert.message.startswith("Meta took a message, and refused it afterwards")
     assert alert.message.endswith(f"{classify_error(code).reason} (Sorry)")
