@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bot.worker import parking
 from bot.worker.turns import EventOrError
 from storage import fence, journal, outbox_reads, turn_writes
+from storage.fence import StoredConversation
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.sql.database import Database, Tx
@@ -16,14 +17,12 @@ from storage.turn_writes import KnownMessage, OpenTicketRow
 
 MAX_ROWS_PER_LANE = 100  # of the outbox, to be delivered after the round
 
-Copies = Mapping[int, tuple[int, str]]  # customer -> the version of their lane's state, and the state as JSON
-
 
 @dataclass(slots=True)
 class RoundInput:
     """What waits in the lanes of a round, and what their turns may know. The keys are customers."""
 
-    versions: dict[int, tuple[int, str]]  # the version of the lane's state, and the state as JSON
+    versions: dict[int, StoredConversation]
     messages: dict[int, list[PendingItem]] = field(default_factory=dict)
     statuses: list[PendingItem] = field(default_factory=list)
     tickets: Mapping[int, Sequence[OpenTicketRow]] = field(default_factory=dict)
@@ -43,7 +42,9 @@ class QuotedMessages:
     come: frozenset[str] = frozenset()  # wamids of those that were handled before, or that we sent
 
 
-async def read_input(tx: Tx, customer_ids: Sequence[int], copies: Copies, max_items: int) -> RoundInput:
+async def read_input(
+    tx: Tx, customer_ids: Sequence[int], copies: Mapping[int, StoredConversation], max_items: int
+) -> RoundInput:
     """Reads what waits in these lanes, at most `max_items` messages and as many statuses of each. `copies`: the states
     that Redis had."""
     items = await journal.load_pending(tx, customer_ids, max_items)

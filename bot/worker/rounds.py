@@ -7,7 +7,7 @@ Invariants
 - A round that raises has changed nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,12 +21,13 @@ from bot.service_window import close_window
 from bot.templates.sync import TemplateSync
 from bot.worker import parking
 from bot.worker.effects import Failure, LaneTurns
-from bot.worker.round_input import MAX_ROWS_PER_LANE, Copies, RoundInput, find_quoted, read_input
+from bot.worker.round_input import MAX_ROWS_PER_LANE, RoundInput, find_quoted, read_input
 from bot.worker.round_transaction import LanesMoved, RoundTransaction
 from bot.worker.statuses import MatchedStatuses, list_row_ids, list_unfound_wamids, match_statuses, read_statuses
 from bot.worker.turns import LaneInput, Turns
 from flows import Ticket
 from storage import fence, outbox_reads
+from storage.fence import StoredConversation
 from storage.outbox import OutboxRow
 from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane
@@ -85,7 +86,11 @@ class Rounds:
         """Plays what waits in `lanes`, the oldest items of each. When it raises, nothing was changed."""
         max_items = max(1, min(max_items, MAX_ITEMS_PER_ROUND // max(1, len(lanes))))
         with log_phase("claimed", len(lanes)):
-            copies = {lane.customer_id: (lane.version, lane.body or "") for lane in lanes if lane.version is not None}
+            copies = {
+                lane.customer_id: StoredConversation(lane.version, lane.body or "")
+                for lane in lanes
+                if lane.version is not None
+            }
             waiting = [lane.customer_id for lane in lanes]
             played: list[PlayedLane] = []
             for attempt in range(MAX_TRIES):
@@ -104,7 +109,9 @@ class Rounds:
             ]
             return played + late
 
-    async def _prepare(self, customer_ids: Sequence[int], copies: Copies, max_items: int) -> RoundTransaction:
+    async def _prepare(
+        self, customer_ids: Sequence[int], copies: Mapping[int, StoredConversation], max_items: int
+    ) -> RoundTransaction:
         """Reads what waits, plays the turns and matches the statuses; writes nothing. `copies`: those from Redis."""
         async with self._database.reading() as tx:
             loaded = await read_input(tx, customer_ids, copies, max_items)
