@@ -1,8 +1,11 @@
-"""What the bare loop of `tick bench` keeps: the least that is honest, one transaction a message, nothing in between.
+"""Stores what the baseline of `tick bench` keeps: one transaction for each message, and nothing in between.
 
-A yardstick, not a part of Tick. Each write is one statement in autocommit mode, which is a whole transaction in a
-single round trip (the cheapest there is), as durable as ours: SQLite with WAL and synchronous FULL, MySQL as its server
-is set. Invariant: when a method returns, what it was given is committed.
+The baseline is a yardstick, no part of Tick. Each write is one statement in autocommit mode, which is a whole
+transaction in a single round trip: the cheapest there is.
+
+Invariants
+- When a method returns, what it was given is committed.
+- A commit is as durable as Tick's: SQLite with WAL and synchronous FULL, MySQL as its server is set.
 """
 
 from collections.abc import Sequence
@@ -40,7 +43,7 @@ SQLITE = {
 
 
 class _Mysql:
-    words: dict[str, Any] = MYSQL
+    statements: dict[str, Any] = MYSQL
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -49,7 +52,7 @@ class _Mysql:
     async def open(cls, url: str, pool_size: int) -> "_Mysql":
         return cls(
             await aiomysql.create_pool(
-                **_server_arguments(url),
+                **_to_server_arguments(url),
                 db=parse_mysql_url(url).database,
                 minsize=pool_size,
                 maxsize=pool_size,
@@ -69,7 +72,7 @@ class _Mysql:
 
 
 class _Sqlite:
-    words: dict[str, Any] = SQLITE
+    statements: dict[str, Any] = SQLITE
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -89,79 +92,84 @@ class _Sqlite:
         await self._connection.close()
 
 
-class BareStore:
-    """One SQL database and one Redis."""
+class BaselineStore:
+    """What the baseline keeps in one SQL database and one Redis."""
 
     def __init__(self, sql: _Mysql | _Sqlite, redis: Redis) -> None:
         self._sql = sql
         self._redis = redis
 
     @classmethod
-    async def open(cls, database_url: str, redis_url: str, *, pool_size: int) -> "BareStore":
+    async def open(cls, database_url: str, redis_url: str, *, pool_size: int) -> "BaselineStore":
+        """Connects, and creates the tables."""
         sql: _Mysql | _Sqlite
         if database_url.startswith("sqlite:"):
             sql = await _Sqlite.open(database_url.removeprefix("sqlite://"))
         else:
             sql = await _Mysql.open(database_url, pool_size)
         for table in TABLES:
-            await sql.write(table.format(**sql.words["create"]))
+            await sql.write(table.format(**sql.statements["create"]))
         return cls(sql, Redis.from_url(redis_url))
 
     async def read_conversation(self, customer: str) -> bytes | str | None:
+        """Reads a customer's conversation from Redis; None when there is none."""
         found: bytes | str | None = await self._redis.get(f"bare:{customer}")
         return found
 
     async def write_conversation(self, customer: str, conversation: str) -> None:
+        """Writes a customer's conversation to Redis."""
         await self._redis.set(f"bare:{customer}", conversation)
 
-    async def keep_message(self, wamid: str, customer: str, payload: str) -> bool:
-        """False when it was there already."""
+    async def store_message(self, wamid: str, customer: str, payload: str) -> bool:
+        """Inserts what a customer wrote; returns False when it was there already."""
         try:
-            await self._sql.write(self._sql.words["message"], (wamid, customer, payload))
+            await self._sql.write(self._sql.statements["message"], (wamid, customer, payload))
         except (aiomysql.IntegrityError, aiosqlite.IntegrityError):
             return False
         return True
 
-    async def keep_send(self, send_id: int, customer: str, body: str, wamid: str) -> None:
-        await self._sql.write(self._sql.words["send"], (send_id, customer, body, wamid))
+    async def store_send(self, send_id: int, customer: str, body: str, wamid: str) -> None:
+        """Inserts what was sent, or adds it to a status that came before."""
+        await self._sql.write(self._sql.statements["send"], (send_id, customer, body, wamid))
 
-    async def keep_status(self, send_id: int, rank: int) -> None:
-        """Statuses only move forward, and may come before their send is kept."""
-        await self._sql.write(self._sql.words["status"], (send_id, rank))
+    async def store_status(self, send_id: int, rank: int) -> None:
+        """Stores a status, which only moves forward, and may come before what was sent is stored."""
+        await self._sql.write(self._sql.statements["status"], (send_id, rank))
 
     async def close(self) -> None:
+        """Closes all connections."""
         await self._sql.close()
         await self._redis.aclose()
 
 
-async def fresh_database(url: str, name: str) -> str:
-    """Makes an empty database `name` beside the one of `url` (on SQLite a file in the same folder); its URL."""
+async def create_database(url: str, name: str) -> str:
+    """Creates an empty database `name` beside the one of `url` (on SQLite a file beside it); returns its URL."""
     base, _, _ = url.rpartition("/")
     if url.startswith("sqlite:"):
         return f"{base}/{name}.db"
-    await _admin(url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    await _run_admin(url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     return f"{base}/{name}"
 
 
 async def drop_database(url: str, name: str) -> None:
-    """Forgets what fresh_database made. A file of SQLite is left to whoever owns its folder."""
+    """Drops what create_database created. A file of SQLite is left to whoever owns its folder."""
     if not url.startswith("sqlite:"):
-        await _admin(url, f"DROP DATABASE IF EXISTS `{name}`")
+        await _run_admin(url, f"DROP DATABASE IF EXISTS `{name}`")
 
 
-async def durability(url: str) -> str:
-    """The product, its version, and what it does before it says that a commit is done."""
+async def describe_durability(url: str) -> str:
+    """Describes the product, its version, and what it does before it reports a commit."""
     if url.startswith("sqlite:"):
         return f"SQLite {aiosqlite.sqlite_version}: WAL, synchronous FULL"
-    version, flush, binlog, sync = await _admin(
+    version, flush, binlog, sync = await _run_admin(
         url, "SELECT version(), @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog"
     )
     logged = f"sync_binlog {sync}" if binlog else "no binary log"
     return f"MySQL {version}: innodb_flush_log_at_trx_commit {flush}, {logged}"
 
 
-async def _admin(url: str, sql: str) -> Sequence[Any]:
-    connection = await aiomysql.connect(**_server_arguments(url), autocommit=True)
+async def _run_admin(url: str, sql: str) -> Sequence[Any]:
+    connection = await aiomysql.connect(**_to_server_arguments(url), autocommit=True)
     try:
         async with connection.cursor() as cursor:
             await cursor.execute(sql)
@@ -171,7 +179,7 @@ async def _admin(url: str, sql: str) -> Sequence[Any]:
         connection.close()
 
 
-def _server_arguments(url: str) -> dict[str, Any]:
-    """The server of this URL and the account on it, as aiomysql's `connect` takes them."""
+def _to_server_arguments(url: str) -> dict[str, Any]:
+    """Returns the server of this URL and the account on it, as aiomysql's `connect` takes them."""
     address = parse_mysql_url(url)
     return {"host": address.host, "port": address.port, "user": address.user, "password": address.password}

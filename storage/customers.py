@@ -51,7 +51,7 @@ class NewCustomer(NamedTuple):
 @dataclass(slots=True)
 class Directory:
     """The aliases that one transaction needs: read once, changed in memory, written once. `known`: the customer of each
-    alias, as it is by now; `body`: the conversation of a customer who is new."""
+    alias, as it is by now; `body`: the lane state of a customer who is new, as JSON."""
 
     known: dict[str, int]
     now: datetime
@@ -89,7 +89,7 @@ class Directory:
 
 
 async def read_directory(tx: Tx, aliases: Iterable[str], now: datetime, body: str) -> Directory:
-    """Reads `aliases` as they are now. `body`: the conversation that a new customer gets."""
+    """Reads `aliases` as they are now. `body`: the lane state that a new customer gets, as JSON."""
     wanted = sorted(set(aliases))
     known: dict[str, int] = {}
     for start in range(0, len(wanted), MAX_ALIASES_PER_STATEMENT):

@@ -1,6 +1,6 @@
-"""The tables of our own side: what Meta says of our account, who may do what, who did what, and what is counted.
+"""Defines the tables of our own side: what Meta says of our account, who may do what, who did what, what is counted.
 
-(Docstrings here become comments of the tables, as in `models.py`.)
+The docstrings of the classes become comments of the tables, as in `models.py`.
 """
 
 from tortoise import fields

@@ -1,4 +1,4 @@
-"""The fence: the version of a customer's conversation (table `conversation`), a fencing token in SQL.
+"""The fence: the version of a customer's lane state (table `conversation`), a fencing token in SQL.
 
 The lease of a lane only saves work. What keeps two workers, or a worker and an agent, from both having an effect is
 that of two who read the same version only one finds a row at it to raise.
@@ -17,22 +17,22 @@ from storage.sql.database import Tx, placeholders
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationUpdate:
-    """A conversation that goes from `version` to the next, with the body that it then has, as JSON."""
+class LaneStateUpdate:
+    """A lane state that goes from `version` to the next, with the body that it then has, as JSON."""
 
     customer_id: int
     version: int
     body: str
 
 
-class StoredConversation(NamedTuple):
-    """A conversation as it is in SQL, which is the newest there is; the body is JSON."""
+class StoredLaneState(NamedTuple):
+    """A lane state as it is in SQL, which has the one that counts; the body is JSON."""
 
     version: int
     body: str
 
 
-async def raise_versions(tx: Tx, updates: Sequence[ConversationUpdate]) -> bool:
+async def raise_versions(tx: Tx, updates: Sequence[LaneStateUpdate]) -> bool:
     """Raises every version by one, locking in the order of the ids; returns False when any of them is no longer at its
     version, and then the transaction has to be rolled back."""
     ordered = sorted(updates, key=lambda update: update.customer_id)
@@ -49,11 +49,11 @@ async def raise_versions(tx: Tx, updates: Sequence[ConversationUpdate]) -> bool:
     return changed == len(ordered)
 
 
-async def raise_version(tx: Tx, customer_id: int) -> StoredConversation:
-    """Raises the version of one customer, whatever it was; returns the conversation at the new version."""
+async def raise_version(tx: Tx, customer_id: int) -> StoredLaneState:
+    """Raises the version of one customer, whatever it was; returns the lane state at the new version."""
     await tx.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [customer_id])
     rows = await tx.fetch("SELECT version, body FROM conversation WHERE customer_id = ?", [customer_id])
-    return StoredConversation(*rows[0])
+    return StoredLaneState(*rows[0])
 
 
 async def write_body(tx: Tx, customer_id: int, body: str) -> None:
@@ -61,12 +61,12 @@ async def write_body(tx: Tx, customer_id: int, body: str) -> None:
     await tx.execute("UPDATE conversation SET body = ? WHERE customer_id = ?", [body, customer_id])
 
 
-async def load_conversations(tx: Tx, customer_ids: Iterable[int]) -> dict[int, StoredConversation]:
-    """Loads the conversation of each customer."""
+async def load_lane_states(tx: Tx, customer_ids: Iterable[int]) -> dict[int, StoredLaneState]:
+    """Loads the lane state of each customer."""
     ids = list(customer_ids)
     if not ids:
         return {}
     rows = await tx.fetch(
         f"SELECT customer_id, version, body FROM conversation WHERE customer_id IN ({placeholders(len(ids))})", ids
     )
-    return {customer_id: StoredConversation(version, body) for customer_id, version, body in rows}
+    return {customer_id: StoredLaneState(version, body) for customer_id, version, body in rows}

@@ -1,10 +1,14 @@
-"""The tables of what customers write and what becomes of it, in the order in which a message meets them.
+"""Defines the tables of what customers write and what becomes of it, in the order in which a message meets them.
 
-Invariants: an item's key is unique for ever; an alias belongs to one customer; a conversation's version only rises,
-and each transaction that changes what a flow may know raises it (see `fence.py`); a row of the outbox only moves
-forward in status (see `outbox.py`). Ids are made by the process (time-ordered, 63 bits), tickets have short numbers.
-(Docstrings here become comments of the tables, so they have no semicolon and a change of one needs a migration.)
-Rows point at each other by plain ids: the writers on the hot path insert in bulk, and each checks what it relies on.
+The docstrings of the classes become comments of the tables, so they have no semicolon, and a change of one needs a
+migration. Ids are made by the process (time-ordered, 63 bits); tickets have short numbers. Rows point at each other by
+plain ids: the writers on the hot path insert in bulk, and each checks what it relies on.
+
+Invariants
+- An item's key is unique.
+- An alias belongs to one customer.
+- A conversation's version only rises, and each transaction that changes what a flow may know raises it (`fence.py`).
+- A row of the outbox only moves forward in status (`outbox.py`).
 """
 
 from tortoise import fields

@@ -87,7 +87,7 @@ class UnticketedMessage:
 
 @dataclass(frozen=True, slots=True)
 class TicketCustomer:
-    """The customer whom a ticket is with. `body`: their conversation, as JSON."""
+    """The customer whom a ticket is with. `body`: their lane state, as JSON."""
 
     name: str
     unreachable_at: datetime | None

@@ -1,7 +1,7 @@
-"""The statuses, reasons and origins that rows carry: one enum each, whose values are what the columns hold.
+"""The enums of what rows carry: fates, statuses, states, reasons, origins, severities. Columns hold their values.
 
-They stand below the tables, since a table also reads, counts or logs what another one holds. How a status may change is
-said by the table itself (its MOVES).
+They stand below the tables, since one table also reads, counts or logs what another one holds. From which status a row
+may come into which is in the table's own module (its MOVES).
 """
 
 from enum import StrEnum
@@ -18,50 +18,50 @@ class Fate(StrEnum):
 
 
 class OutboxStatus(StrEnum):
-    """How far a row has come on its way to the customer's screen."""
+    """How far a row of the outbox has come on its way to the customer's screen."""
 
-    QUEUED = "queued"  # to be sent once it is due
+    QUEUED = "queued"  # it is sent once it is due
     SENDING = "sending"  # its request is about to go out, or has gone out without an answer so far
     UNKNOWN = "unknown"  # in doubt: nobody knows whether Meta took it
-    HELD = "held"  # outside of the 24 hours and without a template: waits for the customer, or for a template
+    HELD = "held"  # outside of the 24 hours and without a template: it waits for the customer, or for a template
     ACCEPTED = "accepted"  # Meta answered with its id, the wamid
-    SENT = "sent"  # the status by which Meta says that it is on its way
+    SENT = "sent"  # Meta reported that it is on its way
     DELIVERED = "delivered"  # it is on the customer's phone
     READ = "read"  # the customer has opened it, or played it
-    FAILED = "failed"  # it will not reach them, unless a later status says that it did
+    FAILED = "failed"  # it will not reach them, unless a later status reports that it did
 
 
 class Origin(StrEnum):
-    """Who caused a row, which decides what may be done with it."""
+    """Who caused a row of the outbox, which decides what may be done with it."""
 
     PROMPT = "prompt"  # the flow, as its answer to a message: worth nothing once the customer writes again
-    NOTICE = "notice"  # a change of a ticket, told to its customer
+    NOTICE = "notice"  # a change of a ticket, of which its customer is to know
     AGENT = "agent"  # a person's own words: nobody but a person sends them a second time when in doubt
 
 
 class OutboxReason(StrEnum):
-    """Why a row is where it is. Words that somebody else chose (Meta, a connection) stand beside it, as its detail."""
+    """Why a row of the outbox is where it is. What Meta or a connection said of it stands beside it, as its detail."""
 
     NONE = ""  # nothing kept it
     WINDOW_CLOSED = "window_closed"  # the customer has not written for 24 hours
-    NO_TEMPLATE = "no_template"  # the same, and no template is chosen that carries it
-    TEMPLATE_UNFIT = "template_unfit"  # the same, and the one that is chosen can't carry it; the detail says why
+    NO_TEMPLATE = "no_template"  # the window is closed, and no template is assigned to carry it
+    TEMPLATE_UNFIT = "template_unfit"  # the window is closed, and the assigned template can't carry it; see the detail
     RATE_LIMITED = "rate_limited"  # Meta's limit for our number or for this customer is used up
     SUPERSEDED = "superseded"  # a later notice about the same ticket has overtaken it
     SENDER_DIED = "sender_died"  # its process ended before Meta's answer was written
     ANSWER_LOST = "answer_lost"  # the request may have gone out, and no answer came
-    RESENT = "resent"  # the doubt lasted long enough: it goes out once more
-    DOUBTED_AGAIN = "doubted_again"  # sent once more, and in doubt again: given up
-    ASK_A_PERSON = "ask_a_person"  # in doubt, and only a person may send it again
+    RESENT = "resent"  # it was in doubt for long enough: it goes out once more
+    DOUBTED_AGAIN = "doubted_again"  # it was sent once more, and is in doubt again: it is given up
+    ASK_A_PERSON = "ask_a_person"  # it is in doubt, and only a person may send it again
     NOT_SENT = "not_sent"  # the request never went out
     MARKED_TOO_SLOWLY = "marked_too_slowly"  # so much time went by with the mark that sending it was not safe
     NOT_UPLOADED = "not_uploaded"  # its file could not be brought to Meta
     UNSENDABLE = "unsendable"  # no message that WhatsApp takes can be made of it
-    REFUSED = "refused"  # Meta said no, at once or in a status; the detail has its code
+    REFUSED = "refused"  # Meta refused it, at once or in a status; the detail has the code
 
 
 class Why(NamedTuple):
-    """A reason, and what somebody else said of it: "" or a sentence, of which 300 characters are kept."""
+    """A reason, and its detail: what Meta or a connection said, "" or a sentence, of which 300 characters are kept."""
 
     reason: OutboxReason = OutboxReason.NONE
     detail: str = ""
@@ -83,7 +83,7 @@ class FileState(StrEnum):
 
 
 class AlertSeverity(StrEnum):
-    """How bad it is what an alert says."""
+    """How bad a thing it is that an alert tells of."""
 
     RED = "red"  # something does not work
     YELLOW = "yellow"  # something may soon not work
@@ -94,7 +94,7 @@ class TicketStatus(StrEnum):
     """Where the work on a ticket stands."""
 
     NEW = "new"  # nobody works on it yet
-    IN_PROGRESS = "in_progress"  # an agent does
-    WAITING = "waiting"  # for the customer, who was asked something
+    IN_PROGRESS = "in_progress"  # an agent works on it
+    WAITING = "waiting"  # it waits for the customer, who was asked something
     RESOLVED = "resolved"  # solved as far as the agent knows: the customer may say that it is not
     CLOSED = "closed"  # over: what the customer writes goes elsewhere

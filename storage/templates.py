@@ -153,13 +153,13 @@ async def list_assignments_of(tx: Tx, template_name: str, template_language: str
 async def save_assignment(tx: Tx, assignment: NoticeAssignment) -> None:
     """Assigns a template to a notice, in the place of another."""
     await delete_assignment(tx, assignment.kind, assignment.language)
-    row = (_assignment_id(assignment.kind, assignment.language), *_ASSIGNMENTS.to_row(assignment))
+    row = (_to_assignment_id(assignment.kind, assignment.language), *_ASSIGNMENTS.to_row(assignment))
     await tx.insert("notice_template", ("id", *_ASSIGNMENTS.columns), [row])
 
 
 async def delete_assignment(tx: Tx, kind: str, language: str) -> bool:
     """Takes its template from a notice; returns False when it had none."""
-    return bool(await tx.execute("DELETE FROM notice_template WHERE id = ?", [_assignment_id(kind, language)]))
+    return bool(await tx.execute("DELETE FROM notice_template WHERE id = ?", [_to_assignment_id(kind, language)]))
 
 
 async def find_usable_name(tx: Tx, kind: str, language: str) -> str:
@@ -188,5 +188,5 @@ def _list_languages(language: str) -> list[str]:
     return list(dict.fromkeys((exact, exact.partition("_")[0], "en")))
 
 
-def _assignment_id(kind: str, language: str) -> str:
+def _to_assignment_id(kind: str, language: str) -> str:
     return f"{kind}/{language}"

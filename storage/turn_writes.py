@@ -131,7 +131,7 @@ async def insert_replies(tx: Tx, replies: Sequence[NewReply]) -> None:
 
 
 async def mark_changed(tx: Tx, changes: Mapping[int, str]) -> None:
-    """Notes of replies that their customer has since edited or deleted them; what they said stays."""
+    """Marks replies that their customer has since edited or deleted; what they said stays."""
     for reply_id, change in sorted(changes.items()):
         await tx.execute("UPDATE reply SET changed = ? WHERE id = ?", [change, reply_id])
 
@@ -193,8 +193,8 @@ async def load_names(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, str]:
     return dict((*first, *last))
 
 
-async def open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[OpenTicketRow]]:
-    """Loads each customer's tickets that are not closed, the last touched first."""
+async def list_open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[OpenTicketRow]]:
+    """Lists each customer's tickets that are not closed, the last touched first."""
     if not customer_ids:
         return {}
     found: dict[int, list[OpenTicketRow]] = {}

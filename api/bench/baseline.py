@@ -24,7 +24,7 @@ from api.bench.webhooks import WEBHOOK_PATH
 from api.server.process import run, stop_on_signals
 from api.server.serving import listen, serve_http
 from bot.whatsapp.graph.client import open_http
-from storage.bench_baseline import BareStore
+from storage.bench_baseline import BaselineStore
 
 RANKS = {"sent": 1, "delivered": 2, "read": 3}
 TOPICS = [{"id": f"topic_{n}", "title": f"Topic {n}", "description": "What this is about"} for n in range(8)]
@@ -61,7 +61,7 @@ SCRIPT = (
 )
 
 
-def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Quart:
+def make_app(store: BaselineStore, graph_url: str, token: str, secret: bytes) -> Quart:
     """Makes the application: a webhook, and an answer to each message by the Graph API at `graph_url`."""
     app = Quart(__name__)
     http = open_http()
@@ -86,7 +86,7 @@ def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Qua
             {"messaging_product": "whatsapp", "to": f"+{customer}", "biz_opaque_callback_data": str(send_id)} | message
         )
         accepted = await http.post(messages_url, content=body, headers=headers)
-        await store.keep_send(send_id, customer, body, accepted.json()["messages"][0]["id"])
+        await store.store_send(send_id, customer, body, accepted.json()["messages"][0]["id"])
 
     @app.post(WEBHOOK_PATH)
     async def webhook() -> tuple[str, int]:
@@ -99,10 +99,10 @@ def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Qua
             for change in entry["changes"]:
                 value = change["value"]
                 for message in value.get("messages", ()):
-                    if await store.keep_message(message["id"], message["from"], json.dumps(message)):
+                    if await store.store_message(message["id"], message["from"], json.dumps(message)):
                         begin(answer(message["from"]))
                 for status in value.get("statuses", ()):
-                    await store.keep_status(int(status["biz_opaque_callback_data"]), RANKS[status["status"]])
+                    await store.store_status(int(status["biz_opaque_callback_data"]), RANKS[status["status"]])
         return "", 200
 
     @app.after_serving
@@ -116,7 +116,7 @@ def make_app(store: BareStore, graph_url: str, token: str, secret: bytes) -> Qua
 async def serve(port: int, database_url: str, redis_url: str, pool_size: int) -> None:
     """Serves the baseline until a signal; its settings are those of Tick, from the environment."""
     graph_url = f"{os.environ['WHATSAPP_API_URL']}/{os.environ['WHATSAPP_PHONE_NUMBER_ID']}/messages"
-    store = await BareStore.open(database_url, redis_url, pool_size=pool_size)
+    store = await BaselineStore.open(database_url, redis_url, pool_size=pool_size)
     try:
         secret = os.environ["WHATSAPP_APP_SECRET"].encode()
         app = make_app(store, graph_url, os.environ["WHATSAPP_ACCESS_TOKEN"], secret)

@@ -22,7 +22,7 @@ from api.bench.figures import ProgramRun, Spread, compute_ratio, format_row
 from api.bench.programs import run_redis
 from api.bench.report import print_report
 from api.bench.rig import Batch, MemoryReading, Rig, set_up_rig
-from storage.bench_baseline import drop_database, durability, fresh_database
+from storage.bench_baseline import create_database, describe_durability, drop_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def measure(options: BenchOptions, progress: Console) -> BenchResult:
     with tempfile.TemporaryDirectory(prefix="tick-bench-") as made:
         root = Path(made)
         url = options.database_url or f"sqlite://{root}/bench.db"
-        result = BenchResult(await durability(url), count_cores())
+        result = BenchResult(await describe_durability(url), count_cores())
         habits = Habits(follow_ups=options.follow_ups)
         for run in range(1, options.runs + 1):
             for name, rounds in (("bare", result.bare), ("tick", result.ours)):
@@ -78,7 +78,7 @@ async def set_up_on_empty_database(
     folder.mkdir()  # noqa: ASYNC240 - nothing runs yet
     database = f"tick_bench_{secrets.token_hex(4)}"
     try:
-        fresh = await fresh_database(url, database)
+        fresh = await create_database(url, database)
         async with (
             run_redis(folder) as redis_url,
             set_up_rig(name, folder, fresh, redis_url, habits=habits, per_second=per_second) as rig,

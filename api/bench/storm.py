@@ -27,7 +27,7 @@ from api.bench.rig import Rig
 from api.bench.run import count_cores, set_up_on_empty_database
 from api.bench.wire import HttpReply
 from api.simulator.bodies import Json
-from storage.bench_baseline import durability
+from storage.bench_baseline import describe_durability
 
 MAX_RATIO = 2.0  # of the 95th percentiles of reply times, with the storm and without
 RETRY_AFTER = b"Retry-After: 2\r\n"
@@ -91,7 +91,7 @@ async def measure(options: StormOptions, progress: Console) -> StormResult:
     with tempfile.TemporaryDirectory(prefix="tick-bench-") as made:
         root = Path(made)
         url = options.database_url or f"sqlite://{root}/bench.db"
-        result = StormResult(await durability(url), count_cores())
+        result = StormResult(await describe_durability(url), count_cores())
         for run in range(1, options.runs + 1):
             for name, runs in (("calm", result.calm), ("storm", result.storm)):
                 async with set_up_on_empty_database(

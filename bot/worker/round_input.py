@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bot.worker import parking
 from bot.worker.turns import EventOrError
 from storage import fence, journal, outbox_reads, turn_writes
-from storage.fence import StoredConversation
+from storage.fence import StoredLaneState
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
 from storage.sql.database import Database, Tx
@@ -22,7 +22,7 @@ MAX_ROWS_PER_LANE = 100  # of the outbox, to be delivered after the round
 class RoundInput:
     """What waits in the lanes of a round, and what their turns may know. The keys are customers."""
 
-    versions: dict[int, StoredConversation]
+    versions: dict[int, StoredLaneState]
     messages: dict[int, list[PendingItem]] = field(default_factory=dict)
     statuses: list[PendingItem] = field(default_factory=list)
     tickets: Mapping[int, Sequence[OpenTicketRow]] = field(default_factory=dict)
@@ -43,13 +43,13 @@ class QuotedMessages:
 
 
 async def read_input(
-    tx: Tx, customer_ids: Sequence[int], copies: Mapping[int, StoredConversation], max_items: int
+    tx: Tx, customer_ids: Sequence[int], copies: Mapping[int, StoredLaneState], max_items: int
 ) -> RoundInput:
     """Reads what waits in these lanes, at most `max_items` messages and as many statuses of each. `copies`: the states
     that Redis had."""
     items = await journal.load_pending(tx, customer_ids, max_items)
     missing = [customer_id for customer_id in customer_ids if customer_id not in copies]
-    loaded = RoundInput({**copies, **await fence.load_conversations(tx, missing)})
+    loaded = RoundInput({**copies, **await fence.load_lane_states(tx, missing)})
     for item in items:
         if item.kind == "status":
             loaded.statuses.append(item)
@@ -57,7 +57,7 @@ async def read_input(
             loaded.messages.setdefault(item.customer_id, []).append(item)
     loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= max_items}
     loaded.crowded = _find_crowded(loaded.statuses, max_items)
-    loaded.tickets = await turn_writes.open_tickets(tx, sorted(loaded.messages))
+    loaded.tickets = await turn_writes.list_open_tickets(tx, sorted(loaded.messages))
     handed_over = {item.customer_id for item in items if item.kind == "handover"}
     loaded.names = await turn_writes.load_names(tx, sorted(handed_over))
     for row in await outbox_reads.load_open_rows(tx, customer_ids, MAX_ROWS_PER_LANE):

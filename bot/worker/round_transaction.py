@@ -17,7 +17,7 @@ from bot.worker.round_input import RoundInput
 from bot.worker.statuses import MatchedStatuses
 from storage import alerts, customers, fence, files, held, journal, outbox, turn_writes
 from storage.alerts import Alert
-from storage.fence import ConversationUpdate
+from storage.fence import LaneStateUpdate
 from storage.outbox import Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
@@ -58,7 +58,7 @@ class RoundTransaction:
 
     async def _raise_fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
         """Raises the versions that the turns were played on, and looks for older items that came meanwhile."""
-        moves = [ConversationUpdate(lane.customer_id, lane.version, lane.state.to_json()) for lane in lanes]
+        moves = [LaneStateUpdate(lane.customer_id, lane.version, lane.state.to_json()) for lane in lanes]
         if not await fence.raise_versions(tx, moves):
             raise LanesMoved
         overtaken = set()

@@ -27,7 +27,7 @@ from bot.worker.statuses import MatchedStatuses, list_row_ids, list_unfound_wami
 from bot.worker.turns import LaneInput, Turns
 from flows import Ticket
 from storage import fence, outbox_reads
-from storage.fence import StoredConversation
+from storage.fence import StoredLaneState
 from storage.outbox import OutboxRow
 from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane
@@ -87,7 +87,7 @@ class Rounds:
         max_items = max(1, min(max_items, MAX_ITEMS_PER_ROUND // max(1, len(lanes))))
         with log_phase("claimed", len(lanes)):
             copies = {
-                lane.customer_id: StoredConversation(lane.version, lane.body or "")
+                lane.customer_id: StoredLaneState(lane.version, lane.body or "")
                 for lane in lanes
                 if lane.version is not None
             }
@@ -110,7 +110,7 @@ class Rounds:
             return played + late
 
     async def _prepare(
-        self, customer_ids: Sequence[int], copies: Mapping[int, StoredConversation], max_items: int
+        self, customer_ids: Sequence[int], copies: Mapping[int, StoredLaneState], max_items: int
     ) -> RoundTransaction:
         """Reads what waits, plays the turns and matches the statuses; writes nothing. `copies`: those from Redis."""
         async with self._database.reading() as tx:
@@ -157,7 +157,7 @@ class Rounds:
             async with self._database.reading() as tx:
                 rows = await outbox_reads.find_sent(tx, "id", list_row_ids(statuses))
                 rows += await outbox_reads.find_sent(tx, "wamid", list_unfound_wamids(statuses, rows))
-                loaded.versions |= await fence.load_conversations(tx, unchecked)
+                loaded.versions |= await fence.load_lane_states(tx, unchecked)
         return match_statuses(statuses, rows, now)
 
     async def _commit(self, prepared: RoundTransaction) -> set[int]:
@@ -189,7 +189,7 @@ class Rounds:
     async def _find_moved(self, prepared: RoundTransaction) -> set[int]:
         """Returns the lanes whose version has moved on; all of them, when none has by now."""
         async with self._database.reading() as tx:
-            now = await fence.load_conversations(tx, prepared.lanes)
+            now = await fence.load_lane_states(tx, prepared.lanes)
         moved = {
             customer_id
             for customer_id, lane in prepared.lanes.items()

@@ -27,8 +27,8 @@ class RedisDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """Where Redis is (`url`: redis://, rediss:// or unix://), and for how long (`copy_seconds`) it keeps the working
-    copy of a conversation that nobody touches."""
+    """Where Redis is (`url`: redis://, rediss:// or unix://), and for how long (`copy_seconds`) it keeps a working
+    copy that nobody touches."""
 
     url: str
     copy_seconds: int = 8 * 86_400

@@ -35,7 +35,7 @@ class LanePhase(StrEnum):
 
 
 class WorkingCopy(NamedTuple):
-    """A conversation as Redis keeps it, so that a round need not read it from SQL."""
+    """A lane state as Redis keeps it, so that a round need not read it from SQL; the body is JSON."""
 
     customer_id: int
     version: int
@@ -44,8 +44,8 @@ class WorkingCopy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClaimedLane:
-    """A lane that this process works for until it releases it. `version` and `body`: the working copy of the
-    conversation, None where Redis has none; `orphan_phase`: what a dead process was doing with the lane when it was
+    """A lane that this process works for until it releases it. `version` and `body`: the working copy of its
+    state, None where Redis has none; `orphan_phase`: what a dead process was doing with the lane when it was
     taken from it, None where none died."""
 
     customer_id: int
@@ -91,14 +91,14 @@ class Lanes:
     async def ring(self, delays: Mapping[int, float], *, forget: Collection[int] = ()) -> None:
         """Makes lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
 
-        `forget`: customers whose working copy of the conversation is wrong.
+        `forget`: customers whose working copy is wrong.
         """
         rung = [f"{customer_id} {_to_milliseconds(delay_seconds)}" for customer_id, delay_seconds in delays.items()]
         for some, wrong in zip_longest(split_chunks(rung), split_chunks(forget), fillvalue=()):
             await self._call("ring", join_words(some), join_words(wrong))
 
     async def claim(self, limit: int) -> Claim:
-        """Takes lanes that are due, the oldest first, and brings their conversations."""
+        """Takes lanes that are due, the oldest first, and brings their working copies."""
         self._claims += 1
         claim = self._claims
         self._claims_under_way.add(claim)
@@ -131,7 +131,7 @@ class Lanes:
         """Keeps working copies, each only forward in version; those of the customers in `force` also backwards.
 
         The lanes among them that this process holds go on from their round to the delivery, and so do `delivering`,
-        whose conversation did not change.
+        whose state did not change.
         """
         lanes = self._list_holds({*delivering, *(copy.customer_id for copy in copies)})
         for some, part in zip_longest(split_chunks(lanes), split_chunks(copies), fillvalue=()):

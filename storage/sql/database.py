@@ -156,7 +156,7 @@ class Database:
     @classmethod
     async def open(cls, settings: DatabaseSettings) -> "Database":
         """Opens the pool; raises WrongDatabase when the URL or the server can't be used."""
-        credentials, dialect = _credentials(settings)
+        credentials, dialect = _read_credentials(settings)
         context = TortoiseContext()
         config = {
             "connections": {"default": {"engine": f"storage.sql.engine_{dialect}", "credentials": credentials}},
@@ -233,7 +233,8 @@ class _DriverErrors:
             raise DatabaseDown(str(error)) from error
 
 
-def _credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
+def _read_credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
+    """Reads what Tortoise's engine needs, and the dialect, from the URL."""
     parts = urlsplit(settings.url)
     if parts.scheme == "sqlite":
         return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"

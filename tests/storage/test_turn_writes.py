@@ -41,8 +41,8 @@ async def test_the_ticket_last_touched_comes_first_and_a_closed_one_not_at_all(d
     await database.run(lambda tx: turn_writes.insert_replies(tx, [reply(1, 2, created_at=later)]))
     await database.run(lambda tx: tx.execute("UPDATE ticket SET status = 'closed' WHERE id = 3"))
     async with database.reading() as tx:
-        found = await turn_writes.open_tickets(tx, [1, 2, 9])
-        assert await turn_writes.open_tickets(tx, []) == {}
+        found = await turn_writes.list_open_tickets(tx, [1, 2, 9])
+        assert await turn_writes.list_open_tickets(tx, []) == {}
     assert {customer: [row[0] for row in rows] for customer, rows in found.items()} == {1: [2, 5, 1], 2: [4]}
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from bot.worker.rounds import MAX_ITEMS_PER_LANE, PlayedLane, Rounds
 from storage import fence
-from storage.fence import ConversationUpdate
+from storage.fence import LaneStateUpdate
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
 from tests.bot.world import ANNE, World
@@ -62,7 +62,7 @@ async def test_of_two_at_the_same_version_exactly_one_commits(database: Database
     lane = await read_claimed_lane(world)
 
     async def step(tx: Tx) -> bool:
-        return await fence.raise_versions(tx, [ConversationUpdate(lane.customer_id, 0, '["",null,null,""]')])
+        return await fence.raise_versions(tx, [LaneStateUpdate(lane.customer_id, 0, '["",null,null,""]')])
 
     assert sorted(await asyncio.gather(*(database.run(step) for _ in range(8)))) == [False] * 7 + [True]
     assert await world.rows("SELECT version FROM conversation") == [(1,)]
@@ -180,7 +180,7 @@ async def test_customers_are_locked_in_the_order_of_their_ids(
     mariadb_database: Database, migrated_mariadb_url: str, mariadb_server: MariaDBServer
 ) -> None:
     async def work(tx: Tx) -> bool:
-        return await fence.raise_versions(tx, [ConversationUpdate(at, 0, "") for at in (3, 1, 4, 2)])
+        return await fence.raise_versions(tx, [LaneStateUpdate(at, 0, "") for at in (3, 1, 4, 2)])
 
     rows = [(at, 0, "") for at in (4, 2, 3, 1)]
     await mariadb_database.run(lambda tx: tx.insert("conversation", ("customer_id", "version", "body"), rows))

@@ -13,7 +13,7 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from storage import fence
-from storage.fence import ConversationUpdate
+from storage.fence import LaneStateUpdate
 from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
@@ -328,7 +328,7 @@ async def test_a_commit_that_is_given_up_is_no_success_and_happens_once_behind_t
     await mariadb_database.run(put)
 
     async def work(tx: Tx) -> None:
-        if await fence.raise_versions(tx, [ConversationUpdate(1, 0, "after")]):
+        if await fence.raise_versions(tx, [LaneStateUpdate(1, 0, "after")]):
             await add(tx)
 
     async def hang() -> None:
@@ -442,7 +442,7 @@ async def test_a_commit_whose_answer_is_lost_happens_once_behind_the_fence(migra
         tries: list[bool] = []
 
         async def work(tx: Tx) -> None:
-            first = await fence.raise_versions(tx, [ConversationUpdate(1, 0, "after")])
+            first = await fence.raise_versions(tx, [LaneStateUpdate(1, 0, "after")])
             tries.append(first)
             if first:
                 await add(tx)
