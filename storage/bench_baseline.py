@@ -85,7 +85,7 @@ class _Sqlite:
         return cls(connection)
 
     async def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """In one hop to the connection's thread."""
+        """Runs one statement, in one hop to the connection's thread."""
         await self._connection.execute_fetchall(sql, parameters)
 
     async def close(self) -> None:

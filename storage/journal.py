@@ -17,6 +17,7 @@ from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx, placeholders
 from storage.statuses import Fate
 
+STATUS_KIND = "status"  # the kind of items that have no turn: ItemKind.STATUS of bot/whatsapp/webhook/items.py
 MAX_ATTEMPTS = 5
 MAX_IDS_PER_STATEMENT = 5000  # each has up to five parameters, and a statement of SQLite takes 32,766
 MAX_KEYS_PER_STATEMENT = 1000
@@ -127,10 +128,10 @@ async def load_pending(tx: Tx, customer_ids: Sequence[int], max_per_lane: int) -
     each lane come at most so many statuses, and so many of all else, whose turns have one order."""
     rows = await tx.fetch(
         f"SELECT {PENDING_COLUMNS} FROM (SELECT {PENDING_COLUMNS}, ROW_NUMBER() OVER "
-        "(PARTITION BY customer_id, kind = 'status' ORDER BY meta_at, id) AS place FROM item "
+        "(PARTITION BY customer_id, kind = ? ORDER BY meta_at, id) AS place FROM item "
         f"WHERE customer_id IN ({placeholders(len(customer_ids))}) AND fate = ?) AS waiting "
         "WHERE place <= ? ORDER BY customer_id, meta_at, id",
-        [*customer_ids, Fate.PENDING, max_per_lane],
+        [STATUS_KIND, *customer_ids, Fate.PENDING, max_per_lane],
     )
     return [
         PendingItem(
@@ -145,8 +146,8 @@ async def list_waiting(tx: Tx, customer_ids: Sequence[int]) -> list[WaitingItem]
     """Lists all that waits for a turn in these lanes, as it is now."""
     rows = await tx.fetch(
         "SELECT customer_id, meta_at, id FROM item "
-        f"WHERE customer_id IN ({placeholders(len(customer_ids))}) AND fate = ? AND kind <> 'status'",
-        [*customer_ids, Fate.PENDING],
+        f"WHERE customer_id IN ({placeholders(len(customer_ids))}) AND fate = ? AND kind <> ?",
+        [*customer_ids, Fate.PENDING, STATUS_KIND],
     )
     return list(map(WaitingItem._make, rows))
 

@@ -1,5 +1,6 @@
--- The table of lanes. Every change to it is one of the operations below, and each of them runs alone: there is no other
--- owner. ARGV[1] names the operation, ARGV[2] the process that asks. The only clock is the server's own.
+-- Keeps the table of lanes. Every change to it is one of the operations below, and Redis runs each of them alone, so
+-- nothing else changes it meanwhile. ARGV[1] names the operation, ARGV[2] the process that asks. The only clock is the
+-- server's own.
 --
 --   tick:due           sorted set   lane -> the instant it is due; none of them is held
 --   tick:owner         hash         held lane -> "process|claim|phase", the phase being round, waiting or delivery

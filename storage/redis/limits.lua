@@ -1,5 +1,5 @@
--- Who may send now. The only clock is the server's own, in microseconds, so that all processes have the same; each call
--- runs alone, so that no two of them have the last place. All keys of a number end in its id, and all of them expire.
+-- Decides who may send now. The only clock is the server's own, in microseconds, so that all processes have the same.
+-- Redis runs each call alone, so that no two of them get the last grant. All keys of a number have its id, and expire.
 --
 --   tick:granted:NUMBER   list         the instants of the newest grants, newest first, no more than the limit
 --   tick:waiting:NUMBER   sorted set   customer -> since when it waits for the number: the queue

@@ -1,4 +1,4 @@
-"""Every Redis that Tick may meet: this machine's own, the oldest that we support, and the one inside the process."""
+"""Fixtures of each Redis that Tick may meet: this machine's, the oldest that we support, the one inside the process."""
 
 import os
 import signal

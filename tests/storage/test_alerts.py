@@ -1,4 +1,4 @@
-"""Alerts on both databases: the newest word wins, whatever comes first."""
+"""Tests on both databases that of two words about a subject the later one counts, whatever comes first."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ async def hear(database: Database, second: int, word: str, subject: str = "numbe
     return await database.run(lambda tx: alerts.raise_alert(tx, Alert(subject, severity, word, at(second))))
 
 
-async def told(database: Database) -> list[str]:
+async def list_messages(database: Database) -> list[str]:
     async with database.reading() as tx:
         return [alert.message for alert in await alerts.list_open(tx)]
 
@@ -53,7 +53,7 @@ async def test_the_newest_word_wins(
     database: Database, words: list[tuple[int, str]], news: list[bool], left: list[str]
 ) -> None:
     assert [await hear(database, *word) for word in words] == news
-    assert await told(database) == left
+    assert await list_messages(database) == left
 
 
 async def test_an_alert_tells_since_when_it_is_so(database: Database) -> None:
@@ -74,7 +74,7 @@ async def test_the_worst_comes_first(database: Database) -> None:
     await hear(database, 1, "RED ONE", "b")
     await hear(database, 2, "YELLOW TURNED RED", "c")
     await hear(database, 3, "yellow two", "d")
-    assert await told(database) == ["YELLOW TURNED RED", "RED ONE", "yellow two", "yellow one"]
+    assert await list_messages(database) == ["YELLOW TURNED RED", "RED ONE", "yellow two", "yellow one"]
     async with database.reading() as tx:
         assert await alerts.find(tx, "a") == Alert("a", AlertSeverity.YELLOW, "yellow one", at(1))
         assert await alerts.find(tx, "nothing") is None
@@ -88,12 +88,12 @@ async def test_subject_that_does_not_fit_its_column(database: Database, subject:
     assert await hear(database, 1, "low", subject)
     assert await hear(database, 1, "lower", other)
     assert await hear(database, 2, GOOD, subject)
-    assert await told(database) == ["lower"]
+    assert await list_messages(database) == ["lower"]
 
 
 async def test_message_that_does_not_fit_says_so(database: Database) -> None:
     await hear(database, 1, "\U0001f600" * 501)
-    [message] = await told(database)
+    [message] = await list_messages(database)
     assert (len(message), message[-1]) == (500, "…")
     assert await hear(database, 2, "\U0001f600" * 501) is False
 
@@ -101,4 +101,4 @@ async def test_message_that_does_not_fit_says_so(database: Database) -> None:
 async def test_many_processes_at_once(database: Database) -> None:
     heard = await asyncio.gather(*(hear(database, 1, "low") for _ in range(8)))
     assert sorted(heard) == [False] * 7 + [True]
-    assert await told(database) == ["low"]
+    assert await list_messages(database) == ["low"]

@@ -1,4 +1,4 @@
-"""Who is who, in the tables: an alias belongs to one customer, by its exact bytes."""
+"""Tests that an alias belongs to one customer, and is found by its exact bytes."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What the doctor asks of the database: how long Meta is silent as a rule."""
+"""Tests what the doctor asks of the database: how long Meta is silent as a rule."""
 
 from datetime import UTC, datetime, timedelta
 

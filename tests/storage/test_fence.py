@@ -1,4 +1,4 @@
-"""The fence in the tables: a version rises by one, for all lanes of a round or for none."""
+"""Tests that the fence raises a version by one, for all lanes of a round or for none."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files on both databases: one fetcher for a file, a table of moves, and what belongs to whom."""
+"""Tests files on both databases: that one process fetches a file, that MOVES is kept, and what belongs to whom."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is held, on both databases: all of it goes out in the end, but for what is not true any more."""
+"""Tests on both databases that all that is held goes out in the end, but for what is not true any more."""
 
 from datetime import UTC, datetime, timedelta
 

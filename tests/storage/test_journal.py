@@ -1,4 +1,4 @@
-"""The journal on both databases: every item once, one fate each, and counts that add up whatever is repeated."""
+"""Tests the journal on both databases: every item once, one fate each, and counts that add up whatever is repeated."""
 
 import asyncio
 from collections.abc import Sequence
@@ -48,11 +48,11 @@ async def close(database: Database, item_ids: Sequence[int], fate: Fate, reason:
 
 
 async def test_an_item_comes_back_as_it_went_in(database: Database) -> None:
-    told = "😀👩‍👩‍👧 \U00010348 'quotes\" %s ? \\ \r\n é"
-    await store(database, item(1, payload=told, address="US.1349"), item(2, customer_id=None, reason="group"))
+    payload = "😀👩‍👩‍👧 \U00010348 'quotes\" %s ? \\ \r\n é"
+    await store(database, item(1, payload=payload, address="US.1349"), item(2, customer_id=None, reason="group"))
     assert await pending(database, ANNE) == [
         PendingItem(1, "m:1:1", "message", ANNE, "US.1349", NOW + timedelta(seconds=1), NOW + timedelta(seconds=1),
-                    told, 0, False)
+                    payload, 0, False)
     ]  # fmt: skip
     assert await counts(database) == {
         "received": 2, "done": 0, "ignored": 1, "dead": 0, "pending": 1, "duplicates": 0

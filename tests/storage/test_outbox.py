@@ -1,4 +1,4 @@
-"""The outbox on both databases: one sender for a row, and only forward."""
+"""Tests on both databases that a row of the outbox has one sender, and moves only forward."""
 
 import asyncio
 from dataclasses import replace

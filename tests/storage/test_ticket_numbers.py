@@ -1,4 +1,4 @@
-"""Ticket numbers: each given out once, whoever asks and whoever dies."""
+"""Tests that each ticket number is given out once, whoever asks and whoever dies."""
 
 import asyncio
 

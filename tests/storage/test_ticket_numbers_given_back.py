@@ -1,4 +1,4 @@
-"""A process that stops gives back the ticket numbers it did not use, and never one that is somebody's."""
+"""Tests that a process that stops gives back the ticket numbers it did not use, and never one that is taken."""
 
 from storage.sql.database import Database
 from storage.ticket_numbers import BLOCK_SIZE, TicketNumbers

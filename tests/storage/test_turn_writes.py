@@ -1,4 +1,4 @@
-"""What turns file: whole texts in every script, and no more than the columns hold."""
+"""Tests what turns write about tickets: whole texts in every script, and no more than the columns hold."""
 
 from datetime import UTC, datetime, timedelta
 

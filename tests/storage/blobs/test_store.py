@@ -1,4 +1,4 @@
-"""A folder and a real S3 store keep the same promises: whole or not at all, and each trouble is a sentence."""
+"""Tests that a folder and a real S3 store keep the same promises, and that what goes wrong is told in sentences."""
 
 import asyncio
 import os
@@ -133,19 +133,19 @@ def read_only(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"), [(a_file, "no folder"), (read_only, "FILES_URL"), (lambda _: "/dev/full/x", "no folder")]
+    ("make", "expected"), [(a_file, "no folder"), (read_only, "FILES_URL"), (lambda _: "/dev/full/x", "no folder")]
 )
-async def test_a_folder_that_can_not_be_used(tmp_path: Path, make: Callable[[Path], str], said: str) -> None:
+async def test_a_folder_that_can_not_be_used(tmp_path: Path, make: Callable[[Path], str], expected: str) -> None:
     store = open_store(make(tmp_path / "place"), tmp_path)
     sentence = await store.check()
-    assert said in sentence
+    assert expected in sentence
     assert sentence.endswith(".")
-    with pytest.raises(StoreDown, match=said):
+    with pytest.raises(StoreDown, match=expected):
         await store.put(KEY, pieces(b"x"))
 
 
 @pytest.mark.parametrize(
-    ("bucket", "changes", "said"),
+    ("bucket", "changes", "expected"),
     [
         ("nobody-made-this", {}, "may not do this|does not exist"),
         (BUCKET, {"access_key_id": "AKIDOFNOBODY"}, "AWS_ACCESS_KEY_ID"),
@@ -159,11 +159,11 @@ async def test_a_folder_that_can_not_be_used(tmp_path: Path, make: Callable[[Pat
     ],
 )
 async def test_a_bucket_that_can_not_be_used(
-    object_store: ObjectStore, bucket: str, changes: dict[str, str], said: str
+    object_store: ObjectStore, bucket: str, changes: dict[str, str], expected: str
 ) -> None:
     access = replace(object_store.access, **changes)
     store = open_store(f"s3://{bucket}", Path(), access)
-    with pytest.raises(StoreDown, match=said):
+    with pytest.raises(StoreDown, match=expected):
         await store.put(KEY, pieces(b"x"))
     sentence = await store.check()
     assert sentence.endswith(".")
@@ -172,7 +172,7 @@ async def test_a_bucket_that_can_not_be_used(
 
 
 @pytest.mark.parametrize(
-    ("access", "said"),
+    ("access", "expected"),
     [
         (S3Access("AKIDOFTHETESTS"), "set both"),
         (S3Access(secret_access_key="hush"), "set both"),
@@ -180,8 +180,8 @@ async def test_a_bucket_that_can_not_be_used(
         (S3Access("key", "hush", endpoint="https://a b"), "AWS_ENDPOINT_URL"),
     ],
 )
-def test_settings_of_a_bucket_that_can_not_be(access: S3Access, said: str) -> None:
-    with pytest.raises(StoreDown, match=said) as down:
+def test_settings_of_a_bucket_that_can_not_be(access: S3Access, expected: str) -> None:
+    with pytest.raises(StoreDown, match=expected) as down:
         open_store("s3://bucket/prefix", Path(), access)
     assert "hush" not in str(down.value)
 

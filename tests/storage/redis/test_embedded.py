@@ -1,4 +1,4 @@
-"""A Redis of one's own: one on a folder, ended with its parent, nothing lost over a restart."""
+"""Tests that the embedded Redis is alone on its folder, ends with its parent, and loses nothing over a restart."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""One promise of the lanes after the other, on every Redis. Identifiers are as long as real ones: 63 bits."""
+"""Tests each promise of the lanes on every Redis. Identifiers are as long as real ones: 63 bits."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,8 @@
-"""Any order of calls by any processes, against a model of a few lines: nothing that is due or rung gets lost, nothing
-is held twice, and the table keeps its shape. Instants are now or far away, so that no clock is waited for."""
+"""Tests the lanes against a model of a few lines, by any order of calls of any processes.
+
+Nothing that is due or rung gets lost, nothing is held twice, and the table keeps its shape. Instants are now or far
+away, so that no clock is waited for.
+"""
 
 import asyncio
 from collections.abc import Iterator

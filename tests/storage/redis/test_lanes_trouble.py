@@ -1,4 +1,4 @@
-"""Redis that hangs, dies or forgets, and processes that are killed: real servers, real processes."""
+"""Tests the lanes on a Redis that hangs, dies or forgets, and with processes that are killed: all of them real."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The limits on every Redis. Nobody waits for a clock: what Redis keeps is made older instead."""
+"""Tests the rate limits on every Redis. Nobody waits for a clock: what Redis keeps is made older instead."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Never more than the limit in any window, and nobody starves: whoever asks, in whatever order, from wherever.
+"""Tests that no window has more than the limit, and nobody starves, whoever asks in whatever order from wherever.
 
 A grant happened somewhere between the call and its answer, so a window is broken when more grants than the limit lie
 wholly inside it.

@@ -1,4 +1,4 @@
-"""The door to SQL: deadlines, retries, and connections that are trusted no longer than they deserve."""
+"""Tests deadlines, retries and rollbacks in SQL, and that a connection that saw an error is not used again."""
 
 import asyncio
 import contextlib

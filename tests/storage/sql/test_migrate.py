@@ -1,4 +1,4 @@
-"""Migrations: the whole schema from nothing, nothing twice, and nothing that models.py has and they have not."""
+"""Tests that the migrations make the whole schema, each once, and that the models hold nothing else."""
 
 import sqlite3
 
