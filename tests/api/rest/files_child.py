@@ -16,7 +16,7 @@ from bot.whatsapp.graph.media_download import open_downloads
 from storage.blobs.open import open_store
 from storage.blobs.store import S3Access
 from storage.sql.database import Database, DatabaseSettings
-from tests.api.rest.files_service import serving_files
+from tests.api.rest.files_service import serve_files
 
 
 async def main() -> None:
@@ -25,7 +25,7 @@ async def main() -> None:
     folder = Path(given["folder"])
     store = open_store(given["files_url"], folder, S3Access(**given["access"]))
     async with (
-        serving_files(database, folder, store) as service,
+        serve_files(database, folder, store) as service,
         open_http() as http,
         open_downloads(given["api_url"]) as downloads,
     ):

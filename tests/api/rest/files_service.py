@@ -72,15 +72,13 @@ class FilesService:
         async with self.database.reading() as tx:
             return [tuple(row) for row in await tx.fetch(sql)]
 
-    def kept(self) -> list[str]:
+    def list_stored(self) -> list[str]:
         """What is in the folder."""
         return [str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()]
 
 
 @asynccontextmanager
-async def serving_files(
-    database: Database, folder: Path, store: FileStore | None = None
-) -> AsyncIterator[FilesService]:
+async def serve_files(database: Database, folder: Path, store: FileStore | None = None) -> AsyncIterator[FilesService]:
     clock, rung = Clock(), list[bool]()
     store = store or open_store("", folder)
     keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}

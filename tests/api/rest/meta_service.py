@@ -63,12 +63,12 @@ class MetaService:
 
 
 @asynccontextmanager
-async def asking(database: Database, waba_id: str = WABA) -> AsyncIterator[MetaService]:
+async def serve_with_meta(database: Database, waba_id: str = WABA) -> AsyncIterator[MetaService]:
     """The routes on a port of their own, with a key for each role."""
     clock = Clock()
     async with answering() as (meta, graph), AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        app = Quart("asking", static_folder=None)
+        app = Quart("with_meta", static_folder=None)
         limit_requests(app)
         resources = await stack.enter_async_context(
             open_resources(database, clock, FolderStore(folder), graph=graph, waba_id=waba_id)

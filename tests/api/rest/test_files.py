@@ -14,7 +14,7 @@ from api.web.file_headers import ANY_TYPE, choose_inline_type, make_content_disp
 from api.web.uploads import MAX_FILE_BYTES
 from storage.sql.database import Database
 from tests.api.desk.visitor import visitor
-from tests.api.rest.files_service import FilesService, serving_files
+from tests.api.rest.files_service import FilesService, serve_files
 from tests.api.rest_service import Service
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2000
@@ -23,13 +23,13 @@ HOSTILE = b"<html><script>alert(1)</script>"
 
 @pytest.fixture
 async def there(database: Database, tmp_path: Path) -> AsyncIterator[FilesService]:
-    async with serving_files(database, tmp_path / "files") as running:
+    async with serve_files(database, tmp_path / "files") as running:
         yield running
 
 
 @pytest.fixture
 async def light(sqlite_database: Database, tmp_path: Path) -> AsyncIterator[FilesService]:
-    async with serving_files(sqlite_database, tmp_path / "files") as running:
+    async with serve_files(sqlite_database, tmp_path / "files") as running:
         yield running
 
 
@@ -48,7 +48,7 @@ async def test_an_upload_is_stored_and_given_back(there: FilesService) -> None:
     assert "agent" in actor
     read = await there.call("GET", f"/api/files/{data['id']}", role=Role.VIEWER)
     assert (read.status_code, read.content) == (200, PNG)
-    assert len(there.kept()) == 1
+    assert len(there.list_stored()) == 1
 
 
 async def test_headers_under_which_nothing_can_act(light: FilesService) -> None:
@@ -163,7 +163,7 @@ async def test_nobody_else_gets_in_and_there_is_nothing_to_guess(light: FilesSer
             read = await light.call("GET", f"/api/files/{name}{suffix}")
             assert (read.status_code, read.json()) == (404, {"success": False, "message": "Not found"}), name
     assert (await light.call("GET", "/api/files")).status_code == 405
-    assert len(light.kept()) == 1
+    assert len(light.list_stored()) == 1
 
 
 async def test_a_file_that_is_not_there_yet_says_why_and_is_fetched_again(there: FilesService) -> None:
@@ -236,7 +236,7 @@ async def test_forms(light: FilesService, body: bytes, status: int) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=B"}
     response = await light.call("POST", "/api/files", content=body, headers=headers)
     assert (response.status_code, response.json()["success"]) == (status, status == 201), response.text
-    assert len(light.kept()) == (status == 201)
+    assert len(light.list_stored()) == (status == 201)
     assert (
         len(await light.rows("SELECT id FROM file"))
         == len(await light.rows("SELECT id FROM audit WHERE action LIKE 'file.%'"))
@@ -255,7 +255,7 @@ async def test_forms(light: FilesService, body: bytes, status: int) -> None:
 async def test_what_is_no_form(light: FilesService, kind: str) -> None:
     response = await light.call("POST", "/api/files", content=form(FILE + b"1"), headers={"Content-Type": kind})
     assert response.status_code in (415, 422)
-    assert light.kept() == []
+    assert light.list_stored() == []
 
 
 async def trickle(total: int, piece: bytes = b"x" * 65536) -> AsyncIterator[bytes]:
@@ -270,7 +270,7 @@ async def test_one_byte_more_than_the_largest_file(light: FilesService) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=B"}
     response = await light.call("POST", "/api/files", content=trickle(MAX_FILE_BYTES + 1), headers=headers)
     assert (response.status_code, response.json()["message"]) == (413, "The file is larger than 100 MB.")
-    assert light.kept() == []
+    assert light.list_stored() == []
 
 
 async def test_who_is_not_let_in_need_not_send_it_all(light: FilesService) -> None:
@@ -293,12 +293,12 @@ async def test_an_upload_that_breaks_off_leaves_nothing(light: FilesService) -> 
     )
     await writer.drain()
     async with asyncio.timeout(10):
-        while not light.kept():
+        while not light.list_stored():
             await asyncio.sleep(0.02)
         announced = await light.rows("SELECT state FROM file")  # should this process die now, the clean-up finds it
         assert [row[0] for row in announced] == ["loose"]
         writer.close()
-        while light.kept() or await light.rows("SELECT id FROM file"):
+        while light.list_stored() or await light.rows("SELECT id FROM file"):
             await asyncio.sleep(0.02)
 
 

@@ -42,23 +42,23 @@ def hash_of(size: int) -> str:
     return digest.hexdigest()
 
 
-async def pieces_of(size: int) -> AsyncIterator[bytes]:
+async def stream_pieces(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // len(PIECE)):
         yield PIECE
     yield PIECE[: size % len(PIECE)]
 
 
-async def as_form(size: int) -> AsyncIterator[bytes]:
+async def stream_form(size: int) -> AsyncIterator[bytes]:
     yield b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n'
     yield b"Content-Type: application/pdf\r\n\r\n"
-    async for piece in pieces_of(size):
+    async for piece in stream_pieces(size):
         yield piece
     yield b"\r\n--B--\r\n"
 
 
 async def served_by_meta(connection: Connection, _host: FileHost, size: int) -> None:
     await connection.head(Content_Length=size)
-    async for piece in pieces_of(size):
+    async for piece in stream_pieces(size):
         await connection.send(piece)
 
 
@@ -154,7 +154,7 @@ async def test_a_hundred_megabytes(migrated_sqlite_url: str, tmp_path: Path, pla
             assert digest.hexdigest() == hash_of(size)
             served_too = memory.peak() - before
             headers = {"Content-Type": "multipart/form-data; boundary=B"}
-            uploaded = await http.post("/api/files", content=as_form(size), headers=headers)
+            uploaded = await http.post("/api/files", content=stream_form(size), headers=headers)
             assert (uploaded.status_code, uploaded.json()["data"]["size"]) == (201, size)
             growth = memory.peak() - before
             for writer in idle:

@@ -11,7 +11,7 @@ import zxingcpp
 
 from api.web.credentials import Role
 from storage.sql.database import Database
-from tests.api.rest.meta_service import MetaService, asking
+from tests.api.rest.meta_service import MetaService, serve_with_meta
 from tests.bot.meta_answers import NUMBER, CannedAnswer, refusal
 
 ASK, CODES = f"GET {NUMBER}", f"{NUMBER}/message_qrdls"
@@ -24,7 +24,7 @@ MADE = {
 
 @pytest.fixture
 async def service(sqlite_database: Database) -> AsyncIterator[MetaService]:
-    async with asking(sqlite_database) as running:
+    async with serve_with_meta(sqlite_database) as running:
         running.meta.set_answers(ASK, {"id": NUMBER, "display_phone_number": "+1 555-000-1234", "status": "CONNECTED"})
         yield running
 

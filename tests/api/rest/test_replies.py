@@ -23,13 +23,13 @@ FIELDS = {
 }  # fmt: skip
 
 
-async def ticket_of(service: Service, phone: str | None = PHONE) -> int:
+async def open_ticket(service: Service, phone: str | None = PHONE) -> int:
     body = TICKET | {"whatsapp_notifications": False} | ({"mobile": phone} if phone else {})
     ticket = await service.data("POST", "/api/tickets", body, status=201)
     return int(ticket["id"])
 
 
-async def said_by_customer(service: Service, ticket_id: int, text: str = "Yes.", **more: Any) -> str:
+async def add_customer_message(service: Service, ticket_id: int, text: str = "Yes.", **more: Any) -> str:
     """A message of the customer is on the ticket; returns its id."""
     reply_id, at = service.resources.ids.next(), to_millis(service.clock.now)
     values = {
@@ -44,7 +44,7 @@ async def said_by_customer(service: Service, ticket_id: int, text: str = "Yes.",
     return str(reply_id)
 
 
-async def uploaded(service: Service, name: str = "lamps.png", kind: str = "image/png") -> str:
+async def upload_file(service: Service, name: str = "lamps.png", kind: str = "image/png") -> str:
     key = {"Authorization": f"Bearer {service.keys[Role.AGENT]}"}
     response = await service.http.post("/api/files", files={"file": (name, b"\x89PNG\r\n\x1a\n", kind)}, headers=key)
     assert response.status_code == 201, response.text
@@ -58,7 +58,7 @@ async def close_window(service: Service) -> None:
 
 async def test_reply_reaches_the_customer(service: Service) -> None:
     customer_id = await service.customer()
-    ticket_id = await ticket_of(service)
+    ticket_id = await open_ticket(service)
     service.clock.forward(minutes=1)
     body = {"ticket_id": ticket_id, "message": " We are on it. 👩🏽‍🚒\r\n", "author": "Bea"}
     reply = await service.data("POST", "/api/replies", body, status=201)
@@ -79,7 +79,7 @@ async def test_reply_reaches_the_customer(service: Service) -> None:
 
 async def test_both_sides_in_the_order_of_writing(service: Service) -> None:
     await service.customer()
-    ticket_id = await ticket_of(service)
+    ticket_id = await open_ticket(service)
     said = service.clock.now.replace(microsecond=0)  # Meta's clock has no finer hands
     await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "Is it off?"}, status=201)
     texts = ((said, "Yes."), (said - timedelta(seconds=30), "Hello? (came late)"))
@@ -104,7 +104,7 @@ async def test_both_sides_in_the_order_of_writing(service: Service) -> None:
 
 async def test_long_reply_goes_out_in_several_messages(service: Service) -> None:
     await service.customer()
-    ticket_id = await ticket_of(service)
+    ticket_id = await open_ticket(service)
     words = [f"word{number}" for number in range(2000)] + ["🔥" * 3000]
     message = " ".join(words)
     reply = await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": message}, status=201)
@@ -129,7 +129,7 @@ async def test_long_reply_goes_out_in_several_messages(service: Service) -> None
 @pytest.mark.parametrize("wrote_ago", [None, timedelta(hours=24), timedelta(days=400)])
 async def test_reply_outside_of_the_window_is_held(light_service: Service, wrote_ago: timedelta | None) -> None:
     await light_service.customer(wrote_ago=wrote_ago)
-    ticket_id = await ticket_of(light_service)
+    ticket_id = await open_ticket(light_service)
     body = {"ticket_id": ticket_id, "message": "Hello"}
     assert (await light_service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
     assert [row["status"] for row in await light_service.sent()] == ["held"]
@@ -137,9 +137,9 @@ async def test_reply_outside_of_the_window_is_held(light_service: Service, wrote
 
 async def test_ticket_that_is_nobodys_or_switched_off(light_service: Service) -> None:
     service = light_service
-    nobodys = await ticket_of(service, None)
+    nobodys = await open_ticket(service, None)
     await service.customer()
-    off = await ticket_of(service)
+    off = await open_ticket(service)
     await service.execute("UPDATE ticket SET whatsapp_enabled = ? WHERE id = ?", [False, off])
     for ticket_id in (nobodys, off):
         body = {"ticket_id": ticket_id, "message": "A note for the file."}
@@ -172,7 +172,7 @@ async def test_ticket_that_is_nobodys_or_switched_off(light_service: Service) ->
     ],
 )
 async def test_reply_that_is_not_valid(light_service: Service, body: dict[str, object], field: str) -> None:
-    await ticket_of(light_service)
+    await open_ticket(light_service)
     answer = await light_service.refused(422, "POST", "/api/replies", body)
     assert [problem["field"] for problem in answer["errors"]] == [field]
     assert await light_service.rows("SELECT id FROM reply") == []
@@ -186,8 +186,8 @@ async def test_reply_to_a_ticket_that_is_not_there(light_service: Service) -> No
 
 async def test_files_go_out_with_the_words_as_a_caption(service: Service) -> None:
     customer_id = await service.customer()
-    ticket_id = await ticket_of(service)
-    photo, report = await uploaded(service), await uploaded(service, "a report.pdf", "application/pdf")
+    ticket_id = await open_ticket(service)
+    photo, report = await upload_file(service), await upload_file(service, "a report.pdf", "application/pdf")
     body = {"ticket_id": ticket_id, "message": "Both of them.", "file_ids": [photo, report]}
     reply = await service.data("POST", "/api/replies", body, status=201)
     assert [row["message"] for row in await service.sent()] == [
@@ -206,11 +206,11 @@ async def test_files_go_out_with_the_words_as_a_caption(service: Service) -> Non
 
 async def test_a_file_alone_and_words_that_are_too_long_for_a_caption(light_service: Service) -> None:
     await light_service.customer()
-    ticket_id = await ticket_of(light_service)
-    alone = {"ticket_id": ticket_id, "file_ids": [await uploaded(light_service)]}
+    ticket_id = await open_ticket(light_service)
+    alone = {"ticket_id": ticket_id, "file_ids": [await upload_file(light_service)]}
     assert (await light_service.data("POST", "/api/replies", alone, status=201))["message"] == ""
     words = "word " * 300
-    long = {"ticket_id": ticket_id, "message": words, "file_ids": [await uploaded(light_service)]}
+    long = {"ticket_id": ticket_id, "message": words, "file_ids": [await upload_file(light_service)]}
     reply = await light_service.data("POST", "/api/replies", long, status=201)
     assert (reply["message"], len(reply["files"])) == (words.strip(), 1)
     sent = [row["message"] for row in await light_service.sent()]
@@ -220,8 +220,8 @@ async def test_a_file_alone_and_words_that_are_too_long_for_a_caption(light_serv
 
 async def test_files_that_can_not_go_out(light_service: Service) -> None:
     await light_service.customer()
-    ticket_id = await ticket_of(light_service)
-    sent, theirs, fresh = [await uploaded(light_service) for _ in range(3)]
+    ticket_id = await open_ticket(light_service)
+    sent, theirs, fresh = [await upload_file(light_service) for _ in range(3)]
     body: dict[str, object] = {"ticket_id": ticket_id, "message": "x", "file_ids": [sent]}
     await light_service.data("POST", "/api/replies", body, status=201)
     await light_service.execute("UPDATE file SET direction = 'in' WHERE id = ?", [theirs])
@@ -240,10 +240,10 @@ async def test_files_that_can_not_go_out(light_service: Service) -> None:
 
 async def test_answering_one_message_of_the_customer(service: Service) -> None:
     await service.customer()
-    ticket_id, other_id = await ticket_of(service), await ticket_of(service)
-    asked = await said_by_customer(service, ticket_id, "Which one?")
-    foreign = await said_by_customer(service, other_id)
-    unknown = await said_by_customer(service, ticket_id, whatsapp_message_id=None)
+    ticket_id, other_id = await open_ticket(service), await open_ticket(service)
+    asked = await add_customer_message(service, ticket_id, "Which one?")
+    foreign = await add_customer_message(service, other_id)
+    unknown = await add_customer_message(service, ticket_id, whatsapp_message_id=None)
     body = {"ticket_id": ticket_id, "message": "word " * 1000, "quote": asked}
     reply = await service.data("POST", "/api/replies", body, status=201)
     assert reply["quoted"] == asked
@@ -256,8 +256,8 @@ async def test_answering_one_message_of_the_customer(service: Service) -> None:
 
 async def test_reactions(service: Service) -> None:
     await service.customer()
-    ticket_id = await ticket_of(service)
-    asked = await said_by_customer(service, ticket_id)
+    ticket_id = await open_ticket(service)
+    asked = await add_customer_message(service, ticket_id)
     path = f"/api/replies/{asked}/reaction"
     for emoji in ("👍", "👩🏽‍🚒", "🇪🇺", "❤️", "1️⃣", ""):
         assert (await service.data("POST", path, {"emoji": emoji}))["delivery"] == "queued"
@@ -282,7 +282,7 @@ async def test_reactions(service: Service) -> None:
 
 
 async def test_what_was_changed_says_what_it_said(service: Service) -> None:
-    ticket_id = await ticket_of(service, None)
+    ticket_id = await open_ticket(service, None)
     said = (
         {"message": "The kitchin.", "changed": "edited"},
         {"message": "The kitchen.", "kind": "note", "whatsapp_message_id": None},
@@ -292,7 +292,7 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
     )
     for each in said:
         service.clock.forward(seconds=1)
-        await said_by_customer(service, ticket_id, **each)
+        await add_customer_message(service, ticket_id, **each)
     shown = await service.data("GET", f"/api/replies/{ticket_id}")
     assert [(r["message"], r["author"], r["kind"], r["changed"], r["late"]) for r in shown] == [
         ("The kitchin.", "customer", "message", "edited", False),
@@ -321,7 +321,7 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
 )  # fmt: skip
 async def test_where_it_stands_and_why(light_service: Service, status: str, why: Why, reason: str | None) -> None:
     await light_service.customer()
-    ticket_id = await ticket_of(light_service)
+    ticket_id = await open_ticket(light_service)
     await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"}, status=201)
     await light_service.execute("UPDATE outbox SET status = ?, reason = ?, detail = ?", [status, *why])
     [shown] = await light_service.data("GET", f"/api/replies/{ticket_id}")
@@ -330,7 +330,7 @@ async def test_where_it_stands_and_why(light_service: Service, status: str, why:
 
 async def test_what_waits_while_whatsapp_is_stopped(light_service: Service) -> None:
     await light_service.customer()
-    ticket_id = await ticket_of(light_service)
+    ticket_id = await open_ticket(light_service)
     alert = Alert("channel", AlertSeverity.RED, "The access token has expired.", light_service.clock.now)
     await light_service.resources.database.run(lambda tx: alerts.raise_alert(tx, alert))
     body = {"ticket_id": ticket_id, "message": "x"}
@@ -342,7 +342,7 @@ async def test_what_waits_while_whatsapp_is_stopped(light_service: Service) -> N
 async def test_outside_of_the_window_a_template_carries_the_words(service: Service) -> None:
     await service.customer(wrote_ago=timedelta(days=2))
     at = service.clock.now
-    ticket_id = await ticket_of(service)
+    ticket_id = await open_ticket(service)
     body = {"ticket_id": ticket_id, "message": "It is fixed."}
     components, filling = '[{"type":"BODY","text":"News: {{1}}"}]', '{"body":{"1":"text"},"header":{}}'
     made = StoredTemplate("1", "answer", "en", "UTILITY", "APPROVED", "", components, at, at)
@@ -351,21 +351,21 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
         await templates.store_listing(tx, [made], at, complete=True)
         await templates.save_assignment(tx, NoticeAssignment("reply", "en", "answer", "en", filling, at))
 
-    async def stands(**more: object) -> tuple[str, str | None]:
+    async def read_delivery(**more: object) -> tuple[str, str | None]:
         reply = await service.data("POST", "/api/replies", body | more, status=201)
         return reply["delivery"], reply["reason"]
 
     silent, later = "The customer has not written for 24 hours,", "It goes out when the customer writes again."
     nothing = f"{silent} so WhatsApp takes only a template, and none carries this. "
-    assert await stands() == ("held", nothing + "It goes out when one does, or when they write again.")
+    assert await read_delivery() == ("held", nothing + "It goes out when one does, or when they write again.")
     await service.resources.database.run(choose)
-    assert await stands() == ("queued", None)
+    assert await read_delivery() == ("queued", None)
     long = "its body would have 1030 characters, and WhatsApp takes 1024"
-    assert await stands(message="x" * 1024) == (
+    assert await read_delivery(message="x" * 1024) == (
         "held",
         f"{silent} and the template answer has no room for it: {long}. {later}",
     )
-    assert await stands(file_ids=[await uploaded(service)]) == (
+    assert await read_delivery(file_ids=[await upload_file(service)]) == (
         "held",
         f"{silent} and a template carries no files. {later}",
     )
@@ -373,7 +373,7 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     moved = await service.data("PUT", f"/api/tickets/{ticket_id}/status", {"status": "closed"})
     assert moved["delivery"] == "held", "there is none for this notice"
     await service.resources.database.run(lambda tx: templates.record_status(tx, replace(made, status="PAUSED")))
-    delivery, reason = await stands()
+    delivery, reason = await read_delivery()
     assert delivery == "held"
     assert f"{silent} and the template answer was paused by Meta" in str(reason)
     values = {"ticket_id": str(ticket_id), "title": "hardware", "name": "Ann Example", "text": "It is fixed."}
@@ -382,7 +382,7 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
 
 async def test_a_long_answer_has_its_words_in_each_part(light_service: Service) -> None:
     await light_service.customer()
-    ticket_id = await ticket_of(light_service)
+    ticket_id = await open_ticket(light_service)
     await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "word " * 2000}, status=201)
     for row in await light_service.sent():
         assert row["message"]["notice"]["values"]["text"] == row["text"]

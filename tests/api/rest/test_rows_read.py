@@ -10,7 +10,7 @@ from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Row, Tx
 from storage.statuses import Origin, OutboxStatus
-from tests.api.rest.test_replies import said_by_customer, ticket_of, uploaded
+from tests.api.rest.test_replies import add_customer_message, open_ticket, upload_file
 from tests.api.rest_service import Service
 
 MANY = 1000
@@ -75,13 +75,13 @@ async def fill(service: Service, customer_id: int, ticket_id: int) -> None:
 
 async def test_a_change_reads_no_more_on_a_ticket_of_a_thousand_replies(service: Service) -> None:
     customer_id = await service.customer()
-    short, long = await ticket_of(service), await ticket_of(service)
+    short, long = await open_ticket(service), await open_ticket(service)
     await fill(service, customer_id, long)
     service.resources.database.__class__ = CountingDatabase
     costs: dict[int, list[dict[str, int]]] = {}
     for ticket_id in (short, long):
-        asked = await said_by_customer(service, ticket_id)
-        file_id = await uploaded(service)
+        asked = await add_customer_message(service, ticket_id)
+        file_id = await upload_file(service)
         body = {"ticket_id": ticket_id, "message": "It is " + "very " * 1000 + "late.", "quote": asked}
         calls: list[tuple[str, dict[str, Any], int]] = [
             ("/api/replies", body, 201),
@@ -106,7 +106,7 @@ async def test_a_change_reads_no_more_on_a_ticket_of_a_thousand_replies(service:
 async def test_a_reply_that_is_sent_again_is_read_alone(light_service: Service) -> None:
     service = light_service
     customer_id = await service.customer()
-    ticket_id = await ticket_of(service)
+    ticket_id = await open_ticket(service)
     await fill(service, customer_id, ticket_id)
     reply = await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "Late."}, status=201)
     await service.execute(

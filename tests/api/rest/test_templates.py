@@ -10,7 +10,7 @@ from bot.agents import notices
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from storage import templates
 from storage.sql.database import Database
-from tests.api.rest.meta_service import MetaService, asking
+from tests.api.rest.meta_service import MetaService, serve_with_meta
 from tests.bot.meta_answers import WABA, refusal
 
 LIST = f"GET {WABA}/message_templates"
@@ -28,14 +28,14 @@ def entry(number: int = 1, **more: object) -> dict[str, Any]:
 
 @pytest.fixture
 async def service(database: Database) -> AsyncIterator[MetaService]:
-    async with asking(database) as running:
+    async with serve_with_meta(database) as running:
         running.meta.set_answers(LIST, {"data": [entry()]})
         yield running
 
 
 @pytest.fixture
 async def light_service(sqlite_database: Database) -> AsyncIterator[MetaService]:
-    async with asking(sqlite_database) as running:
+    async with serve_with_meta(sqlite_database) as running:
         running.meta.set_answers(LIST, {"data": [entry(), entry(2, name="paused", status="PAUSED")]})
         yield running
 
@@ -154,7 +154,7 @@ async def test_sync_that_fails_says_why_and_keeps_what_was_known(light_service: 
 
 
 async def test_without_the_accounts_id(sqlite_database: Database) -> None:
-    async with asking(sqlite_database, waba_id="") as service:
+    async with serve_with_meta(sqlite_database, waba_id="") as service:
         [told] = await service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
         assert told.startswith("WHATSAPP_BUSINESS_ACCOUNT_ID is not set")
         assert (await service.data("GET", "/api/whatsapp/templates"))["problem"] == told

@@ -66,7 +66,7 @@ async def test_message_that_is_not_valid(light_service: Service, change: dict[st
 
 
 async def test_status(service: Service) -> None:
-    status = await service.data("GET", "/api/whatsapp/status", role=None, headers=bearer(service))
+    status = await service.data("GET", "/api/whatsapp/status", role=None, headers=make_headers(service))
     nothing = dict.fromkeys(("received", "done", "ignored", "dead", "pending", "duplicates"), 0)
     assert status == {
         "configured": True,
@@ -120,7 +120,7 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
     now = service.clock.now
     body = json.dumps({"number": "+1 555-000-1234", "name": "Tick Desk", "quality": "YELLOW", "status": "CONNECTED"})
 
-    async def told(tx: Tx) -> None:
+    async def store_news(tx: Tx) -> None:
         await meta_snapshots.claim(tx, "106540352242922", now, timedelta(0))
         await meta_snapshots.write(tx, "106540352242922", body)
         await journal.store(tx, [NewItem(1, "k", "message", 1, "", now, now, "{}", "")])
@@ -128,7 +128,7 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
             tx, Alert("number:quality", AlertSeverity.YELLOW, "It is falling.", now - timedelta(seconds=1))
         )
 
-    await service.resources.database.run(told)
+    await service.resources.database.run(store_news)
     status = await service.data("GET", "/api/whatsapp/status")
     shown = {key: status[key] for key in ("number", "name", "quality", "number_status", "connected")}
     assert list(shown.values()) == ["+1 555-000-1234", "Tick Desk", "YELLOW", "CONNECTED", True]
@@ -150,21 +150,21 @@ async def test_status_of_the_number_and_alerts(service: Service) -> None:
     assert (status["connected"], status["channel"]["state"], status["alerts"]) == (True, "open", [falling])
 
 
-def bearer(service: Service) -> dict[str, str]:
+def make_headers(service: Service) -> dict[str, str]:
     viewer = next(key for role, key in service.keys.items() if role == "viewer")
     return {"Authorization": f"Bearer {viewer}"}
 
 
 async def test_an_admin_has_a_stopped_channel_tried_at_once(service: Service) -> None:
-    async def tried(role: Role) -> bool:
+    async def try_now(role: Role) -> bool:
         return bool((await service.data("POST", "/api/whatsapp/channel/try-now", {}, role=role))["tried"])
 
-    assert not await tried(Role.ADMIN), "nothing stands still"
+    assert not await try_now(Role.ADMIN), "nothing stands still"
     stop = Alert("channel", AlertSeverity.RED, "The account is locked.", service.clock.now)
     await service.resources.database.run(lambda tx: alerts.raise_alert(tx, stop))
     service.clock.forward(seconds=1)
     await service.refused(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)
-    assert [await tried(Role.ADMIN), await tried(Role.ADMIN)] == [True, False]
+    assert [await try_now(Role.ADMIN), await try_now(Role.ADMIN)] == [True, False]
     assert (await service.data("GET", "/api/whatsapp/status"))["channel"]["state"] == "open"
     rows = await service.rows("SELECT actor, object_id FROM audit WHERE action = 'channel.try'")
     assert [tuple(row) for row in rows] == [(f"key the admin's ({service.keys[Role.ADMIN][:12]})", "channel")]

@@ -52,7 +52,7 @@ ROUTES = {
 UNAUTHORIZED = {"success": False, "message": "Unauthorized"}
 
 
-def routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
+def list_routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.partition(".")[0] not in OWN_DOORS:
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
@@ -60,11 +60,11 @@ def routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
 
 
 async def test_the_routes_are_these(light_service: Service) -> None:
-    assert {(method, path): needed for method, path, needed in routes(light_service.app)} == ROUTES
+    assert {(method, path): needed for method, path, needed in list_routes(light_service.app)} == ROUTES
 
 
 async def test_every_role_on_every_route(light_service: Service) -> None:
-    for method, path, needed in routes(light_service.app):
+    for method, path, needed in list_routes(light_service.app):
         address = re.sub("<[^>]*>", "5", path)
         body: object = {} if method != "GET" else None
         asks_meta = path.startswith(("/api/whatsapp/qr", "/api/whatsapp/templates/sync"))  # which is not there
@@ -181,7 +181,7 @@ async def test_no_such_route(light_service: Service, method: str, path: str, sta
     for role in (None, Role.ADMIN):
         response = await light_service.call(method, path, role=role)
         assert (response.status_code, response.json()) == (status, {"success": False, "message": message})
-        protected(dict(response.headers))
+        assert_protected(dict(response.headers))
         assert (status == 405) == ("Allow" in response.headers)
 
 
@@ -195,11 +195,11 @@ async def test_every_answer_is_protected(light_service: Service) -> None:
         light_service.call("POST", "/api/tickets", {"name": "<script>"}),
         light_service.call("GET", "/api/openapi.json"),
     ):
-        protected(dict(response.headers))
+        assert_protected(dict(response.headers))
         assert "<script>" not in response.text
 
 
-def protected(headers: dict[str, str]) -> None:
+def assert_protected(headers: dict[str, str]) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["content-security-policy"].startswith("default-src 'none'")
