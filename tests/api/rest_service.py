@@ -96,7 +96,7 @@ class Service:
         assert answer["success"] is True
         return answer["data"]
 
-    async def refused(self, status: int, method: str, path: str, body: object = None, **more: Any) -> Any:
+    async def expect_refusal(self, status: int, method: str, path: str, body: object = None, **more: Any) -> Any:
         """A refusal, in the shape of all of them."""
         response = await self.call(method, path, body, **more)
         assert response.status_code == status, response.text
@@ -132,7 +132,7 @@ class Service:
         await self.resources.database.run(write)
         return customer_id
 
-    async def sent(self) -> list[dict[str, Any]]:
+    async def read_outbox(self) -> list[dict[str, Any]]:
         """The outbox, in the order of sending."""
         rows = await self.rows(
             "SELECT id, customer_id, version, origin, ticket_id, status, payload FROM outbox "
@@ -145,7 +145,7 @@ class Service:
             sent.append(dict(zip(names, same, strict=True)) | {"text": message.get("text", ""), "message": message})
         return sent
 
-    def kept_files(self) -> list[str]:
+    def list_stored_files(self) -> list[str]:
         """What is in the store of files."""
         return [path.name for path in self.folder.rglob("*") if path.is_file()]
 
@@ -194,7 +194,7 @@ async def open_resources(
 
 
 @asynccontextmanager
-async def served(
+async def serve_api(
     database_url: str, redis_url: str, *, public_url: str = "", trusted_proxies: Sequence[Network] = ()
 ) -> AsyncIterator[Service]:
     """The API and the desk on a port of their own, with a key for each role. The database has to be migrated."""

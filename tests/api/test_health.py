@@ -6,7 +6,7 @@ from collections.abc import Callable
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from storage.statuses import Fate
-from tests.api.rest_service import TICKET, Service, served
+from tests.api.rest_service import TICKET, Service, serve_api
 from tests.support.servers import MariaDBServer, RedisServer
 
 
@@ -29,14 +29,14 @@ async def test_ready_with_a_worker(service: Service) -> None:
 
 
 async def test_not_ready_without_a_worker(light_service: Service) -> None:
-    answer = await light_service.refused(503, "GET", "/readyz", role=None)
+    answer = await light_service.expect_refusal(503, "GET", "/readyz", role=None)
     assert {"field": "worker", "message": "none is alive"} in answer["errors"]
 
 
 async def test_missing_migrations(light_service: Service) -> None:
     await light_service.resources.lanes.beat()
     await light_service.execute("DELETE FROM tortoise_migrations")
-    answer = await light_service.refused(503, "GET", "/readyz", role=None)
+    answer = await light_service.expect_refusal(503, "GET", "/readyz", role=None)
     assert answer["errors"][0]["field"] == "migrations"
 
 
@@ -44,7 +44,7 @@ async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., Redis
     server = at_hand("redis", RedisServer)
     server.start()
     try:
-        async with served(migrated_sqlite_url, server.url) as service:
+        async with serve_api(migrated_sqlite_url, server.url) as service:
             server.send(signal.SIGSTOP)
             ready = await service.data("GET", "/readyz", role=None)
             assert (ready["worker"], ready["redis"]) == ("unknown", "it does not answer")
@@ -54,7 +54,7 @@ async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., Redis
             server.stop(signal.SIGKILL)
             ticket = await service.data("POST", "/api/tickets", TICKET | {"mobile": "+15550001234"}, status=201)
             assert ticket["delivery"] == "queued"
-            assert [row["customer_id"] for row in await service.sent()] == [customer_id] * 2
+            assert [row["customer_id"] for row in await service.read_outbox()] == [customer_id] * 2
     finally:
         server.close()
 
@@ -65,14 +65,14 @@ async def test_database_gone(redis_url: str, at_hand: Callable[..., MariaDBServe
     try:
         url = server.url(server.new_database())
         await migrate(DatabaseSettings(url))
-        async with served(url, redis_url) as service:
+        async with serve_api(url, redis_url) as service:
             await service.data("GET", "/api/tickets")
             server.stop(signal.SIGKILL)
-            answer = await service.refused(503, "GET", "/readyz", role=None)
+            answer = await service.expect_refusal(503, "GET", "/readyz", role=None)
             assert answer["errors"][0]["field"] == "database"
-            refused = await service.refused(503, "GET", "/api/tickets")
+            refused = await service.expect_refusal(503, "GET", "/api/tickets")
             assert "mysql" not in str(refused).lower()
-            await service.refused(503, "POST", "/api/tickets", TICKET)
+            await service.expect_refusal(503, "POST", "/api/tickets", TICKET)
             assert (await service.call("GET", "/healthz", role=None)).status_code == 200
             server.start()
             ticket = await service.data("POST", "/api/tickets", TICKET, status=201)

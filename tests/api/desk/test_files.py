@@ -27,7 +27,7 @@ async def test_answering_with_files(service: Service) -> None:
         assert page.count(f'<img src="/api/files/{first[0]}?inline=1" alt="lamps.png"') == 1
         assert f'<a href="/api/files/{second[0]}" download><bdi>report.pdf</bdi></a>' in page
         assert (await alex.get(f"/api/files/{first[0]}?inline=1")).content == PNG
-    messages = [row["message"] for row in await service.sent()]
+    messages = [row["message"] for row in await service.read_outbox()]
     assert [(m["type"], m.get("caption", m.get("text", "")), m.get("file_id")) for m in messages] == [
         ("media", "Both.\nOf them.", str(first[0])),
         ("media", "", str(second[0])),
@@ -50,8 +50,8 @@ async def test_files_that_are_not_taken(light_service: Service) -> None:
             refused = await alex.send(path, files=sent, message="Look at this.")
             assert (refused.status_code, "Look at this." in refused.text) == (422, True), sent[0]
             assert 'role="alert"><bdi>The answer was not sent. ' in refused.text
-        assert await light_service.sent() == []
-        assert light_service.kept_files() == []
+        assert await light_service.read_outbox() == []
+        assert light_service.list_stored_files() == []
         # what is wrong with the words costs no file: the next try has it still
         kept = await alex.send(path, files=[good], message="x" * (MAX_TEXT_CHARACTERS + 1))
         assert (kept.status_code, "Attached: <bdi>lamps.png</bdi>" in kept.text) == (422, True)
@@ -60,7 +60,7 @@ async def test_files_that_are_not_taken(light_service: Service) -> None:
         again = await alex.send(path, attached=attached, message="Again.")
         assert (again.status_code, "already sent with another answer" in again.text) == (422, True)
         assert (await alex.send(path, attached="7,x,," + "9" * 30, message="Look.")).status_code == 422
-    [row] = await light_service.sent()
+    [row] = await light_service.read_outbox()
     assert (row["message"]["caption"], row["message"]["file_id"]) == ("Look.", attached)
 
 

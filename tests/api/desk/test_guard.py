@@ -138,7 +138,7 @@ async def test_a_form_with_files_that_is_not_ours(light_service: Service) -> Non
         assert (signed_out.status_code, "A &lt;long&gt; answer." in signed_out.text) == (401, True)
     assert await read_state(light_service) == before
     assert await light_service.rows("SELECT id FROM file") == []
-    assert light_service.kept_files() == []
+    assert light_service.list_stored_files() == []
 
 
 async def test_the_session_opens_the_api(service: Service) -> None:

@@ -63,5 +63,5 @@ async def test_a_day_at_the_desk(light_service: Service, browser: Browser) -> No
     await page.go_back()
     await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
     assert complaints == []
-    sent = [row["message"] for row in await light_service.sent()]
+    sent = [row["message"] for row in await light_service.read_outbox()]
     assert (sent[1]["caption"], sent[2]["emoji"]) == ("Pull the plug.\nWe are coming.", "👍")

@@ -27,7 +27,7 @@ async def test_quoting(light_service: Service) -> None:
         assert (refused.status_code, ">\nThis one.</textarea>" in refused.text) == (422, True)
         page = (await alex.get(path)).text
         assert '<bdi class="words">Which &lt;one&gt;?</bdi>\n</blockquote>' in page
-    [row] = await light_service.sent()
+    [row] = await light_service.read_outbox()
     assert row["message"]["quoted"] == f"wamid.{asked}"
 
 
@@ -49,7 +49,7 @@ async def test_asking_and_reacting(light_service: Service) -> None:
             answer = await alex.send(f"{path}/replies/{asked}/reaction", **wrong)
             assert answer.status_code == (422 if wrong["emoji"] == "ok" else 303)
         assert (await alex.send(f"{path}/replies/7/reaction", emoji="👍")).status_code == 404
-        sent = await service.sent()
+        sent = await service.read_outbox()
         assert [row["message"]["type"] for row in sent] == ["location_request", "reaction", "reaction"]
         assert sent[0]["text"] == "Where are you? Please share your location.", "a second click asked once"
         service.clock.forward(hours=23)
@@ -65,7 +65,7 @@ async def test_asking_and_reacting(light_service: Service) -> None:
         assert (
             await alex.send(f"/desk/tickets/{nobodys}/ask", **{"for": "contact", "message": "x"})
         ).status_code == 409
-    assert len(await service.sent()) == 3
+    assert len(await service.read_outbox()) == 3
 
 
 async def test_a_double_click_answers_once(service: Service) -> None:

@@ -10,7 +10,7 @@ import pytest
 from api.desk.sign_in import WRONG, keep_desk_path
 from api.web.credentials import Role, hash_password
 from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
-from tests.api.rest_service import Service, served
+from tests.api.rest_service import Service, serve_api
 
 
 def read_cookie(response: httpx.Response) -> str:
@@ -120,7 +120,10 @@ async def test_whatever_is_wrong_sounds_the_same(light_service: Service) -> None
 
 async def test_a_wrong_name_takes_as_long_as_a_wrong_password(migrated_sqlite_url: str, redis_url: str) -> None:
     proxies = [ip_network("127.0.0.0/8")]
-    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as stranger:
+    async with (
+        serve_api(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service,
+        visitor(service) as stranger,
+    ):
         real = hash_password(PASSWORD)
         seconds: dict[str, list[float]] = {"there": [], "nobody": []}
         for number in range(3):
@@ -166,7 +169,7 @@ async def test_guessing_is_slowed_down_and_locks_nobody_out(light_service: Servi
 
 async def test_many_at_once_hold_nothing_else_up(migrated_sqlite_url: str, redis_url: str) -> None:
     proxies = [ip_network("127.0.0.1")]
-    async with served(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
+    async with serve_api(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
         tries = [
             asyncio.create_task(
                 crowd.post(
@@ -188,7 +191,7 @@ async def test_many_at_once_hold_nothing_else_up(migrated_sqlite_url: str, redis
 
 
 async def test_https_in_front(migrated_sqlite_url: str, redis_url: str) -> None:
-    async with served(migrated_sqlite_url, redis_url, public_url="https://desk.example.com") as service:
+    async with serve_api(migrated_sqlite_url, redis_url, public_url="https://desk.example.com") as service:
         email = await hire(service, Role.AGENT)
         async with visitor(service) as alex:
             form = {"email": email, "password": PASSWORD}

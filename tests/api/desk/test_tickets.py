@@ -56,7 +56,7 @@ async def test_answering_and_moving(service: Service) -> None:
         assert '<bdi class="by">Alex agent</bdi>' in page
         assert '<span class="delivery queued">Queued</span>' in page
         assert '<span class="status in_progress">In progress</span>' in page
-        sent = await service.sent()
+        sent = await service.read_outbox()
         assert [(row["origin"], row["status"]) for row in sent] == [
             ("notice", "queued"), ("agent", "queued"), ("notice", "queued"),
         ]  # fmt: skip

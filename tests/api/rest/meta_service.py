@@ -52,7 +52,7 @@ class MetaService:
         assert response.status_code == status, response.text
         return response.json()["data"]
 
-    async def refused(self, status: int, method: str, path: str, body: object = None) -> list[str]:
+    async def expect_refusal(self, status: int, method: str, path: str, body: object = None) -> list[str]:
         """The message of a refusal, then its reasons."""
         response = await self.call(method, path, body)
         assert response.status_code == status, response.text

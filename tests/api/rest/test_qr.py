@@ -145,12 +145,12 @@ NO_PICTURE = [
 
 async def test_what_is_no_picture(service: MetaService) -> None:
     for query, field in NO_PICTURE:
-        _, *reasons = await service.refused(422, "GET", f"{QR}?{query}")
+        _, *reasons = await service.expect_refusal(422, "GET", f"{QR}?{query}")
         assert [reason.partition(":")[0] for reason in reasons] == [field]
 
 
 async def test_a_code_has_its_own_text(service: MetaService) -> None:
-    [told] = await service.refused(422, "GET", f"{QR}?code=ABC&text=Hello")
+    [told] = await service.expect_refusal(422, "GET", f"{QR}?code=ABC&text=Hello")
     assert "has its own text" in told
 
 
@@ -166,7 +166,7 @@ async def test_a_code_has_its_own_text(service: MetaService) -> None:
 async def test_number_that_can_not_be_known(service: MetaService, answer: object, why: str) -> None:
     service.meta.set_answers(ASK, answer)
     for _ in range(3):
-        [told] = await service.refused(503, "GET", QR)
+        [told] = await service.expect_refusal(503, "GET", QR)
         assert told.startswith("The number is not known yet, and Meta could not be asked for it.")
         assert why in told
     assert service.meta.count(ASK) == 1
@@ -209,14 +209,14 @@ SAID_NO = [
 async def test_meta_says_no_to_a_code(service: MetaService) -> None:
     for answer, status, why in SAID_NO:
         service.meta.set_answers(f"POST {CODES}", answer)
-        [told] = await service.refused(status, "POST", QR, {"text": "a secret text"})
+        [told] = await service.expect_refusal(status, "POST", QR, {"text": "a secret text"})
         assert told.startswith(why)
         assert "secret" not in told
 
 
 async def test_text_of_a_code_that_is_not_valid(service: MetaService) -> None:
     for text in ("", " \n", "x" * 141, None, 5):
-        _, *reasons = await service.refused(422, "POST", QR, {"text": text})
+        _, *reasons = await service.expect_refusal(422, "POST", QR, {"text": text})
         assert [reason.partition(":")[0] for reason in reasons] == ["text"]
     assert service.meta.asked == []
 

@@ -66,7 +66,7 @@ async def test_reply_reaches_the_customer(service: Service) -> None:
     assert isinstance(reply["id"], str)
     assert reply["message"] == "We are on it. 👩🏽‍🚒"
     assert (reply["author"], reply["delivery"], reply["whatsapp_message_id"]) == ("agent", "queued", None)
-    [row] = await service.sent()
+    [row] = await service.read_outbox()
     assert row["text"] == reply["message"]
     assert (row["customer_id"], row["ticket_id"], row["origin"]) == (customer_id, ticket_id, "agent")
     assert await service.data("GET", f"/api/replies/{ticket_id}") == [reply]
@@ -109,7 +109,7 @@ async def test_long_reply_goes_out_in_several_messages(service: Service) -> None
     message = " ".join(words)
     reply = await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": message}, status=201)
     assert reply["message"] == message
-    rows = await service.sent()
+    rows = await service.read_outbox()
     assert len(rows) > 4
     assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
     assert all(len(row["text"].encode("utf-16-le")) <= 2 * 4096 for row in rows)
@@ -132,7 +132,7 @@ async def test_reply_outside_of_the_window_is_held(light_service: Service, wrote
     ticket_id = await open_ticket(light_service)
     body = {"ticket_id": ticket_id, "message": "Hello"}
     assert (await light_service.data("POST", "/api/replies", body, status=201))["delivery"] == "held"
-    assert [row["status"] for row in await light_service.sent()] == ["held"]
+    assert [row["status"] for row in await light_service.read_outbox()] == ["held"]
 
 
 async def test_ticket_that_is_nobodys_or_switched_off(light_service: Service) -> None:
@@ -145,7 +145,7 @@ async def test_ticket_that_is_nobodys_or_switched_off(light_service: Service) ->
         body = {"ticket_id": ticket_id, "message": "A note for the file."}
         assert (await service.data("POST", "/api/replies", body, status=201))["delivery"] is None
         assert len(await service.data("GET", f"/api/replies/{ticket_id}")) == 1
-    assert await service.sent() == []
+    assert await service.read_outbox() == []
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ async def test_ticket_that_is_nobodys_or_switched_off(light_service: Service) ->
 )
 async def test_reply_that_is_not_valid(light_service: Service, body: dict[str, object], field: str) -> None:
     await open_ticket(light_service)
-    answer = await light_service.refused(422, "POST", "/api/replies", body)
+    answer = await light_service.expect_refusal(422, "POST", "/api/replies", body)
     assert [problem["field"] for problem in answer["errors"]] == [field]
     assert await light_service.rows("SELECT id FROM reply") == []
 
 
 async def test_reply_to_a_ticket_that_is_not_there(light_service: Service) -> None:
     for ticket_id in (7, 2**63 - 1):
-        await light_service.refused(404, "POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"})
-    await light_service.refused(404, "GET", "/api/replies/7")
+        await light_service.expect_refusal(404, "POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"})
+    await light_service.expect_refusal(404, "GET", "/api/replies/7")
 
 
 async def test_files_go_out_with_the_words_as_a_caption(service: Service) -> None:
@@ -190,7 +190,7 @@ async def test_files_go_out_with_the_words_as_a_caption(service: Service) -> Non
     photo, report = await upload_file(service), await upload_file(service, "a report.pdf", "application/pdf")
     body = {"ticket_id": ticket_id, "message": "Both of them.", "file_ids": [photo, report]}
     reply = await service.data("POST", "/api/replies", body, status=201)
-    assert [row["message"] for row in await service.sent()] == [
+    assert [row["message"] for row in await service.read_outbox()] == [
         {"type": "media", "kind": "image", "file_id": photo, "filename": "lamps.png", "caption": "Both of them."},
         {"type": "media", "kind": "document", "file_id": report, "filename": "a report.pdf"},
     ]
@@ -213,7 +213,7 @@ async def test_a_file_alone_and_words_that_are_too_long_for_a_caption(light_serv
     long = {"ticket_id": ticket_id, "message": words, "file_ids": [await upload_file(light_service)]}
     reply = await light_service.data("POST", "/api/replies", long, status=201)
     assert (reply["message"], len(reply["files"])) == (words.strip(), 1)
-    sent = [row["message"] for row in await light_service.sent()]
+    sent = [row["message"] for row in await light_service.read_outbox()]
     assert [(message["type"], "caption" in message) for message in sent] == [("media", False)] * 2 + [("text", False)]
     assert sent[2]["text"] == words.strip()
 
@@ -230,10 +230,10 @@ async def test_files_that_can_not_go_out(light_service: Service) -> None:
         ["-1"], [str(number) for number in range(11)],
     )  # fmt: skip
     for file_ids in wrong:
-        refused = await light_service.refused(422, "POST", "/api/replies", body | {"file_ids": file_ids})
+        refused = await light_service.expect_refusal(422, "POST", "/api/replies", body | {"file_ids": file_ids})
         assert refused["errors"][0]["field"].partition(".")[0] == "file_ids", file_ids
     assert len(await light_service.data("GET", f"/api/replies/{ticket_id}")) == 1
-    assert len(await light_service.sent()) == 1
+    assert len(await light_service.read_outbox()) == 1
     [(reply_id,)] = await light_service.rows("SELECT reply_id FROM file WHERE id = ?", [fresh])
     assert reply_id is None
 
@@ -247,11 +247,11 @@ async def test_answering_one_message_of_the_customer(service: Service) -> None:
     body = {"ticket_id": ticket_id, "message": "word " * 1000, "quote": asked}
     reply = await service.data("POST", "/api/replies", body, status=201)
     assert reply["quoted"] == asked
-    assert [row["message"].get("quoted") for row in await service.sent()] == [f"wamid.{asked}", None]
+    assert [row["message"].get("quoted") for row in await service.read_outbox()] == [f"wamid.{asked}", None]
     for quote in (foreign, unknown, reply["id"], "7", "9" * 19, "x"):
-        refused = await service.refused(422, "POST", "/api/replies", body | {"quote": quote})
+        refused = await service.expect_refusal(422, "POST", "/api/replies", body | {"quote": quote})
         assert [problem["field"] for problem in refused["errors"]] == ["quote"]
-    assert len(await service.sent()) == 2
+    assert len(await service.read_outbox()) == 2
 
 
 async def test_reactions(service: Service) -> None:
@@ -261,24 +261,24 @@ async def test_reactions(service: Service) -> None:
     path = f"/api/replies/{asked}/reaction"
     for emoji in ("👍", "👩🏽‍🚒", "🇪🇺", "❤️", "1️⃣", ""):
         assert (await service.data("POST", path, {"emoji": emoji}))["delivery"] == "queued"
-        last = (await service.sent())[-1]
+        last = (await service.read_outbox())[-1]
         assert (last["message"], last["origin"]) == (
             {"type": "reaction", "wamid": f"wamid.{asked}", "emoji": emoji},
             "agent",
         )
     assert len(await service.data("GET", f"/api/replies/{ticket_id}")) == 1
     for body in ({"emoji": "ok"}, {"emoji": "👍👎"}, {"emoji": " "}, {"emoji": "<b>"}, {"emoji": 1}, {}, {"e": "👍"}):
-        await service.refused(422, "POST", path, body)
+        await service.expect_refusal(422, "POST", path, body)
     mine = await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "x"}, status=201)
-    await service.refused(422, "POST", f"/api/replies/{mine['id']}/reaction", {"emoji": "👍"})
+    await service.expect_refusal(422, "POST", f"/api/replies/{mine['id']}/reaction", {"emoji": "👍"})
     for nowhere in ("7", "9" * 19, "x", "-1"):
-        await service.refused(404, "POST", f"/api/replies/{nowhere}/reaction", {"emoji": "👍"})
-    before = len(await service.sent())
+        await service.expect_refusal(404, "POST", f"/api/replies/{nowhere}/reaction", {"emoji": "👍"})
+    before = len(await service.read_outbox())
     await close_window(service)
-    assert (await service.refused(409, "POST", path, {"emoji": "👍"}))["message"] == "window_closed"
+    assert (await service.expect_refusal(409, "POST", path, {"emoji": "👍"}))["message"] == "window_closed"
     await service.execute("UPDATE ticket SET whatsapp_enabled = ?", [False])
-    assert (await service.refused(409, "POST", path, {"emoji": "👍"}))["message"] == "not_on_whatsapp"
-    assert len(await service.sent()) == before
+    assert (await service.expect_refusal(409, "POST", path, {"emoji": "👍"}))["message"] == "not_on_whatsapp"
+    assert len(await service.read_outbox()) == before
 
 
 async def test_what_was_changed_says_what_it_said(service: Service) -> None:
@@ -377,12 +377,16 @@ async def test_outside_of_the_window_a_template_carries_the_words(service: Servi
     assert delivery == "held"
     assert f"{silent} and the template answer was paused by Meta" in str(reason)
     values = {"ticket_id": str(ticket_id), "title": "hardware", "name": "Ann Example", "text": "It is fixed."}
-    assert (await service.sent())[1]["message"]["notice"] == {"kind": "reply", "language": "en", "values": values}
+    assert (await service.read_outbox())[1]["message"]["notice"] == {
+        "kind": "reply",
+        "language": "en",
+        "values": values,
+    }
 
 
 async def test_a_long_answer_has_its_words_in_each_part(light_service: Service) -> None:
     await light_service.customer()
     ticket_id = await open_ticket(light_service)
     await light_service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "word " * 2000}, status=201)
-    for row in await light_service.sent():
+    for row in await light_service.read_outbox():
         assert row["message"]["notice"]["values"]["text"] == row["text"]

@@ -48,7 +48,7 @@ async def read_audit(service: Service) -> list[tuple[Any, ...]]:
 async def test_what_waits_for_a_person_is_queued_and_nothing_else(service: Service) -> None:
     ticket_id, reply_id = await answer_ticket(service, LONG)
     await service.data("POST", "/api/replies", {"ticket_id": ticket_id, "message": "Something else."}, status=201)
-    first, second, third, other = [row["id"] for row in await service.sent()]
+    first, second, third, other = [row["id"] for row in await service.read_outbox()]
     await put_in_doubt(service, first, third, other)
     await service.execute("UPDATE outbox SET status = 'read' WHERE id = ?", [second])
     [before] = await service.rows("SELECT version FROM conversation")
@@ -68,7 +68,7 @@ async def test_what_waits_for_a_person_is_queued_and_nothing_else(service: Servi
 
 async def test_many_at_once_send_it_once(service: Service) -> None:
     _, reply_id = await answer_ticket(service)
-    [row] = await service.sent()
+    [row] = await service.read_outbox()
     await put_in_doubt(service, row["id"])
     path = f"/api/replies/{reply_id}/send-again"
     answers = await asyncio.gather(*(service.call("POST", path, {}) for _ in range(4)))
@@ -83,7 +83,7 @@ async def test_what_nobody_is_asked_about(light_service: Service, status: str) -
     ticket_id, reply_id = await answer_ticket(light_service)
     soon = to_millis(light_service.clock.now + timedelta(seconds=15))
     await light_service.execute("UPDATE outbox SET status = ?, due_at = ?", [status, soon])
-    refused = await light_service.refused(409, "POST", f"/api/replies/{reply_id}/send-again", {})
+    refused = await light_service.expect_refusal(409, "POST", f"/api/replies/{reply_id}/send-again", {})
     assert refused["message"] == "not_in_doubt"
     assert await read_outbox(light_service) == [(status, "", 0, soon)]
     assert await read_audit(light_service) == []
@@ -95,14 +95,14 @@ async def test_what_nobody_is_asked_about(light_service: Service, status: str) -
 async def test_what_was_never_sent(light_service: Service) -> None:
     body = {"ticket_id": (await light_service.data("POST", "/api/tickets", TICKET, status=201))["id"], "message": "x"}
     reply = await light_service.data("POST", "/api/replies", body, status=201)
-    await light_service.refused(409, "POST", f"/api/replies/{reply['id']}/send-again", {})
+    await light_service.expect_refusal(409, "POST", f"/api/replies/{reply['id']}/send-again", {})
     for nobodys in ("7", "x", "9" * 30):
-        await light_service.refused(404, "POST", f"/api/replies/{nobodys}/send-again", {})
+        await light_service.expect_refusal(404, "POST", f"/api/replies/{nobodys}/send-again", {})
 
 
 async def test_the_button_at_the_desk(service: Service) -> None:
     ticket_id, reply_id = await answer_ticket(service, LONG)
-    first, _, third = [row["id"] for row in await service.sent()]
+    first, _, third = [row["id"] for row in await service.read_outbox()]
     await put_in_doubt(service, third)
     await service.execute(
         "UPDATE outbox SET status = 'failed', reason = 'refused', detail = 'no' WHERE id = ?", [first]
@@ -133,13 +133,13 @@ async def test_a_message_outside_of_any_ticket(service: Service) -> None:
     sent = await service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": LONG})
     assert sent == {"id": sent["id"], "delivery": "queued", "reason": None}
     path = f"/api/whatsapp/messages/{sent['id']}"
-    first, second, third = [row["id"] for row in await service.sent()]
+    first, second, third = [row["id"] for row in await service.read_outbox()]
     await service.execute("UPDATE outbox SET status = 'read' WHERE id = ?", [second])
-    await service.refused(409, "POST", f"{path}/send-again", {})
+    await service.expect_refusal(409, "POST", f"{path}/send-again", {})
     await put_in_doubt(service, first, third)
     in_doubt = await service.data("GET", path, role=Role.VIEWER)
     assert (in_doubt["delivery"], "or send it again" in in_doubt["reason"]) == ("unknown", True)
-    await service.refused(403, "POST", f"{path}/send-again", {}, role=Role.VIEWER)
+    await service.expect_refusal(403, "POST", f"{path}/send-again", {}, role=Role.VIEWER)
 
     answers = await asyncio.gather(*(service.call("POST", f"{path}/send-again", {}) for _ in range(3)))
 
@@ -155,10 +155,10 @@ async def test_ids_of_no_such_message(light_service: Service) -> None:
     """A reply, its notice, the later part of a message: they have another way, or none."""
     await answer_ticket(light_service)
     await light_service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": LONG})
-    rows = [row["id"] for row in await light_service.sent()]
+    rows = [row["id"] for row in await light_service.read_outbox()]
     await put_in_doubt(light_service, *rows)
     before = await read_outbox(light_service)
     for wrong in (rows[0], rows[2], rows[3], 7, "x", "9" * 30):
-        await light_service.refused(404, "GET", f"/api/whatsapp/messages/{wrong}")
-        await light_service.refused(404, "POST", f"/api/whatsapp/messages/{wrong}/send-again", {})
+        await light_service.expect_refusal(404, "GET", f"/api/whatsapp/messages/{wrong}")
+        await light_service.expect_refusal(404, "POST", f"/api/whatsapp/messages/{wrong}/send-again", {})
     assert await read_outbox(light_service) == before

@@ -96,7 +96,7 @@ async def test_choice_is_replaced_and_withdrawn_and_each_is_in_the_audit(service
     other = CHOICE | {"template_language": "pt_BR", "body": ["title", "text"]}
     assert (await service.data("PUT", CLOSED, other))["body"] == {"1": "title", "2": "text"}
     await service.data("DELETE", CLOSED)
-    assert (await service.refused(404, "DELETE", CLOSED)) == ["This notice has no template in this language"]
+    assert (await service.expect_refusal(404, "DELETE", CLOSED)) == ["This notice has no template in this language"]
     async with service.database.reading() as tx:
         lines = await tx.fetch("SELECT actor, object_id, detail FROM audit WHERE action <> 'key.create' ORDER BY id")
         assert await templates.list_assignments(tx) == []
@@ -135,7 +135,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
 async def test_choice_that_is_refused(light_service: MetaService) -> None:
     await light_service.data("POST", "/api/whatsapp/templates/sync", {})
     for notice, choice, status, reasons in REFUSED:
-        _, *told = await light_service.refused(status, "PUT", f"/api/whatsapp/notices/{notice}", choice)
+        _, *told = await light_service.expect_refusal(status, "PUT", f"/api/whatsapp/notices/{notice}", choice)
         assert len(told) >= len(reasons), notice
         assert all(each.startswith(start) for each, start in zip(told, reasons, strict=False)), told
     async with light_service.database.reading() as tx:
@@ -147,7 +147,7 @@ async def test_sync_that_fails_says_why_and_keeps_what_was_known(light_service: 
     await light_service.data("POST", "/api/whatsapp/templates/sync", {})
     light_service.clock.forward(minutes=1)
     light_service.meta.set_answers(LIST, refusal(190, 401))
-    [told] = await light_service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
+    [told] = await light_service.expect_refusal(503, "POST", "/api/whatsapp/templates/sync", {})
     assert told.startswith("Meta does not list the templates. The access token")
     listed = await light_service.data("GET", "/api/whatsapp/templates")
     assert (listed["problem"], len(listed["templates"])) == (told, 2)
@@ -155,7 +155,7 @@ async def test_sync_that_fails_says_why_and_keeps_what_was_known(light_service: 
 
 async def test_without_the_accounts_id(sqlite_database: Database) -> None:
     async with serve_with_meta(sqlite_database, waba_id="") as service:
-        [told] = await service.refused(503, "POST", "/api/whatsapp/templates/sync", {})
+        [told] = await service.expect_refusal(503, "POST", "/api/whatsapp/templates/sync", {})
         assert told.startswith("WHATSAPP_BUSINESS_ACCOUNT_ID is not set")
         assert (await service.data("GET", "/api/whatsapp/templates"))["problem"] == told
 

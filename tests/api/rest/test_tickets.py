@@ -29,7 +29,7 @@ async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
     assert ticket["delivery"] == "queued"
     assert (ticket["status"], ticket["mobile"], ticket["email"]) == ("new", PHONE, "ann@example.com")
     assert ticket["created_at"] == "2026-03-01T12:00:00.250000Z"
-    [row] = await service.sent()
+    [row] = await service.read_outbox()
     assert row["text"].startswith(f"We have opened ticket *#{ticket['id']}* for you.")
     assert (row["customer_id"], row["version"], row["origin"], row["status"]) == (customer_id, 1, "notice", "queued")
     assert row["ticket_id"] == ticket["id"]
@@ -60,7 +60,7 @@ async def test_unseen_number_makes_a_customer_once(service: Service) -> None:
     [[version, body]] = await service.rows("SELECT version, body FROM conversation")
     assert version == 2
     assert "15550001234" in body
-    assert len({row["customer_id"] for row in await service.sent()}) == 1
+    assert len({row["customer_id"] for row in await service.read_outbox()}) == 1
 
 
 async def test_many_open_a_ticket_for_one_stranger_at_once(service: Service) -> None:
@@ -68,7 +68,7 @@ async def test_many_open_a_ticket_for_one_stranger_at_once(service: Service) -> 
     made = await asyncio.gather(*asked)
     assert len({ticket["id"] for ticket in made}) == 8
     assert len(await service.rows("SELECT id FROM customer")) == 1
-    assert [row["version"] for row in await service.sent()] == list(range(1, 9))
+    assert [row["version"] for row in await service.read_outbox()] == list(range(1, 9))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_number_in_its_other_national_form(light_service: Service, known: 
     customer_id = await light_service.customer(known)
     ticket = await light_service.data("POST", "/api/tickets", TICKET | {"mobile": dialled}, status=201)
     assert ticket["mobile"] == dialled
-    assert [row["customer_id"] for row in await light_service.sent()] == [customer_id]
+    assert [row["customer_id"] for row in await light_service.read_outbox()] == [customer_id]
     assert len(await light_service.rows("SELECT alias FROM alias")) == 1
     listed = await light_service.data("GET", "/api/tickets", params={"mobile": dialled})
     assert [each["id"] for each in listed] == [ticket["id"]]
@@ -95,7 +95,7 @@ async def test_ticket_of_nobody_on_whatsapp(service: Service) -> None:
     assert (ticket["mobile"], ticket["whatsapp_enabled"], ticket["delivery"]) == (None, False, None)
     moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "closed"})
     assert (moved["status"], moved["delivery"]) == ("closed", None)
-    assert await service.sent() == []
+    assert await service.read_outbox() == []
 
 
 async def test_customer_who_wants_no_notices(service: Service) -> None:
@@ -104,7 +104,7 @@ async def test_customer_who_wants_no_notices(service: Service) -> None:
     ticket = await service.data("POST", "/api/tickets", body, status=201)
     moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "resolved"})
     assert (ticket["delivery"], moved["delivery"]) == (None, None)
-    assert await service.sent() == []
+    assert await service.read_outbox() == []
 
 
 async def test_every_move(light_service: Service) -> None:
@@ -115,16 +115,16 @@ async def test_every_move(light_service: Service) -> None:
     for source in TicketStatus:
         for target in TicketStatus:
             await service.execute("UPDATE ticket SET status = ? WHERE id = ?", [source, ticket["id"]])
-            before = len(await service.sent())
+            before = len(await service.read_outbox())
             if target == source:
                 assert (await service.data("PUT", path, {"status": target}))["delivery"] is None
             elif target in MOVES[source]:
                 assert (await service.data("PUT", path, {"status": target}))["delivery"] == "queued"
                 before += 1
             else:
-                refused = await service.refused(409, "PUT", path, {"status": target})
+                refused = await service.expect_refusal(409, "PUT", path, {"status": target})
                 assert source in refused["errors"][0]["message"]
-            rows = await service.sent()
+            rows = await service.read_outbox()
             assert len(rows) == before
             assert all(f"*#{ticket['id']}*" in row["text"] for row in rows)
 
@@ -136,7 +136,7 @@ async def test_the_window_closes_after_24_hours(light_service: Service) -> None:
     service.clock.forward(milliseconds=1)
     moved = await service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "in_progress"})
     assert (ticket["delivery"], moved["delivery"]) == ("queued", "held")
-    assert [row["status"] for row in await service.sent()] == ["queued", "held"]
+    assert [row["status"] for row in await service.read_outbox()] == ["queued", "held"]
 
 
 async def test_list(service: Service) -> None:
@@ -174,7 +174,7 @@ async def test_list(service: Service) -> None:
     ],
 )  # fmt: skip
 async def test_query_that_is_not_valid(light_service: Service, query: str) -> None:
-    answer = await light_service.refused(422, "GET", f"/api/tickets?{query}")
+    answer = await light_service.expect_refusal(422, "GET", f"/api/tickets?{query}")
     assert answer["errors"]
 
 
@@ -182,10 +182,10 @@ async def test_query_that_is_not_valid(light_service: Service, query: str) -> No
     "number", ["0", "999", "-1", "1.5", "9" * 18, "9" * 19, "9" * 6000, "abc", "1%20OR%201=1", "%00", "١"]
 )
 async def test_ticket_that_is_not_there(light_service: Service, number: str) -> None:
-    same = await light_service.refused(404, "GET", "/api/tickets/123456")
-    assert await light_service.refused(404, "GET", f"/api/tickets/{number}") == same
-    assert await light_service.refused(404, "GET", f"/api/replies/{number}") == same
-    assert await light_service.refused(404, "PUT", f"/api/tickets/{number}/status", {"status": "closed"}) == same
+    same = await light_service.expect_refusal(404, "GET", "/api/tickets/123456")
+    assert await light_service.expect_refusal(404, "GET", f"/api/tickets/{number}") == same
+    assert await light_service.expect_refusal(404, "GET", f"/api/replies/{number}") == same
+    assert await light_service.expect_refusal(404, "PUT", f"/api/tickets/{number}/status", {"status": "closed"}) == same
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ async def test_ticket_that_is_not_there(light_service: Service, number: str) -> 
     ],
 )  # fmt: skip
 async def test_ticket_that_is_not_valid(light_service: Service, change: dict[str, object], field: str | None) -> None:
-    answer = await light_service.refused(422, "POST", "/api/tickets", TICKET | change)
+    answer = await light_service.expect_refusal(422, "POST", "/api/tickets", TICKET | change)
     if field:
         assert [problem["field"] for problem in answer["errors"]] == [field]
     assert await light_service.rows("SELECT id FROM ticket") == []
@@ -247,7 +247,7 @@ async def test_ticket_that_is_not_valid(light_service: Service, change: dict[str
     ],
 )
 async def test_body_that_is_no_ticket(light_service: Service, body: bytes, status: int) -> None:
-    await light_service.refused(status, "POST", "/api/tickets", body)
+    await light_service.expect_refusal(status, "POST", "/api/tickets", body)
 
 
 async def test_text_is_cleaned_and_kept(service: Service) -> None:
@@ -271,7 +271,7 @@ async def test_two_agents_move_a_ticket_at_once(service: Service) -> None:
     path = f"/api/tickets/{ticket['id']}/status"
     moved = await asyncio.gather(*(service.data("PUT", path, {"status": "in_progress"}) for _ in range(6)))
     assert sorted(str(each["delivery"]) for each in moved) == ["None"] * 5 + ["queued"]
-    assert len(await service.sent()) == 2
+    assert len(await service.read_outbox()) == 2
 
 
 class CommitUnheard(Database):
@@ -306,7 +306,7 @@ async def test_commit_that_landed_unheard_is_not_repeated(service: Service) -> N
         assert reply["delivery"] == ("held" if mobile else None)
     assert len(await service.rows("SELECT id FROM ticket")) == 3
     assert len(await service.rows("SELECT id FROM reply")) == 3
-    assert len(await service.sent()) == 6
+    assert len(await service.read_outbox()) == 6
     assert len(await service.rows("SELECT id FROM audit WHERE action <> 'key.create'")) == 9
 
 
@@ -323,7 +323,7 @@ async def test_fence_that_another_transaction_holds_is_waited_for(service: Servi
         return asked
 
     await (await service.resources.database.run(hold))
-    assert [row["version"] for row in await service.sent()] == [1, 3]
+    assert [row["version"] for row in await service.read_outbox()] == [1, 3]
 
 
 async def test_asking_for_a_location_or_a_contact(service: Service) -> None:
@@ -335,13 +335,13 @@ async def test_asking_for_a_location_or_a_contact(service: Service) -> None:
     for wanted in ("location", "contact"):
         asked = await service.data("POST", path, {"for": wanted, "message": "Where is it?"}, status=201)
         assert (asked["author"], asked["message"], asked["delivery"]) == ("agent", "Where is it?", "queued")
-        row = (await service.sent())[-1]
+        row = (await service.read_outbox())[-1]
         assert row["message"] == {"type": f"{wanted}_request", "text": "Where is it?"}
         assert (row["customer_id"], row["origin"], row["ticket_id"]) == (customer_id, "agent", ticket["id"])
     long = await service.data("POST", path, {"for": "location", "message": "word " * 1000}, status=201)
     assert len(await service.data("GET", f"/api/replies/{ticket['id']}")) == 3
-    assert (await service.sent())[-1]["message"]["type"] == "location_request"
-    assert "".join(row["text"] for row in (await service.sent())[2:]).count("word") == 1000
+    assert (await service.read_outbox())[-1]["message"]["type"] == "location_request"
+    assert "".join(row["text"] for row in (await service.read_outbox())[2:]).count("word") == 1000
     assert long["delivery"] == "queued"
     actions = await service.rows("SELECT action FROM audit WHERE action LIKE 'ticket.ask%' ORDER BY id")
     assert [action for (action,) in actions] == ["ticket.ask_location", "ticket.ask_contact", "ticket.ask_location"]
@@ -355,16 +355,16 @@ async def test_asking_who_can_not_be_asked(service: Service) -> None:
     )
     body = {"for": "location", "message": "Where?"}
     for ticket, message in ((nobodys, "not_on_whatsapp"), (late, "window_closed")):
-        refused = await service.refused(409, "POST", f"/api/tickets/{ticket['id']}/ask", body)
+        refused = await service.expect_refusal(409, "POST", f"/api/tickets/{ticket['id']}/ask", body)
         assert refused["message"] == message
-    await service.refused(404, "POST", "/api/tickets/77/ask", body)
+    await service.expect_refusal(404, "POST", "/api/tickets/77/ask", body)
     wrong: tuple[dict[str, object], ...] = (
         {"for": "money"}, {"for": None}, {"message": ""}, {"message": "\u200b"}, {"message": None}, {"to": PHONE},
     )  # fmt: skip
     for part in wrong:
-        await service.refused(422, "POST", f"/api/tickets/{late['id']}/ask", body | part)
+        await service.expect_refusal(422, "POST", f"/api/tickets/{late['id']}/ask", body | part)
     assert not await service.rows("SELECT id FROM reply")
-    assert await service.sent() == []
+    assert await service.read_outbox() == []
 
 
 async def test_whom_a_ticket_is_with(service: Service) -> None:
@@ -396,7 +396,7 @@ async def test_a_notice_says_what_a_template_needs(light_service: Service) -> No
     ticket = await light_service.data("POST", "/api/tickets", body, status=201)
     for status in ("waiting", "closed"):
         await light_service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": status})
-    for row, kind in zip(await light_service.sent(), ("opened", "waiting", "closed"), strict=True):
+    for row, kind in zip(await light_service.read_outbox(), ("opened", "waiting", "closed"), strict=True):
         assert row["message"]["notice"] == {
             "kind": kind,
             "language": "en",

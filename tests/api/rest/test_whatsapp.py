@@ -20,7 +20,7 @@ async def test_the_guides_own_example(service: Service) -> None:
     customer_id = await service.customer("+1234567890")
     sent = await service.data("POST", "/api/whatsapp/send", GUIDE)
     assert sent["delivery"] == "queued"
-    [row] = await service.sent()
+    [row] = await service.read_outbox()
     assert str(row["id"]) == sent["id"]
     assert (row["customer_id"], row["origin"], row["ticket_id"]) == (customer_id, "agent", None)
     assert row["text"] == "Test message from Tick System"
@@ -32,16 +32,16 @@ async def test_the_guides_own_example(service: Service) -> None:
 async def test_outside_of_the_window_nothing_is_queued(service: Service, wrote_ago: timedelta | str | None) -> None:
     if not isinstance(wrote_ago, str):
         await service.customer("+1234567890", wrote_ago=wrote_ago)
-    answer = await service.refused(409, "POST", "/api/whatsapp/send", GUIDE)
+    answer = await service.expect_refusal(409, "POST", "/api/whatsapp/send", GUIDE)
     assert answer["message"] == "window_closed"
-    assert await service.sent() == []
+    assert await service.read_outbox() == []
     assert await service.rows("SELECT id FROM audit WHERE action <> 'key.create'") in ([], ())
 
 
 async def test_long_message_is_split(light_service: Service) -> None:
     await light_service.customer()
     await light_service.data("POST", "/api/whatsapp/send", {"phoneNumber": PHONE, "message": "x" * 4097})
-    assert [len(row["text"]) for row in await light_service.sent()] == [4096, 1]
+    assert [len(row["text"]) for row in await light_service.read_outbox()] == [4096, 1]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ async def test_long_message_is_split(light_service: Service) -> None:
 )
 async def test_message_that_is_not_valid(light_service: Service, change: dict[str, object], field: str) -> None:
     await light_service.customer("+1234567890")
-    answer = await light_service.refused(422, "POST", "/api/whatsapp/send", GUIDE | change)
+    answer = await light_service.expect_refusal(422, "POST", "/api/whatsapp/send", GUIDE | change)
     assert [problem["field"] for problem in answer["errors"]] == [field]
-    assert await light_service.sent() == []
+    assert await light_service.read_outbox() == []
 
 
 async def test_status(service: Service) -> None:
@@ -102,7 +102,7 @@ async def test_status(service: Service) -> None:
     assert status["journal"] == {"received": 3, "done": 1, "ignored": 1, "dead": 0, "pending": 1, "duplicates": 1}
     assert status["outbox"] == {"queued": 2, "sending": 0, "held": 0, "unknown": 0, "failed": 0}
     assert (status["connected"], status["last_webhook"]) == (True, "2026-03-01T12:00:00.250000Z")
-    first, second = await service.sent()
+    first, second = await service.read_outbox()
     await service.execute(
         "UPDATE outbox SET status = 'failed', reason = 'refused', detail = '190 The access token expired.', "
         "status_at = status_at + 1 WHERE id = ?",
@@ -163,7 +163,7 @@ async def test_an_admin_has_a_stopped_channel_tried_at_once(service: Service) ->
     stop = Alert("channel", AlertSeverity.RED, "The account is locked.", service.clock.now)
     await service.resources.database.run(lambda tx: alerts.raise_alert(tx, stop))
     service.clock.forward(seconds=1)
-    await service.refused(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)
+    await service.expect_refusal(403, "POST", "/api/whatsapp/channel/try-now", {}, role=Role.AGENT)
     assert [await try_now(Role.ADMIN), await try_now(Role.ADMIN)] == [True, False]
     assert (await service.data("GET", "/api/whatsapp/status"))["channel"]["state"] == "open"
     rows = await service.rows("SELECT actor, object_id FROM audit WHERE action = 'channel.try'")
