@@ -10,7 +10,7 @@ PYTEST_FLAGS ?=
 # Each process has servers of its own. 0: all in this one, as a debugger wants it.
 TEST_PROCESSES ?= 2
 
-.PHONY: setup run test check transcripts chaos bench lock screenshot clean
+.PHONY: setup run test check transcripts decisions chaos bench lock screenshot clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -38,6 +38,9 @@ check: setup
 
 transcripts: setup  ## the transcripts and the charts anew, after a change of what the bot says; then look at git diff
 	@$(BIN)/python -m tests.flows.write_transcripts
+
+decisions: setup  ## what each answer and status of Meta's means for a row, after a change that is meant; then look at git diff
+	@$(BIN)/python -m tests.bot.delivery.test_decisions
 
 chaos: setup  ## the kill tests for some ten minutes each; CHAOS_SEED=7 for other dice
 	@CHAOS_KILLS=$${CHAOS_KILLS:-500} $(BIN)/python -m pytest -s tests/system/chaos/test_kill.py
