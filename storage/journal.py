@@ -133,6 +133,7 @@ async def load_pending(tx: Tx, customer_ids: Sequence[int], max_per_lane: int) -
         "WHERE place <= ? ORDER BY customer_id, meta_at, id",
         [STATUS_KIND, *customer_ids, Fate.PENDING, max_per_lane],
     )
+    # By position, since names take a quarter more time: the fields stand in the order of PENDING_COLUMNS.
     return [
         PendingItem(
             item_id, key, kind, customer_id, address, from_millis(meta_at), from_millis(received_at), payload, attempts,
