@@ -20,7 +20,7 @@ from storage.sql.row_mapper import RowMapper
 from storage.statuses import FileState
 
 _S = FileState
-# What a file may become, and from where. A customer's file is born `waiting`, an agent's `loose`.
+# For each state, those from which a file may come into it. A customer's file begins `waiting`, an agent's `loose`.
 MOVES: Mapping[FileState, frozenset[FileState]] = {
     _S.WAITING: frozenset({_S.FETCHING, _S.FAILED}),
     _S.FETCHING: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),  # the last: taken over from a process that is gone

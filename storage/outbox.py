@@ -19,8 +19,8 @@ from storage.sql.database import Row, Tx, placeholders
 from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
 
 _S = OutboxStatus
-# What a row may become, and from where. `unknown` may be queued again: that is the one resend of a send in doubt. So
-# may what Meta took and then refused because the window was closed: it takes another way.
+# For each status, those from which a row may come into it. `unknown` may be queued again: that is the one resend of a
+# send in doubt. So may what Meta took and then refused because the window was closed: it takes another way.
 MOVES: Mapping[OutboxStatus, frozenset[OutboxStatus]] = {
     _S.QUEUED: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED, _S.SENT}),  # the first: for later
     _S.SENDING: frozenset({_S.QUEUED}),
@@ -33,7 +33,7 @@ MOVES: Mapping[OutboxStatus, frozenset[OutboxStatus]] = {
     _S.FAILED: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED, _S.SENT}),
 }
 Way = Literal[OutboxStatus.QUEUED, OutboxStatus.HELD]
-MAX_DETAIL_LENGTH = 300  # characters, as the column is wide
+MAX_DETAIL_LENGTH = 300  # characters: the width of the column
 FOR_A_PERSON = datetime(2200, 1, 1, tzinfo=UTC)  # when a row in doubt is due that only a person may send again
 COLUMNS = (
     "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "detail", "owner",

@@ -1,7 +1,7 @@
 """The enums of what rows carry: fates, statuses, states, reasons, origins, severities. Columns hold their values.
 
-They stand below the tables, since one table also reads, counts or logs what another one holds. From which status a row
-may come into which is in the table's own module (its MOVES).
+They stand below the tables, since one table also reads, counts or logs what another one holds. Which status may follow
+which is in the table's own module (its MOVES).
 """
 
 from enum import StrEnum

@@ -17,7 +17,7 @@ from storage.sql.database import Tx, placeholders
 from storage.sql.row_mapper import RowMapper
 from storage.statuses import TicketStatus
 
-# From each status to where: an open ticket goes anywhere, a closed one only comes back as work.
+# For each status, those into which a ticket may go: an open one goes anywhere, a closed one only comes back as work.
 MOVES: Mapping[TicketStatus, frozenset[TicketStatus]] = {
     **{status: frozenset(TicketStatus) - {status} for status in TicketStatus},
     TicketStatus.CLOSED: frozenset({TicketStatus.IN_PROGRESS}),
