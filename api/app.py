@@ -1,7 +1,7 @@
 """Puts the web application together, serves it, and stops it, with the worker of the process beside it.
 
-Invariant: a stop first ends the claiming and lets sends finish, then the streams, then the listener, then the
-connections.
+Invariants
+- A stop first ends the claiming and lets sends finish, then the streams, then the listener, then the connections.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Liveness (/healthz), readiness (/readyz) and Prometheus metrics (/metrics), for those who watch over Tick.
 
-Invariant: nothing here names a customer or a secret, so no key is asked for.
+Invariants
+- Nothing here names a customer or a secret, so no key is asked for.
 """
 
 from pydantic import BaseModel

@@ -1,6 +1,7 @@
 """Builds what the doors call, each service once a process, and finds it for the request that is answered.
 
-Invariant: a door builds nothing for itself, so the desk and the API do the same thing in the same way.
+Invariants
+- A door builds nothing for itself, so the desk and the API do the same thing in the same way.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """The checks of settings: a function for each kind of value, which returns the value as the program takes it.
 
-Invariant: a check raises ValueError with the problem, a few words that follow the variable's name; it never repeats the
-value, which may be a secret.
+Invariants
+- A check raises ValueError with the problem, a few words that follow the variable's name; it never repeats the value,
+  which may be a secret.
 """
 
 import math

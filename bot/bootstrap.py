@@ -1,6 +1,7 @@
 """Puts the worker of one process together from what the process has open.
 
-Invariant: nothing is opened here, and nothing begins to run before the worker does.
+Invariants
+- Nothing is opened here, and nothing begins to run before the worker does.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """The state of a lane, which is kept in SQL behind the fence, with a copy in Redis.
 
-Invariant: all that a turn or a delivery must know of a customer, besides items and rows, is in here, so that a claim
-brings it and one statement writes it.
+Invariants
+- All that a turn or a delivery must know of a customer, besides items and rows, is in here, so that a claim brings it
+  and one statement writes it.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Logs what the process is doing as debug events, so that whoever kills it can name what was interrupted.
 
-Invariant: each phase has an event when it begins and one when it ends, so the phases open at a death are known.
+Invariants
+- Each phase has an event when it begins and one when it ends, so the phases open at a death are known.
 """
 
 from collections.abc import Iterator

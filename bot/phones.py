@@ -1,7 +1,8 @@
 """Reads phone numbers as people type them, and lists the variants under which WhatsApp may know the same number.
 
-Invariant: a number is kept and answered in the form in which it came. The variants serve to look a customer up, and
-nothing is ever rewritten by them.
+Invariants
+- A number is kept and answered in the form in which it came. The variants serve to look a customer up, and nothing is
+  ever rewritten by them.
 
 Sources: ITU-T E.164 (at most 15 digits with the country code); Meta, business-phone-numbers/phone-numbers.
 """

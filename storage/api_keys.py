@@ -1,6 +1,7 @@
 """Finds the keys to the REST API (table `api_key`) by which callers are let in.
 
-Invariant: a key is found by its digest alone, so what is stored here lets nobody in.
+Invariants
+- A key is found by its digest alone, so what is stored here lets nobody in.
 """
 
 from dataclasses import dataclass

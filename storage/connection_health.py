@@ -1,6 +1,7 @@
 """Reads how the connection to Meta is from the journal and the outbox, so that every process tells the same.
 
-Invariant: each sign is found at the end of an index, however much is stored.
+Invariants
+- Each sign is found at the end of an index, however much is stored.
 """
 
 from dataclasses import dataclass

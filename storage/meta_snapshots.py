@@ -1,7 +1,8 @@
 """Keeps what Meta last said of one of our objects, as JSON, and when it was asked (table `account`).
 
-Invariant: of all processes that want to ask Meta, one gets the claim, and nobody gets another before its time, since
-Meta counts these calls.
+Invariants
+- Of all processes that want to ask Meta, one gets the claim, and nobody gets another before its time, since Meta counts
+  these calls.
 """
 
 import hashlib

@@ -2,8 +2,9 @@
 
 A server is started once, when the first test asks for it by its fixture.
 
-Invariant: what could not run is named. On a developer's machine a missing server is named as not run; with CI=true it
-is a failure.
+Invariants
+- What could not run is named. On a developer's machine a missing server is named as not run; with CI=true it is a
+  failure.
 """
 
 import os

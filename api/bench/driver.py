@@ -3,8 +3,9 @@
 A customer says "Hi", taps a topic, describes, taps Send, gets a ticket number, writes follow-ups, and is then replaced
 by the next one. What to answer is read from what arrives (a list, buttons, a ticket number), never assumed.
 
-Invariant: the log has one line for everything that a customer sent and saw acknowledged, and one for everything that
-reached them.
+Invariants
+- The log has one line for everything that a customer sent and saw acknowledged, and one for everything that reached
+  them.
 """
 
 import asyncio

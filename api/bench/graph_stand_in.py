@@ -3,8 +3,9 @@
 It accepts every message that it is not told to refuse, writes it to its log before it answers (the log is evidence:
 what stands in it was accepted), and reports each by three signed webhooks: sent, delivered, read.
 
-Invariant: the log has one line for each POST that was answered with a wamid, so a message that was sent twice stands
-there twice.
+Invariants
+- The log has one line for each POST that was answered with a wamid, so a message that was sent twice stands there
+  twice.
 """
 
 import asyncio

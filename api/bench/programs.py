@@ -1,6 +1,7 @@
 """The programs of a benchmark, each in a process of its own on loopback: a Redis, Tick, the baseline.
 
-Invariant: whoever starts one ends it, by its process id, in STOP_SECONDS at most, also when the benchmark fails.
+Invariants
+- Whoever starts one ends it, by its process id, in STOP_SECONDS at most, also when the benchmark fails.
 """
 
 import asyncio

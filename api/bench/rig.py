@@ -1,7 +1,8 @@
 """The rig of a benchmark: the load driver and the stand-in for Meta on one side, the program under test on the other.
 
-Invariant: a measurement ends when what came in is done, not when it was taken in. A program that only piles work up
-gains nothing by it.
+Invariants
+- A measurement ends when what came in is done, not when it was taken in. A program that only piles work up gains
+  nothing by it.
 """
 
 import asyncio

@@ -3,8 +3,9 @@
 The customers have tickets and write follow-ups, one after the other at a fixed rate, whatever becomes of the earlier
 ones.
 
-Invariant: a run with the storm differs from the run without by the refusals alone; what is compared are the customers
-who are never refused, the same in both.
+Invariants
+- A run with the storm differs from the run without by the refusals alone; what is compared are the customers who are
+  never refused, the same in both.
 """
 
 import asyncio

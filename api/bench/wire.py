@@ -3,7 +3,8 @@
 It is no library, since the driver shares the machine with what it measures: each microsecond that it spends is taken
 from the service.
 
-Invariant: a connection carries one request at a time, and one that saw an error is closed, never used again.
+Invariants
+- A connection carries one request at a time, and one that saw an error is closed, never used again.
 """
 
 import asyncio

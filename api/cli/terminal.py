@@ -1,6 +1,7 @@
 """What the commands share: notices on stderr, tables on stdout, settings and logs, and running until a signal.
 
-Invariant: an error is a sentence on stderr and an exit code, 2 for what was asked or set wrongly and 1 for the rest.
+Invariants
+- An error is a sentence on stderr and an exit code, 2 for what was asked or set wrongly and 1 for the rest.
 """
 
 import asyncio

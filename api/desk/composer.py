@@ -1,6 +1,7 @@
 """Reads the composer, the form with which an agent answers on a ticket's page.
 
-Invariant: a composer draft comes back into the composer whatever goes wrong, so nothing is written twice.
+Invariants
+- A composer draft comes back into the composer whatever goes wrong, so nothing is written twice.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Adds the desk to an application.
 
-Invariant: every route of the desk stands below one blueprint, whose guard and whose error handlers answer for all.
+Invariants
+- Every route of the desk stands below one blueprint, whose guard and whose error handlers answer for all.
 """
 
 from quart import Quart

@@ -1,6 +1,7 @@
 """Serves tickets as agents see them in a browser: the list, one ticket, and the form that moves it.
 
-Invariant: only moves that are legal are offered; the others are refused by the command all the same.
+Invariants
+- Only moves that are legal are offered; the others are refused by the command all the same.
 """
 
 from quart import Response, request

@@ -1,7 +1,8 @@
 """What the checks share: the settings, and everything that they name, each opened and asked once.
 
-Invariant: the doctor changes nothing. It starts no Redis, applies no migration, leaves no file behind, and closes
-what it opens; in a running service it looks at what that service has open.
+Invariants
+- The doctor changes nothing. It starts no Redis, applies no migration, leaves no file behind, and closes what it opens;
+  in a running service it looks at what that service has open.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,7 @@
 """The doctor's report, and the redaction of its sentences.
 
-Invariant: no secret of the settings leaves in a report, whoever put it into a sentence: Meta, or a driver.
+Invariants
+- No secret of the settings leaves in a report, whoever put it into a sentence: Meta, or a driver.
 """
 
 import json

@@ -1,7 +1,10 @@
 """The table of checks, in the order in which a newcomer should mend what they find, and what each of them needs.
 
-Invariant: a check runs only when every check that it needs has passed; so the first one that fails is the one to mend,
-and none fails because of another. A new check is a function in one of the four modules, and a row here.
+Invariants
+- A check runs only when every check that it needs has passed; so the first one that fails is the one to mend, and none
+  fails because of another.
+
+A new check is a function in one of the four modules, and a row here.
 """
 
 from collections.abc import Awaitable, Callable

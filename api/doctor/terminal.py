@@ -1,6 +1,7 @@
 """The report as a person reads it in a terminal, at 80 columns, with colours or without.
 
-Invariant: what is to be done comes last, where the eye is when the command ends.
+Invariants
+- What is to be done comes last, where the eye is when the command ends.
 """
 
 from rich.console import Console

@@ -1,7 +1,8 @@
 """Serves QR codes over REST: one that leads customers to our number, for print, and Meta's own.
 
-Invariant: what a picture says is a link of WhatsApp's, to our number or one of its codes, and nothing else: a caller
-chooses only the text, which arrives percent-encoded, or the code, which is letters and digits.
+Invariants
+- What a picture says is a link of WhatsApp's, to our number or one of its codes, and nothing else: a caller chooses
+  only the text, which arrives percent-encoded, or the code, which is letters and digits.
 """
 
 import io

@@ -1,6 +1,7 @@
 """Serves templates over REST: what Meta has, and which of them carries which notice outside of the 24 hours.
 
-Invariant: a choice that would not go out is refused here, with a sentence for each reason.
+Invariants
+- A choice that would not go out is refused here, with a sentence for each reason.
 """
 
 import re

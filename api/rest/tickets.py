@@ -1,7 +1,8 @@
 """Serves tickets over REST: opens, lists, shows and moves them, and asks their customers for something.
 
-Invariant: a change answers with the ticket as it then is, and with `delivery`, which says where the customer's message
-about it stands: `queued`, `held` until they write again, or null when nothing is sent.
+Invariants
+- A change answers with the ticket as it then is, and with `delivery`, which says where the customer's message about it
+  stands: `queued`, `held` until they write again, or null when nothing is sent.
 """
 
 from datetime import datetime

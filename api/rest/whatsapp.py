@@ -2,7 +2,8 @@
 
 What is said on a ticket is in `replies.py`; Meta's own door is `api/webhook.py`.
 
-Invariant: what can't go out now is refused here, and not queued.
+Invariants
+- What can't go out now is refused here, and not queued.
 """
 
 from pydantic import BaseModel

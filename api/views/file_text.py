@@ -1,6 +1,7 @@
 """Says in words where a file stands, for the agent who reads it beside the file. Pure.
 
-Invariant: each state has a sentence, which says what has happened and whose move it is.
+Invariants
+- Each state has a sentence, which says what has happened and whose move it is.
 """
 
 from datetime import datetime

@@ -1,7 +1,8 @@
 """Finds where a request comes from when proxies stand in between.
 
-Invariant: an address that a stranger can choose is never believed: what X-Forwarded-For says counts only as far as
-TRUSTED_PROXIES have written it.
+Invariants
+- An address that a stranger can choose is never believed: what X-Forwarded-For says counts only as far as
+  TRUSTED_PROXIES have written it.
 """
 
 import re

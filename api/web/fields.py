@@ -1,7 +1,8 @@
 """Defines the fields of the API's bodies: what each may hold, cleaned.
 
-Invariant: what gets past these is safe to store and to send: no NUL, control character or lone surrogate, something
-to read in it, and no longer than its column.
+Invariants
+- What gets past these is safe to store and to send: no NUL, control character or lone surrogate, something to read in
+  it, and no longer than its column.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Records what Meta's webhooks say of our account, our number and our templates, as alerts and template statuses.
 
-Invariant: each update counts by the time at which Meta said it, so one that comes late or again undoes nothing newer.
+Invariants
+- Each update counts by the time at which Meta said it, so one that comes late or again undoes nothing newer.
 
 Source: Meta, webhooks/overview (the fields account_update, message_template_status_update and so on).
 """

@@ -1,6 +1,7 @@
 """Carries out what admins decide about the connection to Meta.
 
-Invariant: a decision is an alert that is cleared, which every process looks at, so it needs no message between them.
+Invariants
+- A decision is an alert that is cleared, which every process looks at, so it needs no message between them.
 """
 
 from bot.agents.transaction import AgentTransaction

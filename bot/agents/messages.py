@@ -1,6 +1,7 @@
 """Writes to customers outside of any ticket.
 
-Invariant: what can't go out now is refused, and never queued or held: no ticket would show it.
+Invariants
+- What can't go out now is refused, and never queued or held: no ticket would show it.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Composes what customers are told when an agent moves a ticket, and what a template needs to say the same: one table.
 
-Invariant: a notice holds nothing that somebody typed, only the ticket's number, so it reads well whoever wrote what.
-What people typed is handed on beside it, for the templates that Meta has approved with a place for it.
+Invariants
+- A notice holds nothing that somebody typed, only the ticket's number, so it reads well whoever wrote what. What people
+  typed is handed on beside it, for the templates that Meta has approved with a place for it.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Meta's rate limits, of our number and for each customer, as all processes keep them together in Redis.
 
-Invariant: without Redis nothing is held back here. Then Meta itself refuses, and the row waits as its answer asks for.
+Invariants
+- Without Redis nothing is held back here. Then Meta itself refuses, and the row waits as its answer asks for.
 """
 
 import structlog

@@ -1,6 +1,7 @@
 """Uploads agents' files to Meta when a message needs them, once for all messages that carry the same file.
 
-Invariant: a file is uploaded again only when Meta's id for it has expired or is about to.
+Invariants
+- A file is uploaded again only when Meta's id for it has expired or is about to.
 
 Source: Meta, business-phone-numbers/media (POST /{phone-number-id}/media; an id lives thirty days).
 """

@@ -1,6 +1,7 @@
 """Reads what a round needs to know before its turns are played.
 
-Invariant: nothing here is locked. What the turns rest on is checked again behind the fence (round_transaction.py).
+Invariants
+- Nothing here is locked. What the turns rest on is checked again behind the fence (round_transaction.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Says what an error of a database's driver means: whether it may pass, and what an operator should look at.
 
-Invariant: these two tables are the only places that know the servers' error numbers
-(https://mariadb.com/kb/en/mariadb-error-codes/).
+Invariants
+- These two tables are the only places that know the servers' error numbers
+  (https://mariadb.com/kb/en/mariadb-error-codes/).
 """
 
 import sqlite3

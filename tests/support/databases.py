@@ -1,6 +1,7 @@
 """Databases with Tick's tables in them, and a rival: a connection as another process at the same database has it.
 
-Invariant: each test finds every table empty. The tables are made once a run, by the real migrations.
+Invariants
+- Each test finds every table empty. The tables are made once a run, by the real migrations.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Private servers for the tests: a Redis, a MariaDB, each in a folder of its own that goes with it.
 
-Invariant: no server outlives the run. The process that started it stops it; on Linux the kernel also ends it when the
-test run is killed.
+Invariants
+- No server outlives the run. The process that started it stops it; on Linux the kernel also ends it when the test run
+  is killed.
 """
 
 import contextlib

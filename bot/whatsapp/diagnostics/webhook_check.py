@@ -1,6 +1,7 @@
 """Calls a webhook's address as Meta would: with the verification request, and with a well-signed webhook.
 
-Invariant: whatever answers, there is a word for it; what a stranger's page says is cut short and made harmless.
+Invariants
+- Whatever answers, there is a word for it; what a stranger's page says is cut short and made harmless.
 
 Source: Meta, webhooks/create-webhook-endpoint.
 """

@@ -1,8 +1,9 @@
 """Asks Meta about a customer's file: where it is now, and which hash it must have.
 
-Invariant: whatever Meta answers, the end is an address and its facts, or one of three exceptions: MediaRefused (this
-file is never to be had), MediaFailed (it may be had later), AccountStopped (it is the account that Meta refuses, and no
-file is to blame).
+Invariants
+- Whatever Meta answers, the end is an address and its facts, or one of three exceptions: MediaRefused (this file is
+  never to be had), MediaFailed (it may be had later), AccountStopped (it is the account that Meta refuses, and no file
+  is to blame).
 
 Source: Meta, media (GET /{media-id}; an id lives seven days, its address five minutes).
 """

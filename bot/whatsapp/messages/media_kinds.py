@@ -1,6 +1,7 @@
 """Decides as which kind of media a file is sent, by Meta's table of types and sizes.
 
-Invariant: a file that Meta's upload would refuse is refused here, with a sentence that says what to do instead.
+Invariants
+- A file that Meta's upload would refuse is refused here, with a sentence that says what to do instead.
 
 Source: Meta, media (supported media types).
 """

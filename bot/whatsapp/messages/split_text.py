@@ -1,6 +1,7 @@
 """Splits a long text into pieces that fit into a message each.
 
-Invariant: every piece is within its limit, and only white space at the cuts is lost. Limits are in UTF-16 units.
+Invariants
+- Every piece is within its limit, and only white space at the cuts is lost. Limits are in UTF-16 units.
 
 Source: Unicode Standard Annex 29 (what a reader sees as one character).
 """

@@ -1,7 +1,8 @@
 """Builds the `template` object of a message: a template's name and language, and what is filled into it.
 
-Invariant: what Meta refuses in a parameter (nothing at all, line breaks, tabs, runs of spaces) never goes out. Whether
-the template has these parameters is not known here: whoever chose it has compared them.
+Invariants
+- What Meta refuses in a parameter (nothing at all, line breaks, tabs, runs of spaces) never goes out. Whether the
+  template has these parameters is not known here: whoever chose it has compared them.
 
 Source: Meta, messages/send-messages (messages of the type `template`).
 """

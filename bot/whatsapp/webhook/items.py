@@ -1,7 +1,8 @@
 """Defines what one webhook body is made of: an item for each thing that arrived, and whom it is about.
 
-Invariant: an item that is ignored names its reason and has neither a customer nor a change of address, so nothing can
-come of it.
+Invariants
+- An item that is ignored names its reason and has neither a customer nor a change of address, so nothing can come of
+  it.
 """
 
 from dataclasses import dataclass

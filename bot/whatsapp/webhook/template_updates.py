@@ -1,6 +1,7 @@
 """Reads updates about our templates: what Meta approves, pauses or rejects, and what customers think of them.
 
-Invariant: nothing raises; an update that names no template, or says nothing of it, is None.
+Invariants
+- Nothing raises; an update that names no template, or says nothing of it, is None.
 
 Source: Meta, webhooks/overview (the fields message_template_*_update and template_category_update).
 """

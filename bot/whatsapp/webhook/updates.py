@@ -1,6 +1,7 @@
 """Defines an update about our account, number or templates, and how its readers put one together.
 
-Invariant: `subject` is the same for the same thing whatever is said of it, so good news clears what bad news raised.
+Invariants
+- `subject` is the same for the same thing whatever is said of it, so good news clears what bad news raised.
 """
 
 import hashlib

@@ -3,7 +3,8 @@
 Its webhook notes every body that came with a good signature, and answers 503 where `status` says so. Words choose the
 answer: "list" and "buttons" offer something, a tap is repeated, everything else is echoed with a quote.
 
-Invariant: every webhook looks like Meta's (webhook_shapes.py), or the test fails when it ends.
+Invariants
+- Every webhook looks like Meta's (webhook_shapes.py), or the test fails when it ends.
 """
 
 import asyncio

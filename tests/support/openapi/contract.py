@@ -2,7 +2,8 @@
 
 A stand-in calls `record_request` for each request, and a test during which one was wrong fails (tests/conftest.py).
 
-Invariant: where the document is absent nothing is checked, and that is said at the end of the run.
+Invariants
+- Where the document is absent nothing is checked, and that is said at the end of the run.
 """
 
 import json

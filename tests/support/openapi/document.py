@@ -3,8 +3,9 @@
 It lies beside the checkout and never in it, and may be absent. It is version 23, and in places contradicts itself or is
 behind the API: `exceptions.py` names each place.
 
-Invariant: what is not described there, and not an exception, is a violation: an unknown path, parameter or key as well
-as a wrong value.
+Invariants
+- What is not described there, and not an exception, is a violation: an unknown path, parameter or key as well as a
+  wrong value.
 """
 
 import pickle

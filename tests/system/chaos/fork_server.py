@@ -3,7 +3,8 @@
 On a busy machine importing takes longer than a worker lives here, and this is a test of deaths, not of imports. A
 worker that is forked here is `tick worker` in every other respect.
 
-Invariant: a worker outlives neither the fork server nor, since that ends with its control socket, the test run.
+Invariants
+- A worker outlives neither the fork server nor, since that ends with its control socket, the test run.
 
 An order is one JSON message with a descriptor, which becomes the worker's standard error; the answer is its process id.
 """

@@ -2,8 +2,9 @@
 
 Pure: logs in, verdict out. It never looks at Tick's tables.
 
-Invariant: each thing that may not happen (lost, doubled, out of order, sent twice, stalled) is one named list of cases,
-so that a failure says what was broken and for whom.
+Invariants
+- Each thing that may not happen (lost, doubled, out of order, sent twice, stalled) is one named list of cases, so that
+  a failure says what was broken and for whom.
 """
 
 import json

@@ -4,8 +4,9 @@ A worker logs on its standard error, one JSON line each, when a phase begins and
 signal arrives; so the victim is held first (SIGSTOP): when it turns out to be in the phase that is wanted it dies
 there, else it goes on and is held again at a random moment.
 
-Invariant: the name of a kill comes from the lines that the process wrote before it died, read to the end after its
-death, never from what the killer had hoped to hit.
+Invariants
+- The name of a kill comes from the lines that the process wrote before it died, read to the end after its death, never
+  from what the killer had hoped to hit.
 """
 
 import asyncio

@@ -3,7 +3,8 @@
 It accepts everything under wamids of its own, unless the test has put something else in front: an answer, or a gate
 that holds the answer back until the test opens it.
 
-Invariant: what stands in `sends` has arrived here, in this order.
+Invariants
+- What stands in `sends` has arrived here, in this order.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The tests' own connection to the database, beside Tick's: what is read by it was committed.
 
-Invariant: no query is made on the event loop's thread, where it could wait for a lock that Tick can only release there.
+Invariants
+- No query is made on the event loop's thread, where it could wait for a lock that Tick can only release there.
 """
 
 import asyncio
