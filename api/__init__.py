@@ -1,1 +1,1 @@
-"""Everything that others reach over HTTP or from a terminal: webhook, agents' API, desk, simulator, command line."""
+"""Holds what others reach over HTTP or from a terminal: webhook, agents' API, desk, simulator, command line."""

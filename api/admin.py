@@ -1,4 +1,4 @@
-"""What an operator does to the database from the command line, beside a running service or without one.
+"""Does what an operator does to the database from the command line, beside a running service or without one.
 
 Invariants
 - Nothing here starts a Redis or waits for one; what it leaves to be done is found by the workers' sweep.

@@ -1,4 +1,4 @@
-"""Liveness (/healthz), readiness (/readyz) and Prometheus metrics (/metrics), for those who watch over Tick.
+"""Serves liveness (/healthz), readiness (/readyz) and Prometheus metrics (/metrics) to those who watch over Tick.
 
 Invariants
 - Nothing here names a customer or a secret, so no key is asked for.

@@ -1,4 +1,4 @@
-"""The logs: one line an event on stderr, as JSON for machines or with colours on a terminal, with secrets redacted.
+"""Sets up the logs: one line an event on stderr, as JSON for machines or with colours on a terminal, secrets redacted.
 
 Invariants
 - Whatever is logged, by Tick or by a library: no secret, no whole phone number, no message text and no control

@@ -1,4 +1,4 @@
-"""The operator's settings: read once from the environment and config.env, checked whole, then frozen.
+"""Reads the operator's settings once, from the environment and config.env, checks all of them, and freezes them.
 
 config.env is looked for in the working directory; the environment wins.
 

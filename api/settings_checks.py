@@ -1,4 +1,4 @@
-"""The checks of settings: a function for each kind of value, which returns the value as the program takes it.
+"""Checks the values of settings: a function for each kind of value, which returns it as the program takes it.
 
 Invariants
 - A check raises ValueError with the problem, a few words that follow the variable's name; it never repeats the value,

@@ -1,4 +1,4 @@
-"""The webhook that Meta calls: the handshake (GET), and signed webhooks (POST).
+"""Serves the webhook that Meta calls: the verification request (GET), and signed webhooks (POST).
 
 Invariants
 - Without a good signature over the raw bytes nothing is parsed, stored or revealed.

@@ -1,1 +1,1 @@
-"""The bot on WhatsApp: intake, lanes, delivery."""
+"""Runs the bot on WhatsApp: takes webhooks in, plays the lanes, and sends what is in the outbox."""

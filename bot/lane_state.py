@@ -1,4 +1,4 @@
-"""The state of a lane, which is kept in SQL behind the fence, with a copy in Redis.
+"""Defines the state of a lane, which is kept in SQL behind the fence, with a copy in Redis.
 
 Invariants
 - All that a turn or a delivery must know of a customer, besides items and rows, is in here, so that a claim brings it

@@ -1,4 +1,4 @@
-"""What the bot is told by the operator; api/ fills it in."""
+"""Defines the bot's part of the operator's settings, which api/bootstrap.py fills in."""
 
 from dataclasses import dataclass, field
 

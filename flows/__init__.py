@@ -1,4 +1,4 @@
-"""What is said to customers: the conversations as tables, and `take_turn`, the pure function that plays them."""
+"""Decides what is said to customers: the conversations as tables, and `take_turn`, the pure function that plays one."""
 
 from flows.conversation import Conversation
 from flows.desk import About, Desk, IssueType, Ticket

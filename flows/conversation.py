@@ -1,4 +1,4 @@
-"""A customer's place in a flow, and the JSON in which it is stored between two turns.
+"""Defines where a customer is in a flow, and the JSON in which that is stored between two turns.
 
 Invariants
 - The JSON leaves out what is empty.

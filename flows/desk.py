@@ -1,4 +1,4 @@
-"""What a flow may know besides the conversation: the desk's settings, the customer's tickets, and the time.
+"""Defines what a flow may know besides the conversation: the desk's settings, the customer's tickets, and the time.
 
 Everything is a frozen value that the bot hands in; a flow reads no clock, no setting and no database.
 """

@@ -1,4 +1,4 @@
-"""A draft: what will become a ticket, as the messages it is made of, each of which can still be edited or deleted."""
+"""Defines the draft of a ticket: the messages that it is made of, each of which can still be edited or deleted."""
 
 from __future__ import annotations
 

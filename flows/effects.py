@@ -1,4 +1,4 @@
-"""What a turn asks for: effects, as frozen values. The bot carries them out (bot/worker/effects.py)."""
+"""Defines the effects that a turn asks for, as frozen values, which the bot carries out (bot/worker/effects.py)."""
 
 from __future__ import annotations
 

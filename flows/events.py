@@ -1,4 +1,4 @@
-"""What comes into a turn: one thing that happened in a customer's chat, as a frozen value.
+"""Defines what comes into a turn: one thing that happened in a customer's chat, as a frozen value.
 
 The bot makes it of what Meta sent (bot/whatsapp/webhook/events.py). Text in it is the customer's own, and untrusted.
 """

@@ -1,4 +1,4 @@
-"""The issue types of a desk that names none of its own, and the check of those that it does name.
+"""Names the issue types of a desk that has none of its own, and checks those that a desk does name.
 
 A desk's issue types come from a file of the operator's. What a flow's table is checked for when it is built, these are
 checked for when Tick starts: that WhatsApp shows them whole, and that a customer can pick each of them, by a tap or in

@@ -1,4 +1,4 @@
-"""What WhatsApp takes of text, buttons and list rows.
+"""States what WhatsApp takes of text, buttons and list rows.
 
 Source: Meta's Cloud API reference, interactive reply buttons and interactive lists.
 """

@@ -1,4 +1,4 @@
-"""The benchmark: a load driver, a stand-in for Meta and a baseline program, so that speed is a ratio of the two.
+"""Measures Tick beside a baseline program, with a load driver and a stand-in for Meta, so that speed is a ratio.
 
 Nothing here is imported by the running service.
 """

@@ -1,4 +1,4 @@
-"""The baseline of `tick bench`: a bare loop, as a good programmer writes it in an afternoon.
+"""Serves the baseline of `tick bench`: a bare loop, as a good programmer writes it in an afternoon.
 
 It keeps what we keep: the message is committed before its 200; what was sent is recorded; each status is committed
 before its 200; a message that comes twice has one effect. It has the same web framework, server, event loop, HTTP

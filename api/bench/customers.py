@@ -1,4 +1,4 @@
-"""The simulated customers of a benchmark: their habits, how far each of them is, and what they have sent."""
+"""Defines the simulated customers of a benchmark: their habits, how far each of them is, and what they have sent."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The load driver: simulated customers, each in a closed loop of writing, waiting for the bot's message, answering it.
+"""Drives the load: simulated customers, each in a closed loop of writing, waiting for the bot's message, answering it.
 
 A customer says "Hi", taps a topic, describes, taps Send, gets a ticket number, writes follow-ups, and is then replaced
 by the next one. What to answer is read from what arrives (a list, buttons, a ticket number), never assumed.

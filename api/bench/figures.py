@@ -1,4 +1,4 @@
-"""The figures of a run, and how they are shown. Pure."""
+"""Computes the figures of a run, and formats them to be shown. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A stand-in for the Graph API that is faster than whatever is measured against it.
+"""Plays the Graph API for a benchmark, faster than whatever is measured against it.
 
 It accepts every message that it is not told to refuse, writes it to its log before it answers (the log is evidence:
 what stands in it was accepted), and reports each by three signed webhooks: sent, delivered, read.

@@ -1,4 +1,4 @@
-"""The programs of a benchmark, each in a process of its own on loopback: a Redis, Tick, the baseline.
+"""Starts and ends the programs of a benchmark, each in a process of its own on loopback: a Redis, Tick, the baseline.
 
 Invariants
 - Whoever starts one ends it, by its process id, in STOP_SECONDS at most, also when the benchmark fails.

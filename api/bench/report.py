@@ -1,4 +1,4 @@
-"""How a benchmark prints its results: figures on stdout, problems on stderr."""
+"""Prints the results of a benchmark: figures on stdout, problems on stderr."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The rig of a benchmark: the load driver and the stand-in for Meta on one side, the program under test on the other.
+"""Sets up the rig of a benchmark and measures on it: load driver and stand-in for Meta around the program under test.
 
 Invariants
 - A measurement ends when what came in is done, not when it was taken in. A program that only piles work up gains

@@ -1,4 +1,4 @@
-"""`tick bench`: measures Tick and the baseline in turn, with the same customers, so that the result is a ratio.
+"""Runs `tick bench`: measures Tick and the baseline in turn, with the same customers, so that the result is a ratio.
 
 Everything is made for the run and goes with it: databases, a Redis, folders, ports of loopback. Nothing of the caller's
 own Tick is read or touched.

@@ -1,4 +1,4 @@
-"""`tick bench --storm`: measures what the others notice when Meta refuses every message to half of the customers.
+"""Runs `tick bench --storm`: measures what the others notice when Meta refuses every message to half of the customers.
 
 The customers have tickets and write follow-ups, one after the other at a fixed rate, whatever becomes of the earlier
 ones.

@@ -1,4 +1,4 @@
-"""Meta's side of the webhook: signed bodies, each posted until it is answered 200.
+"""Posts webhooks as Meta would: signed bodies, each posted until it is answered 200.
 
 Invariants
 - `deliver` returns only once the service has acknowledged the body, or raises.

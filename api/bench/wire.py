@@ -1,4 +1,5 @@
-"""HTTP/1.1 on raw asyncio protocols: the client that posts webhooks, and the server that plays the Graph API.
+"""Speaks HTTP/1.1 on raw asyncio protocols: as the client that posts webhooks, and as the server that plays the Graph
+API.
 
 It is no library, since the driver shares the machine with what it measures: each microsecond that it spends is taken
 from the service.

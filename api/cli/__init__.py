@@ -1,4 +1,4 @@
-"""The command line: each command reads the settings, then calls the part of Tick that does the work.
+"""Defines the command line: each command reads the settings, then calls the part of Tick that does the work.
 
 Invariants
 - An error is a sentence, never a traceback.

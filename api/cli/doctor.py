@@ -1,4 +1,4 @@
-"""The command `tick doctor`, which examines a set-up and says what to mend first."""
+"""Defines the command `tick doctor`, which examines a set-up and says what to mend first."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The commands that read and write the database: agents, API keys, the journal."""
+"""Defines the commands that read and write the database: agents, API keys, the journal."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The commands that run Tick: demo, serve, worker, migrate, bench."""
+"""Defines the commands that run Tick: demo, serve, worker, migrate, bench."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NoReturn

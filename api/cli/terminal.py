@@ -1,4 +1,4 @@
-"""What the commands share: notices on stderr, tables on stdout, settings and logs, and running until a signal.
+"""Provides what the commands share: notices on stderr, tables on stdout, settings and logs, and running until a signal.
 
 Invariants
 - An error is a sentence on stderr and an exit code, 2 for what was asked or set wrongly and 1 for the rest.

@@ -1,4 +1,4 @@
-"""`tick demo`: all of Tick with the simulator in Meta's place, an agent to sign in as, an API key, and lines to paste.
+"""Runs `tick demo`: all of Tick with the simulator in Meta's place, an agent to sign in as, an API key, lines to paste.
 
 Invariants
 - Everything that is printed works as it stands, on this machine alone.

@@ -1,4 +1,6 @@
-"""The demo's own secrets: random, made at its first start, and kept in a file that only their owner can read."""
+"""Makes the demo's own secrets, at random and at its first start, and keeps them in a file that only their owner can
+read.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The settings of `tick demo`: the service's own, with everything that names another system replaced.
+"""Makes the settings of `tick demo`: the service's own, with everything that names another system replaced.
 
 Invariants
 - The demo reaches nothing of the real service: not its database, Redis, files or number, whatever is set for it.

@@ -1,4 +1,4 @@
-"""What the desk's pages need besides `api.services`: built once a process, and found through the application."""
+"""Builds what the desk's pages need besides `api.services`, once a process, and finds it for a request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The checks of the callback: from Meta, through whatever stands in between, to the webhook of the running Tick."""
+"""Checks the callback: the way from Meta, through whatever stands in between, to the webhook of the running Tick."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""What the checks share: the settings, and everything that they name, each opened and asked once.
+"""Opens what the doctor's checks share: the settings, and everything that they name, each opened and asked once.
 
 Invariants
 - The doctor changes nothing. It starts no Redis, applies no migration, leaves no file behind, and closes what it opens;

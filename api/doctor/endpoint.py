@@ -1,4 +1,4 @@
-"""The doctor's report over HTTP, for those who manage Tick: GET /api/whatsapp/doctor.
+"""Serves the doctor's report over HTTP, for those who manage Tick: GET /api/whatsapp/doctor.
 
 Invariants
 - There is one examination at a time, since each asks Meta some ten times; whoever asks meanwhile gets the same report.

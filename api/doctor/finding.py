@@ -1,4 +1,4 @@
-"""The result of one check of the doctor."""
+"""Defines the finding, the result of one check of the doctor."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The checks of what is on this side: database, Redis, files, the worker, sending, and how long ago a webhook came."""
+"""Checks what is on this side: database, Redis, files, the worker, sending, and how long ago a webhook came."""
 
 import asyncio
 import os

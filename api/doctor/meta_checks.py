@@ -1,4 +1,4 @@
-"""The checks of what is set up at Meta: the way to it, the clock, the access token, the app secret, ids, version."""
+"""Checks what is set up at Meta: the way to it, the clock, the access token, the app secret, ids, version."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The checks of the number and of its webhooks at Meta: subscription, registration, restrictions, name, quality."""
+"""Checks our number and its webhooks at Meta: subscription, registration, restrictions, name, quality."""
 
 from api.doctor.check_context import CheckContext, require
 from api.doctor.finding import Finding, fail_check, pass_check

@@ -1,4 +1,4 @@
-"""The doctor's report, and the redaction of its sentences.
+"""Defines the doctor's report, and takes the secrets out of its sentences.
 
 Invariants
 - No secret of the settings leaves in a report, whoever put it into a sentence: Meta, or a driver.

@@ -1,4 +1,4 @@
-"""One examination: the settings first, then check after check.
+"""Runs one examination of a set-up: the settings first, then check after check.
 
 Invariants
 - A report comes out of it, whatever is broken, within a bounded time.

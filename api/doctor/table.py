@@ -1,4 +1,4 @@
-"""The table of checks, in the order in which a newcomer should mend what they find, and what each of them needs.
+"""Lists the checks, in the order in which a newcomer should mend what they find, and what each of them needs.
 
 Invariants
 - A check runs only when every check that it needs has passed; so the first one that fails is the one to mend, and none

@@ -1,4 +1,4 @@
-"""The report as a person reads it in a terminal, at 80 columns, with colours or without.
+"""Prints the report as a person reads it in a terminal, at 80 columns, with colours or without.
 
 Invariants
 - What is to be done comes last, where the eye is when the command ends.

@@ -1,1 +1,1 @@
-"""The process that serves: its event loop and signals, its HTTP server and socket, and the supervisor of several."""
+"""Runs the process that serves: its event loop and signals, its HTTP server and socket, the supervisor of several."""

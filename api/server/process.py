@@ -1,4 +1,4 @@
-"""The process itself: its garbage collector while it loads, its event loop, and its signals.
+"""Runs the process itself: its garbage collector while it loads, its event loop, and its signals.
 
 Invariants
 - A first SIGTERM or SIGINT asks, and everything under way is finished; a second one ends the process at once.

@@ -1,4 +1,4 @@
-"""The supervisor of `tick serve --processes N`: it keeps the socket open and its child processes alive, nothing else.
+"""Supervises the processes of `tick serve --processes N`: keeps the socket open and the children alive, nothing else.
 
 Invariants
 - A child that dies is started again.

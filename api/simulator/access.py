@@ -1,4 +1,4 @@
-"""Who may call the simulator: this machine, and no web page from elsewhere.
+"""Decides who may call the simulator: this machine, and no web page from elsewhere.
 
 It has no sign-in, hence two checks:
 

@@ -1,4 +1,5 @@
-"""Webhooks that are no customer's message: updates of the account, its number and templates, echoes and handovers.
+"""Sends the webhooks that are no customer's message: updates of the account, its number and templates, echoes,
+handovers.
 
 Each update changes the set-up as the real one would have changed, and is then sent to the service. Source: Meta's
 webhook reference, by field.

@@ -1,4 +1,5 @@
-"""The bodies of Meta's webhooks, byte by byte as Meta sends them: the envelope, delivery statuses, and the signature.
+"""Builds the bodies of Meta's webhooks, byte by byte as Meta sends them: the envelope, delivery statuses, the
+signature.
 
 Invariants
 - Pure: every id and timestamp is a value handed in; no clock, no randomness, no I/O, no web framework.

@@ -1,4 +1,4 @@
-"""Customers, their chats, their files and the webhooks that are not acknowledged yet, kept over a restart (event log).
+"""Keeps customers, their chats, their files and the webhooks not acknowledged yet over a restart, in an event log.
 
 Invariants
 - What is in memory is what the log says: each change is one record, applied by the same function when it happens and

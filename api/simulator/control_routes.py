@@ -1,4 +1,4 @@
-"""What goes wrong at Meta and what it reports of the account, as calls: faults, time, the set-up, updates, webhooks."""
+"""Serves the calls that steer Meta: faults, time, the set-up, updates of the account, webhooks."""
 
 from typing import Final
 

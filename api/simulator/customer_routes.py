@@ -1,4 +1,4 @@
-"""What customers do, as calls under /simulator/api/customers."""
+"""Serves what customers do, as calls under /simulator/api/customers."""
 
 from typing import Any, Final, get_args
 

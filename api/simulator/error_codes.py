@@ -1,4 +1,4 @@
-"""Meta's error codes: the title, the details, and the HTTP status that each of them usually comes with.
+"""Lists Meta's error codes: the title, the details, and the HTTP status that each of them usually comes with.
 
 Data alone; what a code means for the service is not the simulator's business. Source: Meta's page of error codes of the
 Cloud API.

@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong with the next calls to the Graph API and with the next webhooks, and for whom.
+"""Keeps the faults on demand: what goes wrong with the next calls to the Graph API and the next webhooks, and for whom.
 
 Invariants
 - A fault is used up by what it strikes, after `times` times (0: never); of several that fit, the oldest strikes.

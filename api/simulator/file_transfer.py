@@ -1,4 +1,4 @@
-"""Files between HTTP and the disk, in pieces: uploads are saved, downloads are served under their own names.
+"""Moves files between HTTP and the disk, in pieces: uploads are saved, downloads are served under their own names.
 
 No file stays open while somebody takes their time over it: whoever hangs up leaves nothing behind.
 """

@@ -1,4 +1,4 @@
-"""An error as the Graph API answers with it."""
+"""Defines an error as the Graph API answers with it."""
 
 from dataclasses import dataclass
 from typing import Any

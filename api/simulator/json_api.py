@@ -1,4 +1,4 @@
-"""How the calls of the simulator's page read a request and answer it: JSON in, `{"success": ..., "data": ...}` out."""
+"""Reads the requests of the simulator's page and answers them: JSON in, `{"success": ..., "data": ...}` out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The files at Meta: saved under a new id, and found for as long as such an id lives.
+"""Stores the files at Meta: each is saved under a new id, and found for as long as such an id lives.
 
 Source: Meta's page on media: an upload lives for 30 days, and the id in a webhook for 7.
 """

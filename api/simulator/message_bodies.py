@@ -1,4 +1,4 @@
-"""A function for each type of message that a customer can send, named as Meta's webhooks name the type.
+"""Builds each type of message that a customer can send; the functions are named as Meta's webhooks name the types.
 
 Pure, as bodies.py is: ids and timestamps are handed in. A message goes into a webhook by `bodies.messages_webhook`.
 Source: Meta's webhook reference, "messages".

@@ -1,4 +1,4 @@
-"""The rules that Meta has for a message that is sent, and the error with which it refuses one that breaks them.
+"""Checks a message by the rules that Meta has for it, and names the error with which Meta would refuse it.
 
 Pure. A client that passes here has kept the documented limits of the types that the simulator can show; lengths are
 counted in characters. Source: Meta's reference of POST /messages.

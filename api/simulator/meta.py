@@ -1,4 +1,4 @@
-"""Meta's part of the play: what happens between a customer's phone and the service.
+"""Plays Meta's part: what happens between a customer's phone and the service.
 
 A customer's message is kept together with the webhook that reports it. What the business sends is accepted at once and
 then moves as a phone would report it: sent, delivered, read when the chat is open; or failed, when the customer service

@@ -1,4 +1,4 @@
-"""The page of phones at /simulator, its event stream, and the files in its chats.
+"""Serves the page of phones at /simulator, its event stream, and the files in its chats.
 
 The page is a file, its data is JSON, and its policy lets nothing in from elsewhere. What can be done in the page can be
 done by a program with the same calls: see customer_routes.py and control_routes.py.

@@ -1,4 +1,4 @@
-"""What customers can do with their phones, each action with the webhook that reports it.
+"""Acts for customers on their phones, and reports each action by its webhook.
 
 An action returns the record that is kept of it, and raises CannotDo for what a phone would not allow.
 """

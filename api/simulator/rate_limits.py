@@ -1,4 +1,4 @@
-"""How fast the number may send, where the set-up limits it: in all (130429), and to one customer (131056).
+"""Limits how fast the number may send, where the set-up says so: in all (130429), and to one customer (131056).
 
 Source: Meta's page on throughput and the pair rate limit: one message each six seconds to the same customer; a burst of
 45 may be borrowed, and what was borrowed is waited for.

@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines: what the simulator remembers over a restart.
+"""Appends JSON lines to a file, and reads them again: what the simulator remembers over a restart.
 
 Invariants
 - A record is written to the file before append() returns. It is not synced: it outlives the process, not a power cut.

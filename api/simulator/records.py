@@ -1,4 +1,4 @@
-"""What the simulator remembers: one record for each customer, file, message and webhook."""
+"""Defines the records of what the simulator remembers: one for each customer, file, message and webhook."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal

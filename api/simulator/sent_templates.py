@@ -1,4 +1,4 @@
-"""A template as it is sent: whether it may be sent, whether its parameters fit, and what the customer reads. Pure."""
+"""Judges a template as it is sent: whether it may be, whether its parameters fit, and what the customer reads. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the simulator needs to know; filled in by whoever puts the program together."""
+"""Defines what the simulator needs to know; api/demo and the tests fill it in."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The simulator as one object: its parts, its clock, and its beginning and end.
+"""Puts the simulator together as one object: its parts, its clock, and its beginning and end.
 
 It reaches the service only as Meta would, over HTTP at the webhook's address; it never calls into it. register.py adds
 what it serves to an application.

@@ -1,4 +1,4 @@
-"""Server-sent events to every open page.
+"""Sends server-sent events to every open page.
 
 Invariants
 - `close` ends all streams at once and for good: a server that waits for its connections before it stops would wait for

@@ -1,4 +1,4 @@
-"""Larger limits for the few routes that take a file: a body may be as large as Meta's largest file.
+"""Lets the few routes that take a file accept larger bodies, as large as Meta's largest file.
 
 The application's own limit is meant for JSON, and Quart fixes it when a request is made, before it is routed; hence a
 class of requests that looks at the path. Quart writes what is large to a temporary file while it comes.

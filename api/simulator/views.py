@@ -1,4 +1,4 @@
-"""Messages and customers as JSON for the page, and records out of the JSON that the Graph API gets.
+"""Shows messages and customers as JSON for the page, and makes records out of the JSON that the Graph API gets.
 
 Pure. What a stranger sent is passed on as text; making it safe to look at is the page's part.
 """

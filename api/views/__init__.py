@@ -1,1 +1,1 @@
-"""What REST and the desk both show of the stored rows, and the words for it."""
+"""Reads what REST and the desk both show of stored rows, and puts it into words."""

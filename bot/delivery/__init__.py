@@ -1,1 +1,1 @@
-"""The delivery: sends the rows of the outbox to Meta, each lane in its order."""
+"""Sends the rows of the outbox to Meta, each lane in its order."""

@@ -1,4 +1,4 @@
-"""The circuit breaker between us and Meta: it trips on a refusal that every message would meet, and admits probes.
+"""Breaks the circuit between us and Meta on a refusal that every message would meet, and lets probes through.
 
 Such refusals are a token that expired or a number that Meta has blocked; the table of errors calls them STOP. An alert,
 which every process shows, says why nothing goes out.

@@ -1,4 +1,4 @@
-"""Meta's rate limits, of our number and for each customer, as all processes keep them together in Redis.
+"""Keeps us within Meta's rate limits, of our number and of each customer, which all processes count together in Redis.
 
 Invariants
 - Without Redis nothing is held back here. Then Meta itself refuses, and the row waits as its answer asks for.

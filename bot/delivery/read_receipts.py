@@ -1,4 +1,4 @@
-"""Read receipts and the typing indicator: a courtesy to customers, sent beside the messages and never in their way.
+"""Sends read receipts and the typing indicator: a courtesy to customers, beside the messages and never in their way.
 
 Invariants
 - Nothing here raises or is waited for, and nothing is kept: a receipt may be late or missing.

@@ -1,4 +1,4 @@
-"""What a decision about a row asks for beyond the row itself, as values. Pure.
+"""Defines, as values, what a decision about a row asks for beyond the row itself. Pure.
 
 Who asked for the decision carries them out: the sender at once, a round in its transaction.
 """

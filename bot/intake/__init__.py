@@ -1,1 +1,1 @@
-"""The intake: a signed webhook body becomes durable items, each with its customer."""
+"""Turns a signed webhook body into durable items, each with its customer."""

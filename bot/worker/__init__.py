@@ -1,1 +1,1 @@
-"""The worker: plays what waits in the lanes, round after round."""
+"""Plays what waits in the lanes, round after round."""

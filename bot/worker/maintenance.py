@@ -1,4 +1,4 @@
-"""The loops that a process runs beside its lanes: the heartbeat, the sweep, the breaker's probe, and retention.
+"""Runs the loops of a process beside its lanes: the heartbeat, the sweep, the breaker's probe, and retention.
 
 Invariants
 - What Redis forgets, the sweep finds in SQL within a second or two.

@@ -1,4 +1,4 @@
-"""The transaction of one round: the fence, then everything that its turns and its statuses write.
+"""Runs the transaction of one round: the fence, then everything that its turns and its statuses write.
 
 Invariants
 - The fence comes first. Behind it, what the turns rest on is checked again: the version, and that nothing older waits.

@@ -1,4 +1,4 @@
-"""The parts that a flow's table is made of: states, the choices they offer, and rows; and the context of one turn.
+"""Defines the parts of a flow's table (states, the choices they offer, and rows), and the context of one turn.
 
 A row says: when this intent is recognized, do that and go there. The first row that fits is taken, a state's own rows
 before those that hold everywhere. Where a conversation may go is written in these rows and nowhere else.

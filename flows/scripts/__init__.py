@@ -1,1 +1,1 @@
-"""The conversations as tables, with their guards, actions and sentences."""
+"""Holds the conversations as tables, with their guards, actions and sentences."""

@@ -1,4 +1,4 @@
-"""Guards on the draft, and the actions with which a flow's rows change it.
+"""Defines guards on the draft, and the actions with which a flow's rows change it.
 
 Invariants
 - Guards and actions see the turn's context and nothing else.

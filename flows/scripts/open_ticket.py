@@ -1,4 +1,4 @@
-"""The conversation that opens a ticket, from "Hi" to a number and on to what is added later.
+"""Defines the conversation that opens a ticket, from "Hi" to a number and on to what is added later.
 
 Read it from the top as a script. Each state says what it asks, what it offers, and where each answer leads.
 """

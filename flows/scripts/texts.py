@@ -1,4 +1,4 @@
-"""The prompts and answers whose words depend on the customer's draft or ticket."""
+"""Words the prompts and answers that depend on the customer's draft or ticket."""
 
 from __future__ import annotations
 

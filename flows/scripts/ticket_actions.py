@@ -1,4 +1,4 @@
-"""Guards on the customer's tickets, and the actions with which a flow's rows open and extend them.
+"""Defines guards on the customer's tickets, and the actions with which a flow's rows open and extend them.
 
 Both see the turn's context and nothing else. An action adds an effect; the bot carries it out.
 """

@@ -1,4 +1,6 @@
-"""The number, the WhatsApp Business Account (WABA) and the app: what describes a set-up, and what can be changed."""
+"""Serves the number, the WhatsApp Business Account (WABA) and the app: what describes a set-up, and what can be
+changed.
+"""
 
 from typing import Any, Final
 

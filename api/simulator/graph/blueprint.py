@@ -1,4 +1,4 @@
-"""The Graph API, mounted at /simulator/graph/<version>: the service differs by one address between here and Meta.
+"""Mounts the Graph API at /simulator/graph/<version>, so that the service differs by one address between here and Meta.
 
 Each request goes the same way: written down, struck by a fault if one waits for it, its token checked, then answered by
 the module of its resource.

@@ -1,4 +1,4 @@
-"""What a fault does to a call of the Graph API: before the call is looked at, or to its answer."""
+"""Carries out what a fault does to a call of the Graph API: before the call is looked at, or to its answer."""
 
 from collections.abc import AsyncIterator
 from typing import Final

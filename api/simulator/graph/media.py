@@ -1,4 +1,4 @@
-"""Media: uploaded, located, downloaded by a signed link that soon expires, removed.
+"""Serves media: uploaded, located, downloaded by a signed link that soon expires, removed.
 
 An uploaded file goes to the disk in pieces, however large it is. Source: Meta's pages on media, and on supported media
 types for the sizes.

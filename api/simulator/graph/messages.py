@@ -1,4 +1,4 @@
-"""POST /messages: a message is refused at once as Meta would, or accepted; whether it arrives is reported later."""
+"""Serves POST /messages: refuses a message at once as Meta would, or accepts it and reports later whether it arrives."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""QR codes of the number: a short link each, with a text that the customer finds written already."""
+"""Serves QR codes of the number: a short link each, with a text that the customer finds written already."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""What several endpoints answer: an error, success, an object that is not there, a list in pages."""
+"""Makes the answers that several endpoints give: an error, success, an object that is not there, a list in pages."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Templates: listed in pages, made, removed. One that is made waits for its review."""
+"""Serves templates: listed in pages, made, removed. One that is made waits for its review."""
 
 import re
 from typing import Any, Final

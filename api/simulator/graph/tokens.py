@@ -1,4 +1,4 @@
-"""Who may call: the access token, its permissions, and the proof that the caller knows the app's secret.
+"""Checks who calls: the access token, its permissions, and the proof that the caller knows the app's secret.
 
 Source: Meta's pages on access tokens, on debug_token and on securing calls (appsecret_proof).
 """

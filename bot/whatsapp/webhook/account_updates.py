@@ -1,4 +1,4 @@
-"""Reads what Meta tells of our account and our number as updates for an operator; templates' are read next door.
+"""Reads updates about our account and our number, for an operator; those about templates: `template_updates.py`.
 
 Invariants
 - Nothing raises, whatever Meta sends.
