@@ -22,7 +22,7 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """What it takes to work. `worker` is `unknown` where Redis, which knows, does not."""
+    """Whether each part is as the process needs it. `worker` is `unknown` where Redis, which knows, does not answer."""
 
     database: str
     migrations: str

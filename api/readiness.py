@@ -19,8 +19,8 @@ REDIS_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`problems`: what keeps the process from its work, and why. `worker` is `unknown` where Redis, which knows, does
-    not answer."""
+    """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
+    `unknown` where Redis, which knows, does not answer."""
 
     problems: dict[str, str]
     worker: str
@@ -28,7 +28,7 @@ class Readiness:
 
 
 class ReadinessCheck:
-    """The check of one process. `redis_line`: what the start found out about Redis."""
+    """Checks the readiness of one process. `redis_line`: what the start found out about Redis."""
 
     def __init__(self, database: Database, lanes: Lanes, redis_line: str) -> None:
         self._database = database

@@ -7,10 +7,13 @@ from flows import IssueType
 
 @dataclass(frozen=True, slots=True)
 class BotSettings:
-    """`flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it;
+    """The operator's settings as far as the bot needs them.
+
+    `flow`: `guided` or `instant`; `doubt_seconds`: how long a send in doubt waits for a status that settles it;
     `quiet_seconds`: how long the bot keeps quiet after a person answered in the Business app; `sweep_seconds`: how
     often SQL is searched for work that nobody rang for, and how old that has to be; `slow_seconds`: how long a delivery
-    keeps its lane from the next turn."""
+    keeps its lane from the next turn.
+    """
 
     phone_number_id: str
     flow: str = "guided"

@@ -10,7 +10,7 @@ from flows.language.matching import is_blank
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One message in a draft."""
+    """One message in a draft, which its writer can still edit or delete."""
 
     text: str = ""  # the customer's own words
     media: Media | None = None

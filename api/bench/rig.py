@@ -43,14 +43,14 @@ BATCH_SIZE = 1000
 
 @dataclass(slots=True)
 class Batch:
-    """Seconds until a batch was acknowledged, and until all of it was done."""
+    """How long a batch of webhooks took, in seconds: until all were acknowledged, and until all of it was done."""
 
     acked: float
     done: float
 
 
 class MemoryReading(NamedTuple):
-    """The resident memory of the program after so many steps."""
+    """The resident memory of the program after so many steps (messages of customers that were answered)."""
 
     steps: int
     resident_mib: float
@@ -58,7 +58,7 @@ class MemoryReading(NamedTuple):
 
 @dataclass(slots=True)
 class Rig:
-    """A program that is ready, and everything that plays its surroundings.
+    """A program under test that is ready, and everything that plays its surroundings.
 
     `key`: an API key, where the program has a journal to ask about; `answers`: the messages that a batch has brought.
     """

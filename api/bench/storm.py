@@ -51,7 +51,8 @@ REFUSALS = dict(
 
 @dataclass(frozen=True, slots=True)
 class StormOptions:
-    """What to measure. `rate`: messages a second of all customers; `per_second`: what Tick believes it may send."""
+    """What the storm is to be: `rate`: messages a second of all customers; `per_second`: what Tick believes it may
+    send."""
 
     customers: int = 60
     rate: float = 20.0
@@ -63,7 +64,8 @@ class StormOptions:
 
 @dataclass(frozen=True, slots=True)
 class StormRun:
-    """One run: the reply times of those who are never refused, in seconds; how often the others were, by kind."""
+    """The figures of one run: the reply times of those who are never refused, in seconds; how often the others were, by
+    kind."""
 
     replies: int
     p50: float
@@ -74,7 +76,7 @@ class StormRun:
 
 @dataclass(slots=True)
 class StormResult:
-    """What was measured; its fields are keys of the JSON."""
+    """The runs with the storm and without; the fields are keys of the JSON."""
 
     durability: str
     cores: int

@@ -26,8 +26,8 @@ class NeverAcknowledged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An acknowledged webhook. Its times are of the monotonic clock (a loop's own may be coarse); `tries` counts the
-    POSTs."""
+    """A webhook that was acknowledged. Its times are of the monotonic clock (a loop's own may be coarse); `tries`
+    counts the POSTs."""
 
     posted_at: float
     acked_at: float
@@ -35,7 +35,7 @@ class Delivery:
 
 
 class Webhooks:
-    """Posts to one service. `doubled` is the fraction of bodies that are posted twice, at the same time."""
+    """Posts webhooks to one service. `doubled` is the fraction of bodies that are posted twice, at the same time."""
 
     def __init__(
         self, service_url: str, app_secret: str, *, doubled: float = 0.0, seed: int = 0, give_up_seconds: float = 60.0

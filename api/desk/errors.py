@@ -24,8 +24,8 @@ CHOOSE_AN_EMOJI = "Choose an emoji, and a message of the customer."
 
 
 class ErrorAnswer(NamedTuple):
-    """HTTP's status, and what the ticket's page says. {reason} is the error's own sentence, {current} and {wanted} are
-    the statuses of a change that is not legal."""
+    """What the desk answers an error with: HTTP's status, and the sentence on the ticket's page. {reason} is the
+    error's own sentence, {current} and {wanted} are the statuses of a change that is not legal."""
 
     status: int
     sentence: str

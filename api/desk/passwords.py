@@ -18,7 +18,7 @@ class TooManyChecks(Exception):
 
 
 class PasswordChecker:
-    """Checks the passwords of one process."""
+    """Checks passwords for one process, a few at a time."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)

@@ -29,6 +29,8 @@ _Key = tuple[str | None, str | None]  # account and network; None stands for all
 
 @dataclass(slots=True)
 class _Tries:
+    """The failed tries of one key, and when the last of them was."""
+
     count: int
     last_at: datetime
 

@@ -9,7 +9,7 @@ CONTENT_TYPES = {"desk.css": "text/css; charset=utf-8", "icon.svg": "image/svg+x
 
 
 class StaticFile(NamedTuple):
-    """A file as it goes out."""
+    """A file of the desk as it goes out: its bytes, and its Content-Type."""
 
     content: bytes
     content_type: str

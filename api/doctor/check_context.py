@@ -28,7 +28,7 @@ class NotOpened(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class CheckContext:
-    """What the checks look at, and what they leave for later ones.
+    """What the checks of one examination look at, and what they leave for later ones.
 
     `settings` and `storage` are None when they don't load, for the reasons in `problems`. `visitor` calls Tick from
     outside and `meta` asks the Graph API. What stands after `stack` is filled in by the checks.

@@ -23,7 +23,7 @@ from storage.sql.database import Database
 
 
 class Check(BaseModel):
-    """One thing that was looked at."""
+    """The result of one check: `fix` says how to mend what is wrong; it is empty where nothing is."""
 
     name: str
     ok: bool
@@ -32,15 +32,15 @@ class Check(BaseModel):
 
 
 class Examination(BaseModel):
-    """The checks, in the order in which they are best mended."""
+    """The results of one examination, in the order in which they are best mended."""
 
     ok: bool
     checks: list[Check]
 
 
 class Doctor:
-    """The doctor of a running service, which examines with what that service has open. `read_token` returns the access
-    token as it is set now, or "" when it can't be read."""
+    """Examines a running service, with what that service has open. `read_token` returns the access token as it is set
+    now, or "" when it can't be read."""
 
     def __init__(
         self, settings: Settings, database: Database, lanes: Lanes, clock: Clock, read_token: Callable[[], str]

@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The checks, in the order in which they are best mended."""
+    """The results of one examination, in the order in which they are best mended."""
 
     checks: Sequence[Check]
 
@@ -63,7 +63,7 @@ class Report:
 
 
 class SentenceRedaction:
-    """Takes secrets out of sentences: these, and all that the process holds or has held."""
+    """Takes secrets out of sentences: the ones that it is given, and all that the process holds or has held."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._known = sorted(Redaction(secrets).hidden | PROCESS_REDACTION.hidden, key=len, reverse=True)

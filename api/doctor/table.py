@@ -18,7 +18,7 @@ SETTINGS = "settings"
 
 
 class Row(NamedTuple):
-    """A check. `needs`: the names of the checks that have to pass before it runs."""
+    """A check of the doctor as a line of the table. `needs`: the names of the checks that must pass before it."""
 
     name: str
     needs: tuple[str, ...]

@@ -49,7 +49,8 @@ def _short(text: str) -> str:
 
 
 class Wanted(Query):
-    """`text` is typed in already when the link is followed, and may be changed; `code` is one of Meta's own instead."""
+    """Which QR code to draw: `text` is typed in already when the link is followed, and may be changed; `code` is one of
+    Meta's own codes instead."""
 
     text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = ""
     format: Literal["png", "svg"] | None = None

@@ -45,7 +45,8 @@ class TicketNumber(IntegerConverter):
 
 
 class GuardedRoutes(OpenAPIProvider):
-    """Describes what the guard keeps: not the simulator, the desk's pages, nor the door that Meta alone uses."""
+    """Limits the OpenAPI document to the routes of the API: not the simulator, the desk's pages, nor the door that Meta
+    alone uses."""
 
     def generate_rules(self) -> Iterable[Rule]:
         for rule in super().generate_rules():

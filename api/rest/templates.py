@@ -32,7 +32,8 @@ blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
 
 
 class NewChoice(Body):
-    """`body` and `header`: which of our values goes into which place, in their order or by their names."""
+    """The template that a notice is to be carried by; `body` and `header`: which of our values go into its parameters,
+    in their order or by their names."""
 
     template: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
     template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
@@ -58,7 +59,8 @@ class ListedTemplate(BaseModel):
 
 
 class TemplateList(BaseModel):
-    """`listed_at`: when Meta last told of all of them; `problem`: why that is not now."""
+    """The templates at Meta. `listed_at`: when Meta last told of all of them; `problem`: why the list may be out of
+    date."""
 
     listed_at: datetime | None
     problem: str

@@ -46,7 +46,7 @@ class NewTicket(Body):
 
 
 class NewStatus(Body):
-    """Where a ticket is to go."""
+    """The status that a ticket is to get."""
 
     status: Annotated[TicketStatus, Field(strict=False)]  # in JSON a status is a string
 
@@ -59,7 +59,7 @@ class Request(Body):
 
 
 class Filter(Query):
-    """Which tickets, and which page of them; a limit above 100 is 100."""
+    """Which tickets to list, and which page of the list; a limit above 100 is 100."""
 
     status: TicketStatus | None = None
     # in a query string, a + that was not escaped arrives as a space
@@ -69,7 +69,7 @@ class Filter(Query):
 
 
 class Ticket(BaseModel):
-    """A ticket."""
+    """A ticket, as REST shows it."""
 
     id: int
     name: str

@@ -39,8 +39,8 @@ class Message(BaseModel):
 
 
 class Tried(BaseModel):
-    """`tried`: within a second the next message goes out, and if Meta refuses it the channel is stopped again. False:
-    the channel was not stopped."""
+    """What came of trying: `tried` says that the next message goes out within a second, and if Meta refuses it the
+    channel is stopped again. False: the channel was not stopped."""
 
     tried: bool
 

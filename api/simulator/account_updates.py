@@ -36,7 +36,7 @@ ACCOUNTS: Final = {
 
 
 class AccountUpdates:
-    """Sends the updates by their names."""
+    """Sends updates of the account, each by its name in UPDATES."""
 
     def __init__(self, meta: Meta) -> None:
         self._meta = meta

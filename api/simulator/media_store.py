@@ -17,7 +17,7 @@ INBOUND_LIVES_SECONDS: Final = 7 * 86_400
 
 
 class MediaStore:
-    """The files of both sides; what is known of them is kept with the chats."""
+    """Saves and finds the files of both sides; what is known of them is kept with the chats."""
 
     def __init__(self, chats: Chats, clock: Callable[[], float]) -> None:
         self._chats = chats

@@ -34,7 +34,8 @@ NEXT_STATUS: Final = {"accepted": "sent", "sent": "delivered"}
 
 
 class Meta:
-    """What both sides act on. `calls` has method, target and body of the latest calls to the Graph API."""
+    """What the customers and the business both act on. `calls` has method, target and body of the latest calls to the
+    Graph API."""
 
     def __init__(
         self,

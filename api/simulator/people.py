@@ -28,7 +28,7 @@ class Draft(NamedTuple):
 
 
 class People:
-    """The customers, who act on Meta."""
+    """Does what customers do with their phones, each action as a record of the chat and a webhook."""
 
     def __init__(self, meta: Meta) -> None:
         self._meta = meta

@@ -16,7 +16,7 @@ MAX_PAIR_BURST: Final = 45  # messages
 
 
 class RateLimits:
-    """Counts what is sent, by the simulator's clock."""
+    """Counts what is sent, by the simulator's clock, and refuses what comes too soon."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup

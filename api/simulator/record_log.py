@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 class RecordLog:
-    """One file. It has to be opened by rewrite() before append()."""
+    """One log file. It has to be opened by rewrite() before append()."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -6,8 +6,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """`folder`: where chats and files are kept. `webhook_url`: the service's webhook. `keep_requests`: for tests, every
-    call to the Graph API is kept in `Simulator.requests`."""
+    """Where the simulator keeps its chats and files (`folder`), and which webhook it calls (`webhook_url`: the
+    service's). `keep_requests`: for tests, every call to the Graph API is kept in `Simulator.requests`."""
 
     folder: Path
     webhook_url: str

@@ -36,7 +36,7 @@ class GraphCall(NamedTuple):
 
 
 class Simulator:
-    """start() and stop() belong to the serving of its application.
+    """The simulator of one process: start() and stop() belong to the serving of its application.
 
     `on_advance` hears of the seconds by which time is put forward, for the service's own clock. `requests` holds every
     call to the Graph API, where the settings ask for it.

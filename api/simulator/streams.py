@@ -16,7 +16,7 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 
 
 class Streams:
-    """The pages that listen."""
+    """Publishes events to the pages that listen."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[bytes]] = set()

@@ -46,7 +46,8 @@ class Http(Protocol):
 
 
 class WebhookSender:
-    """A queue and a task for each lane that has webhooks. `on_answered` is called with each that was answered 200."""
+    """Posts webhooks, with a queue and a task for each lane that has any. `on_answered` is called with each that was
+    answered 200."""
 
     def __init__(self, http: Http, setup: Setup, faults: Faults, on_answered: Callable[[Webhook], None]) -> None:
         self._http = http

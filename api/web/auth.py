@@ -34,7 +34,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Permission(StrEnum):
-    """What a route may need."""
+    """What a route may need of its caller."""
 
     READ = "read"
     CHANGE_TICKETS = "change_tickets"
@@ -52,7 +52,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 class Undeclared(Exception):
-    """A route doesn't say what it needs."""
+    """A route doesn't say which permission it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _declare(needed: Permission | None) -> Callable[[View], View]:
 
 
 class GuardedBlueprint(Blueprint):
-    """Takes no route that doesn't say what it needs."""
+    """A blueprint that takes no route without a declaration of what it needs (`needs`, `open_to_all`)."""
 
     def add_url_rule(
         self,
@@ -122,7 +122,7 @@ class GuardedBlueprint(Blueprint):
 
 
 class KeyRing:
-    """Knows the keys, and keeps those seen lately in memory."""
+    """Finds out whose an API key is, and keeps the keys seen lately in memory."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -95,7 +95,8 @@ class MultipartForm:
 
 
 class _Door:
-    """ASGI: large forms are not read ahead. The framework is told that there is no body, and the view pulls it."""
+    """ASGI middleware by which large forms are not read ahead: the framework is told that there is no body, and the
+    view pulls it."""
 
     def __init__(self, application: Any) -> None:
         self._application = application

@@ -39,14 +39,14 @@ log = structlog.get_logger(__name__)
 
 
 class Problem(BaseModel):
-    """What is wrong, and where."""
+    """What is wrong with one field of a request."""
 
     field: str
     message: str
 
 
 class Refusal(BaseModel):
-    """What was asked for did not happen."""
+    """The answer to a request that was not carried out: `message` says why, `errors` which fields are at fault."""
 
     success: Literal[False] = False
     message: str
@@ -54,7 +54,7 @@ class Refusal(BaseModel):
 
 
 class Answer(BaseModel, Generic[T]):
-    """What was asked for."""
+    """The answer to a request that was carried out: `data` is what was asked for."""
 
     success: Literal[True] = True
     data: T
@@ -69,19 +69,19 @@ class Pagination(BaseModel):
 
 
 class PageAnswer(Answer[T], Generic[T]):
-    """One page of a list."""
+    """The answer with one page of a list."""
 
     pagination: Pagination
 
 
 class Body(BaseModel):
-    """What a request's body may hold: these fields, of these types, and nothing else."""
+    """The base of requests' bodies: these fields, of these types, and nothing else."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Query(BaseModel):
-    """What a query string may hold."""
+    """The base of query strings: these fields, and nothing else."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A form: its fields, and its files, which are stored and have rows."""
+    """A form with its files, which are stored and have rows by now."""
 
     fields: Mapping[str, str]
     files: list[FileRow]

@@ -41,6 +41,8 @@ MAX_TEXT_CHARACTERS = 200  # of one of Meta's texts
 
 
 class _Warning(NamedTuple):
+    """How bad it is, and what an operator reads."""
+
     severity: AlertSeverity
     message: str
 

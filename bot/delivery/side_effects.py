@@ -12,19 +12,20 @@ from bot.whatsapp.graph.client import Refused
 
 @dataclass(frozen=True, slots=True)
 class TripBreaker:
-    """Nothing goes out to anybody: Meta would refuse every message so."""
+    """Trips the circuit breaker: Meta would refuse every message as it did this one."""
 
     refused: Refused
 
 
 @dataclass(frozen=True, slots=True)
 class ResetBreaker:
-    """Meta took the message, or refused it for its own sake alone: messages go out."""
+    """Resets the circuit breaker: Meta took the message, or refused it for its own sake alone, so messages go out."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlowDown:
-    """Meta's rate limit was hit, of the customer or of the number, and Meta asks to wait so long."""
+    """Makes what `scope` names (the customer, or our number) wait for so many seconds, because Meta's rate limit was
+    hit."""
 
     scope: Scope
     seconds: float
@@ -32,26 +33,26 @@ class SlowDown:
 
 @dataclass(frozen=True, slots=True)
 class CloseWindow:
-    """The customer's window was closed for what was sent at `sent_at`."""
+    """Closes the customer's window: Meta says that it was closed for what was sent at `sent_at`."""
 
     sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class MarkReachable:
-    """A message has arrived at the customer's phone."""
+    """Notes that a message has arrived at the customer's phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkUnreachable:
-    """Nothing gets through to the customer; `reason` is what agents read."""
+    """Notes that nothing gets through to the customer; `reason` is what agents read."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BlameTemplate:
-    """Meta refused the message, sent at `sent_at`, for the template that it was made of."""
+    """Notes that Meta refused the message, sent at `sent_at`, for the template that it was made of."""
 
     code: int
     reason: str
@@ -60,7 +61,7 @@ class BlameTemplate:
 
 @dataclass(frozen=True, slots=True)
 class AlertOperator:
-    """Meta took a message and refused it afterwards, for what others would meet too."""
+    """Alerts an operator: Meta took a message and refused it afterwards, for what other messages would meet too."""
 
     code: int
     reason: str

@@ -26,7 +26,7 @@ MEDIA_ID_LIFE = timedelta(days=7)  # of one that came by a webhook, says Meta
 
 @dataclass(slots=True)
 class Failure:
-    """The item whose own turn raised, and what that was."""
+    """An item whose own turn raised, and the error in words."""
 
     item: PendingItem
     error: str

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Does one process's share of the work.
+    """Claims due lanes for one process, plays them in rounds and delivers them, until it is stopped.
 
     `background`: what runs until the stop and has nothing to do with lanes. `slow_seconds`: how long a delivery keeps
     its lane from the next turn.

@@ -120,7 +120,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A place in the conversation: what it asks, the choices it offers, and its rows."""
+    """One node of a flow: what it asks, the choices it offers, and its rows."""
 
     name: str
     prompt: Text

@@ -1,4 +1,4 @@
-"""Serves POST /messages: refuses a message at once as Meta would, or accepts it and reports later whether it arrives."""
+"""Serves POST /messages: refuses a message at once as Meta would, or accepts it and reports its fate later."""
 
 from typing import Any
 
