@@ -20,7 +20,7 @@ from typing import Any
 from api.bench.customers import Customer, Habits, SentMessage, Unanswered
 from api.bench.graph_stand_in import AcceptedSend
 from api.bench.webhooks import NeverAcknowledged, Webhooks
-from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook
+from api.simulator.bodies import BusinessNumber, Person, build_messages_webhook, make_wamid
 from api.simulator.message_bodies import MessageHead, button_reply, list_reply, text
 
 AREA_CODES = (202, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 617, 650, 702, 713, 718, 801, 808, 818, 907)
@@ -162,7 +162,7 @@ class LoadDriver:
         wamid = make_wamid(person.wa_id, unique)
         head = MessageHead(person, wamid, int(time.time()))
         message = (list_reply if row else button_reply)(head, option, words) if option else text(head, words)
-        delivery = await self._webhooks.deliver(messages_webhook(self._number, [person], [message]))
+        delivery = await self._webhooks.deliver(build_messages_webhook(self._number, [person], [message]))
         sent = SentMessage(
             customer=person.wa_id,
             n=customer.sent_messages,

@@ -20,7 +20,7 @@ from typing import Any
 
 from api.bench.webhooks import Webhooks
 from api.bench.wire import HttpReply, Server
-from api.simulator.bodies import BusinessNumber, Person, status, statuses_webhook
+from api.simulator.bodies import BusinessNumber, Person, build_delivery_status, build_statuses_webhook
 
 STATUSES = ("sent", "delivered", "read")
 
@@ -131,14 +131,14 @@ class GraphStandIn:
 
     async def _report_status(self, send: AcceptedSend, name: str, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)
-        await self._webhooks.deliver(statuses_webhook(self._number, [build_status(send, name)]))
+        await self._webhooks.deliver(build_statuses_webhook(self._number, [build_status(send, name)]))
 
 
 def build_status(send: AcceptedSend, name: str) -> dict[str, Any]:
     """Builds the status `name` of a message."""
     # One second for all three: a time that has not come yet would be corrected by the service.
     timestamp = int(send.at)
-    return status(Person(wa_id=send.customer), send.wamid, timestamp, name, opaque=send.outbox_id)
+    return build_delivery_status(Person(wa_id=send.customer), send.wamid, timestamp, name, opaque=send.outbox_id)
 
 
 def parse_send(sent: dict[str, Any], *, wamid: str, at: float) -> AcceptedSend:

@@ -30,7 +30,7 @@ from api.bench.programs import (
 )
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client, ConnectionBroken
-from api.simulator.bodies import BusinessNumber, Person, make_wamid, messages_webhook, statuses_webhook
+from api.simulator.bodies import BusinessNumber, Person, build_messages_webhook, build_statuses_webhook, make_wamid
 from api.simulator.message_bodies import MessageHead, text
 from storage.sql.database import DatabaseSettings
 
@@ -137,10 +137,10 @@ class Rig:
         people = [self.driver.make_customer().person for _ in range(BATCH_SIZE)]
         now = int(time.time())
         hello = [text(MessageHead(person, make_wamid(person.wa_id, os.urandom(8)), now), "Hi") for person in people]
-        first = await self._measure_batch(messages_webhook(NUMBER, people, hello), answers=BATCH_SIZE)
+        first = await self._measure_batch(build_messages_webhook(NUMBER, people, hello), answers=BATCH_SIZE)
         statuses = [build_status(send, "delivered") for send in self.answers]
         recipients = [Person(wa_id=send.customer) for send in self.answers]
-        second = await self._measure_batch(statuses_webhook(NUMBER, statuses, recipients), answers=0)
+        second = await self._measure_batch(build_statuses_webhook(NUMBER, statuses, recipients), answers=0)
         return first, second
 
     async def _measure_batch(self, body: bytes, *, answers: int) -> Batch:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from quart import Response, request
 
-from api.simulator.json_api import error_response
+from api.simulator.json_api import make_error_response
 
 
 def is_loopback(host: str) -> bool:
@@ -33,7 +33,7 @@ def refuse_other_hosts() -> Response | None:
     """Answers 403 to a request under another host's name; a `before_request` of all that the simulator serves."""
     if is_loopback(request.headers.get("Host", "")):
         return None
-    return error_response(403, "The simulator answers only at localhost.")
+    return make_error_response(403, "The simulator answers only at localhost.")
 
 
 def refuse_other_pages() -> Response | None:
@@ -42,10 +42,10 @@ def refuse_other_pages() -> Response | None:
         return None
     # A page from elsewhere can't send these without being asked first, nor a DELETE.
     if request.method != "DELETE" and request.mimetype not in {"application/json", "multipart/form-data"}:
-        return error_response(415, "Send application/json or multipart/form-data.")
+        return make_error_response(415, "Send application/json or multipart/form-data.")
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":
-        return error_response(403, "Another web page can't use the simulator.")
+        return make_error_response(403, "Another web page can't use the simulator.")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return error_response(403, "Another web page can't use the simulator.")
+        return make_error_response(403, "Another web page can't use the simulator.")
     return None

@@ -116,19 +116,19 @@ class AccountUpdates:
         self._send_about_account("phone_number_name_update", named | {"decision": "APPROVED", "rejection_reason": None})
 
     def _send_error(self, code: int) -> None:
-        error = bodies.status_error(code, "Rate limit hit", "Cloud API message throughput has been reached.")
+        error = bodies.build_status_error(code, "Rate limit hit", "Cloud API message throughput has been reached.")
         self._send_messaging("messages", {"errors": [error]})
 
     def _send_user_id_update(self, phone: str) -> None:
         customer = self._find_customer(phone)
-        person = self._meta.person_of(customer)
+        person = self._meta.show_person(customer)
         change: Json = {
             "detail": "The user id of this user has changed.",
             "user_id": {"previous": f"{customer.user_id}0", "current": customer.user_id},
-            "timestamp": self._timestamp(),
+            "timestamp": self._get_timestamp(),
         }
         change |= {"wa_id": person.wa_id} if person.wa_id else {}
-        self._send_messaging("user_id_update", {"contacts": [bodies.contact(person)], "user_id_update": [change]})
+        self._send_messaging("user_id_update", {"contacts": [bodies.build_contact(person)], "user_id_update": [change]})
 
     def _send_echo(self, phone: str, text: str) -> None:
         """Sends what somebody of the business answered in the Business app."""
@@ -136,7 +136,7 @@ class AccountUpdates:
 
     def _send_handover(self, phone: str, text: str) -> None:
         """Passes the conversation from Meta's agent back to the app, with a summary."""
-        person = self._meta.person_of(self._find_customer(phone))
+        person = self._meta.show_person(self._find_customer(phone))
         sender = {"phone_number": person.wa_id} if person.wa_id else {"user_id": person.user_id}
         summary = {"type": "summary", "summary": {"text": text or "The customer asks for a person."}}
         setup = self._meta.setup
@@ -145,43 +145,43 @@ class AccountUpdates:
             "sender": sender,
             "recipient": {"phone_number_id": setup.phone_number_id, "display_phone_number": setup.display_phone_number},
             "type": "control_passed",
-            "timestamp": self._timestamp(),
+            "timestamp": self._get_timestamp(),
             "control_passed": {
                 "previous_owner_role": "meta_business_agent",
                 "new_owner_role": "app",
                 "conversation_context": summary,
             },
         }
-        body = bodies.field_webhook(self._meta.number.waba_id, "messaging_handovers", value)
+        body = bodies.build_field_webhook(self._meta.number.waba_id, "messaging_handovers", value)
         self._meta.send_webhook("messaging_handovers", body, phone)
 
     def _send_standby(self, phone: str, text: str) -> None:
         """Sends what a customer writes while Meta's agent has the conversation."""
-        person = self._meta.person_of(self._find_customer(phone))
+        person = self._meta.show_person(self._find_customer(phone))
         wamid = bodies.make_wamid(phone, os.urandom(10))
         head = MessageHead(person, wamid, int(self._meta.clock()))
         written = message_bodies.text(head, text or "Are you open on Sunday?")
         self._send_messaging(
-            "standby", {"contacts": [bodies.contact(person)], "standby": {"messages": [written]}}, phone
+            "standby", {"contacts": [bodies.build_contact(person)], "standby": {"messages": [written]}}, phone
         )
 
     def _build_echo(self, phone: str, text: str) -> Json:
-        person = self._meta.person_of(self._find_customer(phone))
+        person = self._meta.show_person(self._find_customer(phone))
         to: Json = ({"to": person.wa_id} if person.wa_id else {}) | (
             {"to_user_id": person.user_id} if person.user_id else {}
         )
         content = {"body": text or "I have called you, all is well now."}
         wamid = bodies.make_wamid(phone, os.urandom(10))
         whole: Json = {"from": self._meta.setup.display_phone_number} | to
-        return whole | {"id": wamid, "timestamp": self._timestamp(), "type": "text", "text": content}
+        return whole | {"id": wamid, "timestamp": self._get_timestamp(), "type": "text", "text": content}
 
     def _send_about_account(self, field: str, value: Json) -> None:
         now = int(self._meta.clock())
-        self._meta.send_webhook(field, bodies.field_webhook(self._meta.number.waba_id, field, value, time=now))
+        self._meta.send_webhook(field, bodies.build_field_webhook(self._meta.number.waba_id, field, value, time=now))
 
     def _send_messaging(self, field: str, what: Json, phone: str = "") -> None:
-        value = bodies.messaging_value(self._meta.number) | what
-        self._meta.send_webhook(field, bodies.field_webhook(self._meta.number.waba_id, field, value), phone)
+        value = bodies.build_messaging_value(self._meta.number) | what
+        self._meta.send_webhook(field, bodies.build_field_webhook(self._meta.number.waba_id, field, value), phone)
 
     def _find_customer(self, phone: str) -> Customer:
         customer = self._meta.chats.customers.get(phone)
@@ -189,5 +189,5 @@ class AccountUpdates:
             raise ValueError("There is no such customer.")
         return customer
 
-    def _timestamp(self) -> str:
+    def _get_timestamp(self) -> str:
         return str(int(self._meta.clock()))

@@ -61,17 +61,17 @@ def make_wamid(phone: str, unique: bytes) -> str:
     return "wamid." + base64.b64encode(inner + b"\x00").decode()
 
 
-def messages_webhook(number: BusinessNumber, people: Sequence[Person], messages: Sequence[Json]) -> bytes:
+def build_messages_webhook(number: BusinessNumber, people: Sequence[Person], messages: Sequence[Json]) -> bytes:
     """Builds the webhook that brings messages, and in `contacts` the people who wrote them."""
     return _messages_field(number, people, {"messages": list(messages)})
 
 
-def statuses_webhook(number: BusinessNumber, statuses: Sequence[Json], people: Sequence[Person] = ()) -> bytes:
+def build_statuses_webhook(number: BusinessNumber, statuses: Sequence[Json], people: Sequence[Person] = ()) -> bytes:
     """Builds the webhook that brings delivery statuses; Meta names the recipients in `contacts` only sometimes."""
     return _messages_field(number, people, {"statuses": list(statuses)})
 
 
-def field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = None) -> bytes:
+def build_field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = None) -> bytes:
     """Builds a webhook of any field; only the fields about the account have a `time`, in whole seconds."""
     entry: Json = {"id": waba_id} | ({} if time is None else {"time": time})
     return encode_json(
@@ -79,7 +79,7 @@ def field_webhook(waba_id: str, field: str, value: Json, *, time: int | None = N
     )
 
 
-def messaging_value(number: BusinessNumber) -> Json:
+def build_messaging_value(number: BusinessNumber) -> Json:
     """Builds what the `value` of every messaging field begins with."""
     return {
         "messaging_product": "whatsapp",
@@ -90,7 +90,7 @@ def messaging_value(number: BusinessNumber) -> Json:
     }
 
 
-def contact(person: Person) -> Json:
+def build_contact(person: Person) -> Json:
     """Builds an entry of `contacts`: who somebody is, as far as the business may know."""
     profile = {"name": person.name} | ({"username": person.username} if person.username else {})
     known: Json = {"profile": profile} if person.name else {}
@@ -101,7 +101,7 @@ def contact(person: Person) -> Json:
     return known
 
 
-def status(
+def build_delivery_status(
     person: Person,
     wamid: str,
     timestamp: int,
@@ -126,7 +126,7 @@ def status(
     return change
 
 
-def status_error(code: int, title: str, details: str) -> Json:
+def build_status_error(code: int, title: str, details: str) -> Json:
     """Builds an entry of `errors`, as it stands in a failed status and in a webhook of errors."""
     return {
         "code": code,
@@ -138,7 +138,7 @@ def status_error(code: int, title: str, details: str) -> Json:
 
 
 def _messages_field(number: BusinessNumber, people: Sequence[Person], what: Json) -> bytes:
-    value = messaging_value(number)
+    value = build_messaging_value(number)
     if people:
-        value["contacts"] = [contact(person) for person in people]
-    return field_webhook(number.waba_id, "messages", value | what)
+        value["contacts"] = [build_contact(person) for person in people]
+    return build_field_webhook(number.waba_id, "messages", value | what)

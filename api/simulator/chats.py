@@ -58,13 +58,13 @@ class Chats:
         return next((one for one in self.customers.values() if user_id and one.user_id == user_id), None)
 
     def add_media(self, media: Media) -> None:
-        """Records a file that lies under `file_path` already: a record without its file would promise too much."""
+        """Records a file that lies under `get_file_path` already: a record without its file would promise too much."""
         self._append({"put": "media", "media": asdict(media)})
 
     def remove_media(self, media_id: str) -> None:
         """Forgets a file and deletes it."""
         self._append({"put": "media_removed", "media_id": media_id})
-        self.file_path(media_id).unlink(missing_ok=True)
+        self.get_file_path(media_id).unlink(missing_ok=True)
 
     def add_message(self, message: Message, *, lane: str = "", webhook: bytes = b"") -> Webhook | None:
         """Keeps a copy of this message, and the webhook that reports it unless that is empty.
@@ -89,7 +89,7 @@ class Chats:
         """Forgets a webhook that the service has acknowledged; a customer's message in it counts as delivered."""
         self._append({"put": "answered", "webhook_id": webhook.webhook_id})
 
-    def file_path(self, media_id: str) -> Path:
+    def get_file_path(self, media_id: str) -> Path:
         """Returns where the content of a file lies."""
         return self._files / media_id
 
@@ -97,7 +97,7 @@ class Chats:
         """Returns the chat of one customer, oldest first."""
         return [message for message in self.messages.values() if message.phone == phone]
 
-    def last_written_at(self, phone: str) -> float | None:
+    def find_last_written_at(self, phone: str) -> float | None:
         """Returns when this customer last wrote, which opens the 24-hour window; None when they never have."""
         written = (m.at for m in self.list_messages(phone) if m.by == "customer" and m.kind not in SILENT_KINDS)
         return max(written, default=None)

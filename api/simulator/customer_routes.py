@@ -6,7 +6,7 @@ from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
 from api.simulator import views
-from api.simulator.json_api import data_response, done_response, read_object, read_string
+from api.simulator.json_api import make_data_response, make_done_response, read_object, read_string
 from api.simulator.people import make_user_id
 from api.simulator.records import Choice, Customer, Message, Visibility
 from api.simulator.simulator import Simulator, current_simulator
@@ -35,7 +35,7 @@ async def add_customer() -> Response:
     phone = _choose_phone(simulator.chats.customers, read_string(body, "phone").strip())
     user_id = read_string(body, "user_id") or ("" if shows == "phone" else make_user_id(phone))
     customer = simulator.people.save(Customer(phone, name, user_id, username, shows))  # type: ignore[arg-type]
-    return data_response(views.describe_customer(customer, simulator.chats), 201)
+    return make_data_response(views.describe_customer(customer, simulator.chats), 201)
 
 
 @customer_routes.post("/api/customers/<phone>/messages")
@@ -43,7 +43,7 @@ async def write_message(phone: str) -> Response:
     """Sends words, a tap on an option, a place or a contact card."""
     simulator = current_simulator()
     customer, body = _find_customer(simulator, phone), await read_object()
-    return data_response(views.describe_message(_write(simulator, customer, body), simulator.chats), 201)
+    return make_data_response(views.describe_message(_write(simulator, customer, body), simulator.chats), 201)
 
 
 @customer_routes.post("/api/customers/<phone>/files")
@@ -62,7 +62,7 @@ async def send_file(phone: str) -> Response:
     message = simulator.people.send_file(
         customer, media, caption=form.get("caption", ""), quote=form.get("quote", ""), kind=kind
     )
-    return data_response(views.describe_message(message, simulator.chats), 201)
+    return make_data_response(views.describe_message(message, simulator.chats), 201)
 
 
 @customer_routes.post("/api/customers/<phone>/messages/<wamid>/<action>")
@@ -78,7 +78,7 @@ async def change_message(phone: str, wamid: str, action: str) -> Response:
         simulator.people.revoke(customer, wamid)
     else:
         raise BadRequest("A message can get a reaction, an edit or a revoke.")
-    return data_response(views.describe_message(simulator.chats.messages[wamid], simulator.chats))
+    return make_data_response(views.describe_message(simulator.chats.messages[wamid], simulator.chats))
 
 
 @customer_routes.post("/api/customers/<phone>/open")
@@ -86,7 +86,7 @@ async def open_chat(phone: str) -> Response:
     """Lets the customer look at the chat: what has arrived is read."""
     simulator = current_simulator()
     simulator.meta.open_chat(_find_customer(simulator, phone).phone)
-    return done_response()
+    return make_done_response()
 
 
 @customer_routes.post("/api/customers/<phone>/identity")
@@ -101,7 +101,7 @@ async def change_identity(phone: str) -> Response:
         customer = simulator.people.change_number(customer, wanted)
     if "user_id" in body:
         customer = simulator.people.change_user_id(customer)
-    return data_response(views.describe_customer(customer, simulator.chats))
+    return make_data_response(views.describe_customer(customer, simulator.chats))
 
 
 def _write(simulator: Simulator, customer: Customer, body: dict[str, Any]) -> Message:

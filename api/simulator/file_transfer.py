@@ -38,14 +38,14 @@ async def serve_file(path: Path, mime_type: str, filename: str = "") -> Response
         size = (await asyncio.to_thread(path.stat)).st_size
     except FileNotFoundError:
         return Response("", 404)
-    response = Response(_pieces(path), content_type=mime_type, headers={"Content-Length": str(size)})
+    response = Response(_read_pieces(path), content_type=mime_type, headers={"Content-Length": str(size)})
     if filename:
-        response.headers["Content-Disposition"] = content_disposition(filename)
+        response.headers["Content-Disposition"] = make_content_disposition(filename)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
+async def _read_pieces(path: Path) -> AsyncIterator[bytes]:
     offset = 0
     while piece := await asyncio.to_thread(_read_piece, path, offset):
         yield piece
@@ -58,7 +58,7 @@ def _read_piece(path: Path, offset: int) -> bytes:
         return file.read(PIECE_BYTES)
 
 
-def content_disposition(filename: str) -> str:
+def make_content_disposition(filename: str) -> str:
     """Builds the header of a download (RFC 6266): the name in full (RFC 5987), and in ASCII for old clients."""
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\;%/' else "_" for char in filename

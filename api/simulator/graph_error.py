@@ -26,7 +26,7 @@ class GraphError:
         """The HTTP status of the answer."""
         return self.http_status or get_http_status(self.code)
 
-    def document(self, trace_id: str) -> dict[str, Any]:
+    def build_body(self, trace_id: str) -> dict[str, Any]:
         """Returns the body of the answer; `trace_id` is what Meta's support would ask for."""
         error: dict[str, Any] = {
             "message": self.message or f"(#{self.code}) {get_title(self.code)}",

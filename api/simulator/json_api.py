@@ -22,19 +22,19 @@ def read_string(body: dict[str, Any], key: str) -> str:
     return value
 
 
-def data_response(data: Any, status: int = 200) -> Response:
+def make_data_response(data: Any, status: int = 200) -> Response:
     """Builds the answer to a call that succeeded."""
     response = jsonify({"success": True, "data": data})
     response.status_code = status
     return response
 
 
-def done_response() -> Response:
+def make_done_response() -> Response:
     """Builds the answer to a call that succeeded and has nothing to give."""
     return jsonify({"success": True})
 
 
-def error_response(status: int, message: str) -> Response:
+def make_error_response(status: int, message: str) -> Response:
     """Builds the answer to a call that was refused; `message` is a sentence for people."""
     response = jsonify({"success": False, "message": message})
     response.status_code = status

@@ -26,7 +26,7 @@ class MediaStore:
     async def save(self, content: IO[bytes], mime_type: str, filename: str, *, inbound: bool) -> Media:
         """Puts a file on the disk, piece by piece, and remembers it. `inbound`: a customer sent it."""
         media_id = str(int.from_bytes(os.urandom(6)) + 10**15)
-        saved = await asyncio.to_thread(save_file, content, self._chats.file_path(media_id))
+        saved = await asyncio.to_thread(save_file, content, self._chats.get_file_path(media_id))
         media = Media(media_id, mime_type, filename, saved.size, saved.sha256, self._clock(), inbound)
         self._chats.add_media(media)
         return media

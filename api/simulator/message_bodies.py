@@ -1,6 +1,6 @@
 """Builds each type of message that a customer can send; the functions are named as Meta's webhooks name the types.
 
-Pure, as bodies.py is: ids and timestamps are handed in. A message goes into a webhook by `bodies.messages_webhook`.
+Pure, as bodies.py is: ids and timestamps are handed in. `bodies.build_messages_webhook` puts a message into a webhook.
 Source: Meta's webhook reference, "messages".
 """
 

@@ -81,9 +81,9 @@ class Meta:
 
     def receive(self, message: Message, body: bodies.Json) -> Message:
         """Keeps what a customer did, and reports it to the service as the message `body`."""
-        person = self.person_of(self.chats.customers[message.phone])
+        person = self.show_person(self.chats.customers[message.phone])
         people = [] if message.kind == "system" else [person]  # a system message has no contacts
-        webhook = self._if_subscribed("messages", bodies.messages_webhook(self.number, people, [body]))
+        webhook = self._drop_unsubscribed("messages", bodies.build_messages_webhook(self.number, people, [body]))
         self._enqueue(self.chats.add_message(message, lane=f"messages:{message.phone}", webhook=webhook))
         kept = self.chats.messages[message.wamid]
         self.publish(kept)
@@ -131,7 +131,7 @@ class Meta:
 
     def send_webhook(self, field: str, body: bytes, phone: str = "") -> None:
         """Sends a webhook that is about no message, if the app is subscribed to its field."""
-        self._enqueue(self.chats.add_webhook(f"{field}:{phone}", self._if_subscribed(field, body), self.clock()))
+        self._enqueue(self.chats.add_webhook(f"{field}:{phone}", self._drop_unsubscribed(field, body), self.clock()))
 
     def send_raw_webhook(self, body: bytes) -> None:
         """Sends any body at all, subscribed or not."""
@@ -158,7 +158,7 @@ class Meta:
         """Shows a customer who is new, or another than before; `before` is the number that they had."""
         self._streams.publish("customer", views.describe_customer(customer, self.chats) | {"before": before})
 
-    def person_of(self, customer: Customer, *, named: bool = True) -> bodies.Person:
+    def show_person(self, customer: Customer, *, named: bool = True) -> bodies.Person:
         """Returns what Meta shows of a customer to the business."""
         return bodies.Person(
             name=customer.name,
@@ -177,7 +177,7 @@ class Meta:
         media = self.chats.media.get(message.media_id)
         if media is not None and media.mime_type == "audio/opus":
             return NOT_SENDABLE
-        written_at = self.chats.last_written_at(message.phone)
+        written_at = self.chats.find_last_written_at(message.phone)
         closed = written_at is None or message.at - written_at > WINDOW_SECONDS
         return WINDOW_CLOSED if closed and message.kind != "template" else 0
 
@@ -194,33 +194,33 @@ class Meta:
         self._timers.pop(message.wamid, None)
         at, error = self.clock(), ""
         errors: list[bodies.Json] = []
-        person = self._recipient_of(message, named=name != "sent")
+        person = self._find_recipient(message, named=name != "sent")
         people = [person] if person.user_id and name != "failed" else []
         if name == "failed":
             code = message.fails_with
-            errors = [bodies.status_error(code, get_title(code), get_details(code))]
+            errors = [bodies.build_status_error(code, get_title(code), get_details(code))]
             error = f"{get_title(code)} ({code})"
             people = [bodies.Person(wa_id=message.phone)] if code == UNDELIVERABLE and not message.to_user_id else []
-        status = bodies.status(
+        status = bodies.build_delivery_status(
             person, message.wamid, int(at), name, opaque=message.opaque, errors=errors, category=message.category
         )
-        webhook = self._if_subscribed("messages", bodies.statuses_webhook(self.number, [status], people))
+        webhook = self._drop_unsubscribed("messages", bodies.build_statuses_webhook(self.number, [status], people))
         lane = f"statuses:{message.phone}"
         self._enqueue(self.chats.set_status(message, name, at, lane=lane, webhook=webhook, error=error))
         self.publish(message)
         self._schedule_next_status(message)
 
-    def _recipient_of(self, message: Message, *, named: bool) -> bodies.Person:
+    def _find_recipient(self, message: Message, *, named: bool) -> bodies.Person:
         """Returns whom a status is about: at least by the address that the business used."""
         customer = self.chats.customers.get(message.phone)
         if customer is None:
             return bodies.Person(user_id=message.phone) if message.to_user_id else bodies.Person(wa_id=message.phone)
-        person = self.person_of(customer, named=named)
+        person = self.show_person(customer, named=named)
         if message.to_user_id:
             return dataclasses.replace(person, user_id=customer.user_id)
         return dataclasses.replace(person, wa_id=message.phone)
 
-    def _if_subscribed(self, field: str, body: bytes) -> bytes:
+    def _drop_unsubscribed(self, field: str, body: bytes) -> bytes:
         """Returns the body, or nothing where this field does not reach the service at all."""
         return body if self.setup.is_subscribed_to(field) else b""
 

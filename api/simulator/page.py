@@ -15,7 +15,7 @@ from api.simulator import access, views
 from api.simulator.control_routes import control_routes
 from api.simulator.customer_routes import customer_routes
 from api.simulator.file_transfer import serve_file
-from api.simulator.json_api import data_response, error_response
+from api.simulator.json_api import make_data_response, make_error_response
 from api.simulator.simulator import current_simulator
 
 HERE: Final = Path(__file__).parent
@@ -47,13 +47,13 @@ async def add_security_headers(response: Response) -> Response:
 @page.errorhandler(BadRequest)
 async def answer_bad_request(error: BadRequest) -> Response:
     """Answers with the sentence of a request that makes no sense."""
-    return error_response(400, error.description or "Bad request")
+    return make_error_response(400, error.description or "Bad request")
 
 
 @page.errorhandler(ValueError)
 async def answer_impossible(error: ValueError) -> Response:
     """Answers with the sentence of an action that can't be done."""
-    return error_response(400, str(error))
+    return make_error_response(400, str(error))
 
 
 @page.get("")
@@ -81,7 +81,7 @@ async def list_chats() -> Response:
     """Answers with the business and every customer's chat."""
     simulator = current_simulator()
     business = {"name": simulator.setup.verified_name, "phone": simulator.setup.display_phone_number}
-    return data_response({"business": business, "customers": views.describe_chats(simulator.chats)})
+    return make_data_response({"business": business, "customers": views.describe_chats(simulator.chats)})
 
 
 @page.get("/api/files/<media_id>")
@@ -90,8 +90,8 @@ async def show_file(media_id: str) -> ResponseReturnValue:
     chats = current_simulator().chats
     media = chats.media.get(media_id)
     if media is None:
-        return error_response(404, "There is no such file.")
-    path = chats.file_path(media_id)
+        return make_error_response(404, "There is no such file.")
+    path = chats.get_file_path(media_id)
     if media.mime_type in views.SHOWN_IN_PAGE:
         response = await serve_file(path, media.mime_type)
     else:

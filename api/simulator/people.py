@@ -146,7 +146,7 @@ class People:
         at = self._meta.clock()
         record = Message(wamid, customer.phone, "customer", at, kind, "sent", **content)
         context = None if kind in SILENT_KINDS else self._quote_context(record.quote)
-        return Draft(record, MessageHead(self._meta.person_of(customer), wamid, int(at), context))
+        return Draft(record, MessageHead(self._meta.show_person(customer), wamid, int(at), context))
 
     def _find_in_chat(self, customer: Customer, wamid: str) -> Message:
         message = self._chats.messages.get(wamid)

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, g, jsonify, request
 
-from api.simulator.graph.media import media_response
+from api.simulator.graph.media import make_media_response
 from api.simulator.graph.responses import (
-    error_response,
-    no_such_object_response,
-    page_response,
+    make_error_response,
+    make_no_such_object_response,
+    make_page_response,
+    make_success_response,
     read_json,
     select_fields,
-    success_response,
 )
 from api.simulator.graph.templates import describe_template
 from api.simulator.graph.tokens import is_app_token
@@ -48,9 +48,9 @@ async def read_object(object_id: str) -> Response:
         return jsonify(select_fields(_describe_app(setup), APP_FIELDS))
     file = simulator.media.find(object_id)
     if file is not None:
-        return media_response(simulator, file)
+        return make_media_response(simulator, file)
     template = next((one for one in setup.templates if one["id"] == object_id), None)
-    return no_such_object_response(object_id) if template is None else jsonify(describe_template(template))
+    return make_no_such_object_response(object_id) if template is None else jsonify(describe_template(template))
 
 
 @account.post("/<object_id>")
@@ -60,12 +60,12 @@ async def change_object(object_id: str) -> Response:
     body = await read_json()
     wanted = body.get("webhook_configuration") if isinstance(body, dict) else None
     if object_id != simulator.setup.phone_number_id or not isinstance(wanted, dict):
-        return no_such_object_response(object_id)
+        return make_no_such_object_response(object_id)
     error = await _find_callback_error(simulator, wanted)
     if error is not None:
-        return error_response(error)
+        return make_error_response(error)
     simulator.setup.override_callback_url = wanted.get("override_callback_uri", "")
-    return success_response()
+    return make_success_response()
 
 
 @account.get("/<waba_id>/phone_numbers")
@@ -73,8 +73,8 @@ async def list_numbers(waba_id: str) -> Response:
     """Lists the numbers of the WABA: there is one."""
     setup = current_simulator().setup
     if waba_id != setup.waba_id:
-        return no_such_object_response(waba_id)
-    return page_response([select_fields(_describe_number(setup), NUMBER_FIELDS)])
+        return make_no_such_object_response(waba_id)
+    return make_page_response([select_fields(_describe_number(setup), NUMBER_FIELDS)])
 
 
 @account.route("/<waba_id>/subscribed_apps", methods=["GET", "POST", "DELETE"])
@@ -83,7 +83,7 @@ async def change_subscribed_apps(waba_id: str) -> Response:
     simulator = current_simulator()
     setup = simulator.setup
     if waba_id != setup.waba_id:
-        return no_such_object_response(waba_id)
+        return make_no_such_object_response(waba_id)
     if request.method == "GET":
         apps = [{"whatsapp_business_api_data": _describe_app(setup)}] if setup.subscribed_apps else []
         return jsonify({"data": apps})
@@ -91,10 +91,10 @@ async def change_subscribed_apps(waba_id: str) -> Response:
     wanted = given if isinstance(given, dict) else {}
     error = await _find_callback_error(simulator, wanted)
     if error is not None:
-        return error_response(error)
+        return make_error_response(error)
     setup.subscribed_apps = request.method == "POST"
     setup.waba_callback_url = wanted.get("override_callback_uri", "")
-    return success_response()
+    return make_success_response()
 
 
 @account.route("/<app_id>/subscriptions", methods=["GET", "POST"])
@@ -103,10 +103,10 @@ async def change_subscriptions(app_id: str) -> Response:
     simulator = current_simulator()
     setup = simulator.setup
     if app_id != setup.app_id:
-        return no_such_object_response(app_id)
+        return make_no_such_object_response(app_id)
     if not is_app_token(setup):
         words = "(#15) This method must be called with an app access_token."
-        return error_response(GraphError(15, message=words))
+        return make_error_response(GraphError(15, message=words))
     if request.method == "GET":
         return jsonify({"data": [_describe_subscription(setup, g.version)] if setup.webhook_fields else []})
     return await _subscribe(simulator, await read_json() or (await request.form).to_dict() or request.args.to_dict())
@@ -117,13 +117,13 @@ async def register(phone_number_id: str) -> Response:
     """Registers the number for the Cloud API."""
     setup = current_simulator().setup
     if phone_number_id != setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     body = await read_json()
     pin = body.get("pin") if isinstance(body, dict) else None
     if not (isinstance(pin, str) and len(pin) == 6 and pin.isdecimal()):
-        return error_response(GraphError(133005, "A PIN has six digits."))
+        return make_error_response(GraphError(133005, "A PIN has six digits."))
     setup.registered, setup.number_status = True, "CONNECTED"
-    return success_response()
+    return make_success_response()
 
 
 @account.post("/<phone_number_id>/deregister")
@@ -131,16 +131,16 @@ async def deregister(phone_number_id: str) -> Response:
     """Takes the number out of the Cloud API."""
     setup = current_simulator().setup
     if phone_number_id != setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     setup.registered, setup.number_status = False, "DISCONNECTED"
-    return success_response()
+    return make_success_response()
 
 
 @account.get("/<phone_number_id>/whatsapp_business_profile")
 async def read_profile(phone_number_id: str) -> Response:
     """Describes the profile that customers see."""
     if phone_number_id != current_simulator().setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     profile = {"messaging_product": "whatsapp", "about": "We are here to help.", "vertical": "OTHER"}
     return jsonify({"data": [profile]})
 
@@ -213,14 +213,14 @@ async def _subscribe(simulator: Simulator, given: dict[str, Any]) -> Response:
     setup, fields, url = simulator.setup, given.get("fields"), given.get("callback_url")
     names = fields.split(",") if isinstance(fields, str) else fields
     if given.get("object") != "whatsapp_business_account" or not isinstance(names, list) or not isinstance(url, str):
-        return error_response(GraphError(100, "object, fields, callback_url and verify_token are required."))
+        return make_error_response(GraphError(100, "object, fields, callback_url and verify_token are required."))
     token = str(given.get("verify_token") or "")
     error = await _find_callback_error(simulator, {"override_callback_uri": url, "verify_token": token})
     if error is not None:
-        return error_response(error)
+        return make_error_response(error)
     setup.webhook_fields = {str(name).strip() for name in names}
     setup.callback_url, setup.verify_token = url, token
-    return success_response()
+    return make_success_response()
 
 
 async def _find_callback_error(simulator: Simulator, wanted: dict[str, Any]) -> GraphError | None:

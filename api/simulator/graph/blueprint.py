@@ -15,7 +15,7 @@ from api.simulator.graph.fault_effects import spoil_answer, strike_call
 from api.simulator.graph.media import media
 from api.simulator.graph.messages import find_recipient, messages
 from api.simulator.graph.qr_codes import qr_codes
-from api.simulator.graph.responses import error_response, read_json
+from api.simulator.graph.responses import make_error_response, read_json
 from api.simulator.graph.templates import templates
 from api.simulator.graph.tokens import find_token_error, tokens
 from api.simulator.graph_error import GraphError
@@ -60,7 +60,7 @@ async def check_token() -> Response | None:
     """Refuses a call whose access token is not good for it."""
     simulator = current_simulator()
     error = find_token_error(simulator.setup, simulator.clock(), g.call)
-    return None if error is None else error_response(error)
+    return None if error is None else make_error_response(error)
 
 
 @graph.after_request
@@ -75,7 +75,7 @@ async def finish_answer(response: Response) -> Response:
 @graph.route("/<path:elsewhere>", methods=METHODS)
 async def answer_unknown_path(elsewhere: str = "") -> Response:
     """Answers for every path that the simulator does not have."""
-    return error_response(GraphError(2500, message=f"Unknown path components: /{elsewhere}"))
+    return make_error_response(GraphError(2500, message=f"Unknown path components: /{elsewhere}"))
 
 
 def _get_kind(simulator: Simulator, body: Any) -> str:

@@ -7,7 +7,7 @@ from quart import Response, g
 
 from api.simulator.error_codes import get_title
 from api.simulator.faults import ACCEPTED, AFTER, BEFORE, PATIENCE_SECONDS, Fault, Faults
-from api.simulator.graph.responses import error_response
+from api.simulator.graph.responses import make_error_response
 from api.simulator.graph_error import GraphError
 
 HTML: Final = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>"
@@ -48,7 +48,7 @@ async def spoil_answer(faults: Faults, response: Response) -> Response:
     if fault.then == "no_id":
         return Response("{}", 200, content_type="application/json")
     if fault.then == "huge":
-        return Response(_huge_body(), 200, content_type="application/json")
+        return Response(_yield_huge_body(), 200, content_type="application/json")
     whole = await response.get_data(as_text=False)
     if fault.then == "garbled":
         return Response(bytes(255 - byte for byte in whole), response.status_code, response.headers)
@@ -65,11 +65,11 @@ def _build_answer(fault: Fault) -> Response:
     if fault.then == "cut":
         return _build_cut_answer()
     if fault.then == "code":
-        response = error_response(GraphError(fault.code, http_status=fault.status))
+        response = make_error_response(GraphError(fault.code, http_status=fault.status))
     elif fault.then == "status":
         code = 4 if fault.status == 429 else 2 if fault.status >= 500 else 100
         words = f"{get_title(code)}. Please retry later."
-        response = error_response(GraphError(code, message=words, http_status=fault.status))
+        response = make_error_response(GraphError(code, message=words, http_status=fault.status))
     elif fault.then == "redirect":
         response = Response("", 302, {"Location": "http://127.0.0.1:9/elsewhere"})
     else:
@@ -89,7 +89,7 @@ async def _cut_body() -> AsyncIterator[bytes]:
     yield b"{"
 
 
-async def _huge_body() -> AsyncIterator[bytes]:
+async def _yield_huge_body() -> AsyncIterator[bytes]:
     yield b'{"messages":[{"id":"'
     for _ in range(HUGE_BYTES // PIECE_BYTES):
         yield b"A" * PIECE_BYTES

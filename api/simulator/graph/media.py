@@ -11,7 +11,7 @@ from typing import Any, Final
 from quart import Blueprint, Response, g, jsonify, request
 
 from api.simulator.file_transfer import serve_file
-from api.simulator.graph.responses import error_response, no_such_object_response, success_response
+from api.simulator.graph.responses import make_error_response, make_no_such_object_response, make_success_response
 from api.simulator.graph_error import GraphError
 from api.simulator.records import Media
 from api.simulator.simulator import Simulator, current_simulator
@@ -39,21 +39,21 @@ async def upload(phone_number_id: str) -> Response:
     """Takes a file out of a form, if its type and size may be sent."""
     simulator = current_simulator()
     if phone_number_id != simulator.setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     file, form = (await request.files).get("file"), await request.form
     if file is None or form.get("messaging_product") != "whatsapp":
-        return error_response(GraphError(100, "The parameters messaging_product and file are required."))
+        return make_error_response(GraphError(100, "The parameters messaging_product and file are required."))
     mime_type = (form.get("type") or file.mimetype or "application/octet-stream").lower()
     max_megabytes = MAX_MEGABYTES.get(mime_type.partition(";")[0].strip())
     if max_megabytes is None:
         types = ", ".join(MAX_MEGABYTES)
         words = f"Param file must be a file with one of the following types: {types}. Received {mime_type}."
-        return error_response(GraphError(100, words))
+        return make_error_response(GraphError(100, words))
     saved = await simulator.media.save(file.stream, mime_type, file.filename or "", inbound=False)
     if saved.size > max_megabytes * MEGABYTE or saved.size == 0:
         simulator.media.remove(saved.media_id)
         code = 131053 if saved.size else 100
-        return error_response(GraphError(code, "The file is too large for its type, or empty."))
+        return make_error_response(GraphError(code, "The file is too large for its type, or empty."))
     return jsonify({"id": saved.media_id})
 
 
@@ -62,9 +62,9 @@ async def remove(object_id: str) -> Response:
     """Deletes a file."""
     simulator = current_simulator()
     if not simulator.media.has(object_id):
-        return no_such_object_response(object_id)
+        return make_no_such_object_response(object_id)
     simulator.media.remove(object_id)
-    return success_response()
+    return make_success_response()
 
 
 @media.get("/files/<media_id>")
@@ -77,14 +77,14 @@ async def download(media_id: str) -> Response:
     genuine = hmac.compare_digest(_sign_link(simulator, media_id, expires).encode(), given)
     if found is None or not genuine or int(expires) < simulator.clock():
         return Response("", 404)
-    return await serve_file(simulator.chats.file_path(media_id), found.mime_type, found.filename)
+    return await serve_file(simulator.chats.get_file_path(media_id), found.mime_type, found.filename)
 
 
-def media_response(simulator: Simulator, found: Media) -> Response:
+def make_media_response(simulator: Simulator, found: Media) -> Response:
     """Answers GET /{media-id}: where the file can be downloaded, and what is known of it."""
     number_id = simulator.setup.phone_number_id
     if request.args.get("phone_number_id", number_id) != number_id:
-        return no_such_object_response(found.media_id)
+        return make_no_such_object_response(found.media_id)
     return jsonify(
         {
             "messaging_product": "whatsapp",

@@ -6,7 +6,12 @@ from quart import Blueprint, Response, jsonify
 
 from api.simulator.chats import Chats
 from api.simulator.graph.fault_effects import get_later_error
-from api.simulator.graph.responses import error_response, no_such_object_response, read_json, success_response
+from api.simulator.graph.responses import (
+    make_error_response,
+    make_no_such_object_response,
+    make_success_response,
+    read_json,
+)
 from api.simulator.graph_error import GraphError
 from api.simulator.message_rules import find_message_error
 from api.simulator.sent_templates import find_template_error
@@ -21,7 +26,7 @@ async def send_message(phone_number_id: str) -> Response:
     """Takes a message, or marks one as read."""
     simulator = current_simulator()
     if phone_number_id != simulator.setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     body = await read_json()
     if isinstance(body, dict) and body.get("status") == "read":
         return _mark_read(simulator, body)
@@ -32,7 +37,7 @@ async def send_message(phone_number_id: str) -> Response:
         or find_template_error(body, simulator.setup)
         or simulator.rate_limits.admit(find_recipient(simulator.chats, body), simulator.clock())
     )
-    return error_response(error) if error is not None else jsonify(_accept(simulator, body))
+    return make_error_response(error) if error is not None else jsonify(_accept(simulator, body))
 
 
 def find_recipient(chats: Chats, body: Any) -> str:
@@ -88,10 +93,10 @@ def _find_recipient_error(simulator: Simulator, body: dict[str, Any]) -> GraphEr
 
 def _mark_read(simulator: Simulator, body: dict[str, Any]) -> Response:
     if body.get("messaging_product") != "whatsapp" or not isinstance(body.get("message_id"), str):
-        return error_response(GraphError(100, "The parameters messaging_product and message_id are required."))
+        return make_error_response(GraphError(100, "The parameters messaging_product and message_id are required."))
     indicator = body.get("typing_indicator")
     if indicator is not None and (not isinstance(indicator, dict) or indicator.get("type") != "text"):
-        return error_response(GraphError(131009, "typing_indicator['type'] must be text."))
+        return make_error_response(GraphError(131009, "typing_indicator['type'] must be text."))
     if not simulator.meta.mark_read(body["message_id"], typing=indicator is not None):
-        return error_response(GraphError(131009, f"Message {body['message_id']} was not received by this number."))
-    return success_response()
+        return make_error_response(GraphError(131009, f"Message {body['message_id']} was not received by this number."))
+    return make_success_response()

@@ -7,11 +7,11 @@ from typing import Final
 from quart import Blueprint, Response, jsonify, request
 
 from api.simulator.graph.responses import (
-    error_response,
-    no_such_object_response,
-    page_response,
+    make_error_response,
+    make_no_such_object_response,
+    make_page_response,
+    make_success_response,
     read_json,
-    success_response,
 )
 from api.simulator.graph_error import GraphError
 from api.simulator.simulator import current_simulator
@@ -29,19 +29,19 @@ async def save_code(phone_number_id: str) -> Response:
     simulator = current_simulator()
     codes = simulator.qr_codes
     if phone_number_id != simulator.setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     body = await read_json()
     text = body.get("prefilled_message") if isinstance(body, dict) else None
     if not isinstance(text, str) or not 1 <= len(text) <= MAX_TEXT_CHARACTERS:
-        return error_response(GraphError(100, f"prefilled_message has 1 to {MAX_TEXT_CHARACTERS} characters."))
+        return make_error_response(GraphError(100, f"prefilled_message has 1 to {MAX_TEXT_CHARACTERS} characters."))
     code = body.get("code") or base64.b32encode(os.urandom(8)).decode()[:12] + "E1"
     if "code" in body and code not in codes:
-        return no_such_object_response(str(code))
+        return make_no_such_object_response(str(code))
     if code not in codes and len(codes) >= MAX_CODES:
-        return error_response(GraphError(100, "This number has as many codes as it may have."))
+        return make_error_response(GraphError(100, "This number has as many codes as it may have."))
     kind = body.get("generate_qr_image", "")
     if kind and kind not in {"SVG", "PNG"}:
-        return error_response(GraphError(100, "generate_qr_image must be SVG or PNG."))
+        return make_error_response(GraphError(100, "generate_qr_image must be SVG or PNG."))
     codes[code] = {"code": code, "prefilled_message": text, "deep_link_url": f"https://wa.me/message/{code}"}
     picture = {"qr_image_url": PICTURE_URL.format(code=code, kind=kind.lower())} if kind else {}
     return jsonify(codes[code] | picture)
@@ -52,9 +52,9 @@ async def list_codes(phone_number_id: str) -> Response:
     """Lists the codes, or the one that the query names."""
     simulator = current_simulator()
     if phone_number_id != simulator.setup.phone_number_id:
-        return no_such_object_response(phone_number_id)
+        return make_no_such_object_response(phone_number_id)
     only = request.args.get("code")
-    return page_response([one for code, one in simulator.qr_codes.items() if only in (None, "", code)])
+    return make_page_response([one for code, one in simulator.qr_codes.items() if only in (None, "", code)])
 
 
 @qr_codes.route("/<phone_number_id>/message_qrdls/<code>", methods=["GET", "DELETE"])
@@ -62,8 +62,8 @@ async def read_or_remove_code(phone_number_id: str, code: str) -> Response:
     """Reads one code, or removes it."""
     simulator = current_simulator()
     if phone_number_id != simulator.setup.phone_number_id or code not in simulator.qr_codes:
-        return no_such_object_response(code)
+        return make_no_such_object_response(code)
     if request.method == "GET":
         return jsonify({"data": [simulator.qr_codes[code]]})
     del simulator.qr_codes[code]
-    return success_response()
+    return make_success_response()

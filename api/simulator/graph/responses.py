@@ -12,19 +12,19 @@ DEFAULT_PAGE_ROWS: Final = 25
 MAX_PAGE_ROWS: Final = 500
 
 
-def error_response(error: GraphError) -> Response:
+def make_error_response(error: GraphError) -> Response:
     """Answers with an error of the Graph API."""
-    response = jsonify(error.document(os.urandom(12).hex()))
+    response = jsonify(error.build_body(os.urandom(12).hex()))
     response.status_code = error.status
     return response
 
 
-def success_response() -> Response:
+def make_success_response() -> Response:
     """Answers that it is done."""
     return jsonify({"success": True})
 
 
-def no_such_object_response(object_id: str) -> Response:
+def make_no_such_object_response(object_id: str) -> Response:
     """Answers for an id that nobody has, or that is of another kind: a WABA's where a number's is wanted."""
     verb = request.method.lower()
     message = (
@@ -32,17 +32,17 @@ def no_such_object_response(object_id: str) -> Response:
         " permissions, or does not support this operation. Please read the Graph API documentation at"
         " https://developers.facebook.com/docs/graph-api"
     )
-    return error_response(GraphError(100, subcode=33, message=message, kind="GraphMethodException"))
+    return make_error_response(GraphError(100, subcode=33, message=message, kind="GraphMethodException"))
 
 
-def page_response(rows: list[dict[str, Any]]) -> Response:
+def make_page_response(rows: list[dict[str, Any]]) -> Response:
     """Answers with one page of `rows`, from the cursor that was given on, and the cursor of the next."""
     try:
         limit = max(1, min(int(request.args.get("limit", DEFAULT_PAGE_ROWS)), MAX_PAGE_ROWS))
         after = request.args.get("after", "")
         begin = int(base64.urlsafe_b64decode(after)) if after else 0
     except ValueError:
-        return error_response(GraphError(100, "limit must be a number, and after a cursor that was given."))
+        return make_error_response(GraphError(100, "limit must be a number, and after a cursor that was given."))
     page = rows[begin : begin + limit]
     if not page:
         return jsonify({"data": []})

@@ -6,11 +6,11 @@ from typing import Any, Final
 from quart import Blueprint, Response, jsonify, request
 
 from api.simulator.graph.responses import (
-    error_response,
-    no_such_object_response,
-    page_response,
+    make_error_response,
+    make_no_such_object_response,
+    make_page_response,
+    make_success_response,
     read_json,
-    success_response,
 )
 from api.simulator.graph_error import GraphError
 from api.simulator.simulator import current_simulator
@@ -28,10 +28,10 @@ async def list_templates(waba_id: str) -> Response:
     """Lists the templates that pass the filters of the query."""
     setup = current_simulator().setup
     if waba_id != setup.waba_id:
-        return no_such_object_response(waba_id)
+        return make_no_such_object_response(waba_id)
     wanted = {key: request.args[key] for key in FILTERS if request.args.get(key)}
     found = [one for one in setup.templates if all(one.get(key) == value for key, value in wanted.items())]
-    return page_response([describe_template(one) for one in found])
+    return make_page_response([describe_template(one) for one in found])
 
 
 @templates.post("/<waba_id>/message_templates")
@@ -39,13 +39,13 @@ async def create_template(waba_id: str) -> Response:
     """Makes a template, which is PENDING from then on."""
     setup = current_simulator().setup
     if waba_id != setup.waba_id:
-        return no_such_object_response(waba_id)
+        return make_no_such_object_response(waba_id)
     body = await read_json()
     error = _find_body_error(body)
     if error is None and setup.find_template(body["name"], body["language"]) is not None:
         error = GraphError(100, "There is already content in this language for this template.", subcode=2388024)
     if error is not None:
-        return error_response(error)
+        return make_error_response(error)
     made = {key: body[key] for key in ("name", "language", "category", "components")}
     template_id = str(1_200_000_000_000_000 + len(setup.templates))
     parameter_format = str(body.get("parameter_format", "positional")).upper()
@@ -58,13 +58,13 @@ async def remove_templates(waba_id: str) -> Response:
     """Removes a template in all languages, or the one with the id `hsm_id`."""
     setup = current_simulator().setup
     if waba_id != setup.waba_id:
-        return no_such_object_response(waba_id)
+        return make_no_such_object_response(waba_id)
     name, only = request.args.get("name", ""), request.args.get("hsm_id")
     kept = [one for one in setup.templates if one["name"] != name or (only and one["id"] != only)]
     if len(kept) == len(setup.templates):
-        return error_response(GraphError(100, f"Message template {name} was not found.", subcode=2593002))
+        return make_error_response(GraphError(100, f"Message template {name} was not found.", subcode=2593002))
     setup.templates[:] = kept
-    return success_response()
+    return make_success_response()
 
 
 def describe_template(template: dict[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def until(condition: Callable[[], bool]) -> None:
 def write(http: httpx.Client) -> None:
     sender = bodies.Person("Ana", "15550100001")
     message = message_bodies.text(MessageHead(sender, "wamid.of-ana", int(time.time())), "Hi")
-    body = bodies.messages_webhook(NUMBER, [sender], [message])
+    body = bodies.build_messages_webhook(NUMBER, [sender], [message])
     signed = {"X-Hub-Signature-256": bodies.sign(body, APP_SECRET), "Content-Type": "application/json"}
     http.post("/api/whatsapp/webhook", content=body, headers=signed).raise_for_status()
 

@@ -31,7 +31,7 @@ def test_the_bytes_are_those_of_metas_wire() -> None:
     signed = next((PAYLOADS / "signatures").glob("as_meta_sends*.raw")).read_bytes()
     jose = bodies.Person("José 👍", "16505551234")
     text = message_bodies.text(MessageHead(jose, "wamid.COMPOSED000001", 1749416384), "café / <b>@%")
-    assert bodies.messages_webhook(NUMBER, [jose], [text]) == signed
+    assert bodies.build_messages_webhook(NUMBER, [jose], [text]) == signed
 
 
 def test_the_signature_is_the_one_that_belongs_to_them() -> None:
@@ -48,7 +48,9 @@ def test_a_slash_after_a_backslash_survives() -> None:
 def test_an_image_with_a_quote() -> None:
     context = message_bodies.quote("15550783881", "wamid.OUT000001")
     ours = json.loads(
-        bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.image(MessageHead(SHEENA, "w", 1, context), PICTURE)])
+        bodies.build_messages_webhook(
+            NUMBER, [SHEENA], [message_bodies.image(MessageHead(SHEENA, "w", 1, context), PICTURE)]
+        )
     )
     theirs = load_payload("webhooks/image_with_context_and_referral.json")
     message = theirs["entry"][0]["changes"][0]["value"]["messages"][0]
@@ -60,17 +62,17 @@ def test_an_image_with_a_quote() -> None:
 def test_a_failed_status() -> None:
     theirs = load_payload("statuses-failed/failed_131047.json")
     error = theirs["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]
-    made = bodies.status_error(131047, error["title"], error["error_data"]["details"])
+    made = bodies.build_status_error(131047, error["title"], error["error_data"]["details"])
     assert made == error
-    status = bodies.status(bodies.Person(wa_id="16505551234"), "w", 1751142888, "failed", errors=[made])
-    assert get_shape(json.loads(bodies.statuses_webhook(NUMBER, [status]))) == get_shape(theirs)
+    status = bodies.build_delivery_status(bodies.Person(wa_id="16505551234"), "w", 1751142888, "failed", errors=[made])
+    assert get_shape(json.loads(bodies.build_statuses_webhook(NUMBER, [status]))) == get_shape(theirs)
 
 
 def test_a_delivered_status() -> None:
     theirs = load_payload("webhooks/statuses_out_of_order_read_delivered_sent.json")
     delivered = theirs["entry"][0]["changes"][0]["value"]["statuses"][1]
     person = bodies.Person(wa_id=delivered["recipient_id"])
-    assert bodies.status(person, delivered["id"], int(delivered["timestamp"]), "delivered") == delivered
+    assert bodies.build_delivery_status(person, delivered["id"], int(delivered["timestamp"]), "delivered") == delivered
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_a_message_of_each_kind(message: dict[str, Any], kind: str, content: dic
 def test_a_hidden_phone_number_leaves_no_key() -> None:
     hidden = bodies.Person("Sheena", user_id="US.13491208655302741918")
     webhook = json.loads(
-        bodies.messages_webhook(NUMBER, [hidden], [message_bodies.text(MessageHead(hidden, "w", 1), "Hi")])
+        bodies.build_messages_webhook(NUMBER, [hidden], [message_bodies.text(MessageHead(hidden, "w", 1), "Hi")])
     )
     value = webhook["entry"][0]["changes"][0]["value"]
     assert value["contacts"] == [{"profile": {"name": "Sheena"}, "user_id": "US.13491208655302741918"}]
@@ -123,7 +125,7 @@ def test_any_address_makes_an_id(to: str) -> None:
 
 def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
     right = json.loads(
-        bodies.messages_webhook(NUMBER, [SHEENA], [message_bodies.text(MessageHead(SHEENA, "wamid.1", 1), "Hi")])
+        bodies.build_messages_webhook(NUMBER, [SHEENA], [message_bodies.text(MessageHead(SHEENA, "wamid.1", 1), "Hi")])
     )
     assert list(find_oddities(right)) == []
     wrong = json.loads(json.dumps(right))

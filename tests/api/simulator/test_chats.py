@@ -55,7 +55,7 @@ def test_a_status_only_moves_forward(tmp_path: Path) -> None:
 def test_a_file_goes_when_it_is_old_and_nobody_shows_it(tmp_path: Path) -> None:
     chats = open_chats(tmp_path)
     for media_id in ("shown", "loose"):
-        chats.file_path(media_id).write_bytes(b"x")
+        chats.get_file_path(media_id).write_bytes(b"x")
         chats.add_media(Media(media_id, "text/plain", "a.txt", 1, "00", 0.0))
     chats.add_message(message(1, media_id="shown"))
     chats.close()

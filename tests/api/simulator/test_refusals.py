@@ -110,7 +110,7 @@ async def test_what_meta_would_refuse_is_refused(code: int, body: Any) -> None:
     refusal = find_message_error(body, {"known"}.__contains__)
     assert refusal is not None
     assert refusal.code == code
-    error = refusal.document("trace")["error"]
+    error = refusal.build_body("trace")["error"]
     assert error["code"] == code
     assert error["message"].startswith(f"(#{code}) ")
     assert error["error_data"]["details"]
@@ -226,7 +226,7 @@ async def test_a_message_to_ourselves_is_refused_and_a_bad_sound_fails_later(tmp
 @pytest.mark.parametrize("document", sorted(PAYLOADS.glob("responses/*.json")), ids=lambda path: path.stem)
 def test_an_error_has_the_shape_of_the_collected_one(document: Path) -> None:
     theirs = json.loads(document.read_bytes())["error"]
-    ours = GraphError(theirs["code"]).document("trace")["error"]
+    ours = GraphError(theirs["code"]).build_body("trace")["error"]
     assert ours.keys() - {"is_transient", "error_data"} == theirs.keys() - {"error_data"}
     assert get_title(theirs["code"]) != UNKNOWN[0]
     assert (ours["type"], ours["code"]) == (theirs["type"], theirs["code"])

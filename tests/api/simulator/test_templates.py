@@ -191,5 +191,5 @@ async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: 
 
 
 def test_a_refusal_has_the_words_of_its_code() -> None:
-    error = GraphError(132015).document("trace")["error"]
+    error = GraphError(132015).build_body("trace")["error"]
     assert (error["message"], error["fbtrace_id"]) == ("(#132015) Template is paused", "trace")

@@ -57,13 +57,13 @@ async def test_bad_input_16_controls_and_escapes(tick: Tick) -> None:
 
 async def test_bad_input_17_another_object(tick: Tick) -> None:
     for name in ("page", "instagram", "WHATSAPP_BUSINESS_ACCOUNT", "", None, 7):
-        body = json.loads(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("hello")])) | {"object": name}
-        await tick.deliver(bodies.encode_json(body))
+        body = json.loads(bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("hello")]))
+        await tick.deliver(bodies.encode_json(body | {"object": name}))
     assert collapse(await tick.read_items()) == [["other", "ignored", "not_whatsapp", "x6"]]
 
 
 async def test_bad_input_18_a_number_that_is_not_ours(tick: Tick) -> None:
-    await tick.deliver(bodies.messages_webhook(OTHER_NUMBER, [ANN], [tick.build_message("hello")]))
+    await tick.deliver(bodies.build_messages_webhook(OTHER_NUMBER, [ANN], [tick.build_message("hello")]))
     assert await tick.read_items() == [["message", "ignored", "foreign_number"]]
     assert (await tick.read_outcome())["customers"] == []
     assert await read_replies(tick) == []
@@ -153,7 +153,7 @@ async def test_bad_input_29_the_same_message_with_another_text(tick: Tick) -> No
 async def test_bad_input_30_the_same_id_on_two_numbers(tick: Tick) -> None:
     message = tick.build_message("It is broken", wamid="wamid.SHARED")
     for number in (OTHER_NUMBER, NUMBER):
-        await tick.deliver(bodies.messages_webhook(number, [ANN], [message]))
+        await tick.deliver(bodies.build_messages_webhook(number, [ANN], [message]))
     assert await tick.read_items() == [["message", "ignored", "foreign_number"], ["message", "done", ""]]
     assert await read_replies(tick) == ["It is broken"]
 
@@ -163,10 +163,12 @@ async def test_bad_input_31_a_thousand_changes_are_one_transaction(tick: Tick) -
     parts = []
     for at in range(1000):
         person = people[at % 10]
-        held = [bodies.statuses_webhook(NUMBER, [bodies.status(person, f"wamid.OUT{at}", tick.now, "sent")])]
+        status = bodies.build_delivery_status(person, f"wamid.OUT{at}", tick.now, "sent")
+        webhooks = [bodies.build_statuses_webhook(NUMBER, [status])]
         if at < 50:
-            held.append(bodies.messages_webhook(NUMBER, [person], [tick.build_message(f"text {at}", person=person)]))
-        values = [json.loads(body)["entry"][0]["changes"][0]["value"] for body in held]
+            message = tick.build_message(f"text {at}", person=person)
+            webhooks.append(bodies.build_messages_webhook(NUMBER, [person], [message]))
+        values = [json.loads(body)["entry"][0]["changes"][0]["value"] for body in webhooks]
         parts.append({"field": "messages", "value": {key: part for value in values for key, part in value.items()}})
     body = bodies.encode_json({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": parts}]})
 

@@ -37,7 +37,7 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 
 
 def build_hello(tick: Tick, text: str = "hello") -> bytes:
-    return bodies.messages_webhook(NUMBER, [ANN], [tick.build_message(text)])
+    return bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message(text)])
 
 
 async def assert_refused(tick: Tick, *headers: bytes, body: bytes) -> None:
@@ -213,7 +213,7 @@ async def test_bad_input_12_numbers_that_are_none(tick: Tick, number: str) -> No
 
 async def test_bad_input_13_keys_that_come_twice_and_keys_with_a_name(tick: Tick) -> None:
     message = tick.build_message("FIRST")
-    body = bodies.messages_webhook(NUMBER, [ANN], [message]).replace(
+    body = bodies.build_messages_webhook(NUMBER, [ANN], [message]).replace(
         b'{"body":"FIRST"}', b'{"body":"first","__proto__":{"body":"x"},"constructor":{"body":"y"},"body":"last"}'
     )
     await tick.deliver(body)

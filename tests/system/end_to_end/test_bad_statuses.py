@@ -58,7 +58,7 @@ async def in_flight(tick: Tick) -> asyncio.Event:
     """A customer has written, and our answer is on its way to them: set the event to let it arrive."""
     gate = asyncio.Event()
     tick.graph.script.append(ScriptedAnswer(gate=gate))
-    await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It is broken")]))
+    await tick.post(bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("It is broken")]))
 
     async def asked() -> bool:
         return bool(tick.graph.wamids)

@@ -69,7 +69,7 @@ def hanging(server: MariaDBServer | RedisServer) -> Iterator[None]:
 
 
 async def post_message(tick: Tick, text: str) -> Answered:
-    return await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message(text)]))
+    return await tick.post(bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message(text)]))
 
 
 async def wait_for_answers(tick: Tick, count: int) -> float:
@@ -124,7 +124,7 @@ async def test_redis_forgets_everything(tick: Tick, redis: RedisServer) -> None:
 
 async def test_sql_is_down(tick: Tick, mariadb: MariaDBServer) -> None:
     await tick.write("It is broken")
-    body = bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
+    body = bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
     await asyncio.to_thread(mariadb.stop, signal.SIGKILL)
     try:
         refused = await tick.post(body)
@@ -141,7 +141,7 @@ async def test_sql_is_down(tick: Tick, mariadb: MariaDBServer) -> None:
 
 async def test_sql_hangs(tick: Tick, mariadb: MariaDBServer) -> None:
     await tick.write("It is broken")
-    body = bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
+    body = bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("It is still broken")])
     with hanging(mariadb):
         refused = await tick.post(body)
     assert refused.status == 503

@@ -25,9 +25,9 @@ async def test_turns_go_on_while_a_send_is_under_way(tick: Tick) -> None:
     async def under_way() -> bool:
         return len(tick.graph.sends) == 1
 
-    await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("The printer is broken")]))
+    await tick.post(bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("The printer is broken")]))
     await tick.wait_until("our answer is on its way", under_way)
-    await tick.post(bodies.messages_webhook(NUMBER, [ANN], [tick.build_message("It smokes")]))
+    await tick.post(bodies.build_messages_webhook(NUMBER, [ANN], [tick.build_message("It smokes")]))
 
     async def both_done() -> bool:
         return await tick.read_items() == [["message", "done", ""]] * 2

@@ -101,7 +101,7 @@ class Tick:
 
     async def deliver_messages(self, *messages: dict[str, Any], person: Person | None = None) -> None:
         """Posts messages of one customer in one body, and waits for everything that comes of them."""
-        await self.deliver(bodies.messages_webhook(NUMBER, [person or ANN], messages))
+        await self.deliver(bodies.build_messages_webhook(NUMBER, [person or ANN], messages))
 
     def build_message(self, text: str, *, person: Person | None = None, wamid: str = "") -> dict[str, Any]:
         """Builds a text message of now."""
@@ -115,8 +115,8 @@ class Tick:
     async def report_status(self, wamid: str, *names: str, opaque: str = "", person: Person | None = None) -> Answered:
         """Posts delivery statuses of one message, in one body."""
         who = person or ANN
-        changes = [bodies.status(who, wamid, self.now, name, opaque=opaque) for name in names]
-        return await self.post(bodies.statuses_webhook(NUMBER, changes))
+        changes = [bodies.build_delivery_status(who, wamid, self.now, name, opaque=opaque) for name in names]
+        return await self.post(bodies.build_statuses_webhook(NUMBER, changes))
 
     async def wait_until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
         """Waits until the condition holds; `what` names it where it never does."""
