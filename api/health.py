@@ -33,7 +33,7 @@ class Ready(BaseModel):
 @blueprint.get("/healthz")
 @open_to_all
 @document_response(Answer[Alive])
-async def alive() -> Response:
+async def show_liveness() -> Response:
     """Is the process alive?"""
     return respond(Answer[Alive](data=Alive()))
 
@@ -42,7 +42,7 @@ async def alive() -> Response:
 @open_to_all
 @document_response(Answer[Ready])
 @document_response(Refusal, 503)
-async def ready() -> Response:
+async def show_readiness() -> Response:
     """Can it do its work?"""
     found = await services().readiness.run()
     if found.problems:
@@ -53,6 +53,6 @@ async def ready() -> Response:
 
 @blueprint.get("/metrics")
 @open_to_all
-async def metrics() -> Response:
+async def show_metrics() -> Response:
     """What this process has counted, for Prometheus."""
     return Response(services().metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -124,7 +124,7 @@ class StorageSettings(BaseSettings):
         """Whether the database is SQLite, where one process alone may write."""
         return self.database.startswith("sqlite:")
 
-    def secrets(self) -> list[str]:
+    def list_secrets(self) -> list[str]:
         """Returns every secret value that is set, for the logs to hide."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return [
@@ -172,7 +172,7 @@ def read_access_token(config: Path = CONFIG_FILE) -> str:
         settings = load_settings(config, desk_file=NO_DESK_FILE)  # somebody may be editing it
     except SettingsError:
         return ""
-    PROCESS_REDACTION.hide(settings.secrets())
+    PROCESS_REDACTION.hide(settings.list_secrets())
     return settings.whatsapp_access_token.get_secret_value()
 
 

@@ -72,7 +72,7 @@ def make_handshake(verify_token: str) -> Blueprint:
     blueprint = Blueprint("webhook", __name__)
 
     @blueprint.get(probe.WEBHOOK_PATH)
-    async def handshake() -> Response:
+    async def answer_handshake() -> Response:
         answer = answer_verification(request.args.items(multi=True), verify_token)
         if answer is None:
             refused = '{"success": false, "message": "Webhook verification failed"}'

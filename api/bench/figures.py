@@ -46,7 +46,7 @@ class Spread:
     most: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def compute(cls, values: Sequence[float]) -> "Spread":
         """Computes the spread; zeros of no values."""
         return cls(median(values), min(values), max(values)) if values else cls(0.0, 0.0, 0.0)
 
@@ -58,22 +58,22 @@ class Spread:
 
 def compute_ratio(ours: Sequence[ProgramRun], baseline: Sequence[ProgramRun]) -> Spread:
     """Returns the ratio of throughputs, run by run, since neighbours in time had the same machine."""
-    return Spread.of([a.steps_per_second / b.steps_per_second for a, b in zip(ours, baseline, strict=True)])
+    return Spread.compute([a.steps_per_second / b.steps_per_second for a, b in zip(ours, baseline, strict=True)])
 
 
 def format_row(runs: Sequence[ProgramRun]) -> list[str]:
     """Formats the runs of one program as a row of the table."""
 
-    def milliseconds(name: str) -> str:
-        return Spread.of([getattr(each, name) for each in runs]).format(0, 1000)
+    def format_milliseconds(name: str) -> str:
+        return Spread.compute([getattr(each, name) for each in runs]).format(0, 1000)
 
     return [
         runs[0].program,
-        Spread.of([each.steps_per_second for each in runs]).format(),
-        milliseconds("ack_p50"),
-        milliseconds("ack_p99"),
-        milliseconds("reply_p50"),
-        milliseconds("reply_p99"),
-        f"{Spread.of([each.program_busy for each in runs]).median:.0%}",
+        Spread.compute([each.steps_per_second for each in runs]).format(),
+        format_milliseconds("ack_p50"),
+        format_milliseconds("ack_p99"),
+        format_milliseconds("reply_p50"),
+        format_milliseconds("reply_p99"),
+        f"{Spread.compute([each.program_busy for each in runs]).median:.0%}",
         str(sum(len(each.problems) for each in runs)),
     ]

@@ -98,7 +98,7 @@ def to_json(options: BenchOptions, result: BenchResult) -> str:
     document = asdict(result) | {"customers": options.customers, "seconds": options.seconds}
     document["ratio"] = asdict(compute_ratio(result.ours, result.bare))
     for name, rounds in (("ours", result.ours), ("bare", result.bare)):
-        document[f"{name}_steps_per_second"] = asdict(Spread.of([each.steps_per_second for each in rounds]))
+        document[f"{name}_steps_per_second"] = asdict(Spread.compute([each.steps_per_second for each in rounds]))
     return json.dumps(document, indent=2)
 
 
@@ -112,7 +112,7 @@ def print_result(options: BenchOptions, result: BenchResult, console: Console) -
     console.print(table)
     console.print(f"ratio: {compute_ratio(result.ours, result.bare).format(2)} of the bare loop")
     busy = max(each.driver_busy for each in result.ours + result.bare)
-    console.print(f"start to ready: {Spread.of([each.ready_seconds for each in result.ours]).format(2)} s; "
+    console.print(f"start to ready: {Spread.compute([each.ready_seconds for each in result.ours]).format(2)} s; "
                   f"the driver itself used {busy:.0%} of a core at most")  # fmt: skip
     console.print("memory: " + ", ".join(f"{mib:.0f} MiB after {steps} steps" for steps, mib in result.memory))
     for what, batch in (("messages", result.messages), ("statuses", result.statuses)):

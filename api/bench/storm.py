@@ -86,7 +86,7 @@ class StormResult:
     @property
     def ratio(self) -> Spread:
         """The ratio of the 95th percentiles, run by run, since neighbours in time had the same machine."""
-        return Spread.of([b.p95 / a.p95 for a, b in zip(self.calm, self.storm, strict=True) if a.p95])
+        return Spread.compute([b.p95 / a.p95 for a, b in zip(self.calm, self.storm, strict=True) if a.p95])
 
 
 async def measure(options: StormOptions, progress: Console) -> StormResult:
@@ -165,8 +165,8 @@ def print_result(options: StormOptions, result: StormResult, console: Console) -
         table.add_row(
             name,
             str(sum(run.replies for run in runs)),
-            Spread.of([run.p50 for run in runs]).format(1, 1000),
-            Spread.of([run.p95 for run in runs]).format(1, 1000),
+            Spread.compute([run.p50 for run in runs]).format(1, 1000),
+            Spread.compute([run.p95 for run in runs]).format(1, 1000),
             str(sum(sum(run.refusals.values()) for run in runs)),
             str(sum(len(run.problems) for run in runs)),
         )

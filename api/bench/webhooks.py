@@ -25,7 +25,7 @@ class NeverAcknowledged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class AcknowledgedWebhook:
     """A webhook that was acknowledged. Its times are of the monotonic clock (a loop's own may be coarse); `tries`
     counts the POSTs."""
 
@@ -48,14 +48,14 @@ class Webhooks:
         self._under_way: set[asyncio.Task[Any]] = set()
         self.delivered = 0
 
-    async def deliver(self, body: bytes) -> Delivery:
+    async def deliver(self, body: bytes) -> AcknowledgedWebhook:
         """Posts a body until it is acknowledged. Raises NeverAcknowledged."""
         headers = f"X-Hub-Signature-256: {sign(body, self._app_secret)}\r\n".encode()
         if self._doubled and self._random.random() < self._doubled:
             self.spawn(self._post_until_acknowledged(body, headers))
         return await self._post_until_acknowledged(body, headers)
 
-    async def _post_until_acknowledged(self, body: bytes, headers: bytes) -> Delivery:
+    async def _post_until_acknowledged(self, body: bytes, headers: bytes) -> AcknowledgedWebhook:
         posted_at, tries, pause = time.monotonic(), 0, FIRST_PAUSE_SECONDS
         while True:
             tries += 1
@@ -67,7 +67,7 @@ class Webhooks:
             else:
                 if answer.status == 200:
                     self.delivered += 1
-                    return Delivery(posted_at, time.monotonic(), tries)
+                    return AcknowledgedWebhook(posted_at, time.monotonic(), tries)
                 problem = f"{answer.status} {answer.body[:200]!r}"
             if time.monotonic() - posted_at + pause > self._give_up_seconds:
                 raise NeverAcknowledged(f"after {tries} tries: {problem}")

@@ -63,9 +63,9 @@ class _HttpConnection(asyncio.Protocol):
             head, body = self._head, bytes(self._buffer[: self._length])
             del self._buffer[: self._length]
             self._head = None
-            self.received(head, body)
+            self.handle_message(head, body)
 
-    def received(self, head: bytes, body: bytes) -> None:
+    def handle_message(self, head: bytes, body: bytes) -> None:
         """Is called with each whole message."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class _ClientConnection(_HttpConnection):
         self.transport.write(request)
         return self._waiter
 
-    def received(self, head: bytes, body: bytes) -> None:
+    def handle_message(self, head: bytes, body: bytes) -> None:
         waiter, self._waiter = self._waiter, None
         status = head[9:12]
         if waiter is None or waiter.done() or not status.isdigit():
@@ -183,7 +183,7 @@ class _ServerConnection(_HttpConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._open_connections.discard(self)
 
-    def received(self, head: bytes, body: bytes) -> None:
+    def handle_message(self, head: bytes, body: bytes) -> None:
         method, _, rest = head.decode("latin-1").partition(" ")
         status, answer, headers = self._handler(method, rest.partition(" ")[0], body)
         if self.transport is not None and not self.transport.is_closing():

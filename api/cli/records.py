@@ -22,7 +22,7 @@ ROLE_HELP = "What they may do: read; read and answer; everything."
 
 
 @agent.command("add")
-def agent_add(
+def add_agent(
     email: Annotated[str, typer.Argument(help="What they sign in with.")],
     name: Annotated[str, typer.Option(help="What customers and colleagues see.", show_default=False)],
     role: Annotated[Role, typer.Option(help=ROLE_HELP)] = Role.AGENT,
@@ -50,7 +50,7 @@ def agent_add(
 
 
 @key.command("create")
-def key_create(
+def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     role: Annotated[Role, typer.Option(help=ROLE_HELP, show_default=False)],
 ) -> None:
@@ -69,7 +69,7 @@ def key_create(
 
 
 @journal.command("list")
-def journal_list(
+def list_journal(
     fate: Annotated[str, typer.Option(help="done, ignored, dead or pending.")] = "dead",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 50,
 ) -> None:
@@ -101,7 +101,7 @@ def journal_list(
 
 
 @journal.command("show")
-def journal_show(
+def show_item(
     item_id: Annotated[int, typer.Argument(max=MAX_ID, help="As `tick journal list` prints it.")],
 ) -> None:
     """Show one item whole, as JSON, with what the customer wrote."""
@@ -119,7 +119,7 @@ def journal_show(
 
 
 @journal.command("replay")
-def journal_replay(
+def replay_item(
     item_ids: Annotated[list[int] | None, typer.Argument(max=MAX_ID, metavar="ITEM_ID...", help="Dead items.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead item.")] = False,
 ) -> None:

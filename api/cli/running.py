@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 def demo() -> None:
     """Run all of Tick with a stand-in for Meta, on this machine alone, under DATA_DIR/demo."""
-    from api.demo.settings import load_demo_settings, settings_at_port
-    from api.server.serving import listen_nearby, port_of
+    from api.demo.settings import load_demo_settings, replace_port
+    from api.server.serving import get_port, listen_nearby
 
     settings = load_demo_settings()
     listener = listen_nearby(settings.host, settings.port)
-    port = port_of(listener)
+    port = get_port(listener)
     if port != settings.port:
         print_notice(f"Port {settings.port} is taken: this demo is on port {port}.")
-    settings = settings_at_port(settings, port)
+    settings = replace_port(settings, port)
     set_up_logs(settings)
 
     from api.demo.demo import run_demo
@@ -55,9 +55,9 @@ def serve(
     if processes > 1:
         _supervise(settings, worker=worker, processes=processes)
 
-    from api.server.serving import inherited_listener, listen
+    from api.server.serving import find_inherited_listener, listen
 
-    listener = inherited_listener() or listen(settings.host, settings.port)
+    listener = find_inherited_listener() or listen(settings.host, settings.port)
 
     from api import app
 

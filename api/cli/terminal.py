@@ -30,7 +30,7 @@ def set_up_logs(settings: "StorageSettings") -> None:
     """Sets this process's logs up; from now on they hide the secrets of these settings."""
     from api.logs import configure_logs
 
-    configure_logs(settings.log_level, settings.log_format, secrets=settings.secrets())
+    configure_logs(settings.log_level, settings.log_format, secrets=settings.list_secrets())
 
 
 def run_until_stopped(main: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:

@@ -56,7 +56,7 @@ async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Ev
     ):
         await add_demo_accounts(resources.database, secrets, resources.clock())
         app = make_app(settings, resources)
-        simulator = Simulator(_simulator_settings(settings), http, on_advance=clock.advance)
+        simulator = Simulator(_make_simulator_settings(settings), http, on_advance=clock.advance)
         add_simulator(app, simulator)
         await simulator.start()
         ending = asyncio.create_task(_call_when_set(stop, simulator.end_streams))
@@ -108,7 +108,7 @@ Ctrl+C stops it; the next start goes on where this one ended.
     )
 
 
-def _simulator_settings(settings: Settings) -> SimulatorSettings:
+def _make_simulator_settings(settings: Settings) -> SimulatorSettings:
     return SimulatorSettings(
         folder=settings.data_dir / "simulator",
         webhook_url=f"http://127.0.0.1:{settings.port}{WEBHOOK_PATH}",

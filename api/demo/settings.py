@@ -17,7 +17,7 @@ DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
 
 
 def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
-    """Returns the demo's settings, before it is known which port is free: see `settings_at_port`.
+    """Returns the demo's settings, before it is known which port is free: see `replace_port`.
 
     Raises SettingsError when DATA_DIR, or one of the settings that the demo does not replace, can't be used.
     """
@@ -25,7 +25,7 @@ def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
     folder = build_settings(StorageSettings, config, given=own_storage).data_dir / "demo"
     secrets = load_demo_secrets(folder)
     own_meta = {
-        "whatsapp_api_url": _simulator_url(0),
+        "whatsapp_api_url": _make_simulator_url(0),
         "whatsapp_phone_number_id": DEMO_PHONE_NUMBER_ID,
         "whatsapp_business_account_id": DEMO_BUSINESS_ACCOUNT_ID,
         "whatsapp_access_token": SecretStr(secrets.access_token),
@@ -36,10 +36,10 @@ def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
     return build_settings(Settings, config, given=own_storage | own_meta).model_copy(update=own_machine)
 
 
-def settings_at_port(settings: Settings, port: int) -> Settings:
+def replace_port(settings: Settings, port: int) -> Settings:
     """Returns these settings for a demo that listens on `port`, where its simulator is the Graph API as well."""
-    return settings.model_copy(update={"port": port, "whatsapp_api_url": _simulator_url(port)})
+    return settings.model_copy(update={"port": port, "whatsapp_api_url": _make_simulator_url(port)})
 
 
-def _simulator_url(port: int) -> str:
+def _make_simulator_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/simulator/graph/v25.0"

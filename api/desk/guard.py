@@ -14,7 +14,7 @@ from quart import current_app, g, request
 from api.desk.forms import form_field, receive_form
 from api.desk.pages import AnyResponse, go_to, show_refusal
 from api.desk.services import desk_services
-from api.web.auth import PERMISSIONS, SAFE_METHODS, declaration
+from api.web.auth import PERMISSIONS, SAFE_METHODS, read_declaration
 
 NOT_FROM_HERE = (
     "The form did not come from a page of this desk, as your browser sees it. "
@@ -25,7 +25,7 @@ NOT_FROM_HERE = (
 async def let_in() -> AnyResponse | None:
     """Lets a request through to its view, or answers it: with the way to the sign-in, or with a refusal."""
     sessions = desk_services().sessions
-    needed = declaration(current_app.view_functions[request.endpoint or ""])
+    needed = read_declaration(current_app.view_functions[request.endpoint or ""])
     is_change = request.method not in SAFE_METHODS
     principal = None if needed is None else await sessions.find_principal()
     is_allowed = principal is not None and needed in PERMISSIONS[principal.role]

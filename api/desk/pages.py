@@ -42,7 +42,7 @@ def show_refusal(status: int, sentence: str = "") -> Response:
     """Shows a page that says why there is no other, with what the agent wrote."""
     title, usual_sentence = REFUSALS.get(status, OTHER_REFUSAL)
     values = {"title": title, "sentence": sentence or usual_sentence, "draft": form_field("message")}
-    return _render(desk_services().sessions.known_agent(), "refusal", status, values)
+    return _render(desk_services().sessions.get_known_agent(), "refusal", status, values)
 
 
 def go_to(path: str) -> WerkzeugResponse:

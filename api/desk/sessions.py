@@ -66,9 +66,9 @@ class Sessions:
         """Finds who makes this request; looks it up once a request."""
         if "desk_agent" not in g:
             g.desk_agent = await self._find_agent()
-        return self.known_agent()
+        return self.get_known_agent()
 
-    def known_agent(self) -> StoredAgent | None:
+    def get_known_agent(self) -> StoredAgent | None:
         """Returns who makes this request as far as it was looked up, without asking the database."""
         found: StoredAgent | None = g.get("desk_agent")
         return found

@@ -34,7 +34,7 @@ class _Tries:
     count: int
     last_at: datetime
 
-    def wait_seconds(self, free_tries: int, now: datetime) -> float:
+    def compute_wait_seconds(self, free_tries: int, now: datetime) -> float:
         if self.count < free_tries:
             return 0.0
         pause_seconds = min(2.0 ** min(self.count - free_tries + 1, _MAX_DOUBLINGS), MAX_WAIT_SECONDS)
@@ -54,8 +54,8 @@ class SignInThrottle:
         is_under_attack = self._read((account, None), now).count >= ATTACKED_AFTER
         free_tries = FREE_TRIES_UNDER_ATTACK if is_under_attack else FREE_TRIES
         wait_seconds = max(
-            self._read((account, network), now).wait_seconds(free_tries, now),
-            self._read((None, network), now).wait_seconds(FREE_TRIES_OF_A_NETWORK, now),
+            self._read((account, network), now).compute_wait_seconds(free_tries, now),
+            self._read((None, network), now).compute_wait_seconds(FREE_TRIES_OF_A_NETWORK, now),
         )
         if wait_seconds == 0:
             self._count(account, network, now)
@@ -64,7 +64,7 @@ class SignInThrottle:
     def take_back(self, account: str, network: str) -> None:
         """Takes one try off the counts, because its password was right or could not be checked. The other tries of its
         network and its account still count."""
-        for key in _keys(account, network):
+        for key in _list_keys(account, network):
             if tries := self._kept.get(key):
                 tries.count -= 1
 
@@ -78,12 +78,12 @@ class SignInThrottle:
         return _Tries(0, now) if tries is None or now - tries.last_at > FORGOTTEN_AFTER else tries
 
     def _count(self, account: str, network: str, now: datetime) -> None:
-        for key in _keys(account, network):
+        for key in _list_keys(account, network):
             self._kept[key] = _Tries(self._read(key, now).count + 1, now)
             self._kept.move_to_end(key)
         while len(self._kept) > MAX_KEPT_COUNTS:
             self._kept.popitem(last=False)
 
 
-def _keys(account: str, network: str) -> tuple[_Key, ...]:
+def _list_keys(account: str, network: str) -> tuple[_Key, ...]:
     return (account, network), (None, network), (account, None)

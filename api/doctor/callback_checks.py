@@ -19,9 +19,9 @@ RESTART = "Restart `tick serve`: it reads its settings when it starts."
 async def check_server(context: CheckContext) -> Finding:
     """Checks that a Tick answers, here or at PUBLIC_URL."""
     settings, own = context.loaded_settings, context.own_url
-    if await context.runs_here():
+    if await context.is_running_here():
         return pass_check(f"Tick answers at {own}.")
-    if context.public_url and (await context.handshake(context.public_url)).is_tick:
+    if context.public_url and (await context.check_handshake(context.public_url)).is_tick:
         return pass_check("Tick answers at PUBLIC_URL; it runs on another machine than this doctor.")
     if await context.find_obstacle(own) is None:
         return fail_check(
@@ -100,7 +100,7 @@ async def check_tls(context: CheckContext) -> Finding:
 
 async def check_callback_answer(context: CheckContext) -> Finding:
     """Checks that it is Tick that answers at PUBLIC_URL."""
-    seen = await context.handshake(context.public_url)
+    seen = await context.check_handshake(context.public_url)
     url = context.public_url + WEBHOOK_PATH
     titled = f" titled {seen.detail!r}" if seen.detail else ""
     match seen.responder:
@@ -138,7 +138,7 @@ async def check_callback_answer(context: CheckContext) -> Finding:
 
 async def check_verify_token(context: CheckContext) -> Finding:
     """Checks that the Tick at PUBLIC_URL has the verify token of these settings."""
-    seen = await context.handshake(context.public_url)
+    seen = await context.check_handshake(context.public_url)
     if seen.responder is Responder.TICK:
         return pass_check("The handshake passes: the challenge came back.")
     reason = "The handshake came back with 403 Webhook verification failed: Tick there has another verify token"
@@ -150,7 +150,7 @@ async def check_verify_token(context: CheckContext) -> Finding:
 async def _suggest_setting_fix(context: CheckContext, name: str) -> str:
     """Returns how to mend it: PUBLIC_URL leads to another Tick, or to this one with an older value."""
     own: Handshake | None = (
-        await context.handshake(context.own_url) if await context.find_obstacle(context.own_url) is None else None
+        await context.check_handshake(context.own_url) if await context.find_obstacle(context.own_url) is None else None
     )
     if own is not None and own.responder is Responder.TICK:
         return f"PUBLIC_URL leads to another Tick than the one at {context.own_url}: let it lead here."
@@ -163,7 +163,7 @@ async def check_signed_webhook(context: CheckContext) -> Finding:
     if isinstance(came, ProbeReport):
         return pass_check("A signed webhook gets through unchanged.")
     if came.status == 401:
-        own = await context.probe(context.own_url) if await context.runs_here() else None
+        own = await context.probe(context.own_url) if await context.is_running_here() else None
         if isinstance(own, ProbeReport):
             return fail_check(
                 "A signed webhook is refused (401) at PUBLIC_URL, and taken by Tick itself: something in between "

@@ -74,7 +74,7 @@ class CheckContext:
         """Returns what keeps a connection to the server of this address from coming about; None when nothing does."""
         return await self.ask_once(("way", url), lambda: reachability.check_reachability(url))
 
-    async def handshake(self, base_url: str) -> Handshake:
+    async def check_handshake(self, base_url: str) -> Handshake:
         """Does what Meta does to find out whether this address is ours."""
         token = self.loaded_settings.whatsapp_verify_token.get_secret_value()
         url = base_url + WEBHOOK_PATH
@@ -87,9 +87,9 @@ class CheckContext:
             ("probe", base_url), lambda: self.visitor.send_probe(base_url + WEBHOOK_PATH, secret)
         )
 
-    async def runs_here(self) -> bool:
+    async def is_running_here(self) -> bool:
         """Whether a Tick answers where the settings make it listen."""
-        return await self.find_obstacle(self.own_url) is None and (await self.handshake(self.own_url)).is_tick
+        return await self.find_obstacle(self.own_url) is None and (await self.check_handshake(self.own_url)).is_tick
 
     async def ask_once(self, key: object, ask: Callable[[], Awaitable[Found]]) -> Found:
         """Returns what `ask` brought the first time that this key was asked for."""

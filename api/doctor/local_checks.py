@@ -196,7 +196,7 @@ async def _is_worker_alive(context: CheckContext) -> bool | None:
             alive = None
         if alive is not None:
             return alive
-    return await context.visitor.has_worker(context.own_url if await context.runs_here() else context.public_url)
+    return await context.visitor.has_worker(context.own_url if await context.is_running_here() else context.public_url)
 
 
 async def check_channel(context: CheckContext) -> Finding:

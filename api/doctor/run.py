@@ -64,10 +64,10 @@ async def examine(
     `database`, `lanes`: what a running service has open already. `secrets`: more that must not be shown.
     """
     known = settings or storage
-    redaction = SentenceRedaction([*secrets, *(known.secrets() if known else ())])
+    redaction = SentenceRedaction([*secrets, *(known.list_secrets() if known else ())])
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
-        meta = None if settings is None else SetupClient(_graph_settings(settings, answer_seconds), http)
+        meta = None if settings is None else SetupClient(_make_graph_settings(settings, answer_seconds), http)
         visitor = WebhookChecker(http, answer_seconds)
         context = CheckContext(
             settings=settings,
@@ -146,7 +146,7 @@ def list_typed_secrets(config: Path) -> list[str]:
     return [value for name in names for value in (os.environ.get(name), kept.get(name)) if value]
 
 
-def _graph_settings(settings: Settings, answer_seconds: float) -> GraphSettings:
+def _make_graph_settings(settings: Settings, answer_seconds: float) -> GraphSettings:
     return GraphSettings(
         settings.whatsapp_api_url,
         settings.whatsapp_phone_number_id,

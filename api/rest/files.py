@@ -172,14 +172,14 @@ async def _send(row: FileRow, size: int, *, inline: bool) -> Response:
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Disposition"] = make_content_disposition(inline, row.filename, row.file_id, kind)
-    pieces = _nothing() if request.method == "HEAD" else await store.open(key, start, end)
+    pieces = _read_nothing() if request.method == "HEAD" else await store.open(key, start, end)
     response = Response(pieces, 200 if part is None else 206, headers, content_type=kind if inline else ANY_TYPE)
     response.content_length = end - start
     response.timeout = MIN_TIMEOUT_SECONDS + (end - start) / MIN_BYTES_PER_SECOND
     return response
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _read_nothing() -> AsyncIterator[bytes]:
     none: tuple[bytes, ...] = ()
     for piece in none:
         yield piece

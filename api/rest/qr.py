@@ -36,31 +36,31 @@ TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 blueprint = GuardedBlueprint("qr", __name__, url_prefix="/api/whatsapp/qr")
 
 
-def _code(code: str) -> str:
+def _check_code(code: str) -> str:
     if code and not CODE_PATTERN.fullmatch(code):
         raise ValueError("must be one of Meta's codes: letters and digits")
     return code
 
 
-def _short(text: str) -> str:
+def _check_length(text: str) -> str:
     if len(text) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters")
     return text
 
 
-class Wanted(Query):
+class CodeQuery(Query):
     """Which QR code to draw: `text` is typed in already when the link is followed, and may be changed; `code` is one of
     Meta's own codes instead."""
 
     text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = ""
     format: Literal["png", "svg"] | None = None
-    code: Annotated[str, AfterValidator(_code)] = ""
+    code: Annotated[str, AfterValidator(_check_code)] = ""
 
 
 class NewCode(Body):
     """The text of one of Meta's own codes."""
 
-    text: Annotated[Text, AfterValidator(_short)]
+    text: Annotated[Text, AfterValidator(_check_length)]
 
 
 class Code(BaseModel):
@@ -73,15 +73,15 @@ class Code(BaseModel):
 
 @blueprint.get("")
 @needs(Permission.READ)
-@validate_querystring(Wanted)
+@validate_querystring(CodeQuery)
 @document_response(Refusal, 422)
 @document_response(Refusal, 503)
-async def draw_code(query_args: Wanted) -> Response:
+async def draw_code(query_args: CodeQuery) -> Response:
     """A QR code for print: the link to our number, or one of Meta's own codes."""
     if query_args.code and query_args.text:
         return refuse(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
-    link = LINK_PREFIX + query_args.code if query_args.code else await _link_to_our_number(query_args.text)
-    image_format = query_args.format or _accepted_format()
+    link = LINK_PREFIX + query_args.code if query_args.code else await _make_own_link(query_args.text)
+    image_format = query_args.format or _choose_format()
     picture = draw(link, image_format)
     if picture is None:
         problem = Problem(field="text", message="is too long for a QR code: what is not plain letters takes more room")
@@ -142,7 +142,7 @@ async def refuse_for_now(error: MetaUnavailable) -> Response:
     return response
 
 
-def link_to(digits: str, text: str) -> str:
+def make_link(digits: str, text: str) -> str:
     """Makes the link that opens a chat with this number, with `text` typed in."""
     return f"https://wa.me/{digits}" + (f"?text={quote(text, safe='')}" if text else "")
 
@@ -160,15 +160,15 @@ def draw(link: str, image_format: Literal["png", "svg"]) -> bytes | None:
     return out.getvalue()
 
 
-async def _link_to_our_number(text: str) -> str:
+async def _make_own_link(text: str) -> str:
     """Raises MetaUnavailable while the number is not known."""
     number = await services().phone_number.fetch_if_unknown()
     if not number.digits:
         raise MetaUnavailable(f"The number is not known yet, and Meta could not be asked for it. {number.problem}")
-    return link_to(number.digits, text)
+    return make_link(number.digits, text)
 
 
-def _accepted_format() -> Literal["png", "svg"]:
+def _choose_format() -> Literal["png", "svg"]:
     """Chooses PNG, unless the caller would rather have SVG."""
     best = request.accept_mimetypes.best_match([TYPES["png"], TYPES["svg"]], TYPES["png"])
     return "svg" if best == TYPES["svg"] else "png"

@@ -43,8 +43,8 @@ class NewReply(Body):
 
     @field_validator("message")
     @classmethod
-    def says_something(cls, text: str, info: ValidationInfo) -> str:
-        """Files speak for themselves."""
+    def check_message(cls, text: str, info: ValidationInfo) -> str:
+        """Checks that there is something to read, unless there are files, which speak for themselves."""
         text = clean(text).strip()
         if is_blank(text):
             if not info.data.get("file_ids"):

@@ -1,7 +1,7 @@
 """Serves templates over REST: what Meta has, and which of them carries which notice outside of the 24 hours.
 
 Invariants
-- A choice that would not go out is refused here, with a sentence for each reason.
+- An assignment that would not go out is refused here, with a sentence for each reason.
 """
 
 import re
@@ -23,22 +23,23 @@ from bot.templates.sync import SyncState
 from storage.templates import NoticeAssignment, StoredTemplate
 
 LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
-MAX_PLACES = 50
+MAX_PARAMETERS = 50
 Value = Annotated[str, Field(min_length=1, max_length=100)]
-Places = (
-    Annotated[list[Value], Field(max_length=MAX_PLACES)] | Annotated[dict[Value, Value], Field(max_length=MAX_PLACES)]
+ParameterValues = (
+    Annotated[list[Value], Field(max_length=MAX_PARAMETERS)]
+    | Annotated[dict[Value, Value], Field(max_length=MAX_PARAMETERS)]
 )
 blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
 
 
-class NewChoice(Body):
+class NewAssignment(Body):
     """The template that a notice is to be carried by; `body` and `header`: which of our values go into its parameters,
     in their order or by their names."""
 
     template: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
     template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
-    body: Places = []
-    header: Places = []
+    body: ParameterValues = []
+    header: ParameterValues = []
 
 
 class ListedTemplate(BaseModel):
@@ -100,7 +101,7 @@ async def list_templates() -> Response:
 @needs(Permission.MANAGE)
 @document_response(Answer[TemplateList])
 @document_response(Refusal, 503)
-async def sync() -> Response:
+async def sync_templates() -> Response:
     """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
     state = await services().templates.sync()
     return refuse(503, state.problem) if state.problem else await _respond_with_templates(state)
@@ -126,11 +127,11 @@ async def list_notices() -> Response:
 
 @blueprint.put("/notices/<kind>/<language>")
 @needs(Permission.MANAGE)
-@validate_request(NewChoice)
+@validate_request(NewAssignment)
 @document_response(Answer[NoticeLanguage])
 @document_response(Refusal, 404)
 @document_response(Refusal, 422)
-async def choose(kind: str, language: str, data: NewChoice) -> Response:
+async def assign(kind: str, language: str, data: NewAssignment) -> Response:
     """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
     if problem := _find_problem(kind, language):
         return refuse(404, problem)
@@ -148,7 +149,7 @@ async def choose(kind: str, language: str, data: NewChoice) -> Response:
 @needs(Permission.MANAGE)
 @document_response(Answer[None])
 @document_response(Refusal, 404)
-async def withdraw(kind: str, language: str) -> Response:
+async def unassign(kind: str, language: str) -> Response:
     """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
     if problem := _find_problem(kind, language):
         return refuse(404, problem)

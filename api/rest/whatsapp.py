@@ -38,7 +38,7 @@ class Message(BaseModel):
     reason: str | None
 
 
-class Tried(BaseModel):
+class RetryResult(BaseModel):
     """What came of trying: `tried` says that the next message goes out within a second, and if Meta refuses it the
     channel is stopped again. False: the channel was not stopped."""
 
@@ -51,7 +51,7 @@ class Tried(BaseModel):
 @document_response(Answer[Message])
 @document_response(Refusal, 409)
 @document_response(Refusal, 422)
-async def send(data: NewMessage) -> Response:
+async def send_message(data: NewMessage) -> Response:
     """Write to a customer outside of any ticket."""
     sent = await services().messages.send(caller().actor, data.phoneNumber, data.message)
     return await _respond_with_message(sent.outbox_id)
@@ -80,17 +80,17 @@ async def send_message_again(message_id: str) -> Response:
 
 @blueprint.post("/channel/try-now")
 @needs(Permission.MANAGE)
-@document_response(Answer[Tried])
+@document_response(Answer[RetryResult])
 async def try_now() -> Response:
     """Try at once whether Meta takes messages again, after you mended what stopped the channel."""
     tried = await services().connection.retry_stopped_channel(caller().actor)
-    return respond(Answer[Tried](data=Tried(tried=tried)))
+    return respond(Answer[RetryResult](data=RetryResult(tried=tried)))
 
 
 @blueprint.get("/status")
 @needs(Permission.READ)
 @document_response(Answer[Status])
-async def status() -> Response:
+async def show_status() -> Response:
     """How the connection to Meta does."""
     async with services().database.reading() as tx:
         return respond(Answer[Status](data=await read_status(tx, services().phone_number_id)))

@@ -63,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def inherited_listener() -> socket.socket | None:
+def find_inherited_listener() -> socket.socket | None:
     """Returns the socket of the process that supervises this one; None when there is none."""
     fd = os.environ.get(LISTENER_FD)
     return socket.socket(fileno=int(fd)) if fd else None
@@ -93,7 +93,7 @@ def _is_answered_on_ipv6(port: int) -> bool:
         return False
 
 
-def port_of(listener: socket.socket) -> int:
+def get_port(listener: socket.socket) -> int:
     """Returns the port of a listening socket."""
     port: int = listener.getsockname()[1]
     return port

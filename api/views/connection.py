@@ -19,7 +19,7 @@ from storage.sql.database import Tx
 from storage.statuses import AlertSeverity, Why
 
 
-class Trouble(BaseModel):
+class LastError(BaseModel):
     """What last went wrong with a message of ours, and when."""
 
     message: str
@@ -57,7 +57,7 @@ class Status(BaseModel):
     channel: Channel
     alerts: list[ShownAlert]
     last_webhook: datetime | None
-    last_error: Trouble | None
+    last_error: LastError | None
     journal: dict[str, int]
     outbox: dict[str, int]
 
@@ -99,5 +99,5 @@ def _describe_channel(open_alerts: list[Alert]) -> Channel:
     return Channel(state="stopped", reason=stop.message, since=stop.raised_at)
 
 
-def _describe_last_error(why: Why, at: datetime | None) -> Trouble | None:
-    return None if at is None else Trouble(message=delivery_text.explain_reason(why), at=at)
+def _describe_last_error(why: Why, at: datetime | None) -> LastError | None:
+    return None if at is None else LastError(message=delivery_text.explain_reason(why), at=at)

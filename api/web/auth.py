@@ -89,7 +89,7 @@ def takes_file(view: View) -> View:
     return view
 
 
-def declaration(view: object) -> Permission | None:
+def read_declaration(view: object) -> Permission | None:
     """Reads what the route needs; raises Undeclared."""
     try:
         needed: Permission | None = view._tick_needs  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ class GuardedBlueprint(Blueprint):
         provide_automatic_options: bool | None = None,
         **options: Any,
     ) -> None:
-        declaration(view_func)
+        read_declaration(view_func)
         super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
 
 
@@ -160,7 +160,7 @@ def guard(app: Quart, keys: KeyRing, own_doors: Collection[str], sessions: Sessi
         if endpoint is None or endpoint.partition(".")[0] in own_doors:
             return None  # no such route, which is answered in its own way; or not ours to guard
         view = app.view_functions[endpoint]
-        permission = declaration(view)
+        permission = read_declaration(view)
         if permission is None:
             return None
         session = sessions if "Authorization" not in request.headers else None
@@ -183,7 +183,7 @@ def guard(app: Quart, keys: KeyRing, own_doors: Collection[str], sessions: Sessi
     async def check_routes() -> None:
         for endpoint, view in app.view_functions.items():
             if endpoint.partition(".")[0] not in own_doors:
-                declaration(view)
+                read_declaration(view)
 
 
 def caller() -> Principal:

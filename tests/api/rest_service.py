@@ -20,7 +20,7 @@ from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor
 from api.rest.register import add_api
-from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
 from api.settings import Settings
 from api.settings_checks import Network
@@ -213,7 +213,7 @@ async def serve_api(
     doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")
     add_desk(app, make_desk_services(sessions=sessions, doctor=doctor, clock=clock, trusted_proxies=trusted_proxies))
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
-    port = port_of(listener)
+    port = get_port(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     try:
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)

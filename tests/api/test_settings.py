@@ -247,7 +247,7 @@ def test_a_desk_file_that_is_being_edited_keeps_no_new_token_away(monkeypatch: p
 def test_no_repr_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, DATABASE_URL="mysql://tick:dbpassword@db/tick", REDIS_URL="redis://:cachepassword@cache")
     settings = load_settings()
-    assert set(settings.secrets()) >= {"test-app-secret", "EAAtesttoken123", "my_verify_token_123"}
+    assert set(settings.list_secrets()) >= {"test-app-secret", "EAAtesttoken123", "my_verify_token_123"}
     shown = f"{settings!r} {settings} {settings.model_dump()}"
     for secret in ("test-app-secret", "EAAtesttoken123", "my_verify_token_123", "dbpassword", "cachepassword"):
         assert secret not in shown

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from api.admin import CommandRefused, add_agent, open_database, read_journal_item
-from api.server.serving import listen_nearby, port_of
+from api.server.serving import get_port, listen_nearby
 from api.settings import load_storage_settings
 from api.web.credentials import Role, digest_key, is_password_right
 from storage.desk_models import Agent, ApiKey, Audit
@@ -108,7 +108,7 @@ def test_several_processes_are_refused_with_the_reason(tmp_path: Path, database:
 
 def test_serve_says_where_it_is_and_ends_in_order_on_sigterm(tmp_path: Path) -> None:
     with listen_nearby("127.0.0.1", 17600) as free:
-        port = port_of(free)
+        port = get_port(free)
     process = subprocess.Popen(
         [sys.executable, "-m", "api", "serve"],
         cwd=tmp_path, env=environment(tmp_path, PORT=str(port), **KNOWN), stderr=subprocess.PIPE, text=True,
@@ -142,7 +142,7 @@ def read_until(lines: Iterable[str], wanted: str) -> Iterator[str]:
 
 def test_the_demo_takes_the_next_port_and_says_so(tmp_path: Path) -> None:
     with listen_nearby("127.0.0.1", 17600) as taken:
-        port = port_of(taken)
+        port = get_port(taken)
         process = subprocess.Popen(
             [sys.executable, "-m", "api", "demo"],
             cwd=tmp_path, env=environment(tmp_path, PORT=str(port)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.demo.settings import DEMO_PHONE_NUMBER_ID, load_demo_settings, settings_at_port
+from api.demo.settings import DEMO_PHONE_NUMBER_ID, load_demo_settings, replace_port
 
 REAL_SECRETS = {
     "WHATSAPP_ACCESS_TOKEN": "EAAtesttoken123",
@@ -38,15 +38,15 @@ def test_the_demo_ignores_the_real_service_and_keeps_its_secrets() -> None:
     assert first.whatsapp_phone_number_id == DEMO_PHONE_NUMBER_ID
     assert first.database == f"sqlite://{Path.cwd() / 'data' / 'demo' / 'tick.db'}"
     assert (first.redis, first.host, first.tick_flow) == ("", "127.0.0.1", "instant")
-    assert not set(REAL_SECRETS.values()) & set(first.secrets())
+    assert not set(REAL_SECRETS.values()) & set(first.list_secrets())
     kept = Path("data/demo/secrets.json")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert load_demo_settings().secrets() == first.secrets()
+    assert load_demo_settings().list_secrets() == first.list_secrets()
     kept.write_text("{")
-    assert load_demo_settings().secrets() != first.secrets()
+    assert load_demo_settings().list_secrets() != first.list_secrets()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
 def test_at_its_port_the_demo_is_its_own_graph_api() -> None:
-    settings = settings_at_port(load_demo_settings(), 5001)
+    settings = replace_port(load_demo_settings(), 5001)
     assert (settings.port, settings.whatsapp_api_url) == (5001, "http://127.0.0.1:5001/simulator/graph/v25.0")

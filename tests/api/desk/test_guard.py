@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 from quart import Quart
 
-from api.web.auth import PERMISSIONS, Permission, declaration
+from api.web.auth import PERMISSIONS, Permission, read_declaration
 from api.web.credentials import Role
 from tests.api.desk.rows import PNG, open_ticket, read_state
 from tests.api.desk.visitor import Visitor, visitor
@@ -39,7 +39,7 @@ def list_routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.partition(".")[0] == "desk":
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-                yield method, rule.rule, declaration(app.view_functions[rule.endpoint])
+                yield method, rule.rule, read_declaration(app.view_functions[rule.endpoint])
 
 
 async def test_the_routes_are_these(light_service: Service) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from api.server.serving import listen_nearby, port_of, serve_http
+from api.server.serving import get_port, listen_nearby, serve_http
 from api.simulator.bodies import sign
 from api.webhook import WebhookMiddleware
 from bot.whatsapp.diagnostics.probe import (
@@ -52,7 +52,7 @@ async def run_webhook(*trusted: str) -> AsyncIterator[tuple[httpx.AsyncClient, R
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
     await ready.wait()
     try:
-        async with plain_http(f"http://127.0.0.1:{port_of(listener)}") as http:
+        async with plain_http(f"http://127.0.0.1:{get_port(listener)}") as http:
             yield http, kept, answered
     finally:
         stop.set()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quart import Quart
 
-from api.server.serving import listen_nearby, port_of, serve_http
+from api.server.serving import get_port, listen_nearby, serve_http
 from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
@@ -97,7 +97,7 @@ async def run_meta(folder: Path) -> AsyncIterator[Meta]:
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         await ready.wait()
         try:
-            yield Meta(simulator, port_of(listener))
+            yield Meta(simulator, get_port(listener))
         finally:
             stop.set()
             await serving

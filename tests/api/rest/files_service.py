@@ -13,7 +13,7 @@ from quart import Quart
 
 from api.admin import create_key
 from api.rest.register import add_api
-from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
 from api.web.credentials import Role
 from bot.agents.files import FileCommands
@@ -89,7 +89,7 @@ async def serve_files(database: Database, folder: Path, store: FileStore | None 
         transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=resources.ids, clock=clock)
         add_api(app, replace(services, files=FileCommands(transaction, lambda: rung.append(True))))
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
-        port = port_of(listener)
+        port = get_port(listener)
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         try:
             await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)

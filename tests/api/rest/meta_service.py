@@ -14,7 +14,7 @@ from quart import Quart
 
 from api.admin import create_key
 from api.rest.register import add_api
-from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
 from api.web.credentials import Role
 from storage.blobs.folder import FolderStore
@@ -79,7 +79,7 @@ async def serve_with_meta(database: Database, waba_id: str = WABA) -> AsyncItera
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
         try:
             await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            async with plain_http(f"http://127.0.0.1:{port_of(listener)}") as http:
+            async with plain_http(f"http://127.0.0.1:{get_port(listener)}") as http:
                 yield MetaService(meta, database, clock, keys, http)
         finally:
             stop.set()

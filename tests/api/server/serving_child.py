@@ -5,11 +5,11 @@ import os
 from quart import Quart
 
 from api.server.process import run, stop_on_signals
-from api.server.serving import inherited_listener, serve_http
+from api.server.serving import find_inherited_listener, serve_http
 
 
 async def main() -> None:
-    listener = inherited_listener()
+    listener = find_inherited_listener()
     assert listener is not None
     app = Quart(__name__)
 

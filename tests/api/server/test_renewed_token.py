@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.server.serving import listen_nearby, port_of
+from api.server.serving import get_port, listen_nearby
 from api.simulator import bodies, message_bodies
 from api.simulator.message_bodies import MessageHead
 from tests.support.places import ROOT
@@ -134,7 +134,7 @@ def write(http: httpx.Client) -> None:
 
 def test_no_token_that_was_ever_held_is_shown(tmp_path: Path, meta: Meta) -> None:
     with listen_nearby("127.0.0.1", 17600) as free:
-        port = port_of(free)
+        port = get_port(free)
     program = Program(tmp_path, meta, port)
     told: list[str] = []
     with program.serving() as http:

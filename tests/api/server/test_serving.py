@@ -14,7 +14,7 @@ from quart import Quart, Response, request
 
 from api.server import serving
 from api.server.process import run, stop_on_signals
-from api.server.serving import CannotListen, PortTaken, limit_requests, listen, listen_nearby, port_of, serve_http
+from api.server.serving import CannotListen, PortTaken, get_port, limit_requests, listen, listen_nearby, serve_http
 from api.server.supervisor import supervise
 from tests.support.places import ROOT
 
@@ -54,7 +54,7 @@ class Service:
 async def run_service(grace_seconds: float = 5.0) -> AsyncIterator[Service]:
     service = Service()
     listener = listen_nearby(HOST, 17400)
-    service.port = port_of(listener)
+    service.port = get_port(listener)
     ready = asyncio.Event()
     task = asyncio.create_task(
         serve_http(service.app, listener, service.stop, on_ready=ready.set, grace_seconds=grace_seconds)
@@ -191,26 +191,26 @@ async def test_an_application_that_fails_to_start_says_so() -> None:
 
 def test_a_taken_port_is_named_and_the_next_one_found() -> None:
     with listen_nearby(HOST, 17500) as first:
-        port = port_of(first)
+        port = get_port(first)
         with pytest.raises(PortTaken, match=f"Port {port} on 127.0.0.1 is taken"):
             listen(HOST, port)
         with listen_nearby(HOST, port) as second:
-            assert port < port_of(second) <= port + 50
+            assert port < get_port(second) <= port + 50
         with pytest.raises(PortTaken, match="are all taken"):
             listen_nearby(HOST, port, tries=1)
 
 
 def test_a_port_at_which_localhost_is_somebody_else_is_taken() -> None:
     with listen_nearby(HOST, 17550) as first:
-        port = port_of(first)
+        port = get_port(first)
     with socket.socket(socket.AF_INET6) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("::1", port))
         with listen_nearby(HOST, port) as ours:  # bound, but nobody listens there yet
-            assert port_of(ours) == port
+            assert get_port(ours) == port
         other.listen()
         with listen_nearby(HOST, port) as ours:
-            assert port_of(ours) > port
+            assert get_port(ours) > port
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
@@ -247,7 +247,7 @@ async def collect_pids(port: int, enough: Callable[[set[int]], bool]) -> set[int
 async def test_processes_share_a_port_are_started_again_and_end_together() -> None:
     stop = asyncio.Event()
     listener = listen_nearby(HOST, 17400)
-    port = port_of(listener)
+    port = get_port(listener)
     task = asyncio.create_task(supervise([(), ()], listener, stop, CHILD))
     first = await collect_pids(port, lambda seen: len(seen) == 2)
     killed = first.pop()
@@ -268,7 +268,7 @@ async def test_a_child_that_refuses_to_start_ends_them_all_with_its_code() -> No
 async def test_children_end_with_a_parent_that_is_killed() -> None:
     script = (
         "import asyncio, sys; from api.server.serving import *; from api.server.supervisor import supervise; "
-        "listener = listen_nearby('127.0.0.1', 17400); print(port_of(listener), flush=True); "
+        "listener = listen_nearby('127.0.0.1', 17400); print(get_port(listener), flush=True); "
         "asyncio.run(supervise([()], listener, asyncio.Event(), sys.argv[1:]))"
     )
     parent = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ from quart import Quart, Response
 
 from api.admin import create_key
 from api.rest.register import OWN_DOORS
-from api.web.auth import ANSWERS, PERMISSIONS, GuardedBlueprint, Permission, Undeclared, declaration, open_to_all
+from api.web.auth import ANSWERS, PERMISSIONS, GuardedBlueprint, Permission, Undeclared, open_to_all, read_declaration
 from api.web.credentials import Role
 from tests.api.rest_service import Service
 
@@ -56,7 +56,7 @@ def list_routes(app: Quart) -> Iterator[tuple[str, str, Permission | None]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.partition(".")[0] not in OWN_DOORS:
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-                yield method, rule.rule, declaration(app.view_functions[rule.endpoint])
+                yield method, rule.rule, read_declaration(app.view_functions[rule.endpoint])
 
 
 async def test_the_routes_are_these(light_service: Service) -> None:

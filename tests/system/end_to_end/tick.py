@@ -20,7 +20,7 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import serve
-from api.server.serving import listen_nearby, port_of
+from api.server.serving import get_port, listen_nearby
 from api.settings import Settings
 from api.simulator import bodies, message_bodies
 from api.simulator.bodies import BusinessNumber, Person
@@ -247,7 +247,7 @@ async def run_tick(database_url: str, redis_url: str, folder: Path, flow: Flow =
     clock, graph, stop, ready = SettableClock(), ScriptedGraph(), asyncio.Event(), asyncio.Event()
     await graph.start()
     listener = listen_nearby("127.0.0.1", 17600)
-    port = port_of(listener)
+    port = get_port(listener)
     settings = Settings(
         whatsapp_api_url=f"http://127.0.0.1:{graph.port}/v25.0",
         whatsapp_phone_number_id=NUMBER.phone_number_id,

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from quart import Quart
 
 from api.app import serve
-from api.server.serving import limit_requests, listen_nearby, port_of, serve_http
+from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.settings import Settings
 from api.simulator.records import Customer, Media, Message
 from api.simulator.register import add_simulator
@@ -153,7 +153,7 @@ async def run_system(database_url: str, redis_url: str, folder: Path, flow: Flow
     clock = SettableClock()
     async with AsyncExitStack() as stack:
         listener, front = listen_nearby("127.0.0.1", 17900, tries=500), listen_nearby("127.0.0.1", 18700, tries=500)
-        port = port_of(listener)
+        port = get_port(listener)
         simulated = SimulatorSettings(
             folder=folder / "meta",
             webhook_url=f"http://127.0.0.1:{port}{WEBHOOK}",
@@ -175,7 +175,7 @@ async def run_system(database_url: str, redis_url: str, folder: Path, flow: Flow
         await stack.enter_async_context(_serve(lambda stop, ready: serve_http(app, front, stop, on_ready=ready.set)))
         stack.callback(simulator.end_streams)
         settings = Settings(
-            whatsapp_api_url=f"http://127.0.0.1:{port_of(front)}/simulator/graph/v25.0",
+            whatsapp_api_url=f"http://127.0.0.1:{get_port(front)}/simulator/graph/v25.0",
             whatsapp_phone_number_id=NUMBER.phone_number_id,
             whatsapp_business_account_id=NUMBER.waba_id,
             whatsapp_access_token=SecretStr(TOKEN),
