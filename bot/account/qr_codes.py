@@ -56,7 +56,7 @@ class QrCodes:
     async def create(self, text: str) -> QrCode:
         """Creates a code; `text` has at most MAX_TEXT_CHARACTERS."""
         body: dict[str, object] = {"prefilled_message": text, "generate_qr_image": "SVG"}
-        answer = await self._graph.post(self._path(), body)
+        answer = await self._graph.post(self._get_path(), body)
         _raise_for_error(answer)
         created = _parse_entry(answer.value)
         if created is None:
@@ -68,26 +68,24 @@ class QrCodes:
         found: list[QrCode] = []
         params: dict[str, str] = {}
         for _ in range(MAX_PAGES):
-            answer = await self._graph.get(self._path(), params)
+            answer = await self._graph.get(self._get_path(), params)
             _raise_for_error(answer)
-            data, paging = answer.value.get("data"), answer.value.get("paging")
+            data, after = answer.value.get("data"), answer.next_cursor
             entries = data if isinstance(data, list) else []
             found += [code for entry in entries if (code := _parse_entry(entry)) is not None]
-            cursors = paging.get("cursors") if isinstance(paging, Mapping) and paging.get("next") else None
-            after = cursors.get("after") if isinstance(cursors, Mapping) else None
-            if not entries or not isinstance(after, str) or not after or after == params.get("after"):
+            if not entries or not after or after == params.get("after"):
                 break
             params = {"after": after}
         return found
 
     async def delete(self, code: str) -> None:
         """Deletes a code: what is printed stops working."""
-        answer = await self._graph.delete(f"{self._path()}/{code}")
+        answer = await self._graph.delete(f"{self._get_path()}/{code}")
         _raise_for_error(answer)
         if answer.value.get("success") is not True:
             raise MetaUnavailable("Meta did not say that the code is gone. Look at the list.")
 
-    def _path(self) -> str:
+    def _get_path(self) -> str:
         return f"{self._graph.settings.phone_number_id}/message_qrdls"
 
 

@@ -70,7 +70,7 @@ async def _list_pages(graph: GraphClient, waba_id: str, at: datetime, page_size:
                 unreadable += 1
             else:
                 found[template.template_id] = template
-        after = _find_next_cursor(answer.value.get("paging"))
+        after = answer.next_cursor
         if not after or not data or after == params.get("after"):
             break
         params["after"] = after
@@ -83,15 +83,6 @@ async def _list_pages(graph: GraphClient, waba_id: str, at: datetime, page_size:
 
 def _make_partial(found: Mapping[str, StoredTemplate], problem: str) -> TemplateListing:
     return TemplateListing([*found.values()], is_complete=False, problem=problem)
-
-
-def _find_next_cursor(paging: object) -> str:
-    """Returns where the next page begins, "" after the last: Meta gives that a cursor too, but no address after it."""
-    if not isinstance(paging, Mapping) or not paging.get("next"):
-        return ""
-    cursors = paging.get("cursors")
-    after = cursors.get("after") if isinstance(cursors, Mapping) else None
-    return after if isinstance(after, str) else ""
 
 
 def parse_entry(entry: object, at: datetime) -> StoredTemplate | None:

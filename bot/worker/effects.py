@@ -3,7 +3,6 @@
 Pure but for the ids that it draws: the rows are gathered here, and written by round_transaction.py.
 """
 
-import base64
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.whatsapp.addresses import read_phone_digits
+from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.messages.build import effect_to_message
 from bot.whatsapp.webhook.events import read_profile_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
@@ -177,7 +177,7 @@ class Effects:
                 media_until=turn.item.meta_at + MEDIA_ID_LIFE,
                 mime_type=media.mime_type,
                 filename=media.filename,
-                sha256=_to_hex(media.sha256),
+                sha256=to_sha256_hex(media.sha256),
             )
         )
 
@@ -195,12 +195,3 @@ class Effects:
             due_at=now,
             item_id=item_id,
         )
-
-
-def _to_hex(digest: str) -> str:
-    """A SHA-256 in hex, from Meta's base64 or hex; "" when it is neither."""
-    try:
-        raw = bytes.fromhex(digest) if len(digest) == 64 else base64.b64decode(digest, validate=True)
-    except ValueError:
-        return ""
-    return raw.hex() if len(raw) == 32 else ""

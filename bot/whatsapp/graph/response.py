@@ -60,6 +60,14 @@ class GraphResponse:
         """Whether Meta did what was asked."""
         return self.error is None and not self.failure
 
+    @property
+    def next_cursor(self) -> str:
+        """Where the next page of a list begins; "" after the last: Meta gives that a cursor too, but no address."""
+        paging = self.value.get("paging")
+        cursors = paging.get("cursors") if isinstance(paging, Mapping) and paging.get("next") else None
+        after = cursors.get("after") if isinstance(cursors, Mapping) else None
+        return after if isinstance(after, str) else ""
+
 
 def make_failed_response(failure: str, *, sent: bool) -> GraphResponse:
     """Makes the response to a request that nothing came back to. `failure` is a sentence."""
