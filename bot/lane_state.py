@@ -29,7 +29,7 @@ class LaneState:
 
     def to_json(self) -> str:
         """Returns the state as JSON; compact, since it is written with every turn."""
-        instants = [_millis(self.last_inbound_at), _millis(self.last_item_at), _millis(self.quiet_until)]
+        instants = [_to_millis(self.last_inbound_at), _to_millis(self.last_item_at), _to_millis(self.quiet_until)]
         return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -38,16 +38,16 @@ class LaneState:
         begins again."""
         try:
             address, flow, *instants = json.loads(text)
-            last_inbound_at, last_item_at, quiet_until = map(_instant, instants)
+            last_inbound_at, last_item_at, quiet_until = map(_to_instant, instants)
             state = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
         except (ValueError, TypeError, OverflowError, OSError, RecursionError):
             return cls()
         return state if isinstance(address, str) and isinstance(flow, str) else cls()
 
 
-def _millis(at: datetime | None) -> int | None:
+def _to_millis(at: datetime | None) -> int | None:
     return None if at is None else to_millis(at)
 
 
-def _instant(millis: int | None) -> datetime | None:
+def _to_instant(millis: int | None) -> datetime | None:
     return None if millis is None else from_millis(millis)

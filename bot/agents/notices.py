@@ -2,7 +2,7 @@
 
 Invariants
 - A notice holds nothing that somebody typed, only the ticket's number, so it reads well whoever wrote what. What people
-  typed is handed on beside it, for the templates that Meta has approved with a place for it.
+  typed is handed on beside it, for the templates that Meta has approved with a parameter for it.
 """
 
 from collections.abc import Mapping

@@ -110,17 +110,17 @@ class OutboxWriter:
             state = LaneState.from_json(body)
             await fence.write_body(tx, customer_id, close_window(state, sent_at).to_json())
 
-        await self._insist(work)
+        await self._run_until_done(work)
         await self._forget_copy(customer_id)
 
     async def move_unless_open(
-        self, step: Move, customer_id: int, waits_for: Mapping[str, object] | None = None
+        self, move: Move, customer_id: int, waits_for: Mapping[str, object] | None = None
     ) -> bool:
-        """Makes a step that is due to the closed window; returns True when the row was queued instead.
+        """Makes a move that is due to the closed window; returns True when the row was queued instead.
 
-        It is queued where the window is open by now, and where a template carries by now the message that `waits_for`
-        one. This happens behind the fence: whoever hears from the customer afterwards finds the row where it is then,
-        and so does who approves a template, but for the few milliseconds in which on MySQL neither sees the other.
+        It is queued where the window is open by now, and where a template carries by now the message in `waits_for`.
+        This happens behind the fence: whoever hears from the customer afterwards finds the row where it is then, and so
+        does who approves a template, but for the few milliseconds in which on MySQL neither sees the other.
         """
         opened = False
 
@@ -131,9 +131,9 @@ class OutboxWriter:
             opened = is_window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
                 opened = not isinstance(await convert_to_template(tx, waits_for), Why)
-            await outbox.move(tx, replace(step, status=OutboxStatus.QUEUED) if opened else step, now)
+            await outbox.move(tx, replace(move, status=OutboxStatus.QUEUED) if opened else move, now)
 
-        await self._insist(work)
+        await self._run_until_done(work)
         await self._forget_copy(customer_id)
         return opened
 
@@ -144,9 +144,9 @@ class OutboxWriter:
 
     async def mark_unreachable(self, customer_id: int, reason: str) -> None:
         """Notes that nothing gets through to this customer, and why."""
-        await self._insist(lambda tx: customers.mark_unreachable(tx, {customer_id: reason}, self._clock()))
+        await self._run_until_done(lambda tx: customers.mark_unreachable(tx, {customer_id: reason}, self._clock()))
 
-    async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+    async def _run_until_done(self, work: Callable[[Tx], Awaitable[None]]) -> None:
         """Runs this transaction, again and again until the database takes it."""
         while True:
             try:

@@ -16,10 +16,10 @@ us, so as to get what they write and what is sent to them. So a number is believ
 - and when nobody else has that number, or gave it.
 
 And it is believed only until somebody writes. It is an alias of its own kind (`given_alias`), which finds the customer
-when a message comes from that number without a user id, or news of what was answered to it, and for nothing else: what
-an agent sends to the number does not go to whom it was given by, and the answer goes to where the customer last wrote
-from, as always. Meta, who knows from which number a message comes, confirms it by naming it beside the customer's user
-id: then it is a phone like any other. Where Meta names it beside another user id, it is taken away, its owner is a
+when a message comes from that number without a user id, or a status of what was answered to it, and for nothing else:
+what an agent sends to the number does not go to whom it was given by, and the answer goes to where the customer last
+wrote from, as always. Meta, who knows from which number a message comes, confirms it by naming it beside the customer's
+user id: then it is a phone like any other. Where Meta names it beside another user id, it is taken away, its owner is a
 customer of their own, and an alert says so. What is not believed changes nothing, and agents read the card on the
 ticket all the same.
 

@@ -90,8 +90,8 @@ class Intake:
         Adds to `rung` the customers for whom something waits now, and to `changed` the items that came again with
         another content.
         """
-        held = await journal.find_holders(tx, [item.key for _, _, item in entries])
-        first = dict(held)
+        holders = await journal.find_holders(tx, [item.key for _, _, item in entries])
+        first = dict(holders)
         for item_id, _, item in entries:
             first.setdefault(item.key, KeyHolder(item_id, item.payload))
         fresh = {item_id for item_id, _, item in entries if first[item.key].item_id == item_id}
@@ -107,12 +107,12 @@ class Intake:
             if item.kind is ItemKind.MESSAGE and first[item.key].payload not in ("", item.payload)  # "": emptied by now
         )
         rung.update(row.customer_id for row in rows if row.customer_id is not None and not row.reason)
-        repeated = await journal.store(tx, rows, held)
+        repeated = await journal.store(tx, rows, holders)
         for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
             await alerts.raise_alert(tx, alert)
-        news = [item for item_id, _, item in entries if item_id in fresh and item.kind is ItemKind.ACCOUNT]
+        account_items = [item for item_id, _, item in entries if item_id in fresh and item.kind is ItemKind.ACCOUNT]
         await record_updates(
-            tx, [(item.meta_at, update) for item in news for update in read_account_updates(item.payload)]
+            tx, [(item.meta_at, update) for item in account_items for update in read_account_updates(item.payload)]
         )
         return repeated
 

@@ -2,8 +2,8 @@
 
 Invariants
 - A message never waits for its file.
-- A file that is slow, broken or refused costs other files nothing but one of a few places; files that were tried before
-  have places of their own. The places bound the memory too.
+- A file that is slow, broken or refused costs other files nothing but one of a few slots; files that were tried before
+  have slots of their own. The slots bound the memory too.
 - Every fetch ends in a state of the file's row.
 - What is the account's trouble, or our own store's, is held against no file: all wait, and then one is tried.
 
@@ -122,7 +122,7 @@ class MediaTransfer:
         return None
 
     async def _start_fetches(self) -> float:
-        """Claims files that are due, as many as there are places for, and starts to fetch them.
+        """Claims files that are due, as many as there are slots for, and starts to fetch them.
 
         Returns the seconds after which it must look again.
         """
@@ -142,18 +142,18 @@ class MediaTransfer:
 
     async def _find_due(self, now: datetime) -> list[int]:
         repeated = sum(fetch.row.attempts > 1 for fetch in self._running.values())
-        places_by_fresh = {
+        slots_by_fresh = {
             True: MAX_NEW_FETCHES - (len(self._running) - repeated),
             False: MAX_REPEATED_FETCHES - repeated,
         }
         if self._is_probing:  # after a pause one file shows whether it is over
-            places_by_fresh = dict.fromkeys(places_by_fresh, 0 if self._running else 1)
+            slots_by_fresh = dict.fromkeys(slots_by_fresh, 0 if self._running else 1)
         found: list[int] = []
         async with self._database.reading() as tx:
-            for fresh, places in places_by_fresh.items():
-                if places > 0:
-                    due = await file_fetches.find_due(tx, now, places + len(self._running), fresh=fresh)
-                    found += [file_id for file_id in due if file_id not in self._running][:places]
+            for fresh, slots in slots_by_fresh.items():
+                if slots > 0:
+                    due = await file_fetches.find_due(tx, now, slots + len(self._running), fresh=fresh)
+                    found += [file_id for file_id in due if file_id not in self._running][:slots]
         return found[:1] if self._is_probing else found
 
     def _end_fetch(self, file_id: int) -> None:

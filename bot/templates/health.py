@@ -4,7 +4,7 @@ Invariants
 - A template that carries notices has a red alert as long as it can't be sent; the alert names the notices that wait.
 - A status counts by the time at which Meta said it, so a late or repeated webhook undoes nothing newer.
 - Once a template can carry a notice again, what was held for want of one is released, for at most MAX_HELD_AGE and
-  after at most MAX_REFUSALS.
+  after at most MAX_REFUSALS_TO_RELEASE.
 
 Source: Meta, webhooks/reference/message_template_status_update.
 """
@@ -29,7 +29,7 @@ from storage.statuses import AlertSeverity
 from storage.templates import APPROVED, REMOVED, NoticeAssignment, StoredTemplate
 
 MAX_HELD_AGE = timedelta(days=30)  # as long as WhatsApp itself keeps a message for a phone that is off
-MAX_REFUSALS = 3  # Meta may list a template as approved and refuse what is made of it, again and again
+MAX_REFUSALS_TO_RELEASE = 3  # Meta may list a template as approved and refuse what is made of it, again and again
 PAUSED = "PAUSED"
 DISABLED = "DISABLED"
 # What each of Meta's statuses means, to be read after the template's name. A status is kept as a str, because Meta may
@@ -85,7 +85,7 @@ async def release_held_notices(tx: Tx, assignments: Sequence[NoticeAssignment], 
     A template may carry a notice of another language than its own. A notice that doesn't fit after all is held again.
     """
     for kind in sorted({assignment.kind for assignment in assignments}):
-        if count := await held.release_carried(tx, kind, at, at - MAX_HELD_AGE, MAX_REFUSALS):
+        if count := await held.release_carried(tx, kind, at, at - MAX_HELD_AGE, MAX_REFUSALS_TO_RELEASE):
             log.info("held_released", kind=kind, count=count)
 
 

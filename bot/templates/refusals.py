@@ -27,7 +27,7 @@ CODES_ABOUT_TEMPLATES = {*range(132000, 133000), 100, 131008, 131009, 135000}  #
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateRefused:
+class ReportedRefusal:
     """A status says at `at`, of a message that was sent at `sent_at`, that Meta refused it for its template's sake."""
 
     code: int
@@ -36,7 +36,7 @@ class TemplateRefused:
     sent_at: datetime
 
 
-class Refusal(NamedTuple):
+class TemplateRefusal(NamedTuple):
     """Meta refused, at `at`, a message made of this template, with a code that is about templates."""
 
     key: TemplateKey
@@ -45,7 +45,7 @@ class Refusal(NamedTuple):
     at: datetime
 
 
-async def record_refusal(tx: Tx, refusal: Refusal) -> None:
+async def record_refusal(tx: Tx, refusal: TemplateRefusal) -> None:
     """Switches the template off where the code says so; raises an alert about it otherwise."""
     key, code, reason, at = refusal
     if code not in STATUS_BY_CODE:
@@ -58,7 +58,7 @@ async def record_refusal(tx: Tx, refusal: Refusal) -> None:
         await health.record_status(tx, switched_off, is_good_news=False)
 
 
-async def record_reported_refusals(tx: Tx, reported: Mapping[int, TemplateRefused]) -> None:
+async def record_reported_refusals(tx: Tx, reported: Mapping[int, ReportedRefusal]) -> None:
     """Records what statuses say about the templates of these rows of the outbox, by the rows' ids.
 
     Every process takes the templates in the same order, so that no two wait for each other.
@@ -67,7 +67,7 @@ async def record_reported_refusals(tx: Tx, reported: Mapping[int, TemplateRefuse
     found = []
     for outbox_id, refused in reported.items():
         if key := await infer_template(tx, payloads[outbox_id], refused.sent_at):
-            found.append(Refusal(key, refused.code, refused.reason, refused.at))
+            found.append(TemplateRefusal(key, refused.code, refused.reason, refused.at))
     for refusal in sorted(found):
         await record_refusal(tx, refusal)
 

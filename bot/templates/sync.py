@@ -18,7 +18,7 @@ from bot.templates import health, refusals
 from bot.templates.choice import convert_to_template
 from bot.templates.health import TemplateKey
 from bot.templates.listing import TemplateListing, list_templates
-from bot.templates.refusals import CODES_ABOUT_TEMPLATES, Refusal
+from bot.templates.refusals import CODES_ABOUT_TEMPLATES, TemplateRefusal
 from bot.whatsapp.graph.client import GraphClient
 from storage import alerts, meta_snapshots, templates
 from storage.alerts import Alert
@@ -99,7 +99,7 @@ class TemplateSync:
         """
         if code not in CODES_ABOUT_TEMPLATES:
             return
-        refusal = Refusal(key, code, reason, self._clock())
+        refusal = TemplateRefusal(key, code, reason, self._clock())
         try:
             await self._database.run(lambda tx: refusals.record_refusal(tx, refusal), clash=Clash.RUN_AGAIN)
         except DatabaseDown as error:  # the next listing or the next refusal says the same

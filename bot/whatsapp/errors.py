@@ -49,7 +49,7 @@ def _retry(reason: str, wait_seconds: float = 5) -> ErrorPolicy:
     return ErrorPolicy(Action.RETRY, wait_seconds, reason)
 
 
-def _after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> ErrorPolicy:
+def _retry_after(wait_seconds: float, reason: str, scope: Scope = Scope.NUMBER) -> ErrorPolicy:
     return ErrorPolicy(Action.RETRY_AFTER, wait_seconds, reason, scope=scope)
 
 
@@ -57,7 +57,7 @@ def _drop(reason: str) -> ErrorPolicy:
     return ErrorPolicy(Action.DROP, 0, reason)
 
 
-def _recipient(reason: str, scope: Scope = Scope.PAIR) -> ErrorPolicy:
+def _drop_recipient(reason: str, scope: Scope = Scope.PAIR) -> ErrorPolicy:
     return ErrorPolicy(Action.RECIPIENT, 0, reason, scope=scope)
 
 
@@ -83,20 +83,20 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
         1: _retry("Meta could not say what was wrong."),
         2: _retry(_BUSY),
         3: _stop(_PERMISSION),
-        4: _after(60, _LIMIT),
+        4: _retry_after(60, _LIMIT),
         10: _stop(_PERMISSION),
-        17: _after(60, _LIMIT),
+        17: _retry_after(60, _LIMIT),
         33: _stop("Meta knows nothing under this id, or the token may not use it. Check WHATSAPP_PHONE_NUMBER_ID."),
         100: _drop(_BUG),
         104: _stop(_TOKEN, 5),
         190: _stop(_TOKEN, 5),
         368: _stop(_ACCOUNT, 300),
-        613: _after(60, _LIMIT),
-        80007: _after(300, _LIMIT),
-        130403: _recipient("This customer is blocked by your business on WhatsApp."),
-        130429: _after(1, "Too many messages at once from this number. Sending goes on more slowly."),
+        613: _retry_after(60, _LIMIT),
+        80007: _retry_after(300, _LIMIT),
+        130403: _drop_recipient("This customer is blocked by your business on WhatsApp."),
+        130429: _retry_after(1, "Too many messages at once from this number. Sending goes on more slowly."),
         130472: _drop("Meta holds this message back: the customer is part of one of its experiments."),
-        130497: _recipient("Your account may not write to customers in this country. See Meta's rules for it."),
+        130497: _drop_recipient("Your account may not write to customers in this country. See Meta's rules for it."),
         130501: _drop(_GROUPS),
         131000: _retry("Something went wrong on Meta's side."),
         131005: _stop(_PERMISSION),
@@ -105,7 +105,7 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
         131016: _retry(_BUSY),
         131020: _drop(_GROUPS),
         131021: _drop("A number can't write to itself."),
-        131026: _recipient("Can't be delivered: not on WhatsApp, too old a version of it, or you are blocked."),
+        131026: _drop_recipient("Can't be delivered: not on WhatsApp, too old a version of it, or you are blocked."),
         131030: _drop("Your test number may write only to the numbers on its list in Meta's dashboard."),
         131031: _stop(_ACCOUNT, 300),
         131037: _stop(
@@ -119,14 +119,16 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
         ),
         131048: _stop("Meta limits this number: customers blocked or reported it. Wait some hours.", 3600),
         131049: _drop("Meta held this message back to spare the customer. Not before 24 hours from now."),
-        131050: _recipient("The customer does not want marketing messages from you: send no more of them.", Scope.ROW),
+        131050: _drop_recipient(
+            "The customer does not want marketing messages from you: send no more of them.", Scope.ROW
+        ),
         131051: _drop("Meta does not support this kind of message."),
         131052: _drop("Meta could not fetch the customer's file. Ask them to send it again."),
         131053: _drop("Meta could not take our file: check its type and size."),
-        131056: _after(
+        131056: _retry_after(
             1, "Too many messages to this customer in a short time. Sending goes on in a moment.", Scope.PAIR
         ),
-        131057: _after(60, "The account is in maintenance at Meta for a minute."),
+        131057: _retry_after(60, "The account is in maintenance at Meta for a minute."),
         131059: _drop(_GROUPS),
         131060: _drop("WhatsApp could not show us this message. Ask the customer to send it again."),
         131062: _drop("This message needs the customer's phone number, and WhatsApp gives us only their user id."),
@@ -147,18 +149,18 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
         133004: _retry(_BUSY),
         133005: _stop(_PIN),
         133006: _stop(_PIN),
-        133008: _after(3600, "Too many wrong PINs. Wait."),
-        133009: _after(60, "The PIN was entered too fast. Wait a moment."),
+        133008: _retry_after(3600, "Too many wrong PINs. Wait."),
+        133009: _retry_after(60, "The PIN was entered too fast. Wait a moment."),
         133010: _stop(_REGISTER),
-        133015: _after(300, "The number was deleted a moment ago. Wait five minutes."),
+        133015: _retry_after(300, "The number was deleted a moment ago. Wait five minutes."),
         133016: _stop("The number was registered too often. Wait 72 hours.", 3600),
         134011: _drop("The terms of WhatsApp payments are not accepted."),
         134100: _drop("Only marketing messages may take this way."),
         134101: _drop(_TEMPLATE),
         134102: _drop(_TEMPLATE),
         135000: _drop("Meta did not accept this message and did not say why."),
-        137000: _recipient("The customer's phone or app has changed. Make sure it is still them."),
-        2494100: _after(60, "The number is in maintenance at Meta."),
+        137000: _drop_recipient("The customer's phone or app has changed. Make sure it is still them."),
+        2494100: _retry_after(60, "The number is in maintenance at Meta."),
     }
 )
 
@@ -214,7 +216,7 @@ def classify_error(code: int | None, http_status: int = 0, is_transient: bool = 
             if code in codes:
                 return policy
     if http_status == 429:
-        return _after(60, _LIMIT)
+        return _retry_after(60, _LIMIT)
     if is_transient or http_status >= 500:
         return _retry(_BUSY)
     if code is None:

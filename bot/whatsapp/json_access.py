@@ -27,40 +27,40 @@ def load_object(payload: str) -> dict[str, object]:
 
 def get_object(value: dict[str, object], key: str) -> dict[str, object]:
     """Returns the object under the key, else {}."""
-    held = value.get(key)
-    return held if isinstance(held, dict) else {}
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def get_objects(value: dict[str, object], key: str) -> list[dict[str, object]]:
     """Returns those members of the list under the key that are objects, else []."""
-    held = value.get(key)
-    return [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
+    found = value.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def get_text(value: dict[str, object], key: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
     """Returns the text under the key, else "". Ids and times may also have come as numbers."""
-    held = value.get(key)
-    if type(held) is int:
-        return str(held)
-    return clean(held, max_characters) if isinstance(held, str) else ""
+    found = value.get(key)
+    if type(found) is int:
+        return str(found)
+    return clean(found, max_characters) if isinstance(found, str) else ""
 
 
 def get_line(value: dict[str, object], key: str, max_characters: int) -> str:
     """Returns the text under the key as one line: a name, a title, a sum with a decimal point."""
-    held = value.get(key)
-    return str(held) if type(held) is float else clean_line(get_text(value, key), max_characters)
+    found = value.get(key)
+    return str(found) if type(found) is float else clean_line(get_text(value, key), max_characters)
 
 
 def get_id(value: dict[str, object], key: str) -> str:
     """Returns the id under the key, whole or not at all: a part of it would be another id."""
-    held = get_text(value, key)
-    return held if len(held) <= _MAX_ID_CHARACTERS else ""
+    found = get_text(value, key)
+    return found if len(found) <= _MAX_ID_CHARACTERS else ""
 
 
 def get_wamid(value: dict[str, object], key: str) -> str:
     """Returns Meta's message id under the key, as it is stored."""
-    held = value.get(key)
-    return to_storable_id(held) if isinstance(held, str) else ""
+    found = value.get(key)
+    return to_storable_id(found) if isinstance(found, str) else ""
 
 
 def get_instant(value: dict[str, object], key: str) -> datetime | None:

@@ -44,12 +44,11 @@ class Maintenance:
     def make_loops(self) -> list[Coroutine[Any, Any, None]]:
         """Makes the loops, each to be run until it is cancelled."""
         return [
-            self._every(BEAT_SECONDS, self._beat),
-            self._every(self._sweep_seconds, self._sweep),
-            self._every(
-                self._sweep_seconds, self._probe_number
-            ),  # beside the sweep, which would wait for Meta's answer
-            self._every(RETAIN_SECONDS, self._retain),
+            self._run_every(BEAT_SECONDS, self._beat),
+            self._run_every(self._sweep_seconds, self._sweep),
+            # Beside the sweep, which would wait for Meta's answer.
+            self._run_every(self._sweep_seconds, self._probe_number),
+            self._run_every(RETAIN_SECONDS, self._retain),
         ]
 
     async def _beat(self) -> None:
@@ -86,7 +85,7 @@ class Maintenance:
                 return
             await asyncio.sleep(0.1)
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()

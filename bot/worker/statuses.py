@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bot.delivery.decision import Decision, RowMove, decide_status
 from bot.delivery.side_effects import AlertOperator, BlameTemplate, CloseWindow, MarkReachable, MarkUnreachable
-from bot.templates.refusals import TemplateRefused
+from bot.templates.refusals import ReportedRefusal
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import IgnoredReason, MessageStatus
 from storage.customers import NOBODY
@@ -48,7 +48,7 @@ class MatchedStatuses:
     closed_windows: dict[int, datetime] = field(default_factory=dict)  # customer -> when what was refused was sent
     unreachable: dict[int, str] = field(default_factory=dict)  # customer -> why nothing gets through
     reached: set[int] = field(default_factory=set)  # customers at whom a message has arrived
-    template_refusals: dict[int, TemplateRefused] = field(default_factory=dict)  # row -> what it says of its template
+    template_refusals: dict[int, ReportedRefusal] = field(default_factory=dict)  # row -> what it says of its template
     alerts: dict[int, str] = field(default_factory=dict)  # code -> why; Meta would refuse others for it too
     done: list[int] = field(default_factory=list)  # items
     ignored: dict[IgnoredReason, list[int]] = field(default_factory=dict)  # items by reason
@@ -78,7 +78,7 @@ class MatchedStatuses:
                     latest = self.closed_windows.get(row.customer_id, sent_at)
                     self.closed_windows[row.customer_id] = max(sent_at, latest)
                 case BlameTemplate(code=code, reason=reason, sent_at=sent_at):
-                    refused = TemplateRefused(code, reason, status.at, sent_at)
+                    refused = ReportedRefusal(code, reason, status.at, sent_at)
                     self.template_refusals.setdefault(row.outbox_id, refused)
                 case AlertOperator(code=code, reason=reason):
                     self.alerts[code] = reason

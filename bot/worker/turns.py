@@ -76,23 +76,23 @@ class Turns:
                 events[item.item_id] = error
         return events
 
-    def play(self, on: LaneInput, now: datetime) -> LaneTurns:
+    def play(self, lane_input: LaneInput, now: datetime) -> LaneTurns:
         """Plays the lane's items until one fails."""
-        lane = LaneTurns(on.customer_id, on.version, on.state)
-        conversation = Conversation.from_json(on.state.flow) if on.state.flow else None
-        tickets = list(on.tickets)
-        abouts = {wamid: About(one.ticket_id, one.reply_id, one.text) for wamid, one in on.messages.items()}
-        for item in on.items:
+        lane = LaneTurns(lane_input.customer_id, lane_input.version, lane_input.state)
+        conversation = Conversation.from_json(lane_input.state.flow) if lane_input.state.flow else None
+        tickets = list(lane_input.tickets)
+        abouts = {wamid: About(one.ticket_id, one.reply_id, one.text) for wamid, one in lane_input.messages.items()}
+        for item in lane_input.items:
             late = item.late or (lane.state.last_item_at is not None and item.meta_at < lane.state.last_item_at)
             try:
-                read = on.events[item.item_id]
+                read = lane_input.events[item.item_id]
                 if isinstance(read, Exception):
                     raise read
                 event = replace(read, late=late)
                 about = abouts.get(event.quoted_wamid) if event.quoted_wamid else None
                 turn = take_turn(conversation, event, self._make_desk(lane.state, tickets, about, now))
                 item_turn = ItemTurn(
-                    lane=lane, item=item, event=event, tickets=tickets, abouts=abouts, now=now, name=on.name
+                    lane=lane, item=item, event=event, tickets=tickets, abouts=abouts, now=now, name=lane_input.name
                 )
                 effects = [self._effects.apply(item_turn, effect) for effect in turn.effects]
             except Exception as error:

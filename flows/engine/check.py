@@ -93,10 +93,10 @@ def _find_wrong_ways(table: Table) -> Iterator[str]:
         if all(row.then in ("", state.name) for row in state.own_rows):
             yield f"{state.name}: no row of its own leads to another state: give one of them `then=`"
     first, by_name = table.states[0].name, {state.name: state for state in table.states}
-    reached, news = set[str](), {first} | {row.then for row in table.everywhere if row.then}
-    while news:
-        reached |= news
-        news = {row.then for name in news for row in by_name[name].own_rows if row.then} - reached
+    reached, fresh = set[str](), {first} | {row.then for row in table.everywhere if row.then}
+    while fresh:
+        reached |= fresh
+        fresh = {row.then for name in fresh for row in by_name[name].own_rows if row.then} - reached
     for name in by_name:
         if name not in reached:
             yield f'{name}: no way leads there from {first}: give a row `then="{name}"`, or remove the state'

@@ -117,11 +117,11 @@ class SetupClient:
 
     async def get_token_as_app(self, app_id: str) -> GraphResponse:
         """Asks about the token as the app: only who has the right app secret may."""
-        return await self._as_app(app_id).get("debug_token", {"input_token": self._settings.access_token})
+        return await self._make_app_client(app_id).get("debug_token", {"input_token": self._settings.access_token})
 
     async def get_subscriptions(self, app_id: str) -> GraphResponse:
         """Asks for the webhooks of the app; `read_subscription` reads the answer."""
-        return await self._as_app(app_id).get(f"{app_id}/subscriptions")
+        return await self._make_app_client(app_id).get(f"{app_id}/subscriptions")
 
     async def get_phone_number(self, number_id: str) -> GraphResponse:
         """Asks about a business phone number; `read_phone_number` reads the answer.
@@ -144,7 +144,7 @@ class SetupClient:
         """Asks for the apps that get this account's webhooks; `read_apps` reads the answer."""
         return await self._client.get(f"{account_id}/subscribed_apps")
 
-    def _as_app(self, app_id: str) -> GraphClient:
+    def _make_app_client(self, app_id: str) -> GraphClient:
         token = f"{app_id}|{self._settings.app_secret}"
         return GraphClient(replace(self._settings, access_token=token), self._http)
 
@@ -161,11 +161,11 @@ def read_token(response: GraphResponse) -> Token:
     expires = data.get("expires_at")
     scopes = data.get("scopes")
     granted = get_objects(data, "granular_scopes")
-    ids = [str(one) for each in granted for one in _list_of(each.get("target_ids"))]
+    ids = [str(one) for each in granted for one in _list_or_empty(each.get("target_ids"))]
     return Token(
-        app_id=_text(data.get("app_id")),
+        app_id=_clean_text(data.get("app_id")),
         valid=data.get("is_valid") is not False,
-        expires_at=_instant(expires) if type(expires) is int and expires > 0 else None,
+        expires_at=_to_instant(expires) if type(expires) is int and expires > 0 else None,
         scopes=frozenset(map(str, scopes)) if isinstance(scopes, list) else None,
         account_ids=list(dict.fromkeys(ids)),
     )
@@ -176,13 +176,13 @@ def read_phone_number(response: GraphResponse) -> PhoneNumber:
     value = response.value
     configured = get_object(value, "webhook_configuration")
     return PhoneNumber(
-        shown=_text(value.get("display_phone_number")),
-        name=_text(value.get("verified_name")),
-        quality=_text(value.get("quality_rating")),
-        status=_text(value.get("status")),
-        name_status=_text(value.get("name_status")),
-        platform=_text(value.get("platform_type")),
-        callbacks=[Callback(level, url) for level in _CALLBACK_LEVELS if (url := _text(configured.get(level)))],
+        shown=_clean_text(value.get("display_phone_number")),
+        name=_clean_text(value.get("verified_name")),
+        quality=_clean_text(value.get("quality_rating")),
+        status=_clean_text(value.get("status")),
+        name_status=_clean_text(value.get("name_status")),
+        platform=_clean_text(value.get("platform_type")),
+        callbacks=[Callback(level, url) for level in _CALLBACK_LEVELS if (url := _clean_text(configured.get(level)))],
         health_issues=list(_read_health_issues(get_object(value, "health_status"))),
     )
 
@@ -190,53 +190,53 @@ def read_phone_number(response: GraphResponse) -> PhoneNumber:
 def read_phone_numbers(response: GraphResponse) -> dict[str, str]:
     """Reads the numbers of an account, as people write them, by their phone_number_ids."""
     rows = get_objects(response.value, "data")
-    return {_text(row.get("id")): _text(row.get("display_phone_number")) for row in rows}
+    return {_clean_text(row.get("id")): _clean_text(row.get("display_phone_number")) for row in rows}
 
 
 def read_apps(response: GraphResponse) -> set[str]:
     """Reads the ids of the apps that get an account's webhooks."""
     rows = get_objects(response.value, "data")
-    return {_text(get_object(row, "whatsapp_business_api_data").get("id")) for row in rows}
+    return {_clean_text(get_object(row, "whatsapp_business_api_data").get("id")) for row in rows}
 
 
 def read_subscription(response: GraphResponse) -> Subscription | None:
     """Reads what the app is subscribed to of WhatsApp; None when it is to nothing."""
     for row in get_objects(response.value, "data"):
         if row.get("object") == SUBSCRIBED_OBJECT:
-            names = [each.get("name") if isinstance(each, dict) else each for each in _list_of(row.get("fields"))]
+            names = [each.get("name") if isinstance(each, dict) else each for each in _list_or_empty(row.get("fields"))]
             is_active = row.get("active") is not False
-            return Subscription(_text(row.get("callback_url")), is_active, frozenset(map(_text, names)))
+            return Subscription(_clean_text(row.get("callback_url")), is_active, frozenset(map(_clean_text, names)))
     return None
 
 
 def _read_health_issues(health: dict[str, object]) -> Iterator[HealthIssue]:
     entities = get_objects(health, "entities")
     for entity in entities:
-        state = _text(entity.get("can_send_message"))
+        state = _clean_text(entity.get("can_send_message"))
         if state in ("", "AVAILABLE"):
             continue
         for error in get_objects(entity, "errors") or [{}]:
             yield HealthIssue(
-                where=_text(entity.get("entity_type")),
+                where=_clean_text(entity.get("entity_type")),
                 state=state,
-                description=_text(error.get("error_description")),
-                solution=_text(error.get("possible_solution")),
+                description=_clean_text(error.get("error_description")),
+                solution=_clean_text(error.get("possible_solution")),
             )
-    state = _text(health.get("can_send_message"))
+    state = _clean_text(health.get("can_send_message"))
     if state not in ("", "AVAILABLE") and not entities:
         yield HealthIssue(where="", state=state, description="", solution="")
 
 
-def _instant(seconds: int) -> datetime | None:
+def _to_instant(seconds: int) -> datetime | None:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
         return None
 
 
-def _list_of(value: object) -> Sequence[object]:
+def _list_or_empty(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
 
 
-def _text(value: object) -> str:
+def _clean_text(value: object) -> str:
     return clean_line(value, _MAX_TEXT_CHARACTERS) if isinstance(value, str) else ""

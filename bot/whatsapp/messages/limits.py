@@ -29,25 +29,25 @@ def check_text(key: str, text: object, limit: int) -> str:
     return text
 
 
-def require_text(held: Mapping[str, object], key: str, limit: int) -> str:
+def require_text(message: Mapping[str, object], key: str, limit: int) -> str:
     """Returns the text under the key, which has more in it than spaces."""
-    text = check_text(key, held.get(key, ""), limit)
+    text = check_text(key, message.get(key, ""), limit)
     if not text.strip():
         raise Unsendable(f"{key} is empty")
     return text
 
 
-def require_id(held: Mapping[str, object], key: str, limit: int) -> str:
+def require_id(message: Mapping[str, object], key: str, limit: int) -> str:
     """Returns the id under the key: a text without a space around it, since Meta would give it back without."""
-    found = require_text(held, key, limit)
+    found = require_text(message, key, limit)
     if found != found.strip():
         raise Unsendable(f"{key} has a space around it")
     return found
 
 
-def require_objects(held: Mapping[str, object], key: str, max_count: int) -> list[Mapping[str, object]]:
+def require_objects(message: Mapping[str, object], key: str, max_count: int) -> list[Mapping[str, object]]:
     """Returns the list under the key, which has 1 to `max_count` objects."""
-    found = held.get(key)
+    found = message.get(key)
     if not isinstance(found, Sequence) or isinstance(found, str) or not all(isinstance(one, Mapping) for one in found):
         raise Unsendable(f"{key} is not a list")
     if not 1 <= len(found) <= max_count:
