@@ -12,7 +12,7 @@ from typing import Literal
 # `option`: something was tapped; `unreadable`: of a kind that can't be shown, or lost on its way; `silent`: nobody
 # answers it (a reaction, an edit, what was said to Meta's agent); `echo`: one of our people wrote it in the Business
 # app; `handover`: Meta's agent hands the chat to us.
-EventKind = Literal["text", "option", "media", "place", "contact", "unreadable", "silent", "echo", "handover"]
+EventKind = Literal["text", "option", "media", "location", "contact", "unreadable", "silent", "echo", "handover"]
 Author = Literal["customer", "agent", "meta", "system"]
 Change = Literal["", "edited", "revoked"]
 Lost = Literal["", "file", "message"]

@@ -32,7 +32,7 @@ def recognize(flow: Flow, context: TurnContext) -> str:
         return Intent.HANDED_OVER
     if event.kind == "unreadable":
         return Intent.UNREADABLE
-    if event.kind in ("place", "contact") or event.media is not None:
+    if event.kind in ("location", "contact") or event.media is not None:
         sticker = event.media is not None and event.media.kind == "sticker"
         return Intent.QUOTE if has_quoted_open_ticket(context) else Intent.NOISE if sticker else Intent.CONTENT
     return _recognize_text(flow, context)

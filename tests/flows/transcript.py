@@ -227,7 +227,7 @@ def _change(change: Change) -> Callable[[Stage, str], dict[str, Any]]:
 # The kinds of messages that are no plain text, each with the fields of its event.
 KINDS: dict[str, Callable[[Stage, str], dict[str, Any]]] = {
     **{kind: _send_media(kind) for kind in get_args(MediaKind)},
-    "place": lambda stage, text: {"kind": "place", "text": text},
+    "place": lambda stage, text: {"kind": "location", "text": text},
     "contact": lambda stage, text: {"kind": "contact", "text": text},
     "unreadable": _lose(""),
     "lost_file": _lose("file"),

@@ -131,7 +131,7 @@ def _read_location(message: Message) -> MessageContent:
         words.append(f"{_format_degrees(latitude)}, {_format_degrees(longitude)}")
     words.append(get_line(place, "url", 500))
     shown = " · ".join(filter(None, words))
-    return MessageContent("place", f"[place: {shown}]" if shown else "[place]")
+    return MessageContent("location", f"[place: {shown}]" if shown else "[place]")
 
 
 def _read_contacts(message: Message) -> MessageContent:
