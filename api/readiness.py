@@ -7,6 +7,7 @@ Invariants
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
@@ -17,13 +18,21 @@ DATABASE_SECONDS = 2.0
 REDIS_SECONDS = 1.0
 
 
+class WorkerState(StrEnum):
+    """Whether there is a worker, as /readyz shows it."""
+
+    ALIVE = "alive"
+    NONE = "none"
+    UNKNOWN = "unknown"  # Redis, which knows, does not answer
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
     `unknown` where Redis, which knows, does not answer."""
 
     problems: dict[str, str]
-    worker: str
+    worker: WorkerState
     redis: str
 
 
@@ -48,16 +57,16 @@ class ReadinessCheck:
                     problems["migrations"] = "some are missing: run `tick migrate`"
         except (DatabaseDown, TimeoutError):
             problems["database"] = "it does not answer"
-        worker, redis = "unknown", "it does not answer"
+        worker, redis = WorkerState.UNKNOWN, "it does not answer"
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 # None: Redis has just come (back), and whoever is alive speaks up within a second
-                worker = "alive" if await self._lanes.is_anybody_alive() else "none"
+                worker = WorkerState.ALIVE if await self._lanes.is_anybody_alive() else WorkerState.NONE
                 redis = "ok"
         except (RedisDown, TimeoutError):
             pass
-        if worker == "none":
+        if worker is WorkerState.NONE:
             problems["worker"] = "none is alive"
-        elif not problems and redis == "ok" and self._redis_line:
+        if not problems and worker is not WorkerState.UNKNOWN and self._redis_line:
             redis = self._redis_line
         return Readiness(problems, worker, redis)

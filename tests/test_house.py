@@ -1,9 +1,11 @@
 """What holds for the repository as a whole: pinned, portable, and every setting explained."""
 
+import ast
 import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from api.settings import Settings
+from storage.statuses import AlertSeverity, Fate, FileState, Origin, OutboxReason, OutboxStatus, TicketStatus
 from tests.support.places import ROOT
 
 SETTINGS = {name.upper() for name in Settings.model_fields}
@@ -24,6 +27,20 @@ ADDRESS = re.compile(
     "index-" + r"url|https?://[^ \"']*/(simple|packages)/|\"resolved\": *\"http|^registry *=", re.MULTILINE
 )
 MACHINE = re.compile(r"(?<![\w.$}/-])/(home|Users|root|work)/" + r"\w")
+
+ENUMS = (AlertSeverity, Fate, FileState, Origin, OutboxReason, OutboxStatus, TicketStatus)
+STATUS_VALUES = {str(member) for enum in ENUMS for member in enum if member}
+OTHER_VOCABULARIES = (
+    "api/simulator/",  # plays Meta, and knows nothing of what the service stores
+    "api/bench/",  # reads what Meta's stand-in and the baseline say, which is Meta's
+    "storage/migrations/",  # wrote what the values were at its time
+)
+OTHER_MEANINGS = {
+    "api/logs.py: info",  # a level of the log
+    "bot/agents/notices.py: notice",  # a key of a message's payload
+    "bot/whatsapp/diagnostics/reachability.py: refused",  # a word in the error of a connection
+    "storage/replies.py: agent",  # who wrote a reply: the customer, an agent, or a person in the Business app
+}
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -108,3 +125,29 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 def test_no_module_outgrows_one_idea() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
     assert {name: lines for name, lines in lengths.items() if lines >= 300 and not name.startswith("tests/")} == {}
+
+
+def test_a_status_is_compared_as_a_member_of_its_enum() -> None:
+    findings = set()
+    for path in tracked("api/*.py", "bot/*.py", "flows/*.py", "storage/*.py"):
+        name = str(path.relative_to(ROOT))
+        if not name.startswith(OTHER_VOCABULARIES):
+            findings |= {f"{name}: {value}" for value in find_compared_strings(ast.parse(path.read_text()))}
+    assert {each for each in findings if each.partition(": ")[2] in STATUS_VALUES} == OTHER_MEANINGS
+
+
+def find_compared_strings(tree: ast.AST) -> Iterator[str]:
+    """Finds what is written out where mypy can't tell a misspelt status: in comparisons, patterns and keys of dicts."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                compared: list[ast.expr | None] = [left, *others]
+            case ast.Dict(keys=keys):
+                compared = keys
+            case ast.MatchValue(value=value):
+                compared = [value]
+            case _:
+                continue
+        for each in compared:
+            parts = each.elts if isinstance(each, ast.Tuple | ast.List | ast.Set) else [each]
+            yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))

@@ -7,6 +7,7 @@ Invariants
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.whatsapp.webhook.items import ItemKind
 from bot.worker import parking
 from bot.worker.turns import EventOrError
 from storage import fence, journal, outbox_reads, turn_writes
@@ -52,14 +53,14 @@ async def read_input(
     missing = [customer_id for customer_id in customer_ids if customer_id not in copies]
     loaded = RoundInput({**copies, **await fence.load_lane_states(tx, missing)})
     for item in items:
-        if item.kind == "status":
+        if item.kind == ItemKind.STATUS:
             loaded.statuses.append(item)
         elif item.customer_id in loaded.versions:
             loaded.messages.setdefault(item.customer_id, []).append(item)
     loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= max_items}
     loaded.crowded = _find_crowded(loaded.statuses, max_items)
     loaded.tickets = await turn_writes.list_open_tickets(tx, sorted(loaded.messages))
-    handed_over = {item.customer_id for item in items if item.kind == "handover"}
+    handed_over = {item.customer_id for item in items if item.kind == ItemKind.HANDOVER}
     loaded.names = await turn_writes.load_names(tx, sorted(handed_over))
     for row in await outbox_reads.load_open_rows(tx, customer_ids, MAX_ROWS_PER_LANE):
         loaded.rows.setdefault(row.customer_id, []).append(row)
