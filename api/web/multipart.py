@@ -79,13 +79,13 @@ class MultipartForm:
 
     async def read_text(self) -> str:
         """Reads the current part as a field's value; raises RequestEntityTooLarge."""
-        held = bytearray()
+        text = bytearray()
         async for piece in self.pieces():
-            held += piece
-            if len(held) > self._text_left:
+            text += piece
+            if len(text) > self._text_left:
                 raise RequestEntityTooLarge
-        self._text_left -= len(held)
-        return held.decode("utf-8", "replace")
+        self._text_left -= len(text)
+        return text.decode("utf-8", "replace")
 
     async def skip_empty(self) -> None:
         """Passes over a part that holds nothing; raises UploadRefused when it holds something."""

@@ -92,9 +92,9 @@ def clean_json(value: object, depth: int = 32) -> object:
         return clean(value)
     if isinstance(value, dict):
         pairs = list(value.items())[:200] if depth else []
-        return {clean(key, 200): clean_json(held, depth - 1) for key, held in pairs}
+        return {clean(key, 200): clean_json(each, depth - 1) for key, each in pairs}
     if isinstance(value, list):
-        return [clean_json(held, depth - 1) for held in value[:200]] if depth else []
+        return [clean_json(each, depth - 1) for each in value[:200]] if depth else []
     return value
 
 

@@ -108,8 +108,8 @@ class RoundTransaction:
         for row_id, reroute in sorted(matched.reroutes.items()):
             move = reroute.move
             is_open = is_window_open(states[reroute.customer_id].last_inbound_at, self.now)
-            held = move.status is OutboxStatus.HELD and not (move.unless_open and is_open)
-            way: Way = OutboxStatus.HELD if held else OutboxStatus.QUEUED
+            is_held = move.status is OutboxStatus.HELD and not (move.unless_open and is_open)
+            way: Way = OutboxStatus.HELD if is_held else OutboxStatus.QUEUED
             wait = timedelta(seconds=move.due_seconds or 0.0)
             await outbox.take_another_way(
                 tx, outbox_id=row_id, way=way, wamid=reroute.wamid, at=self.now, why=move.why, wait=wait

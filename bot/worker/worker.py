@@ -192,11 +192,11 @@ class Worker:
         """
         sending = asyncio.create_task(self._delivery.deliver(lane.state, lane.rows))
         again: float | None = RETRY_SECONDS
-        held = True
+        holds_lane = True
         try:
             done, _ = await asyncio.wait((sending,), timeout=self._slow_seconds)
             if not done:
-                held = False
+                holds_lane = False
                 self._end_delivery(lane.customer_id)
                 await self._release({lane.customer_id: _choose_again_seconds(lane, None)})
             deferred = await sending
@@ -208,7 +208,7 @@ class Worker:
         finally:
             sending.cancel()
             await asyncio.wait((sending,))
-            if held:
+            if holds_lane:
                 self._end_delivery(lane.customer_id)
                 await self._release({lane.customer_id: _choose_again_seconds(lane, again)})
             else:

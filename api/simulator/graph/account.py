@@ -186,8 +186,8 @@ def _describe_waba(setup: Setup) -> dict[str, Any]:
 def _describe_health(setup: Setup, object_id: str) -> dict[str, Any]:
     ids = (("PHONE_NUMBER", setup.phone_number_id), ("WABA", setup.waba_id), ("BUSINESS", setup.business_id))
     entities: list[dict[str, Any]] = [
-        {"entity_type": kind, "id": held, "can_send_message": "AVAILABLE"}
-        for kind, held in (*ids, ("APP", setup.app_id))
+        {"entity_type": kind, "id": object_id, "can_send_message": "AVAILABLE"}
+        for kind, object_id in (*ids, ("APP", setup.app_id))
     ]
     entities[0]["can_send_message"] = setup.health
     if setup.health_errors:

@@ -56,7 +56,7 @@ def make_page_response(rows: list[dict[str, Any]]) -> Response:
 def select_fields(value: dict[str, Any], default: str) -> dict[str, Any]:
     """Returns only the fields that the query asks for, or those of `default`, and always the id."""
     asked = {name.strip() for name in request.args.get("fields", default).split(",")}
-    return {key: held for key, held in value.items() if key in asked or key == "id"}
+    return {key: each for key, each in value.items() if key in asked or key == "id"}
 
 
 async def read_json() -> Any:

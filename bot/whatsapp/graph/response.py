@@ -85,8 +85,8 @@ def parse_response(
     good = 200 <= status < 300
     version = headers.get("facebook-api-version", "")
     version = version if _VERSION.fullmatch(version) else ""
-    held = value.get("error") if value else None
-    error = held if isinstance(held, dict) else {}
+    error = value.get("error") if value else None
+    error = error if isinstance(error, dict) else {}
     code, subcode = _read_number(error.get("code")), _read_number(error.get("error_subcode"))
     if good and code is None and value is not None:
         return GraphResponse(value, api_version=version)

@@ -38,13 +38,13 @@ def build_buttons(message: Message) -> dict[str, object]:
 
 def build_list(message: Message) -> dict[str, object]:
     """Builds up to ten rows behind one button, from `options` or, under titles, from `sections` of options."""
-    held = require_objects(message, "sections", MAX_SECTIONS) if "sections" in message else [message]
+    given = require_objects(message, "sections", MAX_SECTIONS) if "sections" in message else [message]
     sections: list[dict[str, object]] = []
     all_rows: list[object] = []
-    for section in held:
+    for section in given:
         rows = [_build_row(option) for option in require_objects(section, "options", LIMITS.rows)]
         all_rows += rows
-        if len(held) > 1 or section.get("title"):
+        if len(given) > 1 or section.get("title"):
             sections.append({"title": require_text(section, "title", MAX_SECTION_TITLE_UNITS), "rows": rows})
         else:
             sections.append({"rows": rows})
@@ -88,7 +88,7 @@ def _build_text(message: Message) -> dict[str, object]:
     return {"text": require_text(message, "text", LIMITS.body)}
 
 
-def _require_distinct(key: str, held: list[object]) -> None:
-    values = [one[key] for one in held if isinstance(one, dict)]
+def _require_distinct(key: str, objects: list[object]) -> None:
+    values = [one[key] for one in objects if isinstance(one, dict)]
     if len(set(values)) < len(values):
         raise Unsendable(f"two options with the same {key}")

@@ -41,17 +41,17 @@ def build_template(message: Mapping[str, object]) -> dict[str, object]:
     return built | ({"components": components} if components else {})
 
 
-def _build_parameters(kind: str, held: object, limit: int) -> list[dict[str, str]]:
-    if held is None:
+def _build_parameters(kind: str, values: object, limit: int) -> list[dict[str, str]]:
+    if values is None:
         return []
-    if isinstance(held, Mapping):
+    if isinstance(values, Mapping):
         named = [
             (_check_parameter_name(name), _check_parameter(f"{kind} {name}", text, limit))
-            for name, text in held.items()
+            for name, text in values.items()
         ]
         return [{"type": "text", "parameter_name": name, "text": text} for name, text in named]
-    if isinstance(held, Sequence) and not isinstance(held, str):
-        texts = [_check_parameter(f"{kind} {number}", text, limit) for number, text in enumerate(held, start=1)]
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        texts = [_check_parameter(f"{kind} {number}", text, limit) for number, text in enumerate(values, start=1)]
         return [{"type": "text", "text": text} for text in texts]
     raise Unsendable(f"the parameters of the {kind} are neither a list nor named")
 

@@ -86,9 +86,9 @@ _OF_NO_USE = (
 
 def read_account_updates(payload: str) -> list[AccountUpdate]:
     """Returns the update in the payload of an item of the kind ACCOUNT; [] when an operator need not know of it."""
-    held = load_object(payload)
-    read = _READERS.get(get_text(held, "field"))
-    found = read(get_object(held, "value")) if read else None
+    stored = load_object(payload)
+    read = _READERS.get(get_text(stored, "field"))
+    found = read(get_object(stored, "value")) if read else None
     return [found] if found else []
 
 
@@ -151,12 +151,12 @@ def _read_ban(ban: Value) -> AccountUpdate | None:
 
 
 def _read_restrictions(value: Value) -> AccountUpdate:
-    restrictions, held = [], get_objects(value, "restriction_info")
-    for one in held[:_MAX_RESTRICTIONS]:
+    restrictions, entries = [], get_objects(value, "restriction_info")
+    for one in entries[:_MAX_RESTRICTIONS]:
         until = get_instant(one, "expiration")
         words = to_words(get_line(one, "restriction_type", 80))
         restrictions.append(words + (f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""))
-    restrictions += _count_rest(len(held) - _MAX_RESTRICTIONS)
+    restrictions += _count_rest(len(entries) - _MAX_RESTRICTIONS)
     if not restrictions:
         return make_update("account:restriction", "clear", "Our account is not restricted.")
     return make_update("account:restriction", "red", f"Our account is restricted: {'; '.join(restrictions)}.")
@@ -196,12 +196,12 @@ def _read_security(value: Value) -> AccountUpdate:
 
 
 def _read_errors(value: Value) -> AccountUpdate | None:
-    held = get_objects(value, "errors")
+    entries = get_objects(value, "errors")
     errors = [
         f"{get_line(error, 'code', 20)} {get_line(error, 'title', 100) or get_line(error, 'message', 100)}".strip()
-        for error in held[:_MAX_ERRORS]
+        for error in entries[:_MAX_ERRORS]
     ]
-    errors += _count_rest(len(held) - _MAX_ERRORS)
+    errors += _count_rest(len(entries) - _MAX_ERRORS)
     return make_update("webhook:errors", "yellow", f"Meta reports errors: {'; '.join(errors)}.") if errors else None
 
 

@@ -34,12 +34,12 @@ META_AGENT_SUMMARY = "[what Meta's agent noted]"
 
 def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: ItemKind = ItemKind.MESSAGE) -> Event:
     """Returns the event of a message, an echo or a handover, from its item's payload."""
-    held = load_object(payload)
+    stored = load_object(payload)
     if kind is ItemKind.HANDOVER:
-        return read_handover(get_object(held, "handover"), item_id=item_id, at=at, late=late)
-    message = get_object(held, "message")
-    read, context = read_message(message), _describe_context(held, message)
-    standby = held.get("standby") is True
+        return read_handover(get_object(stored, "handover"), item_id=item_id, at=at, late=late)
+    message = get_object(stored, "message")
+    read, context = read_message(message), _describe_context(stored, message)
+    standby = stored.get("standby") is True
     quoted = read.about or get_wamid(get_object(message, "context"), "id")
     event_kind: EventKind = read.kind
     author: Author = read.author
@@ -95,7 +95,7 @@ def read_status(payload: str) -> MessageStatus:
     )
 
 
-def _describe_context(held: dict[str, object], message: dict[str, object]) -> str:
+def _describe_context(stored: dict[str, object], message: dict[str, object]) -> str:
     """Describes, a line each, what may stand beside a message of any type: where it came from, what it is about."""
     context, referral = get_object(message, "context"), get_object(message, "referral")
     lines = []
@@ -111,6 +111,6 @@ def _describe_context(held: dict[str, object], message: dict[str, object]) -> st
         title = get_line(referral, "headline", 200) or get_line(referral, "body", 200)
         words = ", ".join(filter(None, (title, get_line(referral, "source_url", 300))))
         lines.append(f"[came by {source}: {words}]" if words else f"[came by {source}]")
-    if summary := read_summary(held):
+    if summary := read_summary(stored):
         lines.append(f"{META_AGENT_SUMMARY} {summary}")
     return "\n".join(lines)

@@ -67,12 +67,12 @@ class ItemMaker:
                 reason = IgnoredReason.GROUP
             elif customer is None:
                 reason = IgnoredReason.NO_SENDER
-        held: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
+        content: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
         if change.is_standby:
-            held["standby"] = True
+            content["standby"] = True
         if change.context and kind is ItemKind.MESSAGE and first:
-            held["conversation_context"] = change.context
-        payload, meta_at = encode_payload(held), self._read_time(message.get("timestamp"))
+            content["conversation_context"] = change.context
+        payload, meta_at = encode_payload(content), self._read_time(message.get("timestamp"))
         if reason is not None:
             return Item(key=key, kind=kind, meta_at=meta_at, payload=payload, customer=None, ignored=reason)
         changed = read_address_change(message) if message.get("type") == "system" else None
@@ -106,8 +106,8 @@ class ItemMaker:
                 reason = IgnoredReason.UNKNOWN_STATUS
             elif customer is None:
                 reason = IgnoredReason.NO_SENDER
-        held = {key: status[key] for key in _KEPT_OF_A_STATUS if key in status}
-        payload = encode_payload(held | {"standby": True} if change.is_standby else held)
+        content = {key: status[key] for key in _KEPT_OF_A_STATUS if key in status}
+        payload = encode_payload(content | {"standby": True} if change.is_standby else content)
         return Item(
             key=key,
             kind=ItemKind.STATUS,

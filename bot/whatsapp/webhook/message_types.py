@@ -62,23 +62,23 @@ def _read_text(message: Message) -> MessageContent:
 def _read_interactive(message: Message) -> MessageContent:
     interactive = get_object(message, "interactive")
     kind = get_text(interactive, "type")
-    held = get_object(interactive, kind)
+    content = get_object(interactive, kind)
     if kind in ("button_reply", "list_reply"):
-        return _read_option(get_id(held, "id"), get_text(held, "title"), message)
+        return _read_option(get_id(content, "id"), get_text(content, "title"), message)
     if kind == "nfm_reply":
-        return MessageContent("text", describe_form_reply(held))
+        return MessageContent("text", describe_form_reply(content))
     if kind == "call_permission_reply":
-        return MessageContent("silent", shown=_describe_call_permission(held))
+        return MessageContent("silent", shown=_describe_call_permission(content))
     if kind == "payment_method":
-        method = get_line(held, "payment_method", 60)
+        method = get_line(content, "payment_method", 60)
         return MessageContent("silent", shown=f"[chose to pay by {method}]" if method else "[chose how to pay]")
     return _read_unsupported(message, kind)
 
 
-def _describe_call_permission(held: Message) -> str:
-    if get_text(held, "response") != "accept":
+def _describe_call_permission(content: Message) -> str:
+    if get_text(content, "response") != "accept":
         return "[we may not call them]"
-    until = get_instant(held, "expiration_timestamp")
+    until = get_instant(content, "expiration_timestamp")
     return f"[we may call them until {until:%Y-%m-%d %H:%M} UTC]" if until else "[we may call them]"
 
 
@@ -99,21 +99,21 @@ def _make_media_reader(kind: MediaKind, name: str) -> Callable[[Message], Messag
     """Makes the reader of one type of file. `name`: what an agent calls it."""
 
     def read(message: Message) -> MessageContent:
-        held = get_object(message, get_text(message, "type"))
-        caption = get_text(held, "caption")
-        media_id, sha256 = get_id(held, "id"), get_id(held, "sha256")
-        own_kind = "voice" if kind == "audio" and held.get("voice") is True else kind
+        content = get_object(message, get_text(message, "type"))
+        caption = get_text(content, "caption")
+        media_id, sha256 = get_id(content, "id"), get_id(content, "sha256")
+        own_kind = "voice" if kind == "audio" and content.get("voice") is True else kind
         shown = "voice note" if own_kind == "voice" else name
         if not MEDIA_ID.fullmatch(media_id):  # Meta could not fetch it: the words that came with it are still words
             lost = f"[{shown} that could not be received]"
             if not caption:
                 return MessageContent("unreadable", lost, lost="file")
             return MessageContent("text", caption, shown=lost, lost="file")
-        filename = clean_file_name(get_text(held, "filename"))
+        filename = clean_file_name(get_text(content, "filename"))
         placeholder = f"[{shown}: {filename}]" if filename else f"[{shown}]"
         media = Media(
             media_id=media_id,
-            mime_type=clean_mime_type(get_text(held, "mime_type")),
+            mime_type=clean_mime_type(get_text(content, "mime_type")),
             filename=filename,
             kind=own_kind,
             sha256=sha256 if _SHA256.fullmatch(sha256) else "",
@@ -159,8 +159,8 @@ def _read_edit(message: Message) -> MessageContent:
     """Reads an edit: the new text or caption, and which message it is of."""
     edit = get_object(message, "edit")
     after = get_object(edit, "message")
-    held = get_object(after, get_text(after, "type"))
-    edited = get_text(held, "body") or get_text(held, "caption")
+    content = get_object(after, get_text(after, "type"))
+    edited = get_text(content, "body") or get_text(content, "caption")
     shown = f"[edited] {edited}" if edited else "[edited: no words are left]"
     about = get_wamid(edit, "original_message_id")
     return MessageContent("silent", shown=clean(shown), about=about, change="edited", edited=edited)
@@ -226,10 +226,10 @@ _READERS: dict[str, Callable[[Message], MessageContent]] = {
 
 
 def _get_degrees(place: Message, key: str, limit: int) -> float | None:
-    held = place.get(key)
-    if isinstance(held, bool) or not isinstance(held, (int, float)):
+    degrees = place.get(key)
+    if isinstance(degrees, bool) or not isinstance(degrees, (int, float)):
         return None
-    return float(held) if abs(held) <= limit else None  # NaN is on no side of a limit
+    return float(degrees) if abs(degrees) <= limit else None  # NaN is on no side of a limit
 
 
 def _format_degrees(degrees: float) -> str:

@@ -104,12 +104,12 @@ def _parse_chats(
         context=value.get("conversation_context"),
     )
     for name in names:
-        held, kind = value[name], _KINDS[name]
+        entries, kind = value[name], _KINDS[name]
         where = f"{path}.standby.{name}" if inner else f"{path}.{name}"
-        if not isinstance(held, list):
-            yield maker.make_ignored(IgnoredReason.MALFORMED, where, held, kind=kind)
+        if not isinstance(entries, list):
+            yield maker.make_ignored(IgnoredReason.MALFORMED, where, entries, kind=kind)
             continue
-        for at, one in enumerate(held):
+        for at, one in enumerate(entries):
             place = f"{where}.{at}"
             if not isinstance(one, dict):
                 yield maker.make_ignored(IgnoredReason.MALFORMED, place, one, kind=kind)
