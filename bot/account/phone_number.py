@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bot.account.updates import retry_after_good_news
+from bot.account.updates import retry_stopped_channel
 from bot.clock import Clock
 from bot.whatsapp.errors import Action
 from bot.whatsapp.graph.client import GraphClient, GraphResponse
@@ -139,7 +139,7 @@ class PhoneNumberMonitor:
             if finding.alert is not None:
                 await alerts.raise_alert(tx, finding.alert)
             elif await alerts.clear(tx, finding.subject, at):
-                await retry_after_good_news(tx, finding.subject, at)
+                await retry_stopped_channel(tx, finding.subject, at)
 
     async def read_snapshot(self) -> PhoneNumberSnapshot:
         """Reads what is known, without asking Meta."""

@@ -27,18 +27,18 @@ async def record_updates(tx: Tx, updates: Sequence[tuple[datetime, AccountUpdate
     for at, update in sorted(updates, key=lambda pair: (pair[1].subject, pair[0])):
         template = _to_template(update.template, at)
         if template is not None:
-            await record_status(tx, template, is_good_news=update.severity == "clear")
+            await record_status(tx, template, clears_alert=update.severity == "clear")
         elif update.severity == "clear":
             await alerts.clear(tx, update.subject, at)
-            await retry_after_good_news(tx, update.subject, at)
+            await retry_stopped_channel(tx, update.subject, at)
         else:
             await alerts.raise_alert(tx, Alert(update.subject, AlertSeverity(update.severity), update.message, at))
 
 
-async def retry_after_good_news(tx: Tx, subject: str, at: datetime) -> None:
-    """Has a stopped channel tried at once, when the good news is of our account or our number.
+async def retry_stopped_channel(tx: Tx, subject: str, at: datetime) -> None:
+    """Has a stopped channel tried at once, when what Meta takes back (`subject`) is about our account or our number.
 
-    It may be of what sending has stopped for: clearing the channel's alert makes the next message a probe.
+    It may be what sending has stopped for: clearing the channel's alert makes the next message a probe.
     """
     if subject.startswith(("account:", "number:")):
         await alerts.clear(tx, circuit_breaker.SUBJECT, at)

@@ -89,14 +89,14 @@ async def release_held_notices(tx: Tx, assignments: Sequence[NoticeAssignment], 
             log.info("held_released", kind=kind, count=count)
 
 
-async def record_status(tx: Tx, template: StoredTemplate, *, is_good_news: bool) -> None:
+async def record_status(tx: Tx, template: StoredTemplate, *, clears_alert: bool) -> None:
     """Stores a template's status, unless Meta has said something newer about it; raises or clears its alert."""
     if not await templates.record_status(tx, template):  # the row first: it knows whether this is the newest word
         return
     key = TemplateKey(template.name, template.language)
     if await templates.list_assignments_of(tx, *key):
         await update_alert(tx, key, template.status_at)
-    elif template.status == APPROVED or is_good_news:
+    elif template.status == APPROVED or clears_alert:
         await alerts.clear(tx, key.alert_subject, template.status_at)
     else:
         message = f"The template {key} {describe_obstacle(template)}. No notice uses it."

@@ -55,7 +55,7 @@ async def record_refusal(tx: Tx, refusal: TemplateRefusal) -> None:
     template = await templates.find(tx, *key)
     if template is not None:
         switched_off = replace(template, status=STATUS_BY_CODE[code], reason="", status_at=at)
-        await health.record_status(tx, switched_off, is_good_news=False)
+        await health.record_status(tx, switched_off, clears_alert=False)
 
 
 async def record_reported_refusals(tx: Tx, reported: Mapping[int, ReportedRefusal]) -> None:

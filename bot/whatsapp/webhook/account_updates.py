@@ -28,8 +28,8 @@ from bot.whatsapp.webhook.updates import (
     to_words,
 )
 
-# How long bad news lasts that nobody need take back, by how its subject begins; whatever else is bad is so until Meta
-# says otherwise. Meta's restrictions last 30 days at most.
+# How long an alert lasts that Meta may never take back, by how its subject begins; any other is open until Meta does.
+# Meta's restrictions last 30 days at most.
 EXPIRES_AFTER: Mapping[str, timedelta] = {
     "account:alert:": timedelta(days=31),
     "account:restriction": timedelta(days=31),

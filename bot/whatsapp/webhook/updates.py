@@ -1,7 +1,8 @@
 """Defines an update about our account, number or templates, and how its readers put one together.
 
 Invariants
-- `subject` is the same for the same thing whatever is said of it, so good news clears what bad news raised.
+- `subject` is the same for the same thing whatever is said of it, so that an update can clear the alert that an earlier
+  one raised.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Literal
 from bot.whatsapp.json_access import get_line
 from bot.whatsapp.sanitize import clean_line
 
-Severity = Literal["red", "yellow", "info", "clear"]  # "clear" is good news: it ends whatever the bad news was
+Severity = Literal["red", "yellow", "info", "clear"]  # "clear": it ends the alert of the same subject
 Value = dict[str, object]  # the `value` of a change in a webhook
 
 MAX_DETAIL_CHARACTERS = 300  # of one of Meta's texts in a message
