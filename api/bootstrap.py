@@ -14,7 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import structlog
 
 from api.desk_file import list_issue_types
-from api.settings import Settings, read_access_token
+from api.settings import Settings
+from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources, make_worker
 from bot.clock import Clock, utc_now

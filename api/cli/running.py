@@ -48,7 +48,7 @@ def serve(
     ] = 1,
 ) -> None:
     """Serve the webhook, the API and the desk, connected to Meta by the WHATSAPP_* settings."""
-    from api.settings import load_settings
+    from api.settings_loader import load_settings
 
     settings = load_settings()
     set_up_logs(settings)
@@ -71,7 +71,7 @@ def serve(
 
 def worker() -> None:
     """Do the work that `tick serve --no-worker` takes in. Any number of these share one database and one Redis."""
-    from api.settings import load_settings
+    from api.settings_loader import load_settings
 
     settings = load_settings()
     set_up_logs(settings)

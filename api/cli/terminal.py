@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def load_settings_and_logs() -> "StorageSettings":
     """Loads the settings of a command that needs no WhatsApp, and sets the logs up by them."""
-    from api.settings import load_storage_settings
+    from api.settings_loader import load_storage_settings
 
     settings = load_storage_settings()
     set_up_logs(settings)

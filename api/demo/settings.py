@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from api.demo.secrets import load_demo_secrets
-from api.settings import CONFIG_FILE, Settings, StorageSettings, build_settings
+from api.settings import Settings, StorageSettings
+from api.settings_loader import CONFIG_FILE, build_settings
 
 DEMO_PHONE_NUMBER_ID = "100000000000001"
 DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"

@@ -21,7 +21,8 @@ from api.doctor.check_context import CheckContext, NotOpened
 from api.doctor.finding import Finding, fail_check
 from api.doctor.report import NOT_LOOKED_AT, Check, Report, SentenceRedaction
 from api.doctor.table import CHECKS, SETTINGS, Row
-from api.settings import WHERE, Settings, SettingsError, StorageSettings, load_settings, load_storage_settings
+from api.settings import WHERE, Settings, SettingsError, StorageSettings
+from api.settings_loader import load_settings, load_storage_settings
 from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS
 from bot.whatsapp.diagnostics.setup import SetupClient
 from bot.whatsapp.diagnostics.webhook_check import WebhookChecker

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from api.logs import configure_logs
-from api.settings import read_access_token
+from api.settings_loader import read_access_token
 from tests.support.plain_logs import configure_plain_logs
 
 SECRET = "canary-app-secret"

@@ -8,7 +8,8 @@ import pytest
 
 from api.demo.settings import load_demo_settings
 from api.desk_file import list_issue_types
-from api.settings import SettingsError, load_settings, load_storage_settings, read_access_token
+from api.settings import SettingsError
+from api.settings_loader import load_settings, load_storage_settings, read_access_token
 from flows import DEFAULT_ISSUE_TYPES, IssueType
 
 GOOD = {

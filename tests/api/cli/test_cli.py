@@ -18,7 +18,7 @@ import pytest
 
 from api.admin import CommandRefused, add_agent, open_database, read_journal_item
 from api.server.serving import get_port, listen_nearby
-from api.settings import load_storage_settings
+from api.settings_loader import load_storage_settings
 from api.web.credentials import Role, digest_key, is_password_right
 from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
