@@ -188,13 +188,7 @@ async def set_up_rig(
     """
     port, graph_port = find_free_port(), find_free_port()
     url = f"http://127.0.0.1:{port}"
-    env = build_environment(
-        WHATSAPP_API_URL=f"http://127.0.0.1:{graph_port}/v25.0", WHATSAPP_PHONE_NUMBER_ID=NUMBER.phone_number_id,
-        WHATSAPP_ACCESS_TOKEN=TOKEN, WHATSAPP_VERIFY_TOKEN=VERIFY, WHATSAPP_APP_SECRET=SECRET,
-        DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"), HOST="127.0.0.1",
-        PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0", LOG_LEVEL="warning",
-        WHATSAPP_MESSAGES_PER_SECOND=str(per_second),
-    )  # fmt: skip
+    env = _build_settings(database_url, redis_url, folder, port=port, graph_port=graph_port, per_second=per_second)
     key = ""
     if name == "tick":
         key = await _migrate_and_create_key(folder, env)
@@ -222,6 +216,18 @@ async def set_up_rig(
         await webhooks.close()
         await graph.close()
         api.close()
+
+
+def _build_settings(
+    database_url: str, redis_url: str, folder: Path, *, port: int, graph_port: int, per_second: float
+) -> Mapping[str, str]:
+    return build_environment(
+        WHATSAPP_API_URL=f"http://127.0.0.1:{graph_port}/v25.0", WHATSAPP_PHONE_NUMBER_ID=NUMBER.phone_number_id,
+        WHATSAPP_ACCESS_TOKEN=TOKEN, WHATSAPP_VERIFY_TOKEN=VERIFY, WHATSAPP_APP_SECRET=SECRET,
+        DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"), HOST="127.0.0.1",
+        PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0", LOG_LEVEL="warning",
+        WHATSAPP_MESSAGES_PER_SECOND=str(per_second),
+    )  # fmt: skip
 
 
 async def _migrate_and_create_key(folder: Path, env: Mapping[str, str]) -> str:
