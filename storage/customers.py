@@ -26,17 +26,17 @@ MAX_REASON_LENGTH = 300  # characters
 MAX_ALIASES_PER_STATEMENT = 1000
 
 
-def phone_alias(phone: str) -> str:
+def make_phone_alias(phone: str) -> str:
     """Returns the alias of a phone, whose digits come without `+`."""
     return f"p:{phone}"
 
 
-def bsuid_alias(bsuid: str) -> str:
+def make_bsuid_alias(bsuid: str) -> str:
     """Returns the alias of a business-scoped user id."""
     return f"b:{bsuid}"
 
 
-def given_alias(phone: str) -> str:
+def make_given_alias(phone: str) -> str:
     """Returns the alias of a phone that its customer gave us, which counts until Meta confirms it."""
     return f"g:{phone}"
 
@@ -122,7 +122,7 @@ async def find_with_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
     rows = await tx.fetch(
         "SELECT customer_id FROM alias WHERE (alias LIKE ? OR alias LIKE ?) "
         f"AND customer_id IN ({placeholders(len(customer_ids))})",
-        [phone_alias("%"), given_alias("%"), *customer_ids],
+        [make_phone_alias("%"), make_given_alias("%"), *customer_ids],
     )
     return {row[0] for row in rows}
 

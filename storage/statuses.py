@@ -83,7 +83,7 @@ class FileState(StrEnum):
 
 
 class AlertSeverity(StrEnum):
-    """How bad a thing it is that an alert tells of."""
+    """How bad what an alert says is."""
 
     RED = "red"  # something does not work
     YELLOW = "yellow"  # something may soon not work

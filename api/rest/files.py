@@ -30,7 +30,7 @@ from api.web.file_headers import (
 from api.web.multipart import UploadRefused
 from api.web.responses import Answer, Refusal, refuse, respond
 from storage import files
-from storage.blobs.store import NoFile, StoreDown, key_of
+from storage.blobs.store import NoFile, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.statuses import FileState
 
@@ -158,7 +158,7 @@ def _respond_with_file(row: FileRow, status: int = 200) -> Response:
 
 async def _send(row: FileRow, size: int, *, inline: bool) -> Response:
     """Sends the file, or the part of it that is asked for; raises NoFile, StoreDown."""
-    store, key, headers = services().store, key_of(row.file_id), {**HEADERS}
+    store, key, headers = services().store, make_file_key(row.file_id), {**HEADERS}
     try:
         part = parse_range(request.headers.get("Range", ""), size)
     except NoSuchRange:

@@ -25,7 +25,7 @@ from bot.whatsapp.messages.media_kinds import MEDIA_RULES, choose_media_kind
 from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 from storage import audit, files
 from storage.audit import AuditLine
-from storage.blobs.store import FileStore, StoreDown, key_of
+from storage.blobs.store import FileStore, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown, Tx
 from storage.statuses import FileState
@@ -117,7 +117,7 @@ class Uploads:
             )
             stored.append(row)
             await self._database.run(lambda tx: files.insert(tx, [row]))
-            await self._store.put(key_of(file_id), measured_pieces())
+            await self._store.put(make_file_key(file_id), measured_pieces())
             kind = choose_media_kind(checked_type, size)  # now that it is known how large it is
         except Unsendable as error:
             raise UploadRefused(422, str(error)) from None
@@ -128,7 +128,7 @@ class Uploads:
     async def _discard(self, rows: list[FileRow]) -> None:
         try:
             for row in rows:
-                await self._store.delete(key_of(row.file_id))
+                await self._store.delete(make_file_key(row.file_id))
             await self._database.run(lambda tx: files.delete_loose(tx, [row.file_id for row in rows]))
         except (StoreDown, DatabaseDown) as error:
             log.warning("upload_left_to_the_clean_up", error=str(error))

@@ -21,7 +21,7 @@ from bot.phones import list_phone_variants
 from bot.service_window import is_window_open
 from storage import customers, fence, tickets
 from storage.audit import AuditLine
-from storage.customers import phone_alias
+from storage.customers import make_phone_alias
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
 from storage.tickets import StoredTicket
@@ -90,7 +90,7 @@ class AgentTransaction:
 
     async def find_customer(self, phone: str) -> int | None:
         """Finds whose phone this is, in any of its national forms."""
-        aliases = [phone_alias(form) for form in list_phone_variants(phone)]
+        aliases = [make_phone_alias(form) for form in list_phone_variants(phone)]
         async with self.database.reading() as tx:
             directory = await customers.read_directory(tx, aliases, self._clock(), "")
         return directory.find(aliases)
@@ -135,7 +135,7 @@ class AgentTransaction:
 
     async def _run_for_new_customer(self, customer_id: int, phone: str, name: str, write: Write[T]) -> T:
         now = self._clock()
-        aliases = [phone_alias(form) for form in list_phone_variants(phone)]
+        aliases = [make_phone_alias(form) for form in list_phone_variants(phone)]
         body = LaneState(address=phone).to_json()
 
         async def work(tx: Tx) -> T:

@@ -15,7 +15,7 @@ us, so as to get what they write and what is sent to them. So a number is believ
 - from one card with one number in it, which names no other user id than the sender's,
 - and when nobody else has that number, or gave it.
 
-And it is believed only until somebody writes. It is an alias of its own kind (`given_alias`), which finds the customer
+And it is believed only until somebody writes. It is an alias of its own kind, which finds the customer
 when a message comes from that number without a user id, or a status of what was answered to it, and for nothing else:
 what an agent sends to the number does not go to whom it was given by, and the answer goes to where the customer last
 wrote from, as always. Meta, who knows from which number a message comes, confirms it by naming it beside the customer's
@@ -37,7 +37,7 @@ from bot.ids import IdMaker
 from bot.phones import list_phone_variants
 from bot.whatsapp.webhook.items import AddressChange, Item, ItemKind, WhatsAppUser
 from storage.alerts import Alert
-from storage.customers import NOBODY, Directory, bsuid_alias, given_alias, phone_alias
+from storage.customers import NOBODY, Directory, make_bsuid_alias, make_given_alias, make_phone_alias
 from storage.statuses import AlertSeverity
 
 WRITING_KINDS = (ItemKind.MESSAGE, ItemKind.ECHO, ItemKind.HANDOVER)  # what may make a customer
@@ -87,12 +87,12 @@ class Identity:
     def _believe_number(self, customer_id: int, phone: str) -> None:
         """Attaches a number that the customer gives, where the rules at the top allow it."""
         directory = self.directory
-        has = customer_id in self.numbered or directory.has(customer_id, phone_alias(""), given_alias(""))
+        has = customer_id in self.numbered or directory.has(customer_id, make_phone_alias(""), make_given_alias(""))
         if customer_id not in self.asked or has:
             return
-        whose = directory.find([*map(phone_alias, list_phone_variants(phone)), *_list_given_aliases(phone)])
+        whose = directory.find([*map(make_phone_alias, list_phone_variants(phone)), *_list_given_aliases(phone)])
         if whose is None:
-            directory.attach(customer_id, [given_alias(phone)])
+            directory.attach(customer_id, [make_given_alias(phone)])
         elif whose != customer_id:
             given = _show_last_digits(phone)
             self._alert(customer_id, f"A customer gave as theirs the number {given}, which is another customer's.")
@@ -121,7 +121,7 @@ class Identity:
         if found is None:
             return directory.add(self.ids.next(), "", new) if item.kind is ItemKind.MESSAGE and new else None
         if renamed.new_phone and renamed.old_phone:
-            for alias in (phone_alias(renamed.old_phone), *_list_given_aliases(renamed.old_phone)):
+            for alias in (make_phone_alias(renamed.old_phone), *_list_given_aliases(renamed.old_phone)):
                 directory.detach(alias)
         if directory.find(new) not in (None, found):
             log.warning("new_number_belongs_to_another_customer", customer_id=found)
@@ -132,7 +132,7 @@ class Identity:
 def list_lookup_aliases(item: Item) -> list[str]:
     """Returns the aliases that must have been looked up before `item` is settled."""
     given = (
-        [*_list_given_aliases(item.given_phone), *map(phone_alias, list_phone_variants(item.given_phone))]
+        [*_list_given_aliases(item.given_phone), *map(make_phone_alias, list_phone_variants(item.given_phone))]
         if item.given_phone
         else []
     )
@@ -154,8 +154,8 @@ def _list_aliases(sender: WhatsAppUser | None) -> list[str]:
     """The aliases as Meta names them, the phone first: where the two lead to two customers, the phone's is meant."""
     if sender is None:
         return []
-    phone = [phone_alias(sender.phone)] if sender.phone else []
-    return [*phone, bsuid_alias(sender.bsuid)] if sender.bsuid else phone
+    phone = [make_phone_alias(sender.phone)] if sender.phone else []
+    return [*phone, make_bsuid_alias(sender.bsuid)] if sender.bsuid else phone
 
 
 def _list_all_aliases(sender: WhatsAppUser | None) -> list[str]:
@@ -163,11 +163,11 @@ def _list_all_aliases(sender: WhatsAppUser | None) -> list[str]:
     Argentinian number, since Meta uses both."""
     if sender is None or not sender.phone:
         return _list_aliases(sender)
-    return [*map(phone_alias, list_phone_variants(sender.phone)), *_list_aliases(WhatsAppUser(bsuid=sender.bsuid))]
+    return [*map(make_phone_alias, list_phone_variants(sender.phone)), *_list_aliases(WhatsAppUser(bsuid=sender.bsuid))]
 
 
 def _list_given_aliases(phone: str) -> list[str]:
-    return [given_alias(form) for form in list_phone_variants(phone)]
+    return [make_given_alias(form) for form in list_phone_variants(phone)]
 
 
 def _show_last_digits(phone: str) -> str:

@@ -27,7 +27,7 @@ from bot.whatsapp.webhook.account_updates import read_account_updates
 from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
 from bot.whatsapp.webhook.parse import parse_webhook
 from storage import alerts, customers, journal
-from storage.customers import bsuid_alias
+from storage.customers import make_bsuid_alias
 from storage.journal import KeyHolder, NewItem
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
@@ -121,7 +121,7 @@ class Intake:
         wanted = {alias for item_id, _, item in entries if item_id in fresh for alias in list_lookup_aliases(item)}
         directory = await customers.read_directory(tx, wanted, self._clock(), EMPTY_STATE)
         # hardly any webhook has a number that its customer gives
-        given = [bsuid_alias(item.customer.bsuid) for _, _, item in entries if item.given_phone and item.customer]
+        given = [make_bsuid_alias(item.customer.bsuid) for _, _, item in entries if item.given_phone and item.customer]
         givers = sorted({directory.known[alias] for alias in given if alias in directory.known})
         return Identity(
             directory=directory,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from storage import files
-from storage.blobs.store import FileStore, StoreDown, key_of
+from storage.blobs.store import FileStore, StoreDown, make_file_key
 from storage.sql.database import Database
 
 MIN_AGE = timedelta(hours=24)  # an agent may still be writing the reply
@@ -31,7 +31,7 @@ async def delete_orphaned_uploads(database: Database, store: FileStore, now: dat
             return
         try:
             for file_id in orphaned:
-                await store.delete(key_of(file_id))
+                await store.delete(make_file_key(file_id))
         except StoreDown as error:  # they stay orphaned, and are found again in an hour
             log.warning("orphaned_uploads_stay", error=str(error))
             return

@@ -26,7 +26,7 @@ from bot.whatsapp.graph.media import AccountStopped, MediaFailed, MediaLocation,
 from bot.whatsapp.graph.media_download import Downloads, MediaUrlExpired
 from bot.whatsapp.graph.media_hosts import MediaRefused
 from storage import file_fetches
-from storage.blobs.store import FileStore, StoreDown, key_of
+from storage.blobs.store import FileStore, StoreDown, make_file_key
 from storage.file_fetches import FetchOutcome
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown
@@ -216,7 +216,7 @@ class MediaTransfer:
     async def _download(self, row: FileRow, located: MediaLocation) -> FetchOutcome:
         download = self._downloads.prepare(located, self._graph.settings.access_token, row.sha256)
         async with aclosing(download.pieces()) as pieces:
-            await self._store.put(key_of(row.file_id), pieces)
+            await self._store.put(make_file_key(row.file_id), pieces)
         return FetchOutcome(
             row, FileState.STORED, size=download.size, sha256=download.sha256, mime_type=located.mime_type
         )

@@ -14,7 +14,7 @@ from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.graph.response import GraphError
 from bot.whatsapp.messages.media_kinds import normalize_mime_type
 from storage import files
-from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
+from storage.blobs.store import FileStore, NoFile, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database
 
@@ -65,7 +65,7 @@ class MediaUploader:
 
     async def _upload(self, row: FileRow, size: int) -> str:
         try:
-            pieces = await self._store.open(key_of(row.file_id))
+            pieces = await self._store.open(make_file_key(row.file_id))
         except NoFile:
             raise UploadFailed("Its bytes are no longer in the store of files.", None) from None
         except StoreDown as error:

@@ -26,7 +26,7 @@ class NoFile(Exception):
 
 
 class FileStore(Protocol):
-    """A store of files. `key` is what `key_of` makes of a file's id; all calls raise StoreDown."""
+    """A store of files. `key` is what `make_file_key` makes of a file's id; all calls raise StoreDown."""
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         """Stores the file, whole; when `pieces` raises, nothing is stored and the error is the caller's."""
@@ -52,7 +52,7 @@ class S3Access:
     endpoint: str = ""
 
 
-def key_of(file_id: int) -> str:
+def make_file_key(file_id: int) -> str:
     """Returns the name of a file in the store. Its last digits, which are nearly random, spread files over folders."""
     name = f"{file_id:016x}"
     return f"{name[-2:]}/{name}"

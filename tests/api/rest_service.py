@@ -38,7 +38,7 @@ from bot.whatsapp.graph.media_download import open_downloads
 from storage import customers, outbox
 from storage.blobs.folder import FolderStore
 from storage.blobs.store import FileStore
-from storage.customers import phone_alias
+from storage.customers import make_phone_alias
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
 from storage.redis.limits import Limits
@@ -126,7 +126,7 @@ class Service:
 
         async def write(tx: Tx) -> None:
             directory = await customers.read_directory(tx, [], self.clock.now, body)
-            directory.add(customer_id, "Ann", [phone_alias(digits)])
+            directory.add(customer_id, "Ann", [make_phone_alias(digits)])
             await customers.write_directory(tx, directory)
 
         await self.resources.database.run(write)

@@ -7,7 +7,7 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from storage import customers
-from storage.customers import Directory, bsuid_alias, phone_alias
+from storage.customers import Directory, make_bsuid_alias, make_phone_alias
 from storage.sql.database import Clash, Database, Tx
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,12 +29,12 @@ async def meet(database: Database, customer_id: int, *aliases: str) -> int:
 
 
 async def test_an_alias_is_found_by_its_exact_bytes(database: Database) -> None:
-    assert await meet(database, 1, bsuid_alias("US.AbC")) == 1
-    assert await meet(database, 2, bsuid_alias("US.aBc")) == 2
-    assert await meet(database, 3, phone_alias("15550001111")) == 3
-    assert await meet(database, 4, bsuid_alias("15550001111")) == 4, "a phone is no user id"
-    assert await meet(database, 5, phone_alias("15550001111"), bsuid_alias("US.new")) == 3
-    assert await meet(database, 6, bsuid_alias("US.new")) == 3
+    assert await meet(database, 1, make_bsuid_alias("US.AbC")) == 1
+    assert await meet(database, 2, make_bsuid_alias("US.aBc")) == 2
+    assert await meet(database, 3, make_phone_alias("15550001111")) == 3
+    assert await meet(database, 4, make_bsuid_alias("15550001111")) == 4, "a phone is no user id"
+    assert await meet(database, 5, make_phone_alias("15550001111"), make_bsuid_alias("US.new")) == 3
+    assert await meet(database, 6, make_bsuid_alias("US.new")) == 3
 
 
 async def test_of_many_who_meet_a_stranger_at_once_one_makes_them(database: Database) -> None:

@@ -21,7 +21,7 @@ from bot.agents.transaction import AgentTransaction
 from bot.ids import IdMaker
 from storage import files
 from storage.blobs.open import open_store
-from storage.blobs.store import FileStore, key_of
+from storage.blobs.store import FileStore, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database, Row
 from tests.api.rest_service import Clock, open_resources
@@ -65,7 +65,7 @@ class FilesService:
             async def pieces() -> AsyncIterator[bytes]:
                 yield data
 
-            await self.store.put(key_of(file_id), pieces())
+            await self.store.put(make_file_key(file_id), pieces())
         return file_id
 
     async def rows(self, sql: str) -> list[Row]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from storage import files
-from storage.blobs.store import key_of
+from storage.blobs.store import make_file_key
 from storage.files import FileRow
 from storage.statuses import FileState
 from tests.bot.graph import Reply, refuse
@@ -21,7 +21,7 @@ async def pieces() -> AsyncIterator[bytes]:
 async def uploaded(world: World) -> int:
     """An agent's file, in our store."""
     now, file_id = world.clock(), world.ids.next()
-    await world.store.put(key_of(file_id), pieces())
+    await world.store.put(make_file_key(file_id), pieces())
     row = FileRow(
         file_id,
         "out",

@@ -9,7 +9,7 @@ import pytest
 from bot.media.orphaned_uploads import MAX_UPLOADS_PER_BATCH, delete_orphaned_uploads
 from storage import files
 from storage.blobs.folder import FolderStore
-from storage.blobs.store import FileStore, StoreDown, key_of
+from storage.blobs.store import FileStore, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState
@@ -35,7 +35,7 @@ async def store(database: Database, tmp_path: Path) -> FileStore:
     await database.run(lambda tx: files.insert(tx, list(ROWS.values())))
     made = FolderStore(tmp_path / "files")
     for row in ROWS.values():
-        await made.put(key_of(row.file_id), four_bytes())
+        await made.put(make_file_key(row.file_id), four_bytes())
     return made
 
 
@@ -47,7 +47,7 @@ async def list_left(database: Database, folder: Path) -> tuple[list[str], list[s
     """What has a row, and what has bytes."""
     async with database.reading() as tx:
         rows = [name for name, row in ROWS.items() if await files.find(tx, row.file_id)]
-    return rows, [name for name, row in ROWS.items() if (folder / "files" / key_of(row.file_id)).exists()]
+    return rows, [name for name, row in ROWS.items() if (folder / "files" / make_file_key(row.file_id)).exists()]
 
 
 async def test_orphaned_uploads_are_deleted(database: Database, store: FileStore, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_a_store_that_is_away_is_asked_again(database: Database, store: Fi
     (tmp_path / "files").rename(tmp_path / "away")
     (tmp_path / "files").write_text("something that is no folder")
     with pytest.raises(StoreDown):
-        await store.delete(key_of(1))
+        await store.delete(make_file_key(1))
     await delete_orphaned_uploads(database, store, NOW)
     async with database.reading() as tx:
         assert [(row.state, row.reply_id) for at in (1, 5) if (row := await files.find(tx, at))] == [

@@ -22,7 +22,7 @@ from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import DownloadLimits, open_downloads
 from storage import file_fetches, files
 from storage.blobs.folder import FolderStore
-from storage.blobs.store import FileStore, NoFile, StoreDown, key_of
+from storage.blobs.store import FileStore, NoFile, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database
 from tests.bot import file_host as host_of
@@ -90,7 +90,7 @@ class Place:
         return found
 
     async def bytes_of(self, file_id: int) -> bytes:
-        return b"".join([piece async for piece in await self.store.open(key_of(file_id))])
+        return b"".join([piece async for piece in await self.store.open(make_file_key(file_id))])
 
     async def until(self, *file_ids: int, states: tuple[str, ...] = ("stored", "failed", "refused", "expired")) -> None:
         """Each of these files is in one of these states."""
@@ -264,7 +264,7 @@ async def test_each_ends_in_a_state_that_an_agent_can_read_and_none_holds_up_ano
             assert (row.mime_type, row.stored_at) == ("image/png", there.clock.now)
         else:
             with pytest.raises(NoFile):
-                await there.store.open(key_of(at))
+                await there.store.open(make_file_key(at))
     assert left_over(there.folder) == []
     assert {asked.headers["authorization"] for asked in there.host.asked} == {f"Bearer {TOKEN}"}
     assert {asked.headers["accept-encoding"] for asked in there.host.asked} == {"identity"}
@@ -419,7 +419,7 @@ async def test_an_upload_is_made_once_and_again_when_meta_forgets_it(there: Plac
     async def pieces() -> AsyncIterator[bytes]:
         yield BYTES
 
-    await there.store.put(key_of(1), pieces())
+    await there.store.put(make_file_key(1), pieces())
     there.host.uploads = [(200, {"id": "4711"}), (200, {"id": "4712"})]
     assert [await there.media.ensure_uploaded(1) for _ in range(3)] == ["4711"] * 3
     [asked] = there.host.of("/media")
@@ -447,7 +447,7 @@ async def test_an_upload_that_meta_refuses(light: Place, answer: Any, reason: st
     async def pieces() -> AsyncIterator[bytes]:
         yield BYTES
 
-    await light.store.put(key_of(1), pieces())
+    await light.store.put(make_file_key(1), pieces())
     light.host.uploads = [answer]
     with pytest.raises(UploadFailed) as failed:
         await light.media.ensure_uploaded(1)
@@ -467,4 +467,4 @@ async def test_what_can_not_be_uploaded(light: Place) -> None:
         await light.media.ensure_uploaded(1)
     assert failed.value.retry_seconds is not None
     with pytest.raises(StoreDown):
-        await light.store.delete(key_of(1))
+        await light.store.delete(make_file_key(1))

@@ -18,7 +18,7 @@ from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import open_downloads
 from storage import files
 from storage.blobs.folder import FolderStore
-from storage.blobs.store import key_of
+from storage.blobs.store import make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState
@@ -65,7 +65,7 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
         await working
         if end == "refused":
             return
-        assert b"".join([piece async for piece in await store.open(key_of(1))]) == BYTES
+        assert b"".join([piece async for piece in await store.open(make_file_key(1))]) == BYTES
         assert (found.size, found.sha256) == (len(BYTES), row.sha256)
 
 
@@ -86,7 +86,7 @@ async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path:
         ]
         await sqlite_database.run(lambda tx: files.insert(tx, rows))
         for row in rows:
-            await store.put(key_of(row.file_id), pieces())
+            await store.put(make_file_key(row.file_id), pieces())
         await meta.write(ANA, text="silence")
         media_id = await media.ensure_uploaded(1)
         answer = await meta.send(to=f"+{ANA}", type="image", image={"id": media_id})

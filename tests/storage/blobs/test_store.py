@@ -11,11 +11,11 @@ import pytest
 
 from storage.blobs.folder import FolderStore
 from storage.blobs.open import open_store
-from storage.blobs.store import FileStore, NoFile, S3Access, StoreDown, key_of
+from storage.blobs.store import FileStore, NoFile, S3Access, StoreDown, make_file_key
 from tests.storage.blobs.object_store import BUCKET, OWNER, READER, ObjectStore
 from tests.support.servers import started
 
-KEY = key_of(2**62 + 12345)
+KEY = make_file_key(2**62 + 12345)
 MEGABYTE = 1024 * 1024
 
 
@@ -117,7 +117,7 @@ async def test_no_other_name_reaches_the_folder(tmp_path: Path, key: str) -> Non
 
 
 def test_names_are_spread_and_never_the_same() -> None:
-    keys = [key_of(number) for number in (0, 1, 255, 256, 2**62, 2**63 - 1)]
+    keys = [make_file_key(number) for number in (0, 1, 255, 256, 2**62, 2**63 - 1)]
     assert keys[:2] == ["00/0000000000000000", "01/0000000000000001"]
     assert len(set(keys)) == len(keys)
 

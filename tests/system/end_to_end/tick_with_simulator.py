@@ -28,7 +28,7 @@ from api.simulator.settings import SimulatorSettings
 from api.simulator.setup import make_setup
 from api.simulator.simulator import Simulator
 from api.web.credentials import digest_key, shorten_key
-from storage.customers import bsuid_alias, phone_alias
+from storage.customers import make_bsuid_alias, make_phone_alias
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.support.openapi.watching import watch_requests
@@ -105,7 +105,7 @@ class System:
             "SELECT DISTINCT ticket.id FROM ticket JOIN alias ON alias.customer_id = ticket.customer_id "
             "WHERE alias.alias IN (?, ?)"
         )
-        aliases = (phone_alias(customer.phone), bsuid_alias(customer.user_id))
+        aliases = (make_phone_alias(customer.phone), make_bsuid_alias(customer.user_id))
 
         async def is_open() -> bool:
             return bool(await self.tick.tables.fetch(sql, *aliases))
