@@ -1,1 +1,1 @@
-"""What is remembered: in SQL, in Redis, and as the bytes of files. Only home of `tortoise`, `redis` and `obstore`."""
+"""Keeps what is remembered: in SQL, in Redis, and as bytes of files. Only home of `tortoise`, `redis` and `obstore`."""

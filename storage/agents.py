@@ -1,4 +1,4 @@
-"""The people at the desk (table `agent`), and their sessions (table `desk_session`).
+"""Reads and writes the people at the desk (table `agent`), and their sessions (table `desk_session`).
 
 Invariants
 - Nobody who is disabled is found here, neither by e-mail nor by a session that is still open.

@@ -1,4 +1,4 @@
-"""The audit (table `audit`): who changed what, one line for each change, written in the transaction of the change.
+"""Writes the audit (table `audit`): who changed what, one line for each change, in the transaction of the change.
 
 Invariants
 - A line is never altered.

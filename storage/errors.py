@@ -1,4 +1,4 @@
-"""The base class of errors that the operator mends: a wrong setting, a full disk, a server that can't be used.
+"""Defines the base of errors that the operator mends: a wrong setting, a full disk, a server that can't be used.
 
 Invariants
 - The text is one sentence, or a line for each thing, that says what to mend. It holds no secret.

@@ -1,4 +1,4 @@
-"""The fence: the version of a customer's lane state (table `conversation`), a fencing token in SQL.
+"""Raises the fence: the version of a customer's lane state (table `conversation`), a fencing token in SQL.
 
 The lease of a lane only saves work. What keeps two workers, or a worker and an agent, from both having an effect is
 that of two who read the same version only one finds a row at it to raise.

@@ -1,4 +1,4 @@
-"""The files of customers and agents (table `file`): where each comes from, whom it belongs to, how far it has come.
+"""Reads and writes files' rows (table `file`): where each comes from, whom it belongs to, how far it has come.
 
 The bytes are in a store (`blobs/`). How a customer's file is fetched from Meta is in `file_fetches.py`.
 

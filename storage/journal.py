@@ -1,4 +1,4 @@
-"""The journal (table `item`): everything that arrived, one item for each thing, with exactly one visible fate.
+"""Keeps the journal (table `item`): everything that arrived, one item for each thing, with exactly one visible fate.
 
 Invariants
 - received = done + ignored + dead + pending, always.

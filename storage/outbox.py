@@ -1,4 +1,4 @@
-"""The outbox: each message to a customer is a row, written in the transaction that caused it (transactional outbox).
+"""Writes the outbox: each message to a customer is a row, in the transaction that caused it (transactional outbox).
 
 Rows are read by `outbox_reads.py`; those that are held are released by `held.py`.
 

@@ -1,4 +1,4 @@
-"""The enums of what rows carry: fates, statuses, states, reasons, origins, severities. Columns hold their values.
+"""Lists the enums of what rows carry: fates, statuses, states, reasons, origins, severities. Columns hold their values.
 
 They stand below the tables, since one table also reads, counts or logs what another one holds. Which status may follow
 which is in the table's own module (its MOVES).

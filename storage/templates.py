@@ -1,4 +1,4 @@
-"""Templates as Meta has them (table `template`), and which of them is assigned to which notice (`notice_template`).
+"""Keeps templates as Meta has them (table `template`), and which is assigned to which notice (`notice_template`).
 
 A notice is a message that tells customers of a change of their ticket; outside of the 24 hours it goes out by the
 template that is assigned to its kind and language.

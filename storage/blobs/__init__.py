@@ -1,1 +1,1 @@
-"""Where the bytes of files are: a folder, or a bucket of an S3-compatible store."""
+"""Stores the bytes of files in a folder, or in a bucket of an S3-compatible store."""

@@ -1,4 +1,4 @@
-"""What a store of files can do, whatever it is made of: a folder (`folder.py`) or a bucket of S3 (`s3.py`).
+"""Defines what a store of files can do, whatever it is made of: a folder (`folder.py`) or a bucket of S3 (`s3.py`).
 
 Invariants, of every store
 - A file is there whole or not at all, and once it is there it survives the death of the process.

@@ -1,1 +1,1 @@
-"""The only door to Redis, and the two things that are decided inside it: lanes and rate limits."""
+"""Opens Redis, the only way to it, and holds what is decided inside it: lanes and rate limits."""

@@ -1,4 +1,4 @@
-"""The Lua scripts of Redis: redis-py sends one once, then names it by its digest.
+"""Runs the Lua scripts of Redis: redis-py sends one once, then names it by its digest.
 
 Invariants
 - One call runs the script once at most. redis-py sends it a second time only after NOSCRIPT, by which the server says

@@ -1,4 +1,4 @@
-"""The folder of the embedded Redis, DATA_DIR/redis: its data, its locks, and the record of the server that runs on it.
+"""Manages the folder of the embedded Redis, DATA_DIR/redis: its data, its locks, the record of the running server.
 
 Invariants
 - A lock is held for as long as any process has the locked file open, and so ends with the process.

@@ -1,1 +1,1 @@
-"""The only door to the SQL database, for SQLite, MySQL and MariaDB alike."""
+"""Opens the SQL database, the only way to it, for SQLite, MySQL and MariaDB alike."""
