@@ -18,7 +18,7 @@ from storage.outbox import FOR_A_PERSON
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx
 from storage.sql.row_mapper import RowMapper
-from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+from storage.statuses import Origin, OutboxReason, OutboxStatus, ReplyAuthor, ReplyKind, Why
 
 # The status of a message that goes out in several rows is the first of these that one of them has.
 PROGRESS = (
@@ -37,18 +37,17 @@ DELIVERY_COLUMNS = "id, version, status, reason, detail, wamid, payload, due_at"
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A row of the table `reply`. `outbox_id`: the first of the rows that carry it to the customer; `kind`: `message`,
-    or `note` for what they are not sent; `changed`: `edited` or `revoked` by its writer; `late`: it came after what was
-    written later, and was put in its place."""
+    """A row of the table `reply`. `outbox_id`: the first of the rows that carry it to the customer; `changed`:
+    `edited` or `revoked` by its writer; `late`: it came after what was written later, and was put in its place."""
 
     reply_id: int
     ticket_id: int
-    author: str
+    author: ReplyAuthor
     message: str
     wamid: str | None
     outbox_id: int | None
     written_at: datetime
-    kind: str = "message"
+    kind: ReplyKind = ReplyKind.MESSAGE
     changed: str = ""
     author_name: str = ""
     late: bool = False
@@ -216,6 +215,6 @@ def find_least_advanced(statuses: Sequence[OutboxStatus]) -> OutboxStatus | None
 
 def find_side(reply: StoredReply) -> Literal["customer", "agent", "bot"]:
     """Returns on whose side of the thread a reply stands. What Meta and the system note is on the bot's."""
-    if reply.author == "customer":
+    if reply.author is ReplyAuthor.CUSTOMER:
         return "customer"
-    return "agent" if reply.author == "agent" else "bot"
+    return "agent" if reply.author is ReplyAuthor.AGENT else "bot"

@@ -98,3 +98,19 @@ class TicketStatus(StrEnum):
     WAITING = "waiting"  # it waits for the customer, who was asked something
     RESOLVED = "resolved"  # solved as far as the agent knows: the customer may say that it is not
     CLOSED = "closed"  # over: what the customer writes goes elsewhere
+
+
+class ReplyAuthor(StrEnum):
+    """Who wrote a reply or a note."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"  # at the desk, over REST, or in the WhatsApp Business app
+    META = "meta"  # Meta's agent, or Meta itself about who leads the chat
+    SYSTEM = "system"  # WhatsApp, about a change of the customer's number or account
+
+
+class ReplyKind(StrEnum):
+    """What a row of the table `reply` is."""
+
+    MESSAGE = "message"  # written by the customer, or sent to them
+    NOTE = "note"  # for agents alone

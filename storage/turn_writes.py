@@ -16,7 +16,7 @@ from typing import NamedTuple
 from storage import tickets as ticket_table
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
-from storage.statuses import TicketStatus
+from storage.statuses import ReplyAuthor, ReplyKind, TicketStatus
 from storage.tickets import StoredTicket
 
 REPLY_COLUMNS = (
@@ -56,8 +56,8 @@ class NewReply:
     late: bool
     written_at: datetime
     created_at: datetime
-    author: str = "customer"
-    kind: str = "message"
+    author: ReplyAuthor = ReplyAuthor.CUSTOMER
+    kind: ReplyKind = ReplyKind.MESSAGE
 
 
 class OpenTicketRow(NamedTuple):
@@ -122,7 +122,7 @@ async def insert_replies(tx: Tx, replies: Sequence[NewReply]) -> None:
         rows.append((reply.reply_id, reply.ticket_id, reply.author, "", reply.message, wamid, reply.item_id,
                      None, reply.late, written, created, reply.kind))  # fmt: skip
     await tx.insert("reply", REPLY_COLUMNS, rows)
-    if not (ticket_ids := sorted({reply.ticket_id for reply in replies if reply.kind == "message"})):
+    if not (ticket_ids := sorted({reply.ticket_id for reply in replies if reply.kind is ReplyKind.MESSAGE})):
         return
     await tx.execute(
         f"UPDATE ticket SET updated_at = ? WHERE id IN ({placeholders(len(ticket_ids))})",

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from api.settings import Settings
-from storage.statuses import AlertSeverity, Fate, FileState, Origin, OutboxReason, OutboxStatus, TicketStatus
+from storage import statuses
 from tests.support.places import ROOT
 
 SETTINGS = {name.upper() for name in Settings.model_fields}
@@ -28,18 +28,29 @@ ADDRESS = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.$}/-])/(home|Users|root|work)/" + r"\w")
 
-ENUMS = (AlertSeverity, Fate, FileState, Origin, OutboxReason, OutboxStatus, TicketStatus)
+# Not of ReplyKind: "message" is a key of much that is no reply.
+ENUMS = (
+    statuses.AlertSeverity,
+    statuses.Fate,
+    statuses.FileState,
+    statuses.Origin,
+    statuses.OutboxReason,
+    statuses.OutboxStatus,
+    statuses.ReplyAuthor,
+    statuses.TicketStatus,
+)
 STATUS_VALUES = {str(member) for enum in ENUMS for member in enum if member}
 OTHER_VOCABULARIES = (
     "api/simulator/",  # plays Meta, and knows nothing of what the service stores
     "api/bench/",  # reads what Meta's stand-in and the baseline say, which is Meta's
+    "bot/whatsapp/webhook/",  # reads what Meta says
     "storage/migrations/",  # wrote what the values were at its time
 )
 OTHER_MEANINGS = {
+    "api/doctor/report.py: meta",  # a word in the name of a check
     "api/logs.py: info",  # a level of the log
     "bot/agents/notices.py: notice",  # a key of a message's payload
     "bot/whatsapp/diagnostics/reachability.py: refused",  # a word in the error of a connection
-    "storage/replies.py: agent",  # who wrote a reply: the customer, an agent, or a person in the Business app
 }
 
 

@@ -17,7 +17,7 @@ from api.views import alert_text, delivery_text, notice_text, ticket_text
 from api.views.file_text import describe_file_state
 from bot.delivery import circuit_breaker
 from storage import replies
-from storage.statuses import AlertSeverity, FileState
+from storage.statuses import AlertSeverity, FileState, ReplyAuthor, ReplyKind
 
 PAGES = Path(__file__).parent / "templates"
 POLICY = (
@@ -55,6 +55,8 @@ class PageRenderer:
             "severity_labels": alert_text.SEVERITY_LABELS,
             "AlertSeverity": AlertSeverity,
             "FileState": FileState,
+            "ReplyAuthor": ReplyAuthor,
+            "ReplyKind": ReplyKind,
             "picture_types": PICTURE_TYPES,
             "channel": circuit_breaker.SUBJECT,
         }

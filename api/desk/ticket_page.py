@@ -19,7 +19,7 @@ from bot.agents.errors import TicketNotFound
 from bot.templates.notice_kinds import NoticeKind
 from storage import files, templates, tickets
 from storage.replies import StoredReply
-from storage.statuses import TicketStatus
+from storage.statuses import ReplyAuthor, TicketStatus
 from storage.tickets import MOVES, StoredTicket
 
 EMOJI = ("👍", "❤️", "🙏", "✅", "😊", "😮")
@@ -71,5 +71,5 @@ def _is_window_open(ticket: StoredTicket, customer: TicketCustomer | None) -> bo
 
 def _find_quoted(entries: Sequence[ThreadEntry], quoted_id: int | None) -> StoredReply | None:
     """Finds the reply that a draft quotes; None when it is no message that the customer sent on WhatsApp."""
-    quotable = (entry.reply for entry in entries if entry.reply.author == "customer" and entry.wamid)
+    quotable = (entry.reply for entry in entries if entry.reply.author is ReplyAuthor.CUSTOMER and entry.wamid)
     return next((reply for reply in quotable if reply.reply_id == quoted_id), None)

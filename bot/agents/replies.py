@@ -21,7 +21,7 @@ from storage import audit, files, replies
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Tx
-from storage.statuses import FileState, Origin, OutboxStatus
+from storage.statuses import FileState, Origin, OutboxStatus, ReplyAuthor
 from storage.tickets import StoredTicket
 
 Request = Literal["location", "contact"]
@@ -148,7 +148,7 @@ class ReplyCommands:
         return StoredReply(
             reply_id=self._transaction.make_id(),
             ticket_id=ticket.ticket_id,
-            author="agent",
+            author=ReplyAuthor.AGENT,
             author_name=author_name,
             message=text,
             wamid=None,
@@ -205,6 +205,6 @@ def _compose_contents(ticket: StoredTicket, text: str, rows: Sequence[FileRow], 
 
 def _require_customer_wamid(reply: StoredReply | None, ticket: StoredTicket, field: str) -> str:
     """Returns Meta's id of a message of this ticket's customer; raises UnusableValue, with the field that named it."""
-    if reply is None or reply.ticket_id != ticket.ticket_id or reply.author != "customer" or not reply.wamid:
+    if reply is None or reply.ticket_id != ticket.ticket_id or reply.author != ReplyAuthor.CUSTOMER or not reply.wamid:
         raise UnusableValue(field, "must be a message that the customer of this ticket sent on WhatsApp")
     return reply.wamid

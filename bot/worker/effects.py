@@ -17,7 +17,7 @@ from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, T
 from storage.files import FileRow
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
-from storage.statuses import FileState, Origin, TicketStatus
+from storage.statuses import FileState, Origin, ReplyAuthor, ReplyKind, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import MAX_WAMID_LENGTH, NewReply, NewTicket
 
@@ -95,7 +95,9 @@ class Effects:
                 return ["add_reply", effect.ticket_id, str(reply_id)]
             case Note():
                 wamid = event.wamid if event.kind == "echo" else ""  # what a person wrote is quoted as any message
-                note_id = self._add_reply(turn, effect.ticket_id, effect.text, wamid, effect.author, "note")
+                note_id = self._add_reply(
+                    turn, effect.ticket_id, effect.text, wamid, ReplyAuthor(effect.author), ReplyKind.NOTE
+                )
                 turn.reply_id, turn.ticket_id = note_id, effect.ticket_id
                 if wamid:
                     turn.abouts[wamid] = About(effect.ticket_id, note_id, effect.text)
@@ -140,7 +142,13 @@ class Effects:
         turn.tickets.insert(0, Ticket(effect.ticket_id, TicketStatus.NEW, effect.title))
 
     def _add_reply(
-        self, turn: ItemTurn, ticket_id: int, text: str, wamid: str, author: str = "customer", kind: str = "message"
+        self,
+        turn: ItemTurn,
+        ticket_id: int,
+        text: str,
+        wamid: str,
+        author: ReplyAuthor = ReplyAuthor.CUSTOMER,
+        kind: ReplyKind = ReplyKind.MESSAGE,
     ) -> int:
         reply_id, event = self._ids.next(), turn.event
         turn.lane.replies.append(
