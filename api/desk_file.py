@@ -100,6 +100,8 @@ def _pick_text(texts: TextByLanguage, language: str) -> str:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would keep the start waiting
+            raise DeskFileError([f"names {path}, which is no regular file: name the right file"])
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:

@@ -31,6 +31,8 @@ DEFAULT_ISSUE_TYPES = (
 MAX_ISSUE_TYPES = 100  # a dozen pages of a list: nobody looks through more on a phone
 MAX_ID_CHARACTERS = 50  # the ticket's column
 NOT_ON_ONE_LINE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # categories of Unicode: controls, surrogates, line breaks
+# Unicode's embeddings, overrides and isolates: they would turn around what stands behind a label, at the desk too.
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 TYPE_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_CHARACTERS - 1}}}")
 
 
@@ -83,7 +85,7 @@ def _find_text_faults(issue_type: IssueType, suffix: str, *, are_buttons: bool) 
 
 
 def _find_form_faults(type_id: str, where: str, text: str) -> Iterator[IssueTypeFault]:
-    if any(category(character) in NOT_ON_ONE_LINE for character in text):
+    if any(category(character) in NOT_ON_ONE_LINE or character in BIDI_CONTROLS for character in text):
         yield IssueTypeFault((type_id,), f"{where} has a line break or another control character", "remove it")
     elif text != text.strip() and not is_blank(text):
         yield IssueTypeFault((type_id,), f"{where} has spaces around it", "remove them")
@@ -109,6 +111,10 @@ def _find_word_faults(
             yield IssueTypeFault((type_id,), f"the label of {type_id}{suffix} {meaning}", "use other words")
         if normalize_word(type_id) in GREETINGS | THANKS:
             yield IssueTypeFault((type_id,), f"the id {type_id} is what customers greet or thank with", "use another")
+        if normalize_word(type_id) in COMMANDS:
+            yield IssueTypeFault(
+                (type_id,), f"the id {type_id} reads as a command, so typing it never picks it", "use another"
+            )
         for word in filter(None, dict.fromkeys((label, normalize_word(type_id)))):
             if word in paging:
                 where = f"the {'label' if word == label else 'id'} of {type_id}{suffix}"

@@ -1,5 +1,6 @@
 """DESK_FILE: what a desk may say of itself, and the sentence for everything that is wrong with it."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -49,6 +50,14 @@ FAULTS = {
     "an unknown key": (
         one(f'{HARDWARE}colour = "red"'),
         ["issue type 1 has the unknown key colour: remove it; valid is id, label, description"],
+    ),
+    "an id that is a command": (
+        one('id = "menu"\nlabel = "Canteen"'),
+        ["the id menu reads as a command, so typing it never picks it: use another"],
+    ),
+    "a label that turns the text around": (
+        one('id = "fruit"\nlabel = "\\u202eelppA"'),
+        ["the label of fruit has a line break or another control character: remove it"],
     ),
     "nothing": ("", ["there are no issue types: add at least one, with an id and a label"]),
     "an empty list": ("issue_types = []", ["there are no issue types: add at least one, with an id and a label"]),
@@ -246,6 +255,12 @@ def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path, content: bytes, 
     (line,) = refused(path)
     assert line.startswith(f"names {path}, which is not TOML{where}")
     assert line.endswith(": mend it, .env.example shows how")
+
+
+def test_a_pipe_keeps_no_start_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "desk.toml"
+    os.mkfifo(path)
+    assert refused(path) == [f"names {path}, which is no regular file: name the right file"]
 
 
 @pytest.mark.parametrize(
