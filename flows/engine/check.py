@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
 def check(flow: str, states: tuple[State, ...], everywhere: tuple[Row, ...]) -> None:
     """Raises FlowError with the first thing that is wrong."""
-    for find_faults in (_find_wrong_names, _find_wrong_rows, _find_wrong_ways, _find_wrong_choices, _find_long_texts):
+    for find_faults in (_find_wrong_names, _find_wrong_choices, _find_wrong_rows, _find_wrong_ways, _find_long_texts):
         for fault in find_faults(Table(states, everywhere)):
             raise FlowError(f"{flow}: {fault}")
 
@@ -53,9 +53,16 @@ def _find_wrong_names(table: Table) -> Iterator[str]:
             yield f"{where}: there is no state {row.then}: {_suggest(row.then, names)}"
     intents = [*map(str, Intent), *(name for state in table.states for name in state.choice_names)]
     for where, row in table.place_rows():
+        if not _is_tuple(row.do):
+            yield f"{where}: `do=` is one action: put it in brackets and end it with a comma, as in `do=(action,)`"
         for intent in row.all_intents:
             if intent not in intents:
                 yield f"{where}: there is no intent or choice {intent}: {_suggest(intent, intents)}"
+
+
+def _is_tuple(value: object) -> bool:
+    """mypy says the same, but not to those who change a sentence without it."""
+    return isinstance(value, tuple)
 
 
 def _find_wrong_rows(table: Table) -> Iterator[str]:
@@ -114,6 +121,8 @@ def _find_wrong_choices(table: Table) -> Iterator[str]:
             if choice.description:
                 description = f"{where}: the description"
                 yield from _find_wrong_length(description, choice.description, "a list row", LIMITS.row_description)
+            if not _is_tuple(choice.words):
+                yield f'{where}: `words=` is one text: end it with a comma, as in `words=("text",)`'
         yield from _find_shared_words(state.name, choices)
         yield from _find_wrong_button(state)
 

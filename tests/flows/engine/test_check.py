@@ -40,6 +40,20 @@ def many(count: int, label: str = "Answer {}") -> tuple[Choice, ...]:
 
 
 FAULTS = {
+    "a forgotten comma": (
+        *offer(replace(YES, words="yeah")),  # type: ignore[arg-type]
+        'ask, choice yes: `words=` is one text: end it with a comma, as in `words=("text",)`',
+    ),
+    "an action without brackets": (
+        (ask(Row(Intent.CONTENT, then="end", do=lambda context: None)), END),  # type: ignore[arg-type]
+        (STAYS,),
+        "ask, row for content: `do=` is one action: put it in brackets and end it with a comma, as in `do=(action,)`",
+    ),
+    "a fourth choice is told of its button first": (
+        (replace(ASK, choices=many(4)), END),
+        (STAYS,),
+        "ask: 4 choices make it a list (three are buttons): give `button=`, which opens it",
+    ),
     "no state": ((), (STAYS,), "there is no state: give the flow one, in which a conversation begins"),
     "a state twice": ((ASK, END, ASK), (STAYS,), "two states are called ask: rename one of them"),
     "a mistyped target": (
