@@ -129,7 +129,9 @@ async def _refuse_invalid(error: RequestSchemaValidationError) -> Response:
     if isinstance(found, ValidationError):
         for each in found.errors(include_input=False, include_url=False, include_context=False):
             field = ".".join(map(str, each["loc"]))[:100].encode("ascii", "replace").decode()
-            problems.append(Problem(field=field, message=each["msg"].removeprefix("Value error, ")))
+            no_object = each["type"] == "model_type"  # pydantic's own words would name a class of ours
+            message = "Send a JSON object" if no_object else each["msg"].removeprefix("Value error, ")
+            problems.append(Problem(field=field, message=message))
     return refuse(422, NOT_VALID, problems[:MAX_PROBLEMS])
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from api.desk.errors import find_answer
 from api.rest.errors import STATUSES, refuse_agent_error
+from api.web.credentials import Role
 from bot.agents.errors import (
     AgentError,
     ErrorCode,
@@ -16,6 +17,7 @@ from bot.agents.errors import (
     WindowClosed,
 )
 from storage.statuses import TicketStatus
+from tests.api.rest_service import Service
 
 ERRORS: list[AgentError] = [
     TicketNotFound(),
@@ -43,3 +45,10 @@ async def test_an_error_is_told_over_rest_and_at_the_desk(error: AgentError) -> 
         answer = find_answer(error, "answer_customer")
         assert answer
         assert answer.sentence
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null"])
+async def test_what_is_no_object_is_refused_without_a_name_of_ours(light_service: Service, body: bytes) -> None:
+    path = "/api/whatsapp/notices/opened/en"
+    answer = await light_service.expect_refusal(422, "PUT", path, body, role=Role.ADMIN)
+    assert [problem["message"] for problem in answer["errors"]] == ["Send a JSON object"]
