@@ -75,7 +75,7 @@ async def test_what_was_said_in_its_order(light_service: Service) -> None:
     ticket_id = await open_ticket(light_service, mobile=PHONE)
     await light_service.customer("+15550009999")
     at = to_millis(light_service.clock.now)
-    rows = [("customer", "third", 0, 3000), ("customer", "first", 1, 1000), ("bot", "second", 0, 2000)]
+    rows = [("customer", "third", 0, 3000), ("customer", "first", 1, 1000), ("system", "second", 0, 2000)]
     for number, (author, message, late, after) in enumerate(rows):
         await light_service.execute(
             "INSERT INTO reply (id, ticket_id, author, author_name, message, late, written_at, created_at) "
