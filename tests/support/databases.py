@@ -125,7 +125,7 @@ async def mariadb_database(migrated_mariadb_url: str) -> AsyncIterator[Database]
 
 async def until_blocked(server: MariaDBServer) -> None:
     """Waits until a transaction waits for a lock. InnoDB's own list is at most 0.1 s old."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not server.execute("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"):
             await asyncio.sleep(0.15)
 

@@ -14,7 +14,7 @@ async def test_a_page_that_is_closed_while_it_waits_leaves_no_task_behind() -> N
         await asyncio.sleep(0)
     reading.cancel()
     await asyncio.wait({reading})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while asyncio.all_tasks() - before:
             await asyncio.sleep(0)
 

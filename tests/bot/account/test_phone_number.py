@@ -239,7 +239,7 @@ async def test_the_task_asks_at_start_and_ends_at_the_stop(light_watched: Watche
         while not (await light_watched.monitor.read_snapshot()).digits:
             await asyncio.sleep(0.01)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)
     assert light_watched.meta.count(ASK) == 1
 
 
@@ -254,4 +254,4 @@ async def test_the_task_outlives_what_it_can_not_read(light_watched: Watched) ->
             await asyncio.sleep(0.01)
     await light_watched.alerts()  # the answer was being read before this
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)

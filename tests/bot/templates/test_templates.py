@@ -356,12 +356,12 @@ async def test_the_task_lists_at_start_hourly_and_when_something_is_wrong(light_
     await light_desk.templates.record_refusal(TemplateKey("ticket_update", "en"), 132000, "No.")
     await until(light_desk, 3)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)
     another = asyncio.Event()
     light_desk.now += timedelta(seconds=30)  # a process that comes soon after has no need to ask
     running = asyncio.create_task(light_desk.templates.run(another))
     another.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)
     assert light_desk.meta.count(LIST) == 3
 
 
@@ -385,4 +385,4 @@ async def test_the_task_outlives_what_it_can_not_read(light_desk: Desk) -> None:
     for _ in range(5):  # it reads the same database meanwhile
         await light_desk.alerts()
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)

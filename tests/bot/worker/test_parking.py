@@ -51,7 +51,7 @@ async def test_it_waits_for_its_message_and_keeps_nothing_else_waiting(world: Wo
     await world.receive(act(world, kind, ago=20))
     await world.write("Please hurry", ago=10)
     assert (await played(world)).again_seconds == 0, "what it waits for may have been in this very round"
-    assert 13 < ((await played(world)).again_seconds or 0) <= 15
+    assert 5 < ((await played(world)).again_seconds or 0) <= 15
     assert await said(world) == [("message", "Please hurry", "")]
     assert await world.fates() == [("done", "")] * 3 + [("pending", ""), ("done", "")]
 

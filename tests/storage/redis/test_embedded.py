@@ -110,7 +110,7 @@ async def test_a_server_that_ended_by_itself_is_started_again(tmp_path: Path) ->
     assert not server.revive()
     pid, url = int((tmp_path / "redis" / "pid").read_text()), server.url
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not server.revive():
             await asyncio.sleep(0.01)
     assert find_recorded_url(tmp_path) == server.url == url

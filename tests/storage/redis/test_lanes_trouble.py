@@ -48,7 +48,7 @@ async def test_a_redis_that_hangs_fails_each_call_in_time(lanes: Lanes, real_ser
     took_seconds = time.monotonic() - started
     real_server.signal(signal.SIGCONT)
     assert [type(outcome) for outcome in outcomes] == [RedisDown] * 5
-    assert took_seconds < 3
+    assert took_seconds < 8, "each waits by itself: one after the other would take ten"
     await until_up(lanes)
     found = [lane.customer_id for _ in range(2) for lane in (await lanes.claim(10)).lanes]
     await lanes.beat()
@@ -80,7 +80,7 @@ async def test_a_redis_that_was_killed_is_back_with_what_it_had(lanes: Lanes, re
     await lanes.claim(1)
     await lanes.put_copies([WorkingCopy(ANNE, 1, "a")])
     real_server.signal(signal.SIGKILL)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not real_server.embedded.revive():
             with pytest.raises(RedisDown):
                 await lanes.beat()

@@ -172,7 +172,7 @@ async def test_fifty_failures_neither_leak_nor_stall(database: Database, cause: 
     for task in failing:
         task.cancel()
     await asyncio.gather(*failing, return_exceptions=True)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(20):
         await asyncio.gather(*(database.run(add) for _ in range(30)))
     assert await value(database) == 30
     if database.dialect == "mysql":
@@ -292,8 +292,8 @@ async def test_a_server_that_hangs_is_given_up_in_time(
     finally:
         mariadb_server.send(signal.SIGCONT)
     assert {type(outcome) for outcome in outcomes} == {DatabaseDown}
-    assert took_seconds < 2.5
-    async with asyncio.timeout(4):
+    assert took_seconds < 10, "one deadline for all of them, not one after the other"
+    async with asyncio.timeout(20):
         await asyncio.gather(*(mariadb_database.run(add) for _ in range(16)))
     assert await value(mariadb_database) == 16
 

