@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import structlog
 
@@ -92,20 +93,23 @@ async def open_resources(
         )
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now) -> None:
-    """Runs a worker alone."""
+async def run_worker(
+    settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now, heartbeat_file: Path | None = None
+) -> None:
+    """Runs a worker alone. `heartbeat_file`: touched at each heartbeat that Redis took."""
     async with open_resources(settings, clock=clock, share_redis=True) as resources:
         log.info("working", process=resources.lanes.owner)
-        await build_worker(settings, resources).run(stop)
+        await build_worker(settings, resources, heartbeat_file=heartbeat_file).run(stop)
 
 
-def build_worker(settings: Settings, resources: Resources) -> Worker:
+def build_worker(settings: Settings, resources: Resources, *, heartbeat_file: Path | None = None) -> Worker:
     """Makes the worker of this process; it begins to work when it is run."""
     bot = BotSettings(
         phone_number_id=settings.whatsapp_phone_number_id,
         flow=settings.tick_flow,
         doubt_seconds=settings.doubt_seconds,
         quiet_seconds=settings.quiet_seconds,
+        heartbeat_file=heartbeat_file,
         issue_types=list_issue_types(settings.desk_file),
     )
     return make_worker(bot, resources)

@@ -89,7 +89,12 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         poison=Poison(database=database, turns=turns, clock=clock, metrics=resources.metrics),
         delivery=Delivery(writer=writer, sender=sender, lanes=lanes, clock=clock, doubt_seconds=settings.doubt_seconds),
         maintenance=Maintenance(
-            database=database, lanes=lanes, clock=clock, breaker=breaker, sweep_seconds=settings.sweep_seconds
+            database=database,
+            lanes=lanes,
+            clock=clock,
+            breaker=breaker,
+            sweep_seconds=settings.sweep_seconds,
+            heartbeat_file=settings.heartbeat_file,
         ),
         read_receipts=read_receipts,
         media=resources.media,

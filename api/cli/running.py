@@ -1,6 +1,7 @@
 """Defines the commands that run Tick: demo, serve, worker, migrate, bench."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -69,16 +70,25 @@ def serve(
     )
 
 
-def worker() -> None:
+def worker(
+    heartbeat_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file to touch at each heartbeat, every half second: while it is young, this worker works."
+        ),
+    ] = None,
+) -> None:
     """Do the work that `tick serve --no-worker` takes in. Any number of these share one database and one Redis."""
     from api.settings_loader import load_settings
 
     settings = load_settings()
     set_up_logs(settings)
+    if heartbeat_file is not None:
+        _check_heartbeat_file(heartbeat_file)
 
     from api.bootstrap import run_worker
 
-    run_until_stopped(lambda stop: run_worker(settings, stop))
+    run_until_stopped(lambda stop: run_worker(settings, stop, heartbeat_file=heartbeat_file))
 
 
 def migrate() -> None:
@@ -118,6 +128,15 @@ def bench(
         raise typer.Exit(run(run_storm_bench(stormy, json_only=as_json)))
     options = BenchOptions(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
     raise typer.Exit(run(run_bench(options, json_only=as_json)))
+
+
+def _check_heartbeat_file(path: Path) -> None:
+    try:
+        path.touch()
+    except OSError:
+        exit_with_error(
+            f"--heartbeat-file {path} can't be written: name one in a folder that Tick's user may write.", 2
+        )
 
 
 def _supervise(settings: "Settings", *, worker: bool, processes: int) -> NoReturn:

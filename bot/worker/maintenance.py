@@ -8,6 +8,7 @@ Invariants
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -32,13 +33,21 @@ class Maintenance:
     """Maintains what one process, and all of them together, rely on."""
 
     def __init__(
-        self, *, database: Database, lanes: Lanes, clock: Clock, breaker: CircuitBreaker, sweep_seconds: float
+        self,
+        *,
+        database: Database,
+        lanes: Lanes,
+        clock: Clock,
+        breaker: CircuitBreaker,
+        sweep_seconds: float,
+        heartbeat_file: Path | None,
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock
         self._breaker = breaker
         self._sweep_seconds = sweep_seconds
+        self._heartbeat_file = heartbeat_file
         self._is_idle = False  # there is nothing to send
 
     def make_loops(self) -> list[Coroutine[Any, Any, None]]:
@@ -54,6 +63,8 @@ class Maintenance:
     async def _beat(self) -> None:
         if reaped := await self._lanes.beat():
             log.warning("took_over_lanes", count=reaped)
+        if self._heartbeat_file is not None:
+            self._heartbeat_file.touch()
 
     async def _sweep(self) -> None:
         await self._breaker.follow_alert()

@@ -5,10 +5,12 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
@@ -24,6 +26,7 @@ from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
 from storage.sql.columns import to_millis
 from tests.support.places import ROOT
+from tests.support.servers import RedisServer
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 KNOWN = {
@@ -129,6 +132,48 @@ def test_serve_says_where_it_is_and_ends_in_order_on_sigterm(tmp_path: Path) -> 
     everything = "".join(lines)
     assert "Traceback" not in everything
     assert not [secret for secret in KNOWN.values() if secret in everything]
+
+
+def read_change(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def test_a_worker_touches_its_heartbeat_file_while_redis_hears_it(tmp_path: Path, tables: None) -> None:
+    heart = tmp_path / "heart"
+    redis = RedisServer()
+    redis.start()
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "api", "worker", "--heartbeat-file", str(heart)],
+        cwd=tmp_path, env=environment(tmp_path, REDIS_URL=redis.url, **KNOWN), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(3):  # at the start, and then by itself
+            before = read_change(heart)
+            wait_until(lambda before=before: read_change(heart) > before)  # type: ignore[misc]
+        redis.stop(signal.SIGKILL)
+        time.sleep(2)  # a beat that was under way has ended
+        last = read_change(heart)
+        time.sleep(2)
+        assert read_change(heart) == last
+        worker.terminate()
+        assert worker.wait(timeout=60) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+        redis.close()
+
+
+def test_a_heartbeat_file_that_cannot_be_written_refuses_the_start(tmp_path: Path) -> None:
+    done = tick(tmp_path, "worker", "--heartbeat-file", str(tmp_path / "nowhere" / "heart"), **KNOWN)
+    assert done.returncode == 2
+    assert "can't be written: name one in a folder" in done.stderr
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def read_until(lines: Iterable[str], wanted: str) -> Iterator[str]:
