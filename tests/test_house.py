@@ -3,8 +3,10 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,25 @@ def find_compared_strings(tree: ast.AST) -> Iterator[str]:
         for each in compared:
             parts = each.elts if isinstance(each, ast.Tuple | ast.List | ast.Set) else [each]
             yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A library of a library may go with its next release."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    imported: dict[str, str] = {}
+    for path in tracked("api/*.py", "bot/*.py", "flows/*.py", "storage/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            imported |= {name.split(".")[0]: str(path.relative_to(ROOT)) for name in names}
+    providers = packages_distributions()
+    ours = {"api", "bot", "flows", "storage", "_typeshed"}  # the last is for types alone
+    findings = {
+        name: path
+        for name, path in imported.items()
+        if name not in sys.stdlib_module_names | ours
+        and not declared & {canonicalize_name(each) for each in providers[name]}
+    }
+    assert findings == {}
