@@ -31,7 +31,7 @@ PHASES = ("claimed", "transaction", "sending", "marking")
 class Evidence:
     """What was seen of a run. `driver` and `standin` are their logs; `tickets` and `replies` (by ticket id, oldest
     first) are what the agents' API gives at the end; `kills` are {"at", "phases"}; `stalls`: how often a worker stood
-    still for longer than its lease."""
+    still for longer than its lease. `stall_seconds`: how long a customer may wait, on a machine as slow as it was."""
 
     driver: Sequence[Record]
     standin: Sequence[Record]
@@ -94,6 +94,7 @@ def judge(evidence: Evidence) -> Verdict:
         "wait_median": round(median(waits), 3) if waits else 0.0,
         "wait_p99": round(sorted(waits)[int(len(waits) * 0.99)], 3) if waits else 0.0,
         "wait_most": round(max(waits, default=0.0), 3),
+        "wait_allowed": round(evidence.stall_seconds, 1),
         "in_doubt": len(doubts),
         "in_doubt_most": round(max(doubts, default=0.0), 3),
     } | {name: len(getattr(verdict, name)) for name in ("lost", "doubled", "out_of_order", "sent_twice", "stalled")}

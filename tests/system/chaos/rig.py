@@ -25,6 +25,7 @@ from api.simulator.bodies import BusinessNumber
 from tests.support.openapi import contract
 from tests.system.chaos.judge import Evidence, read_log
 from tests.system.chaos.workers import ForkServer, WorkerPool
+from tests.system.chaos.yardstick import measure_slowness
 
 NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET = "rig-app-secret"
@@ -122,7 +123,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
     desk = AgentReader(url, printed.strip().splitlines()[-1].strip())
     webhooks = Webhooks(url, SECRET, doubled=plan.doubled, seed=plan.seed)
     driver_log, standin_log = folder / "driver.jsonl", folder / "standin.jsonl"
-    patience = 2 * plan.doubt_seconds + plan.stall_seconds + 5
+    patience = 2 * plan.doubt_seconds + plan.stall_seconds + 35  # the judge is stricter; who gives up is not judged
     driver = LoadDriver(
         NUMBER,
         webhooks,
@@ -157,13 +158,14 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         )
         await serve.wait_until_ready(url, "/readyz")
         playing = asyncio.create_task(driver.play(plan.customers))
-        try:
-            await kill_workers(pool, plan)
-        finally:
-            driver.stop()
-        await playing
+        async with measure_slowness() as yardstick:
+            try:
+                await kill_workers(pool, plan)
+            finally:
+                driver.stop()
+            await playing
         await webhooks.wait_until_settled()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not await desk.is_at_rest():
                 await asyncio.sleep(0.05)
         tickets = await desk.read_tickets()
@@ -175,7 +177,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         replies=replies,
         kills=pool.kills,
         stalls=pool.stalls,
-        stall_seconds=plan.stall_seconds,
+        stall_seconds=plan.stall_seconds * yardstick.stretch,
         doubt_seconds=plan.doubt_seconds,
     )
 
