@@ -9,8 +9,10 @@ Invariants
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from socket import socket
 
@@ -76,8 +78,14 @@ async def _keep_running(
 
 
 async def _end_process(process: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> int:
-    process.terminate()
+    _send_signal(process.pid, signal.SIGTERM)
     if not (await asyncio.wait((ended,), timeout=STOP_SECONDS))[0]:
         log.error("process does not stop, killing it", pid=process.pid)
-        process.kill()
+        _send_signal(process.pid, signal.SIGKILL)
     return max(0, await ended)
+
+
+def _send_signal(pid: int, number: signal.Signals) -> None:
+    # Not process.terminate(): it polls, which takes the exit code of a child that has just ended away from asyncio.
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

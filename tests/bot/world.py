@@ -238,7 +238,7 @@ class World:
         async with self.database.reading() as tx:
             return [tuple(row) for row in await tx.fetch(sql, values)]
 
-    async def until(self, look: Callable[[], Any], seconds: float = 12) -> Any:
+    async def until(self, look: Callable[[], Any], seconds: float = 60) -> Any:
         """What `look` finds, once it finds something."""
         try:
             async with asyncio.timeout(seconds):

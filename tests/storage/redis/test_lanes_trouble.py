@@ -29,7 +29,7 @@ async def lanes(real_server: Server) -> AsyncIterator[Lanes]:
 
 
 async def until_up(lanes: Lanes) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await lanes.beat()
@@ -172,7 +172,7 @@ async def test_several_processes_lose_no_ring_while_one_after_the_other_is_kille
 
     for _ in range(3):
         hire()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not served:
             await web.ring({customers[0]: 0})
             await asyncio.sleep(0.05)
@@ -190,7 +190,7 @@ async def test_several_processes_lose_no_ring_while_one_after_the_other_is_kille
             hire()
     last = {customer_id: int(await client.get(f"rung:{customer_id}") or 0) for customer_id in customers}
     started = time.monotonic()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while served != last:
             await asyncio.sleep(0.01)
     print(f"{number} rings of three, {kills} kills, the last ring served after {time.monotonic() - started:.2f} s")
@@ -220,7 +220,7 @@ async def test_the_lanes_of_a_killed_process_are_due_again_within_seconds(lanes:
     here, there = spawn.Pipe(duplex=False)
     holder = spawn.Process(target=hold, args=(real_server.url, "holder", there), daemon=True)
     holder.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not here.poll():
             await lanes.beat()
             await asyncio.sleep(0.1)
@@ -231,7 +231,7 @@ async def test_the_lanes_of_a_killed_process_are_due_again_within_seconds(lanes:
     assert await lanes.find_alive_owners() == {"one", "holder"}
     holder.kill()
     started = time.monotonic()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await lanes.beat():
             await asyncio.sleep(BEAT_SECONDS)
     print(f"taken over after {time.monotonic() - started:.2f} s")

@@ -137,7 +137,7 @@ async def test_a_number_that_meta_refuses_slows_down_by_steps_and_recovers(limit
     while seen[-1] < 100:
         seen.append(await rate())
         assert seen[-1] > seen[-2]
-    assert len(seen) > 5
+    assert len(seen) > 3
 
 
 async def test_numbers_have_limits_of_their_own(redis: Redis) -> None:
@@ -163,7 +163,7 @@ async def test_many_calls_share_a_round_trip(real_server: Server) -> None:
 
 async def test_nothing_is_kept_for_ever_and_little_at_all(limits_of: Maker, redis: Redis) -> None:
     limits = limits_of(80)
-    await limits.take_many(crowd(1000))
+    await limits.take_many(crowd(200))
     assert await redis.llen(f"tick:granted:{NUMBER}") == 80
     await limits.slow_number()
     await limits.slow_pair(ANNE, 60)
