@@ -15,7 +15,7 @@ from tests.support.places import ROOT
 
 WORK_SECONDS = 0.01  # of processor time
 EVERY_SECONDS = 0.25
-OWN_SLOWNESS = 2.0  # that the rig itself may bring about on two cores, with nothing beside it
+OWN_SLOWNESS = 1.5  # that the rig itself may bring about on two cores, with nothing beside it
 
 
 class Yardstick:
