@@ -29,13 +29,14 @@ from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.open import open_store
-from storage.errors import OperatorError
+from storage.errors import OperatorError, WrongDatabase
 from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
-from storage.sql.database import Database, DatabaseDown, DatabaseSettings, WrongDatabase
-from storage.sql.migrate import apply, check_server, list_missing, make_folder
+from storage.sql.database import Database, DatabaseDown, DatabaseSettings
+from storage.sql.migrate import apply, list_missing, make_folder
+from storage.sql.server_checks import check_server
 from storage.ticket_numbers import TicketNumbers
 
 REVIVE_SECONDS = 0.5  # between two looks at whether the embedded Redis is alive

@@ -29,7 +29,8 @@ WHERE = {  # to find the value of each variable, or what it may be
     "WHATSAPP_MESSAGES_PER_SECOND": "what Meta lets your number send in a second: 80, 1000 after its upgrade (20 when "
     "the Business app shares the number); 0 leaves all limits to Meta",
     "DATABASE_URL": "mysql://user:password@host:3306/tick or sqlite:///path/to/tick.db (percent-encode "
-    "what is special in the password), or leave it out for a file under DATA_DIR",
+    "what is special in the password; ?ssl=verify&ssl_ca=/path/to/ca.pem encrypts, ?ssl=true does so without looking "
+    "at the certificate), or leave it out for a file under DATA_DIR",
     "REDIS_URL": "redis://host:6379/0, or leave it out for a Redis of Tick's own under DATA_DIR",
     "DATA_DIR": "a folder for what Tick keeps, ./data unless you say otherwise",
     "FILES_URL": "a folder, or s3://bucket/prefix, or leave it out for a folder under DATA_DIR",

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
+from storage.sql.mysql_url import parse_tls
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 PLACEHOLDER = re.compile(
@@ -114,6 +116,8 @@ def check_graph_url(value: str) -> str:
 def check_database_url(value: str) -> str:
     """Accepts the URL of a SQLite file or a MySQL database."""
     if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+        if "?" in value:
+            raise ValueError("has something behind a ?, and SQLite takes nothing there")
         return value
     if value.startswith("sqlite:"):
         raise ValueError("names no file after sqlite:///")
@@ -122,6 +126,7 @@ def check_database_url(value: str) -> str:
         raise ValueError("still has a placeholder")
     if not urlsplit(value).path.strip("/"):
         raise ValueError("names no database after the host")
+    parse_tls(value)
     return value
 
 

@@ -10,12 +10,13 @@ Invariants
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiomysql
 import aiosqlite
 from redis.asyncio import Redis
 
-from storage.sql.database import parse_mysql_url
+from storage.sql.mysql_url import make_tls_context, parse_mysql_url, parse_tls
 
 TABLES = (
     "CREATE TABLE bare_messages (id {key}, wamid VARCHAR(200) {ascii} NOT NULL UNIQUE, customer VARCHAR(32) NOT NULL, "
@@ -144,11 +145,10 @@ class BaselineStore:
 
 async def create_database(url: str, name: str) -> str:
     """Creates an empty database `name` beside the one of `url` (on SQLite a file beside it); returns its URL."""
-    base, _, _ = url.rpartition("/")
     if url.startswith("sqlite:"):
-        return f"{base}/{name}.db"
+        return f"{url.rpartition('/')[0]}/{name}.db"
     await _run_admin(url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    return f"{base}/{name}"
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 async def drop_database(url: str, name: str) -> None:
@@ -182,4 +182,11 @@ async def _run_admin(url: str, sql: str) -> Sequence[Any]:
 def _to_server_arguments(url: str) -> dict[str, Any]:
     """Returns the server of this URL and the account on it, as aiomysql's `connect` takes them."""
     address = parse_mysql_url(url)
-    return {"host": address.host, "port": address.port, "user": address.user, "password": address.password}
+    context = make_tls_context(parse_tls(url))
+    return {
+        "host": address.host,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "ssl": context,
+    }

@@ -1,11 +1,11 @@
-"""Asks the database and Redis what the doctor wants to know: how they are set, and what came in lately.
+"""Asks the database and Redis what the doctor wants to know: what came in lately, and how Redis is set. (How a MySQL
+server is set: `sql/server_checks.py`.)
 
 Invariants
 - It only reads, each time at the end of an index or in the server's own tables.
 - What is wrong with a server is returned as a value, so that the doctor goes on.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,12 +13,11 @@ from itertools import pairwise
 
 from storage.redis.client import Redis, RedisDown, RedisServer, RedisSettings, inspect_redis, open_redis
 from storage.sql.columns import from_millis, to_millis
-from storage.sql.database import DEADLINE_SECONDS, Database, Tx
+from storage.sql.database import Tx
 from storage.statuses import Fate
 
 LOOK_BACK = timedelta(days=28)
 STEP = timedelta(hours=1)
-LOSSLESS_CHARSETS = ("utf8mb4", "ascii")  # ids are ASCII on purpose
 
 
 class RedisProblem(StrEnum):
@@ -29,42 +28,12 @@ class RedisProblem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """What a MySQL or MariaDB server says of itself. `flush`: its innodb_flush_log_at_trx_commit; `lossy`: our tables
-    whose text is not utf8mb4."""
-
-    charset: str
-    packet_bytes: int
-    flush: int
-    name: str
-    lossy: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Traffic:
     """When Meta last wrote, the longest silence before that, and for how long before `last_at` this is known."""
 
     last_at: datetime | None
     longest: timedelta
     known_for: timedelta
-
-
-async def read_server(database: Database) -> Server | None:
-    """Reads how the server is set; None for SQLite, which has nothing to set."""
-    if database.dialect == "sqlite":
-        return None
-    async with database.reading(DEADLINE_SECONDS) as tx:
-        (settings,) = await tx.fetch(
-            "SELECT @@character_set_database, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, DATABASE()"
-        )
-        tables = await tx.fetch(
-            "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = DATABASE() "
-            "AND character_set_name IS NOT NULL AND character_set_name NOT IN (?, ?) ORDER BY table_name",
-            LOSSLESS_CHARSETS,
-        )
-    charset, packet, flush, name = settings
-    ours = {model._meta.db_table for model in database.apps["models"].values()}
-    return Server(charset, int(packet), int(flush), name, [row[0] for row in tables if row[0] in ours])
 
 
 async def read_traffic(tx: Tx, now: datetime) -> Traffic:

@@ -10,3 +10,7 @@ class OperatorError(Exception):
     """An error that the operator mends. `exit_code`: 2 for what was asked or set wrongly, 1 for the rest."""
 
     exit_code = 1
+
+
+class WrongDatabase(OperatorError):
+    """The database that the settings name can't be used."""

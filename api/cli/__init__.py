@@ -77,12 +77,14 @@ def exit_with_reason(error: Exception) -> NoReturn:
 
     from storage.redis.client import RedisDown
     from storage.sql.database import DatabaseDown
-    from storage.sql.driver_errors import explain_down
+    from storage.sql.driver_errors import explain_down, explain_refusal
 
     if isinstance(error, DatabaseDown):
         exit_with_error(explain_down(error))
     if isinstance(error, RedisDown):
         exit_with_error("Redis can't be reached: is the server of REDIS_URL running, and does it let Tick in?")
+    if refusal := explain_refusal(error):
+        exit_with_error(refusal)
 
     import structlog
 

@@ -11,13 +11,23 @@ from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
-from storage.diagnostics import RedisProblem, open_redis_at, probe_redis, read_server, read_traffic
+from storage.diagnostics import RedisProblem, open_redis_at, probe_redis, read_traffic
+from storage.errors import WrongDatabase
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
-from storage.sql.driver_errors import explain_down
-from storage.sql.migrate import MIN_PACKET_BYTES, list_missing
+from storage.sql.driver_errors import explain_down, explain_refusal
+from storage.sql.migrate import list_missing
+from storage.sql.server_checks import (
+    Problem,
+    Server,
+    find_durability_problem,
+    find_packet_problem,
+    find_table_problem,
+    find_text_problem,
+    read_server,
+)
 
 WORKER_SECONDS = 3.0
 FIRST_BEAT_SECONDS = 1.2 * BEAT_SECONDS
@@ -33,7 +43,10 @@ async def check_database(context: CheckContext) -> Finding:
     if context.database is None:
         if settings.on_sqlite and (finding := _check_sqlite_file(Path(settings.database.removeprefix("sqlite://")))):
             return finding
-        context.database = await Database.open(DatabaseSettings(settings.database, pool_size=1))
+        try:
+            context.database = await Database.open(DatabaseSettings(settings.database, pool_size=1))
+        except WrongDatabase as error:
+            return _fail_with(str(error), "Look at DATABASE_URL.")
         context.stack.push_async_callback(context.database.close)
     try:
         async with context.database.reading() as tx:
@@ -41,8 +54,8 @@ async def check_database(context: CheckContext) -> Finding:
     except DatabaseDown as error:
         return _fail_with(explain_down(error), "Look at DATABASE_URL.")
     except Exception as error:  # noqa: BLE001 - whatever a driver thinks of what it found there
-        kind = type(error).__name__
-        return fail_check(f"What DATABASE_URL names can't be used as a database ({kind}).", "Look at DATABASE_URL.")
+        unknown = f"What DATABASE_URL names can't be used as a database ({type(error).__name__})."
+        return _fail_with(explain_refusal(error) or unknown, "Look at DATABASE_URL.")
     return pass_check("It answers.")
 
 
@@ -93,39 +106,38 @@ async def check_migrations(context: CheckContext) -> Finding:
 
 
 async def check_database_text(context: CheckContext) -> Finding:
-    """Checks that every character survives: MySQL's database and tables are utf8mb4."""
-    server = await read_server(context.database) if context.database else None
+    """Checks that every character survives: MySQL's database, tables and connections are utf8mb4."""
+    server = await _read_server(context)
     if server is None:
         return pass_check("SQLite keeps every character.")
-    if server.charset != "utf8mb4":
-        return fail_check(
-            f"The character set of the database is {server.charset}: emoji would be lost, it needs utf8mb4.",
-            f"ALTER DATABASE `{server.name}` CHARACTER SET utf8mb4, then `tick migrate`.",
-        )
-    if server.lossy:
-        return fail_check(
-            f"Columns of {', '.join(server.lossy)} are not utf8mb4: emoji would be lost.",
-            f"ALTER TABLE `{server.lossy[0]}` CONVERT TO CHARACTER SET utf8mb4, and so on for each of them.",
-        )
-    return pass_check("The database and its tables are utf8mb4.")
+    return _to_finding(find_text_problem(server), "The database, its tables and connections are utf8mb4.")
+
+
+async def check_database_tables(context: CheckContext) -> Finding:
+    """Checks that MySQL takes back what fails half-way: the tables are InnoDB."""
+    server = await _read_server(context)
+    if server is None:
+        return pass_check("SQLite takes back what fails half-way.")
+    return _to_finding(find_table_problem(server), "They are InnoDB.")
 
 
 async def check_database_packets(context: CheckContext) -> Finding:
     """Checks that a batch of Meta's fits into a packet of MySQL, and that each commit is on the disk."""
-    server = await read_server(context.database) if context.database else None
+    server = await _read_server(context)
     if server is None:
         return pass_check("SQLite has no such limit.")
-    if server.packet_bytes < MIN_PACKET_BYTES:
-        return fail_check(
-            f"max_allowed_packet is {server.packet_bytes} bytes: a batch of Meta's would not fit.",
-            "Set max_allowed_packet=16M or more in the server's configuration, and restart it.",
-        )
-    if server.flush != 1:
-        return fail_check(
-            f"innodb_flush_log_at_trx_commit is {server.flush}: a power cut may lose what Meta was told is safe.",
-            "Set innodb_flush_log_at_trx_commit=1 in the server's configuration.",
-        )
-    return pass_check(f"max_allowed_packet is {server.packet_bytes // 2**20} MB, and each commit is on the disk.")
+    problem = find_packet_problem(server) or find_durability_problem(server)
+    fitting = f"max_allowed_packet is {server.packet_bytes // 2**20} MB, and each commit is on the disk."
+    return _to_finding(problem, fitting)
+
+
+async def _read_server(context: CheckContext) -> Server | None:
+    database = context.database
+    return None if database is None else await context.ask_once("server", lambda: read_server(database))
+
+
+def _to_finding(problem: Problem | None, passed: str) -> Finding:
+    return fail_check(*problem) if problem else pass_check(passed)
 
 
 async def check_redis(context: CheckContext) -> Finding:

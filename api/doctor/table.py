@@ -29,6 +29,7 @@ CHECKS = (
     Row("database", (), local_checks.check_database),
     Row("migrations", ("database",), local_checks.check_migrations),
     Row("database_text", ("database",), local_checks.check_database_text),
+    Row("database_tables", ("database",), local_checks.check_database_tables),
     Row("database_packets", ("database",), local_checks.check_database_packets),
     Row("redis", (), local_checks.check_redis),
     Row("files", (), local_checks.check_files),

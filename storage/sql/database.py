@@ -14,16 +14,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from tortoise.apps import Apps
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 
-from storage.errors import OperatorError
+from storage.errors import WrongDatabase
 from storage.sql.driver_errors import is_transient
+from storage.sql.mysql_url import make_tls_context, parse_mysql_url, parse_tls
 
 DEADLINE_SECONDS = 5.0
 MAX_TRIES = 4
@@ -39,10 +40,6 @@ class DatabaseDown(Exception):
     """The database can't do this now: try again later."""
 
 
-class WrongDatabase(OperatorError):
-    """The database that the settings name can't be used. The text is one sentence."""
-
-
 class Clash(Enum):
     """What a clash of unique keys (IntegrityError) means to a transaction."""
 
@@ -50,32 +47,10 @@ class Clash(Enum):
     RUN_AGAIN = "run_again"  # another process was first: read what it wrote, and decide anew
 
 
-class MysqlAddress(NamedTuple):
-    """Where a MySQL or MariaDB database is and how to sign in, under the names that Tortoise has for it."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    database: str
-
-
-def parse_mysql_url(url: str) -> MysqlAddress:
-    """Parses `mysql://user:password@host:port/database`, in which user, password and database are percent-encoded."""
-    parts = urlsplit(url)
-    return MysqlAddress(
-        host=parts.hostname or "",
-        port=parts.port or 3306,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        database=unquote(parts.path.strip("/")),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where the database is (`url`: `sqlite:///path` or `mysql://user:password@host:port/name`), and how many
-    connections there are to MySQL (`pool_size`)."""
+    """Where the database is (`url`: `sqlite:///path` or `mysql://user:password@host:port/name?ssl=verify`), and how
+    many connections there are to MySQL (`pool_size`)."""
 
     url: str
     pool_size: int = 8
@@ -239,9 +214,20 @@ def _read_credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
     if parts.scheme == "sqlite":
         return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"
     if parts.scheme == "mysql" and parts.hostname and parts.path.strip("/"):
-        address = parse_mysql_url(settings.url)
-        # No timeout of its own for connecting: a statement's deadline holds for that too, and until Python 3.12 the way
-        # in which aiomysql keeps one swallows a cancellation that comes with the connection, and the wait never ends.
-        pool = {"minsize": 1, "maxsize": settings.pool_size, "charset": "utf8mb4", "connect_timeout": None}
-        return address._asdict() | pool, "mysql"
+        return _read_mysql_credentials(settings), "mysql"
     raise WrongDatabase("DATABASE_URL must look like sqlite:///path/to/tick.db or mysql://user:password@host:3306/tick")
+
+
+def _read_mysql_credentials(settings: DatabaseSettings) -> dict[str, Any]:
+    try:
+        context = make_tls_context(parse_tls(settings.url))
+    except ValueError as error:
+        raise WrongDatabase(f"DATABASE_URL {error}.") from None
+    address = parse_mysql_url(settings.url)
+    # aiomysql takes a password for latin-1, and servers keep the hash of its UTF-8 bytes: it gets those, one as each
+    # character.
+    password = address.password.encode().decode("latin-1")
+    # No timeout of its own for connecting: a statement's deadline holds for that too, and until Python 3.12 the way in
+    # which aiomysql keeps one swallows a cancellation that comes with the connection, and the wait never ends.
+    pool = {"minsize": 1, "maxsize": settings.pool_size, "ssl": context}
+    return address._replace(password=password)._asdict() | pool

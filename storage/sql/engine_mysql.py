@@ -3,6 +3,9 @@
 Invariants
 - Every session is READ COMMITTED: what is pending is read again once the locks are held, as it is then.
 - Every session is strict, so a truncation is an error, and in UTC.
+- Every session sets its character set itself, after the server's init_connect: what the server makes of the one that
+  the driver asks for as it signs in is the server's choice.
+- Every table that a session makes is InnoDB.
 - A connection that saw an error or a cancellation is closed and never pooled again, since nobody knows what is still on
   its wire.
 """
@@ -18,9 +21,15 @@ from tortoise.backends.base.client import (
 from tortoise.backends.mysql.client import MySQLClient, TransactionWrapper
 from tortoise.connection import get_connections
 
+from storage.sql.mysql_connections import connect, make_pool
+
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 # aiomysql runs `SET sql_mode=` and then this text on each new connection: the one place for further variables
-VARIABLES = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
+VARIABLES = (
+    "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait_timeout = 5, "
+    "default_storage_engine = InnoDB"
+)
+NAMES = "SELECT @@character_set_client, @@character_set_connection, @@character_set_results"
 
 
 async def _discard(pool: Any, connection: Any) -> None:
@@ -69,15 +78,50 @@ class _ClosingConnection(PoolConnectionWrapper[Any]):
 class StrictMySQLClient(MySQLClient):
     """A pool of sessions that are READ COMMITTED and strict."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.extra |= {"sql_mode": VARIABLES, "init_command": ISOLATION}
+    async def create_connection(self, with_db: bool) -> None:
+        self._pool = make_pool(
+            minsize=self.pool_minsize,
+            maxsize=self.pool_maxsize,
+            sql_mode=VARIABLES,
+            init_command=ISOLATION,
+            **self._list_arguments(with_db),
+        )
+        await self._post_connect()
+
+    async def read_first_names(self) -> list[str]:
+        """Reads the character sets of a session that has set none, and so those with which the server's other clients
+        write: mysqldump, for one."""
+        connection = await connect(**self._list_arguments(with_db=True))
+        try:
+            async with connection.cursor() as cursor:
+                await cursor.execute(NAMES)
+                (row,) = await cursor.fetchall()
+        finally:
+            connection.close()
+        return [_to_text(value) for value in row]
+
+    def _list_arguments(self, with_db: bool) -> dict[str, Any]:
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "db": self.database if with_db else None,
+            "charset": "utf8mb4",
+            "autocommit": True,
+            "ssl": self.extra["ssl"],
+        }
 
     def acquire_connection(self) -> Any:
         return _ClosingConnection(self, self._pool_init_lock)
 
     def _in_transaction(self) -> TransactionContext:
         return _ClosingTransaction(TransactionWrapper(self), self._pool_init_lock)
+
+
+def _to_text(value: object) -> str:
+    """Names of character sets come as bytes where the server's answers have none."""
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
 client_class = StrictMySQLClient

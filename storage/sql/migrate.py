@@ -2,8 +2,8 @@
 
 Invariants
 - Nothing but a migration changes the schema.
-- The start refuses a database that lacks one, or in which text would not survive: it takes utf8mb4, and packets large
-  enough for a batch of Meta's.
+- The start refuses a database that lacks one.
+- Each table names its engine, which is InnoDB.
 """
 
 import os
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.schema_editor import BaseSchemaEditor, MySQLSchemaEditor
 
-from storage.sql.database import APPS, Database, DatabaseSettings, WrongDatabase
-
-MIN_PACKET_BYTES = 16 * 1024 * 1024
+from storage.errors import WrongDatabase
+from storage.sql.database import APPS, Database, DatabaseSettings
+from storage.sql.server_checks import ENGINE, check_server
 
 
 async def migrate(settings: DatabaseSettings) -> list[str]:
@@ -44,34 +45,13 @@ async def apply(database: Database) -> list[str]:
         with warnings.catch_warnings():
             # Tortoise makes sure of its own table each time, and MySQL remarks that it is there
             warnings.filterwarnings("ignore", message=".*already exists")
-            await MigrationExecutor(database.client, APPS).migrate()
+            await _Executor(database.client, APPS).migrate()
     return names
 
 
 async def list_missing(database: Database) -> list[str]:
     """Returns the names of the migrations that this database still lacks."""
-    return [step.migration.name for step in await MigrationExecutor(database.client, APPS).plan()]
-
-
-async def check_server(database: Database) -> list[str]:
-    """Raises WrongDatabase where data would be harmed; returns warnings about weaker durability than promised."""
-    if database.dialect == "sqlite":
-        return []
-    async with database.reading() as tx:
-        rows = await tx.fetch(
-            "SELECT @@character_set_database, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, DATABASE()"
-        )
-    charset, packet, flush, name = rows[0]
-    if charset != "utf8mb4":
-        raise WrongDatabase(
-            f"The database's character set is {charset}, and emoji need utf8mb4: "
-            f"ALTER DATABASE `{name}` CHARACTER SET utf8mb4"
-        )
-    if int(packet) < MIN_PACKET_BYTES:
-        raise WrongDatabase(f"max_allowed_packet is {packet}; set it to 16M or more: a batch of Meta's must fit")
-    if int(flush) != 1:
-        return [f"innodb_flush_log_at_trx_commit is {flush}, not 1: a power cut may lose what Meta was told is safe"]
-    return []
+    return [step.migration.name for step in await _Executor(database.client, APPS).plan()]
 
 
 async def list_unwritten(settings: DatabaseSettings) -> list[str]:
@@ -81,3 +61,17 @@ async def list_unwritten(settings: DatabaseSettings) -> list[str]:
         return [writer.name for writer in await MigrationAutodetector(database.apps, APPS).changes()]
     finally:
         await database.close()
+
+
+class _Executor(MigrationExecutor):
+    """Tortoise's, which leaves the engine to the server."""
+
+    def _schema_editor(self, atomic: bool = True, collect_sql: bool = False) -> BaseSchemaEditor:
+        if self.connection.capabilities.dialect == "mysql":
+            return _InnoDBSchemaEditor(self.connection, atomic=atomic, collect_sql=collect_sql)
+        return super()._schema_editor(atomic, collect_sql)
+
+
+class _InnoDBSchemaEditor(MySQLSchemaEditor):
+    def _table_generate_extra(self, table: str) -> str:
+        return f" ENGINE={ENGINE} {super()._table_generate_extra(table).strip()}"

@@ -15,8 +15,9 @@ from typing import Any
 import pymysql
 import pytest
 
-from storage.sql.database import Database, DatabaseSettings, parse_mysql_url
+from storage.sql.database import Database, DatabaseSettings
 from storage.sql.migrate import migrate
+from storage.sql.mysql_url import parse_mysql_url
 from tests.support.servers import MariaDBServer
 
 

@@ -166,10 +166,11 @@ class RedisServer(Server):
 
 
 class MariaDBServer(Server):
-    """mariadbd as durable as production (a sync for each commit), with small buffers. Its temporary tables lie in its
-    own folder: one that starts clears away what it finds of others'."""
+    """mariadbd as durable as production (a sync for each commit), with small buffers, and `options` of its own. Its
+    temporary tables lie in its own folder: one that starts clears away what it finds of others'."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self._program = program("mariadbd", "mysqld")
         install = program("mariadb-install-db", "mysql_install_db")
         super().__init__("mariadb")
@@ -191,7 +192,7 @@ class MariaDBServer(Server):
             f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin",
             "--character-set-server=utf8mb4", "--collation-server=utf8mb4_unicode_ci", "--max-allowed-packet=64M",
             "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
-            "--performance-schema=OFF", "--max-connections=300",
+            "--performance-schema=OFF", "--max-connections=300", *self._options,
         ]  # fmt: skip
 
     def answers(self) -> bool:

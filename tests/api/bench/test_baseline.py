@@ -7,7 +7,7 @@ import pymysql
 
 from api.bench.customers import Habits
 from api.bench.rig import set_up_rig
-from storage.sql.database import parse_mysql_url
+from storage.sql.mysql_url import parse_mysql_url
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM bare_messages), (SELECT count(*) FROM bare_sends), "

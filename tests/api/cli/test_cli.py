@@ -229,7 +229,7 @@ def test_a_file_that_is_no_database_stops_every_command(tmp_path: Path) -> None:
     for command in (("migrate",), ("journal", "list")):
         done = tick(tmp_path, *command)
         assert done.returncode == 1
-        assert "file is not a database" in done.stderr
+        assert done.stderr.startswith("The SQLite file of DATABASE_URL, or tick.db under DATA_DIR, can't be used")
 
 
 def test_a_database_that_is_away_is_a_sentence_without_its_password(tmp_path: Path) -> None:

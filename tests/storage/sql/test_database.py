@@ -13,8 +13,9 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from storage import fence
+from storage.errors import WrongDatabase
 from storage.fence import LaneStateUpdate
-from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, Tx, WrongDatabase
+from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, Tx
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 

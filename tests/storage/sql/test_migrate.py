@@ -4,8 +4,10 @@ import sqlite3
 
 import pytest
 
-from storage.sql.database import Database, DatabaseSettings, WrongDatabase
-from storage.sql.migrate import check_server, list_missing, list_unwritten, migrate
+from storage.errors import WrongDatabase
+from storage.sql.database import Database, DatabaseSettings
+from storage.sql.migrate import list_missing, list_unwritten, migrate
+from storage.sql.server_checks import check_server
 from tests.support.servers import MariaDBServer
 
 ASCII = {

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pymysql
 
-from storage.sql.database import parse_mysql_url
+from storage.sql.mysql_url import parse_mysql_url
 
 Row: TypeAlias = tuple[Any, ...]
 
