@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from api.desk_file import list_issue_types
+from api.server.line_writer import count_dropped_lines
 from api.settings import Settings
 from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
@@ -78,7 +79,7 @@ async def open_resources(
             store=store,
             ids=IdMaker(clock),
             numbers=numbers,
-            metrics=Metrics(),
+            metrics=_make_metrics(),
             clock=clock,
             media=MediaTransfer(
                 database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=lanes.owner
@@ -124,6 +125,12 @@ def make_graph_settings(settings: Settings) -> GraphSettings:
         access_token=settings.whatsapp_access_token.get_secret_value(),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
     )
+
+
+def _make_metrics() -> Metrics:
+    metrics = Metrics()
+    metrics.show_total("tick_log_lines_dropped", "Log lines that could not be written", count_dropped_lines)
+    return metrics
 
 
 async def _open_database(settings: Settings) -> Database:

@@ -5,17 +5,21 @@ Invariants
   character leaves this module. That is the second wall; the first is not to log them.
 - A secret that the process has ever held stays hidden, also when it holds another since.
 - An event below the level costs two microseconds.
+- Whoever logs is never failed by it: what can't be rendered becomes a line that says so, and what can't be written is
+  dropped and counted (`server/line_writer.py`).
 """
 
 import logging
+import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from api.server.line_writer import STANDARD_ERROR
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # Tortoise logs every value of every statement at DEBUG, aiohttp and httpx every URL.
@@ -48,6 +52,7 @@ SECRETS = re.compile(
 PHONE = re.compile(r"(?<![\w.])\+?\d{4,11}(\d{4})(?![\w])")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 CONTROLS_BUT_NEWLINE = re.compile(CONTROLS.pattern.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f"))
+FAILED = "log_line_failed"  # what stands for an event that can't be rendered
 MIN_SECRET_CHARACTERS = 6  # what is shorter would hide parts of ordinary words
 
 
@@ -118,16 +123,76 @@ def _escape_match(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
+WriteLine: TypeAlias = Callable[[bytes], object]  # never raises
+
+
+class _Renderer:
+    """Makes an event into a line, by structlog's processors."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        try:
+            return self._run(logger, method, event)
+        except Exception as error:  # noqa: BLE001 - of a value that can't be shown, say; the work goes on
+            level = event.get("level", method)
+            return self._run(
+                logger, method, {"event": "log_line_failed", "level": level, "error": type(error).__name__}
+            )
+
+    def _run(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        rendered: Any = event
+        for process in self._processors:
+            rendered = process(logger, method, rendered)
+        return f"{rendered}\n"
+
+
+class _LineLogger:
+    """Writes what structlog rendered."""
+
+    def __init__(self, write: WriteLine) -> None:
+        self._write = write
+
+    def msg(self, line: str) -> None:
+        """Writes one line."""
+        self._write(line.encode("utf-8", "backslashreplace"))
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _LineHandler(logging.Handler):
+    """Writes what libraries log."""
+
+    def __init__(self, write: WriteLine, render: _Renderer) -> None:
+        super().__init__()
+        self._write = write
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - arguments that don't fit the message, say
+            line = self._render(None, "error", {"event": FAILED, "error": type(error).__name__, "logger": record.name})
+        self._write(line.encode("utf-8", "backslashreplace"))
+
+
 def configure_logs(
-    level: str = "info", style: str = "", *, secrets: Iterable[str] = (), stream: TextIO | None = None
+    level: str = "info", style: str = "", *, secrets: Iterable[str] = (), write: WriteLine | None = None
 ) -> None:
-    """Sets the logs of this process up, once. `style` is json, console, or empty to choose by whether `stream` is a
-    terminal; `secrets` are hidden from now on."""
-    out = stream or sys.stderr
+    """Sets the logs of this process up, once.
+
+    `style` is json, console, or empty to choose by whether standard error is a terminal; `secrets` are hidden from now
+    on; `write`: writes a line elsewhere than to standard error. At level debug a line is out before what it tells of
+    begins, so that it can be read after a sudden death.
+    """
+    on_terminal = write is None and os.isatty(STANDARD_ERROR.descriptor)
+    if write is None:
+        write = STANDARD_ERROR.write if level == "debug" else STANDARD_ERROR.put
     renderer: Processor = structlog.processors.JSONRenderer()
-    if style == "console" or (not style and out.isatty()):
+    if style == "console" or (not style and on_terminal):
         renderer = structlog.dev.ConsoleRenderer(
-            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+            colors=on_terminal, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
         )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -136,17 +201,24 @@ def configure_logs(
         structlog.processors.format_exc_info,  # a plain traceback: never with the values of local variables
     ]
     PROCESS_REDACTION.hide(secrets)
+    render = _Renderer([*shared, PROCESS_REDACTION, renderer])
+    STANDARD_ERROR.describe_dropped = lambda count: render(
+        None, "warning", {"event": "log_lines_dropped", "count": count}
+    ).encode()
     structlog.configure(
-        processors=[*shared, PROCESS_REDACTION, renderer],
+        processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *_: _LineLogger(write),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(out)
+    handler = _LineHandler(write, render)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, PROCESS_REDACTION, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _Renderer([PROCESS_REDACTION, renderer]),
+            ],
         )
     )
     root = logging.getLogger()

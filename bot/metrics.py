@@ -5,9 +5,25 @@ Invariants
 - Labels are words of ours from short lists, so no phone number, text or id of a customer can become one.
 """
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from storage.statuses import Fate
+
+
+class _Total(Collector):
+    """Shows a number that is counted elsewhere."""
+
+    def __init__(self, name: str, description: str, read: Callable[[], int]) -> None:
+        self._name = name
+        self._description = description
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._description, value=self._read())
 
 
 class Metrics:
@@ -21,6 +37,10 @@ class Metrics:
 
     def _counter(self, name: str, description: str, label: str) -> Counter:
         return Counter(name, description, [label], registry=self._registry)
+
+    def show_total(self, name: str, description: str, read: Callable[[], int]) -> None:
+        """Shows, under this name, a number that only rises and that `read` returns."""
+        self._registry.register(_Total(name, description, read))
 
     def count_webhook(self, http_status: int) -> None:
         """Counts a webhook by the HTTP status that it was answered with."""

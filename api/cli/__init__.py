@@ -4,6 +4,7 @@ Invariants
 - An error is a sentence, never a traceback.
 - Nothing heavy is imported before it is known which command runs: hence the imports inside the functions.
 - No secret is taken from the command line, where every user of the machine can read it.
+- What is said on standard error is help for a person, and never in the way of the work (`server/line_writer.py`).
 """
 
 import os
@@ -14,6 +15,7 @@ import typer
 
 from api.cli import doctor, records, running
 from api.cli.terminal import exit_with_error
+from api.server.line_writer import drain_standard_streams, guard_standard_error
 from api.server.process import pause_garbage_collection
 from storage.errors import OperatorError
 
@@ -54,6 +56,7 @@ def flows(
 def main() -> None:
     """Runs the command that the arguments name; every error ends the process with a sentence and an exit code."""
     os.umask(0o077)  # what Tick writes is its user's alone
+    guard_standard_error()
     pause_garbage_collection()
     try:
         tick(prog_name="tick")
@@ -64,6 +67,8 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the one place where an error becomes a sentence
         exit_with_reason(error)
+    finally:
+        drain_standard_streams()
 
 
 def exit_with_reason(error: Exception) -> NoReturn:

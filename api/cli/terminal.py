@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from api.server.line_writer import guard_standard_output
 from api.server.process import run, stop_on_signals
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def set_up_logs(settings: "StorageSettings") -> None:
 
 def run_until_stopped(main: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:
     """Runs `main` with an event that signals set, and ends the process with the exit code that it returns."""
+
+    guard_standard_output()  # what is printed now is a greeting, and not what the command is for
 
     async def run_main() -> int:
         async with stop_on_signals() as stop:
