@@ -19,7 +19,7 @@ from api.server.line_writer import count_dropped_lines
 from api.settings import Settings
 from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
-from bot.bootstrap import Resources, make_worker
+from bot.bootstrap import Resources, make_resource_monitor, make_worker
 from bot.clock import Clock, utc_now
 from bot.ids import IdMaker
 from bot.media.transfer import MediaTransfer
@@ -31,8 +31,8 @@ from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.open import open_store
 from storage.errors import OperatorError, WrongDatabase
-from storage.redis.client import Redis, RedisDown, RedisSettings, inspect_redis, open_redis
-from storage.redis.embedded import EmbeddedRedis
+from storage.redis.client import Redis, RedisDown, RedisSettings, describe_refusal, inspect_redis, open_redis
+from storage.redis.embedded import EmbeddedRedis, RedisInUse
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
@@ -62,8 +62,9 @@ async def open_resources(
     async with AsyncExitStack() as stack:
         database = await _open_database(settings)
         stack.push_async_callback(database.close)
-        redis, redis_line = await _open_redis(settings, stack, share_redis)
+        redis, embedded_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
+        redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
         graph = GraphClient(make_graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
@@ -71,7 +72,7 @@ async def open_resources(
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
-        yield Resources(
+        resources = Resources(
             database=database,
             lanes=lanes,
             limits=Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst),
@@ -92,7 +93,10 @@ async def open_resources(
             ),
             read_token=read_token,
             redis_line=redis_line,
+            is_redis_embedded=not settings.redis,
         )
+        stack.push_async_callback(_cancel, asyncio.create_task(make_resource_monitor(resources).run()))
+        yield resources
 
 
 async def run_worker(
@@ -151,28 +155,32 @@ async def _open_database(settings: Settings) -> Database:
 
 
 async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> tuple[Redis, str]:
+    """Opens Redis; returns also the line about it where it is inside this process, else ""."""
     if settings.redis:
         redis = open_redis(RedisSettings(settings.redis))
-    else:
-        embedded = EmbeddedRedis.start(settings.data_dir)
-        stack.callback(embedded.stop)
-        if share and embedded.url is None:
-            raise WrongRedis(
-                "No redis-server was found here, and `tick worker` needs one: install it, or set REDIS_URL."
-            )
-        log.info("embedded_redis", line=embedded.line)
-        redis = embedded.open()
-        stack.push_async_callback(_cancel, asyncio.create_task(_keep_alive(embedded)))
-        if embedded.url is None:
-            return redis, embedded.line
+        stack.push_async_callback(redis.aclose)
+        return redis, ""
+    embedded = EmbeddedRedis.start(settings.data_dir)
+    stack.callback(embedded.stop)
+    if share and embedded.url is None:
+        raise WrongRedis("No redis-server was found here, and `tick worker` needs one: install it, or set REDIS_URL.")
+    log.info("embedded_redis", line=embedded.line)
+    redis = embedded.open()
+    stack.push_async_callback(_cancel, asyncio.create_task(_keep_alive(embedded)))
+    if embedded.url is None:
+        return redis, embedded.line
     stack.push_async_callback(redis.aclose)
-    return redis, await _inspect(redis)
+    return redis, ""
 
 
-async def _inspect(redis: Redis) -> str:
+async def _inspect(redis: Redis, lanes: Lanes, *, is_embedded: bool) -> str:
+    """Returns what a crash of Redis costs; raises WrongRedis for one that Tick can't work with."""
     try:
+        await lanes.check_writes()
         server = await inspect_redis(redis)
     except RedisDown as error:
+        if error.refusal is not None:
+            raise WrongRedis(describe_refusal(error.refusal, is_embedded=is_embedded)) from None
         log.warning("redis_down", error=str(error), consequence="webhooks are taken in, and worked on when it is back")
         return "Redis was away when this process started"
     if server.refusal:
@@ -184,8 +192,11 @@ async def _inspect(redis: Redis) -> str:
 async def _keep_alive(embedded: EmbeddedRedis) -> None:
     while True:
         await asyncio.sleep(REVIVE_SECONDS)
-        if embedded.revive():
-            log.warning("embedded_redis_revived")
+        try:
+            if embedded.revive():
+                log.warning("embedded_redis_revived")
+        except (OSError, RedisInUse) as error:  # a full disk, say: it may have room the next time
+            log.warning("embedded_redis_not_revived", error=str(error))
 
 
 async def _give_back(numbers: TicketNumbers) -> None:

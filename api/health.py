@@ -4,6 +4,8 @@ Invariants
 - Nothing here names a customer or a secret, so no key is asked for.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel
 from quart import Response
 from quart_schema import document_response
@@ -22,8 +24,10 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether each part is as the process needs it. `worker` is `unknown` where Redis, which knows, does not answer."""
+    """Whether each part is as the process needs it. `status` is `degraded`, and `worker` is `unknown`, where Redis does
+    not answer or takes no writes: webhooks are kept then, and answered once it is back."""
 
+    status: Literal["ready", "degraded"]
     database: str
     migrations: str
     worker: str
@@ -48,7 +52,14 @@ async def show_readiness() -> Response:
     if found.problems:
         problems = found.problems | {"redis": found.redis}
         return refuse(503, "Not ready", [Problem(field=field, message=message) for field, message in problems.items()])
-    return respond(Answer[Ready](data=Ready(database="ok", migrations="ok", worker=found.worker, redis=found.redis)))
+    ready = Ready(
+        status="degraded" if found.degraded else "ready",
+        database="ok",
+        migrations="ok",
+        worker=found.worker,
+        redis=found.redis,
+    )
+    return respond(Answer[Ready](data=ready))
 
 
 @blueprint.get("/metrics")

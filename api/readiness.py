@@ -1,21 +1,32 @@
-"""Checks whether a process can do its work.
+"""Checks whether a process can do its work: whether the webhooks that come now would be stored, above all.
 
 Invariants
-- A check gives up in seconds.
-- A Redis that is down is told, and is no reason to take the process out of service: webhooks are safe without it.
+- What has a webhook answered 503 has /readyz answered 503, with the reason: it goes by what became of the last webhook,
+  and where none came lately by a rehearsal of one.
+- A Redis that is down, or refuses us, is told, and is no reason to take the process out of service: webhooks are safe
+  without it.
+- A check gives up in seconds, and however often it is asked for, it is made once a second at most.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage.redis.client import RedisDown
+from bot.intake.intake import Intake
+from bot.intake.rehearsal import Rehearsal
+from bot.whatsapp.webhook.items import Item
+from storage.redis.client import RedisDown, describe_refusal
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown
 from storage.sql.migrate import list_missing
+from storage.sql.refused_writes import explain_refused_write
 
-DATABASE_SECONDS = 2.0
+DATABASE_SECONDS = 3.0
 REDIS_SECONDS = 1.0
+FRESH_SECONDS = 1.0  # for which a check is not made again
+OUTCOME_SECONDS = 2.0  # for which what became of a webhook tells what becomes of the next
+REDIS_SILENT = "it does not answer"
 
 
 class WorkerState(StrEnum):
@@ -29,44 +40,118 @@ class WorkerState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
-    `unknown` where Redis, which knows, does not answer."""
+    `unknown` where Redis, which knows, does not answer; `degraded`: webhooks are kept, and wait for Redis."""
 
     problems: dict[str, str]
     worker: WorkerState
     redis: str
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a webhook: `error` is None when it was stored."""
+
+    at: float
+    error: BaseException | None
+
+
+class WatchedIntake:
+    """Hands webhooks to the intake, and remembers what became of the last one."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.last: Outcome | None = None  # None also where it raised for what may be its own sake
+
+    async def receive(self, body: bytes) -> Sequence[Item]:
+        """Does what `Intake.receive` does."""
+        try:
+            items = await self._intake.receive(body)
+        except DatabaseDown as error:
+            self.last = Outcome(_read_time(), error)
+            raise
+        except asyncio.CancelledError:  # by whoever then answers 503
+            self.last = Outcome(_read_time(), TimeoutError())
+            raise
+        except Exception:
+            self.last = None
+            raise
+        self.last = Outcome(_read_time(), None)
+        return items
 
 
 class ReadinessCheck:
-    """Checks the readiness of one process. `redis_line`: what the start found out about Redis."""
+    """Checks the readiness of one process. `redis_line`: what the start found out about Redis; `is_redis_embedded`: it
+    is Tick's own."""
 
-    def __init__(self, database: Database, lanes: Lanes, redis_line: str) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        lanes: Lanes,
+        intake: WatchedIntake,
+        rehearsal: Rehearsal,
+        redis_line: str,
+        is_redis_embedded: bool,
+    ) -> None:
         self._database = database
         self._lanes = lanes
+        self._intake = intake
+        self._rehearsal = rehearsal
         self._redis_line = redis_line
+        self._is_redis_embedded = is_redis_embedded
         self._has_all_migrations = False  # asked until it is so, and not again
+        self._checking = asyncio.Lock()
+        self._checked: tuple[float, Readiness] | None = None
 
     async def run(self) -> Readiness:
         """Asks the database and Redis."""
-        problems = {}
-        try:
-            async with asyncio.timeout(DATABASE_SECONDS):
-                async with self._database.reading(DATABASE_SECONDS) as tx:
-                    await tx.fetch("SELECT 1")
-                self._has_all_migrations = self._has_all_migrations or not await list_missing(self._database)
-                if not self._has_all_migrations:
-                    problems["migrations"] = "some are missing: run `tick migrate`"
-        except (DatabaseDown, TimeoutError):
-            problems["database"] = "it does not answer"
-        worker, redis = WorkerState.UNKNOWN, "it does not answer"
+        async with self._checking:
+            if self._checked is None or _read_time() - self._checked[0] >= FRESH_SECONDS:
+                found = await self._check()
+                self._checked = (_read_time(), found)
+            return self._checked[1]
+
+    async def _check(self) -> Readiness:
+        problems = await self._check_database()
+        worker, redis = WorkerState.UNKNOWN, REDIS_SILENT
         try:
             async with asyncio.timeout(REDIS_SECONDS):
+                await self._lanes.check_writes()
                 # None: Redis has just come (back), and whoever is alive speaks up within a second
                 worker = WorkerState.ALIVE if await self._lanes.is_anybody_alive() else WorkerState.NONE
                 redis = "ok"
-        except (RedisDown, TimeoutError):
+        except TimeoutError:
             pass
+        except RedisDown as error:
+            if error.refusal is not None:
+                redis = describe_refusal(error.refusal, is_embedded=self._is_redis_embedded)
         if worker is WorkerState.NONE:
             problems["worker"] = "none is alive"
         if not problems and worker is not WorkerState.UNKNOWN and self._redis_line:
             redis = self._redis_line
-        return Readiness(problems, worker, redis)
+        return Readiness(problems, worker, redis, degraded=worker is WorkerState.UNKNOWN)
+
+    async def _check_database(self) -> dict[str, str]:
+        last = self._intake.last
+        try:
+            if last is None or _read_time() - last.at >= OUTCOME_SECONDS:
+                async with asyncio.timeout(DATABASE_SECONDS):
+                    await self._rehearsal.run(thorough=last is not None and last.error is not None)
+            elif last.error is not None:
+                return {"database": explain_refused_write(last.error)}
+            if not await self._has_every_migration():
+                return {"migrations": "some are missing: run `tick migrate`"}
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, a webhook would meet it too
+            return {"database": explain_refused_write(error)}
+        return {}
+
+    async def _has_every_migration(self) -> bool:
+        if not self._has_all_migrations:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                self._has_all_migrations = not await list_missing(self._database)
+        return self._has_all_migrations
+
+
+def _read_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quart import Quart, current_app
 
-from api.readiness import ReadinessCheck
+from api.readiness import ReadinessCheck, WatchedIntake
 from api.web.auth import KeyRing
 from api.web.uploads import Uploads
 from bot.account.phone_number import PhoneNumberMonitor
@@ -23,6 +23,7 @@ from bot.bootstrap import Resources
 from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
+from bot.intake.rehearsal import Rehearsal
 from bot.metrics import Metrics
 from bot.templates.assignments import TemplateAssignments
 from bot.templates.sync import TemplateSync
@@ -44,7 +45,7 @@ class Services:
     metrics: Metrics
     readiness: ReadinessCheck
     keys: KeyRing
-    intake: Intake
+    intake: WatchedIntake
     tickets: TicketCommands
     replies: ReplyCommands
     messages: MessageCommands
@@ -62,6 +63,15 @@ def make_services(resources: Resources) -> Services:
     database, ids, clock, graph = resources.database, resources.ids, resources.clock, resources.graph
     phone_number_id = graph.settings.phone_number_id
     transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=ids, clock=clock)
+    intake = Intake(
+        database=database,
+        lanes=resources.lanes,
+        ids=ids,
+        clock=clock,
+        phone_number_id=phone_number_id,
+        metrics=resources.metrics,
+    )
+    watched = WatchedIntake(intake)
     return Services(
         phone_number_id=phone_number_id,
         database=database,
@@ -69,16 +79,16 @@ def make_services(resources: Resources) -> Services:
         clock=clock,
         ids=ids,
         metrics=resources.metrics,
-        readiness=ReadinessCheck(database, resources.lanes, resources.redis_line),
-        keys=KeyRing(database, clock),
-        intake=Intake(
+        readiness=ReadinessCheck(
             database=database,
             lanes=resources.lanes,
-            ids=ids,
-            clock=clock,
-            phone_number_id=phone_number_id,
-            metrics=resources.metrics,
+            intake=watched,
+            rehearsal=Rehearsal(database=database, intake=intake, clock=clock),
+            redis_line=resources.redis_line,
+            is_redis_embedded=resources.is_redis_embedded,
         ),
+        keys=KeyRing(database, clock),
+        intake=watched,
         tickets=TicketCommands(transaction, resources.numbers),
         replies=ReplyCommands(transaction),
         messages=MessageCommands(transaction),

@@ -18,6 +18,7 @@ from bot.delivery.sender import Sender
 from bot.ids import IdMaker
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
+from bot.resource_monitor import ResourceMonitor
 from bot.settings import BotSettings
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient
@@ -38,7 +39,7 @@ class Resources:
     """What a process has open, and what its worker and its web share: each made once a process.
 
     `read_token`: reads the access token as the settings have it by now, "" when they can't be read; `redis_line`: what
-    the start found out about Redis, in a sentence.
+    the start found out about Redis, in a sentence; `is_redis_embedded`: it is Tick's own.
     """
 
     database: Database
@@ -55,6 +56,19 @@ class Resources:
     phone_number: PhoneNumberMonitor
     read_token: Callable[[], str]
     redis_line: str = ""
+    is_redis_embedded: bool = False
+
+
+def make_resource_monitor(resources: Resources) -> ResourceMonitor:
+    """Makes what watches the resources of a process."""
+    return ResourceMonitor(
+        database=resources.database,
+        lanes=resources.lanes,
+        store=resources.store,
+        clock=resources.clock,
+        metrics=resources.metrics,
+        is_redis_embedded=resources.is_redis_embedded,
+    )
 
 
 def make_worker(settings: BotSettings, resources: Resources) -> Worker:

@@ -7,7 +7,7 @@ Invariants
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -33,10 +33,17 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._webhooks = self._counter("tick_webhooks", "Webhooks by the status they were answered", "status")
         self._items = self._counter("tick_items", "Items by their fate", "fate")
+        self._troubles = Gauge(
+            "tick_trouble", "Whether what a process stands on is in trouble", ["subject"], registry=self._registry
+        )
         self._sends = self._counter("tick_sends", "Requests to the Graph API by outcome", "outcome")
 
     def _counter(self, name: str, description: str, label: str) -> Counter:
         return Counter(name, description, [label], registry=self._registry)
+
+    def set_trouble(self, subject: str, *, is_there: bool) -> None:
+        """Notes whether what this process stands on is in trouble now."""
+        self._troubles.labels(subject).set(is_there)
 
     def show_total(self, name: str, description: str, read: Callable[[], int]) -> None:
         """Shows, under this name, a number that only rises and that `read` returns."""

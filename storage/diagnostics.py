@@ -2,29 +2,23 @@
 server is set: `sql/server_checks.py`.)
 
 Invariants
-- It only reads, each time at the end of an index or in the server's own tables.
+- It only reads, each time at the end of an index or in the server's own tables; what it writes to Redis, to see that
+  it can, is gone after a second.
 - What is wrong with a server is returned as a value, so that the doctor goes on.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 
-from storage.redis.client import Redis, RedisDown, RedisServer, RedisSettings, inspect_redis, open_redis
+from storage.redis.client import Redis, RedisDown, RedisRefusal, RedisServer, RedisSettings, inspect_redis, open_redis
+from storage.redis.lanes import Lanes
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Tx
 from storage.statuses import Fate
 
 LOOK_BACK = timedelta(days=28)
 STEP = timedelta(hours=1)
-
-
-class RedisProblem(StrEnum):
-    """Why a Redis does not serve us."""
-
-    PASSWORD = "password"  # noqa: S105 - a word, not a secret; the server refuses ours
-    ADDRESS = "address"  # nothing answers there as a Redis would
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +58,13 @@ async def _find_first_after(tx: Tx, at: datetime) -> datetime | None:
     return from_millis(min(found)) if found else None
 
 
-async def probe_redis(redis: Redis) -> RedisServer | RedisProblem:
-    """Returns what the server says of itself, or why it says nothing."""
+async def probe_redis(redis: Redis) -> RedisServer | RedisRefusal | None:
+    """Returns what the server says of itself, or why it refuses us; None when nothing answers as a Redis would."""
     try:
+        await Lanes(redis, "doctor").check_writes()
         return await inspect_redis(redis)
     except RedisDown as error:
-        kind, message = type(error.__cause__).__name__, str(error)
-        if "Authentication" in kind or "NoPermission" in kind or "NOAUTH" in message or "WRONGPASS" in message:
-            return RedisProblem.PASSWORD
-        return RedisProblem.ADDRESS
+        return error.refusal
 
 
 def open_redis_at(url: str) -> Redis:

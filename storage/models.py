@@ -189,7 +189,34 @@ class File(Model):
     due_at = InstantField()
     created_at = InstantField()
     stored_at = InstantField(null=True)
+    reserved_bytes = fields.BigIntField(null=True)
+    wanted_at = InstantField(null=True)
 
     class Meta:
         table = "file"
-        indexes = (Index(fields=("state", "due_at")), Index(fields=("customer_id", "media_id")))
+        indexes = (
+            Index(fields=("state", "due_at")),
+            Index(fields=("customer_id", "media_id")),
+            Index(fields=("customer_id", "stored_at")),
+        )
+
+
+class FileBudget(Model):
+    """The budget of what a customer may have stored in a day. Its row is locked by whoever reserves a part of it."""
+
+    customer_id = fields.BigIntField(primary_key=True, generated=False)
+    told_at = InstantField(null=True)
+
+    class Meta:
+        table = "file_budget"
+
+
+class WriteProbe(Model):
+    """One row that is written to find out whether the database takes writes."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    written_at = InstantField()
+    body = fields.TextField()
+
+    class Meta:
+        table = "write_probe"

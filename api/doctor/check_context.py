@@ -1,7 +1,7 @@
 """Opens what the doctor's checks share: the settings, and everything that they name, each opened and asked once.
 
 Invariants
-- The doctor changes nothing. It starts no Redis, applies no migration, leaves no file behind, and closes what it opens;
+- The doctor changes nothing. It starts no Redis, applies no migration, leaves nothing behind, and closes what it opens;
   in a running service it looks at what that service has open.
 """
 

@@ -11,9 +11,9 @@ from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
-from storage.diagnostics import RedisProblem, open_redis_at, probe_redis, read_traffic
+from storage.diagnostics import open_redis_at, probe_redis, read_traffic
 from storage.errors import WrongDatabase
-from storage.redis.client import RedisDown
+from storage.redis.client import RedisDown, RedisRefusal, describe_refusal
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
@@ -151,22 +151,20 @@ async def check_redis(context: CheckContext) -> Finding:
     client = open_redis_at(url)
     context.stack.push_async_callback(client.aclose)
     server = await probe_redis(client)
-    if server is RedisProblem.PASSWORD:
-        return fail_check(
-            "The Redis server refuses the user or the password of REDIS_URL.",
-            "Set REDIS_URL=redis://:PASSWORD@host:6379/0, with the server's requirepass, percent-encoded.",
-        )
-    if isinstance(server, RedisProblem):
+    if server is None:
         return fail_check(
             "Redis can't be reached.", "Start the server of REDIS_URL, and look at the host and the port in it."
         )
+    if isinstance(server, RedisRefusal):
+        return _fail_with(describe_refusal(server, is_embedded=not settings.redis), "Look at REDIS_URL.")
     if server.refusal:
         reason, _, fix = server.refusal.removeprefix("REDIS_URL: ").partition("; ")
         return fail_check(
             f"{reason[:1].upper()}{reason[1:].rstrip('.')}.", fix or "Install a newer Redis for REDIS_URL."
         )
     context.lanes = context.lanes or Lanes(client, "doctor")
-    return pass_check(f"Version {server.version}. {server.persistence}")
+    version = f"Version {server.version}. " if server.version else ""
+    return pass_check(f"{version}{server.persistence}")
 
 
 async def check_files(context: CheckContext) -> Finding:

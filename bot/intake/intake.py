@@ -30,11 +30,17 @@ from storage import alerts, customers, journal
 from storage.customers import make_bsuid_alias
 from storage.journal import KeyHolder, NewItem
 from storage.redis.lanes import Lanes
+from storage.sql.columns import to_millis
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import Fate
 
 MAX_ITEMS_PER_COMMIT = 1000  # the commit has a deadline; a longer webhook goes alone
 EMPTY_STATE = LaneState().to_json()
+REHEARSAL = (
+    b'{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":'
+    b'{"messaging_product":"whatsapp","metadata":{"phone_number_id":"%b"},"messages":[{"id":"wamid.rehearsal.%d",'
+    b'"from_user_id":"XX.rehearsal%d","timestamp":"%d","type":"text","text":{"body":"rehearsal"}}]}}]}]}'
+)
 log = structlog.get_logger(__name__)
 
 Arrival = tuple[datetime, Sequence[Item]]  # when a body arrived, and what it holds
@@ -62,6 +68,13 @@ class Intake:
         items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
         await self._group.submit((received_at, items), len(items))
         return items
+
+    async def rehearse(self, tx: Tx) -> None:
+        """Writes what a new customer's message would, in a transaction that the caller takes back."""
+        now, unique = self._clock(), self._ids.next()
+        body = REHEARSAL % (self._phone_number_id.encode(), unique, unique, to_millis(now) // 1000)
+        items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=now)
+        await self._write(tx, [(self._ids.next(), now, item) for item in items], set(), set())
 
     async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
         entries = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]

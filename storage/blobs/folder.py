@@ -3,6 +3,7 @@
 Invariants, besides those of `store.py`
 - A file that was stored survives the death of the machine: it and its folders are synced to the disk.
 - Only Tick's own user can read the folder.
+- A reserve of the disk stays free (`disk_room.py`): files that come when nothing else is left are refused.
 - What blocks runs in a thread.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from storage.blobs.disk_room import DiskRoom, measure_room
 from storage.blobs.store import PIECE_BYTES, PROBE, NoFile, StoreDown
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{16}")
@@ -30,11 +32,12 @@ class FolderStore:
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         path = self._find_path(key)
         with _store_errors():
+            await asyncio.to_thread(self._keep_reserve)
             part = await asyncio.to_thread(_begin, path)
         try:
             async for piece in pieces:
                 with _store_errors():
-                    await asyncio.to_thread(part.file.write, piece)
+                    await asyncio.to_thread(self._write, part, piece)
             with _store_errors():
                 await asyncio.to_thread(_finish, part, path)
         finally:
@@ -57,7 +60,28 @@ class FolderStore:
             return str(error)
         return ""
 
+    async def check_room(self) -> str:
+        try:
+            with _store_errors():
+                await asyncio.to_thread(self._keep_reserve)
+        except StoreDown as error:
+            return str(error)
+        return ""
+
+    def _write(self, part: "_Part", piece: bytes) -> None:
+        self._keep_reserve()
+        part.file.write(piece)
+
+    def _keep_reserve(self) -> None:
+        room = measure_room(self._folder)
+        if room.is_short:
+            raise StoreDown(
+                f"The disk with the folder of files (FILES_URL or DATA_DIR) has less than {_in_megabytes(room)} MB "
+                "left, which are kept free: make room there."
+            )
+
     def _probe(self) -> None:
+        self._keep_reserve()
         path = self._folder / f"{PROBE}.{secrets.token_hex(4)}"
         part = _begin(path)
         try:
@@ -138,6 +162,10 @@ async def _read_pieces(file: BinaryIO, left: int | None) -> AsyncIterator[bytes]
             yield piece
     finally:
         file.close()
+
+
+def _in_megabytes(room: DiskRoom) -> int:
+    return max(1, room.reserve_bytes // 1024**2)
 
 
 @contextlib.contextmanager

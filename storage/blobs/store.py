@@ -37,6 +37,9 @@ class FileStore(Protocol):
     async def delete(self, key: str) -> None:
         """Deletes the file, if it is there."""
 
+    async def check_room(self) -> str:
+        """Returns a sentence where there is no room for files now; "" where there is, or nobody can know."""
+
     async def check(self) -> str:
         """Returns a sentence that says what is wrong with the store; "" when it gives back what it is given."""
 

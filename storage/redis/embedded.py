@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fakeredis import FakeServer
 
 START_SECONDS = 30.0
+REVIVE_SECONDS = 0.5
 STOP_SECONDS = 10.0
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
@@ -83,11 +84,15 @@ class EmbeddedRedis:
         return open_redis(settings or RedisSettings(self.url))
 
     def revive(self) -> bool:
-        """Starts the server again, at the same address, if it ended by itself; returns whether it did. To be called
-        from the main thread."""
+        """Starts the server again, at the same address, if it ended by itself; returns whether it did and answers.
+
+        To be called from the main thread, again and again: what keeps it from starting, a full disk say, may pass.
+        Waits but a moment, since the event loop stands still meanwhile. Raises OSError, RedisInUse.
+        """
         if self._process is None or self._process.poll() is None or self._program is None:
             return False
-        return self._launch(self._program)
+        self._spawn(self._program)
+        return self._is_answering_within(REVIVE_SECONDS)
 
     def stop(self) -> None:
         """Ends the server and leaves its data; a second call does nothing."""
@@ -112,9 +117,20 @@ class EmbeddedRedis:
             if self._folder.move_data(aside) and self._launch(program):
                 self.line = f"Redis: {program}, started empty; what it could not read is in {aside}"
                 return
-        self.line = "Redis: inside this process, for want of a redis-server; `tick worker` needs a real one."
+        self.line = (
+            "Redis: inside this process, since no redis-server could be started; `tick worker` needs a real one."
+        )
 
     def _launch(self, program: Path) -> bool:
+        """Starts the server and waits until it answers; returns False, and it has ended, where it does not."""
+        self._spawn(program)
+        if self._is_answering_within(START_SECONDS):
+            self._program, self.url = program, f"unix://{self._socket}"
+            return True
+        self._end_process()
+        return False
+
+    def _spawn(self, program: Path) -> None:
         folder = self._folder.path
         if self._socket is None:
             self._socket = make_private_folder() / "redis"
@@ -137,18 +153,24 @@ class EmbeddedRedis:
                 start_new_session=True,  # a Ctrl-C at the terminal is ours to handle, and Redis goes last
                 preexec_fn=_make_preexec(),
             )
-        self._folder.record(self._process.pid, self._socket)
-        give_up_at = time.monotonic() + START_SECONDS
-        while self._process.poll() is None and time.monotonic() < give_up_at:
-            if is_answering(self._socket):
-                self._program, self.url = program, f"unix://{self._socket}"
+        try:
+            self._folder.record(self._process.pid, self._socket)
+        except OSError:  # a full disk: started another time, when commands beside us can find it
+            self._end_process()
+            raise
+
+    def _is_answering_within(self, seconds: float) -> bool:
+        give_up_at = time.monotonic() + seconds
+        while self._process is not None and self._process.poll() is None and time.monotonic() < give_up_at:
+            if self._socket is not None and is_answering(self._socket):
                 return True
             time.sleep(0.003)
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        self._process = None
         return False
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def _stop_orphan(self) -> None:
         """Ends a server whose parent died without ending it; where the system does that, waits until it has."""

@@ -12,6 +12,7 @@
 --   tick:pulse         hash         last: the newest beat of anyone; since: since when there was no gap between beats
 --   tick:wake          list         one token while something is due, none otherwise
 --   tick:conv:LANE     string       "version body": the working copy of the conversation
+--   tick:check         string       what `check` writes
 --
 -- Identifiers have 63 bits and never become Lua numbers, which hold 53. What there is of each lane comes in one argument,
 -- separated by spaces: packing a thousand of them costs the caller more than all the work here. Written for Redis 6.2.
@@ -273,6 +274,11 @@ function operations.retire()
   end)
   redis.call('DEL', held, 'tick:alive:' .. process)
   redis.call('SREM', OWNERS, process)
+end
+
+-- Nothing but a write, which shows whether Redis takes any.
+function operations.check()
+  redis.call('SET', 'tick:check', '1', 'PX', ALIVE_MS)
 end
 
 -- -> '1' when the answer can be relied on, then the living

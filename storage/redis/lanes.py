@@ -184,6 +184,10 @@ class Lanes:
         self._claimed_twice.clear()
         await self._call("retire")
 
+    async def check_writes(self) -> None:
+        """Raises RedisDown when Redis takes no writes of ours."""
+        await self._call("check")
+
     async def find_alive_owners(self) -> set[str] | None:
         """Returns the processes that are alive; None just after Redis came back, before all of them had time for a
         beat."""

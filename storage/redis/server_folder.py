@@ -84,7 +84,8 @@ def is_answering(socket_path: Path) -> bool:
             connection.settimeout(0.5)
             connection.connect(str(socket_path))
             connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")  # while it loads its file it answers -LOADING
+            # While it loads its file it answers -LOADING, and -MISCONF while its disk is full: that may pass.
+            return connection.recv(16).startswith((b"+PONG", b"-MISCONF"))
     except OSError:
         return False
 

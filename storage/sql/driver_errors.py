@@ -57,6 +57,7 @@ REFUSED_MYSQL = {
 }  # fmt: skip
 TRANSIENT_SQLITE = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
 }  # fmt: skip
 _DAMAGED = (
     "The SQLite file of DATABASE_URL, or tick.db under DATA_DIR, can't be used as a database, for it is none, or "

@@ -25,7 +25,7 @@ async def test_alive_and_counting(light_service: Service) -> None:
 async def test_ready_with_a_worker(service: Service) -> None:
     await service.resources.lanes.beat()  # a worker's first
     ready = await service.data("GET", "/readyz", role=None)
-    assert ready == {"database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
+    assert ready == {"status": "ready", "database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
 
 
 async def test_not_ready_without_a_worker(light_service: Service) -> None:
@@ -40,6 +40,13 @@ async def test_missing_migrations(light_service: Service) -> None:
     assert answer["errors"][0]["field"] == "migrations"
 
 
+async def test_a_read_only_file(light_service: Service) -> None:
+    await light_service.resources.lanes.beat()
+    await light_service.execute("PRAGMA query_only = ON")
+    answer = await light_service.expect_refusal(503, "GET", "/readyz", role=None)
+    assert answer["errors"][0] == {"field": "database", "message": "The database is read-only: let Tick write to it."}
+
+
 async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., RedisServer]) -> None:
     server = at_hand("redis", RedisServer)
     server.start()
@@ -47,7 +54,7 @@ async def test_redis_gone(migrated_sqlite_url: str, at_hand: Callable[..., Redis
         async with serve_api(migrated_sqlite_url, server.url) as service:
             server.send(signal.SIGSTOP)
             ready = await service.data("GET", "/readyz", role=None)
-            assert (ready["worker"], ready["redis"]) == ("unknown", "it does not answer")
+            assert (ready["status"], ready["worker"], ready["redis"]) == ("degraded", "unknown", "it does not answer")
             customer_id = await service.customer()
             sent = await service.data("POST", "/api/whatsapp/send", {"phoneNumber": "+15550001234", "message": "Hi"})
             assert sent["delivery"] == "queued"
