@@ -20,7 +20,7 @@ from storage.models import Item
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseSettings, Tx
 from storage.sql.migrate import apply, list_missing, make_folder
-from storage.statuses import Fate
+from storage.statuses import AuditAction, Fate
 
 ACTOR = "command line"
 
@@ -71,7 +71,7 @@ async def store_key(database: Database, key: str, *, name: str, role: Role, now:
             ("id", "name", "role", "prefix", "digest", "created_at"),
             [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
         )
-        await audit.write(tx, AuditLine(audit_id, now, ACTOR, "key.create", key_id, f"{name} ({role})"))
+        await audit.write(tx, AuditLine(audit_id, now, ACTOR, AuditAction.KEY_CREATE, key_id, f"{name} ({role})"))
 
     await database.run(write)
 
@@ -94,7 +94,7 @@ async def add_agent(database: Database, *, email: str, name: str, role: Role, pa
             ("id", "email", "name", "role", "password_hash", "created_at"),
             [(agent_id, email, name, role.value, stored, to_millis(now))],
         )
-        await audit.write(tx, AuditLine(audit_id, now, ACTOR, "agent.add", agent_id, f"{email} ({role})"))
+        await audit.write(tx, AuditLine(audit_id, now, ACTOR, AuditAction.AGENT_ADD, agent_id, f"{email} ({role})"))
 
     await database.run(write)
 
@@ -127,7 +127,7 @@ async def replay_items(database: Database, item_ids: Sequence[int], now: datetim
         async def write(tx: Tx, item_id: int = item_id, audit_id: int = audit_id) -> bool:
             was_dead = await journal.replay(tx, item_id)
             if was_dead:
-                await audit.write(tx, AuditLine(audit_id, now, ACTOR, "journal.replay", item_id))
+                await audit.write(tx, AuditLine(audit_id, now, ACTOR, AuditAction.JOURNAL_REPLAY, item_id))
             return was_dead
 
         if await database.run(write):

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
+from storage.statuses import AuditAction
 
 COLUMNS = ("id", "at", "actor", "action", "object_id", "detail")
 MAX_ACTOR_LENGTH = 200  # characters
@@ -23,7 +24,7 @@ class AuditLine:
     audit_id: int
     at: datetime
     actor: str
-    action: str
+    action: AuditAction
     object_id: int | str
     detail: str = ""
 

@@ -114,3 +114,36 @@ class ReplyKind(StrEnum):
 
     MESSAGE = "message"  # written by the customer, or sent to them
     NOTE = "note"  # for agents alone
+
+
+class AuditAction(StrEnum):
+    """What somebody did, as the audit says it. What a line is about stands beside it, as its object."""
+
+    TICKET_OPEN = "ticket.open"  # opened a ticket for a customer
+    TICKET_STATUS = "ticket.status"  # moved a ticket to another status; the detail has both
+    TICKET_REPLY = "ticket.reply"  # answered the customer of a ticket
+    TICKET_ASK_LOCATION = "ticket.ask_location"  # asked the customer of a ticket where they are
+    TICKET_ASK_CONTACT = "ticket.ask_contact"  # asked the customer of a ticket for their number
+    TICKET_REACTION = "ticket.reaction"  # reacted to a message on a ticket, or took that back
+    TICKET_SEND_AGAIN = "ticket.send_again"  # had an answer sent once more that may have got lost
+    MESSAGE_SEND = "message.send"  # wrote to a customer outside of any ticket
+    MESSAGE_SEND_AGAIN = "message.send_again"  # had such a message sent once more that may have got lost
+    FILE_UPLOAD = "file.upload"  # uploaded a file for an answer
+    FILE_RETRY = "file.retry"  # had a customer's file fetched again
+    CHANNEL_TRY = "channel.try"  # had sending tried again at once
+    NOTICE_TEMPLATE = "notice.template"  # chose the template that carries a notice, or took it away
+    TEMPLATE_SYNC = "template.sync"  # had Meta asked for the templates
+    QR_CREATE = "qr.create"  # asked Meta for a QR code; the detail has its text
+    QR_DELETE = "qr.delete"  # asked Meta to delete a QR code
+    KEY_CREATE = "key.create"  # made a key to the REST API
+    KEY_REVOKE = "key.revoke"  # made a key useless, for good
+    AGENT_ADD = "agent.add"  # let a person sign in at the desk
+    AGENT_DISABLE = "agent.disable"  # locked an agent out, and ended their sign-ins
+    AGENT_ENABLE = "agent.enable"  # let a locked-out agent sign in again
+    AGENT_PASSWORD = "agent.password"  # noqa: S105 - set another password of an agent's, and ended their sign-ins
+    AGENT_ROLE = "agent.role"  # gave an agent another role; the detail has both
+    AGENT_SIGN_IN = "agent.sign_in"  # came in at the desk with their password
+    AGENT_SIGN_IN_REFUSED = "agent.sign_in_refused"  # somebody gave a wrong password for an agent's address
+    AGENT_SIGN_OUT = "agent.sign_out"  # left the desk, in one browser
+    AGENT_SIGN_OUT_EVERYWHERE = "agent.sign_out_everywhere"  # had every sign-in of an agent ended
+    JOURNAL_REPLAY = "journal.replay"  # set a dead item pending again

@@ -26,6 +26,7 @@ from storage import agents, audit
 from storage.agents import StoredAgent
 from storage.audit import AuditLine
 from storage.sql.database import Database, Tx
+from storage.statuses import AuditAction
 
 SESSION_TIME = timedelta(hours=12)  # a working day
 _MAX_NAME_CHARACTERS = 80  # of an agent, in a line of the audit
@@ -82,7 +83,7 @@ class Sessions:
         """Signs the agent in with a new session, in place of the one that the request may have. `renewed_hash`: of the
         password, where the stored one's costs are not today's."""
         now, session_id, earlier_id = self._clock(), secrets.token_urlsafe(32), current_user.auth_id
-        line = AuditLine(audit_id, now, _name_actor(agent), "agent.sign_in", agent.agent_id)
+        line = AuditLine(audit_id, now, _name_actor(agent), AuditAction.AGENT_SIGN_IN, agent.agent_id)
 
         async def write(tx: Tx) -> None:
             await agents.end_sessions(tx, _digest(earlier_id or ""), now)

@@ -28,7 +28,7 @@ from storage.audit import AuditLine
 from storage.blobs.store import FileStore, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database, DatabaseDown, Tx
-from storage.statuses import FileState
+from storage.statuses import AuditAction, FileState
 
 MAX_FILE_BYTES = MEDIA_RULES["document"].max_bytes
 MAX_UPLOAD_SECONDS = 900.0
@@ -139,7 +139,7 @@ class Uploads:
                 audit_id=self._ids.next(),
                 at=row.created_at,
                 actor=actor,
-                action="file.upload",
+                action=AuditAction.FILE_UPLOAD,
                 object_id=row.file_id,
                 detail=f"{row.filename} ({row.size} bytes)",
             )

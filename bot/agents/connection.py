@@ -8,6 +8,7 @@ from bot.agents.transaction import AgentTransaction
 from bot.delivery import circuit_breaker
 from storage import alerts, audit
 from storage.sql.database import Tx
+from storage.statuses import AuditAction
 
 
 class ConnectionCommands:
@@ -19,7 +20,7 @@ class ConnectionCommands:
     async def retry_stopped_channel(self, actor: str) -> bool:
         """Has sending tried again, because what stopped it was mended at Meta: every process tries within a second, and
         stops again if it was not. Returns False where nothing was stopped."""
-        line = self._transaction.make_audit_line(actor, "channel.try", circuit_breaker.SUBJECT)
+        line = self._transaction.make_audit_line(actor, AuditAction.CHANNEL_TRY, circuit_breaker.SUBJECT)
 
         async def write(tx: Tx) -> bool:
             if await audit.is_committed(tx, line.audit_id):

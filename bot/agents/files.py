@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bot.agents.transaction import AgentTransaction
 from storage import audit, file_fetches
 from storage.sql.database import Tx
+from storage.statuses import AuditAction
 
 
 class FileCommands:
@@ -17,7 +18,7 @@ class FileCommands:
 
     async def retry(self, actor: str, file_id: int) -> None:
         """Has a file fetched now whose last try failed; another is left as it is."""
-        line = self._transaction.make_audit_line(actor, "file.retry", file_id)
+        line = self._transaction.make_audit_line(actor, AuditAction.FILE_RETRY, file_id)
 
         async def write(tx: Tx) -> None:
             if await file_fetches.retry(tx, file_id, line.at):

@@ -11,7 +11,7 @@ from bot.agents.errors import MessageNotFound, WindowClosed
 from bot.agents.transaction import AgentTransaction, LockedCustomer
 from storage import audit, replies
 from storage.sql.database import Tx
-from storage.statuses import Origin, OutboxStatus
+from storage.statuses import AuditAction, Origin, OutboxStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class MessageCommands:
             raise WindowClosed  # who never wrote has no window
         content = {"type": "text", "text": text}
         message = compose(Origin.AGENT, [content], ticket_id=None, make_id=self._transaction.make_id)
-        line = self._transaction.make_audit_line(actor, "message.send", customer_id)
+        line = self._transaction.make_audit_line(actor, AuditAction.MESSAGE_SEND, customer_id)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
             if await audit.is_committed(tx, line.audit_id):
@@ -54,7 +54,7 @@ class MessageCommands:
             found = await replies.find_unticketed(tx, outbox_id)
         if found is None:
             raise MessageNotFound
-        line = self._transaction.make_audit_line(actor, "message.send_again", found.customer_id)
+        line = self._transaction.make_audit_line(actor, AuditAction.MESSAGE_SEND_AGAIN, found.customer_id)
 
         async def write(tx: Tx, _customer: LockedCustomer | None) -> None:
             await requeue(tx, outbox_id, line)

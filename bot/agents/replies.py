@@ -6,7 +6,7 @@ Invariants
 - Whose message is quoted, and whose file is sent, is looked at here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +21,14 @@ from storage import audit, files, replies
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Tx
-from storage.statuses import FileState, Origin, OutboxStatus, ReplyAuthor
+from storage.statuses import AuditAction, FileState, Origin, OutboxStatus, ReplyAuthor
 from storage.tickets import StoredTicket
 
 Request = Literal["location", "contact"]
+ASK_ACTIONS: Mapping[Request, AuditAction] = {
+    "location": AuditAction.TICKET_ASK_LOCATION,
+    "contact": AuditAction.TICKET_ASK_CONTACT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,9 @@ class ReplyCommands:
         quoted_wamid = await self._read_quoted_wamid(ticket, quoted_id)
         rows = await self._read_files(file_ids)
         message = self._compose(_compose_contents(ticket, text, rows, quoted_wamid), ticket)
-        line = self._transaction.make_audit_line(actor, "ticket.reply", ticket_id, idempotency_id=idempotency_id)
+        line = self._transaction.make_audit_line(
+            actor, AuditAction.TICKET_REPLY, ticket_id, idempotency_id=idempotency_id
+        )
         reply = self._make_reply(ticket, text, author_name, message if is_sent else None)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
@@ -89,9 +95,7 @@ class ReplyCommands:
         """Asks the customer for their location or a contact; raises TicketNotFound, NotOnWhatsApp, WindowClosed."""
         ticket = await self._transaction.read_ticket(ticket_id)
         message = self._compose([{"type": f"{wanted}_request", "text": text}], ticket)
-        line = self._transaction.make_audit_line(
-            actor, f"ticket.ask_{wanted}", ticket_id, idempotency_id=idempotency_id
-        )
+        line = self._transaction.make_audit_line(actor, ASK_ACTIONS[wanted], ticket_id, idempotency_id=idempotency_id)
         reply = self._make_reply(ticket, text, author_name, message)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
@@ -112,7 +116,7 @@ class ReplyCommands:
         wamid = _require_customer_wamid(found, ticket, "id")
         message = self._compose([{"type": "reaction", "wamid": wamid, "emoji": emoji}], ticket)
         line = self._transaction.make_audit_line(
-            actor, "ticket.reaction", ticket.ticket_id, idempotency_id=idempotency_id
+            actor, AuditAction.TICKET_REACTION, ticket.ticket_id, idempotency_id=idempotency_id
         )
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
@@ -130,7 +134,7 @@ class ReplyCommands:
         reply = await self._read_reply(reply_id)
         ticket = await self._transaction.read_ticket(reply.ticket_id)
         line = self._transaction.make_audit_line(
-            actor, "ticket.send_again", ticket.ticket_id, idempotency_id=idempotency_id
+            actor, AuditAction.TICKET_SEND_AGAIN, ticket.ticket_id, idempotency_id=idempotency_id
         )
 
         async def write(tx: Tx, _customer: LockedCustomer | None) -> StoredReply:

@@ -15,7 +15,7 @@ from bot.agents.transaction import AgentTransaction, LockedCustomer
 from bot.templates.notice_kinds import NoticeKind
 from storage import audit, tickets
 from storage.sql.database import Tx
-from storage.statuses import Origin, OutboxStatus, TicketStatus
+from storage.statuses import AuditAction, Origin, OutboxStatus, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.tickets import MOVES, StoredTicket
 
@@ -53,7 +53,7 @@ class TicketCommands:
         """Opens a ticket for a customer, who may be new, or for nobody on WhatsApp."""
         await self._numbers.top_up(1)
         now, ticket_id = self._transaction.read_clock(), self._numbers.take()
-        line = self._transaction.make_audit_line(actor, "ticket.open", ticket_id)
+        line = self._transaction.make_audit_line(actor, AuditAction.TICKET_OPEN, ticket_id)
         ticket = StoredTicket(
             ticket_id=ticket_id,
             customer_id=None,
@@ -92,7 +92,7 @@ class TicketCommands:
         changes."""
         found = await self._transaction.read_ticket(ticket_id)
         now = self._transaction.read_clock()
-        line = self._transaction.make_audit_line(actor, "ticket.status", ticket_id)
+        line = self._transaction.make_audit_line(actor, AuditAction.TICKET_STATUS, ticket_id)
         content = notices.compose_notice(NoticeKind(status), found)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, make_id=self._transaction.make_id)
 

@@ -24,6 +24,7 @@ from storage.audit import AuditLine
 from storage.customers import make_phone_alias
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
+from storage.statuses import AuditAction
 from storage.tickets import StoredTicket
 
 T = TypeVar("T")
@@ -68,7 +69,13 @@ class AgentTransaction:
         return self._ids.next()
 
     def make_audit_line(
-        self, actor: str, action: str, object_id: int | str, *, idempotency_id: int | None = None, detail: str = ""
+        self,
+        actor: str,
+        action: AuditAction,
+        object_id: int | str,
+        *,
+        idempotency_id: int | None = None,
+        detail: str = "",
     ) -> AuditLine:
         """Makes the audit's line of a change; without an idempotency id the change gets one of its own."""
         return AuditLine(

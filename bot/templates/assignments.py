@@ -17,6 +17,7 @@ from bot.templates.parameters import Mismatch, ParameterMapping, find_mismatches
 from storage import audit, templates
 from storage.audit import AuditLine
 from storage.sql.database import Clash, Database, Tx
+from storage.statuses import AuditAction
 from storage.templates import NoticeAssignment, StoredTemplate
 
 
@@ -71,7 +72,7 @@ class TemplateAssignments:
             updated_at=now,
         )
         detail = f"{template} {row.parameters}"
-        line = AuditLine(self._ids.next(), now, actor, "notice.template", f"{kind}/{language}", detail)
+        line = AuditLine(self._ids.next(), now, actor, AuditAction.NOTICE_TEMPLATE, f"{kind}/{language}", detail)
 
         async def work(tx: Tx) -> Assignment:
             if await audit.is_committed(tx, line.audit_id):
@@ -89,7 +90,9 @@ class TemplateAssignments:
 
     async def unassign(self, actor: str, kind: NoticeKind, language: str) -> bool:
         """Takes its template from a notice, which then waits for the customer; returns False when it had none."""
-        line = AuditLine(self._ids.next(), self._clock(), actor, "notice.template", f"{kind}/{language}", "none")
+        line = AuditLine(
+            self._ids.next(), self._clock(), actor, AuditAction.NOTICE_TEMPLATE, f"{kind}/{language}", "none"
+        )
 
         async def work(tx: Tx) -> bool:
             if await audit.is_committed(tx, line.audit_id):
