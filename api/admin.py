@@ -12,7 +12,8 @@ from datetime import datetime
 from api.settings import StorageSettings
 from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
-from storage import audit, journal, journal_retention
+from storage import api_keys, audit, journal, journal_retention
+from storage.api_keys import NewKey
 from storage.audit import AuditLine
 from storage.desk_models import Agent, ApiKey
 from storage.errors import OperatorError
@@ -50,28 +51,33 @@ async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def create_key(database: Database, name: str, role: Role, now: datetime) -> str:
+async def create_key(
+    database: Database, name: str, role: Role, now: datetime, expires_at: datetime | None = None
+) -> str:
     """Makes an API key and returns it: it can't be read again."""
     key = make_key()
-    await store_key(database, key, name=name, role=role, now=now)
+    await store_key(database, key, name=name, role=role, now=now, expires_at=expires_at)
     return key
 
 
-async def store_key(database: Database, key: str, *, name: str, role: Role, now: datetime) -> None:
+async def store_key(
+    database: Database, key: str, *, name: str, role: Role, now: datetime, expires_at: datetime | None = None
+) -> None:
     """Stores the digest of an API key, unless it is there already."""
     name = _check_name(name, 100)
     if await ApiKey.filter(digest=digest_key(key)).exists():
         return
     ids = IdMaker(lambda: now)
     key_id, audit_id = ids.next(), ids.next()
+    stored = NewKey(key_id, name, role.value, shorten_key(key), digest_key(key), now, expires_at)
+    until = "" if expires_at is None else f" until {expires_at:%Y-%m-%d %H:%M}Z"
+    line = AuditLine(audit_id, now, ACTOR, AuditAction.KEY_CREATE, key_id, f"{name} ({role}){until}")
 
     async def write(tx: Tx) -> None:
-        await tx.insert(
-            "api_key",
-            ("id", "name", "role", "prefix", "digest", "created_at"),
-            [(key_id, name, role.value, shorten_key(key), digest_key(key), to_millis(now))],
-        )
-        await audit.write(tx, AuditLine(audit_id, now, ACTOR, AuditAction.KEY_CREATE, key_id, f"{name} ({role})"))
+        if await audit.is_committed(tx, audit_id):
+            return
+        await api_keys.insert(tx, stored)
+        await audit.write(tx, line)
 
     await database.run(write)
 
@@ -81,14 +87,15 @@ async def add_agent(database: Database, *, email: str, name: str, role: Role, pa
     email, name = email.strip().lower(), _check_name(name, 200)
     if "@" not in email.strip("@") or not email.isprintable() or " " in email or len(email) > 191:
         raise CommandRefused("The e-mail address doesn't look like one.")
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise CommandRefused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
+    check_password(password)
     if await Agent.filter(email=email).exists():
         raise CommandRefused("There is an agent with this e-mail address already.")
     ids, stored = IdMaker(lambda: now), hash_password(password)
     agent_id, audit_id = ids.next(), ids.next()
 
     async def write(tx: Tx) -> None:
+        if await audit.is_committed(tx, audit_id):
+            return
         await tx.insert(
             "agent",
             ("id", "email", "name", "role", "password_hash", "created_at"),
@@ -97,6 +104,12 @@ async def add_agent(database: Database, *, email: str, name: str, role: Role, pa
         await audit.write(tx, AuditLine(audit_id, now, ACTOR, AuditAction.AGENT_ADD, agent_id, f"{email} ({role})"))
 
     await database.run(write)
+
+
+def check_password(password: str) -> None:
+    """Raises CommandRefused for a password that is too easy to guess."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise CommandRefused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
 
 
 async def count_journal_items(database: Database) -> dict[str, int]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from quart import Quart, current_app
 
 from api.readiness import ReadinessCheck, WatchedIntake
+from api.web.audit_trail import AuditTrail
 from api.web.auth import KeyRing
+from api.web.deferred_writes import DeferredWrites
 from api.web.uploads import Uploads
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.account.qr_codes import QrCodes
@@ -45,6 +47,8 @@ class Services:
     metrics: Metrics
     readiness: ReadinessCheck
     keys: KeyRing
+    deferred: DeferredWrites
+    audit_trail: AuditTrail
     intake: WatchedIntake
     tickets: TicketCommands
     replies: ReplyCommands
@@ -62,6 +66,7 @@ def make_services(resources: Resources) -> Services:
     """Builds the services of one process from what it has open."""
     database, ids, clock, graph = resources.database, resources.ids, resources.clock, resources.graph
     phone_number_id = graph.settings.phone_number_id
+    deferred = DeferredWrites(database)
     transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=ids, clock=clock)
     intake = Intake(
         database=database,
@@ -87,7 +92,9 @@ def make_services(resources: Resources) -> Services:
             redis_line=resources.redis_line,
             is_redis_embedded=resources.is_redis_embedded,
         ),
-        keys=KeyRing(database, clock),
+        keys=KeyRing(database, clock, deferred),
+        deferred=deferred,
+        audit_trail=AuditTrail(database=database, ids=ids, clock=clock, deferred=deferred),
         intake=watched,
         tickets=TicketCommands(transaction, resources.numbers),
         replies=ReplyCommands(transaction),

@@ -38,3 +38,9 @@ async def write(tx: Tx, line: AuditLine) -> None:
     """Inserts the line."""
     actor, object_id = line.actor[:MAX_ACTOR_LENGTH], str(line.object_id)
     await tx.insert("audit", COLUMNS, [(line.audit_id, to_millis(line.at), actor, line.action, object_id, line.detail)])
+
+
+async def write_once(tx: Tx, line: AuditLine) -> None:
+    """Inserts the line, unless an earlier try has."""
+    if not await is_committed(tx, line.audit_id):
+        await write(tx, line)

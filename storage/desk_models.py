@@ -93,6 +93,7 @@ class ApiKey(Model):
     created_at = InstantField()
     expires_at = InstantField(null=True)
     revoked_at = InstantField(null=True)
+    last_used_at = InstantField(null=True)
 
     class Meta:
         table = "api_key"
@@ -108,6 +109,7 @@ class Agent(Model):
     password_hash = AsciiField(max_length=200)
     disabled_at = InstantField(null=True)
     created_at = InstantField()
+    last_sign_in_at = InstantField(null=True)
 
     class Meta:
         table = "agent"

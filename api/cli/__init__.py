@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli import doctor, records, running
+from api.cli import agents, doctor, journal, keys, running
 from api.cli.terminal import exit_with_error
 from api.server.line_writer import drain_standard_streams, guard_standard_error
 from api.server.process import pause_garbage_collection
@@ -29,9 +29,9 @@ tick = typer.Typer(
 )
 for command in (running.demo, running.serve, running.worker, running.migrate, doctor.doctor, running.bench):
     tick.command()(command)
-tick.add_typer(records.agent, name="agent")
-tick.add_typer(records.key, name="key")
-tick.add_typer(records.journal, name="journal")
+tick.add_typer(agents.agent, name="agent")
+tick.add_typer(keys.key, name="key")
+tick.add_typer(journal.journal, name="journal")
 
 
 @tick.command()

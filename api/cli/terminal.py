@@ -15,6 +15,8 @@ from api.server.line_writer import guard_standard_output
 from api.server.process import run, stop_on_signals
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from api.settings import StorageSettings
 
 
@@ -57,13 +59,18 @@ def exit_with_error(line: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
+def show_instant(at: "datetime | None") -> str:
+    """Shows an instant to the minute, in UTC; "" for none."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M}Z"
+
+
 def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table on a terminal, and lines with tabs where a program reads them."""
+    """Prints a table with its headings: in columns on a terminal, with tabs where a program reads it."""
     from api.logs import CONTROLS
 
     rows = [[CONTROLS.sub(" ", cell)[:200] for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in rows:
+        for row in (names, *rows):
             typer.echo("\t".join(row))
         return
     from rich.console import Console

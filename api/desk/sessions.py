@@ -12,6 +12,7 @@ Invariants
 
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -79,28 +80,50 @@ class Sessions:
         agent = await self.find_agent()
         return None if agent is None else Principal(_name_actor(agent), Role(agent.role))
 
-    async def begin(self, agent: StoredAgent, audit_id: int, renewed_hash: str | None) -> None:
-        """Signs the agent in with a new session, in place of the one that the request may have. `renewed_hash`: of the
-        password, where the stored one's costs are not today's."""
+    async def begin(self, agent: StoredAgent, audit_id: int, renewed_hash: str | None) -> bool:
+        """Signs the agent in with a new session, in place of the one that the request may have; returns False where the
+        password is theirs no longer. `renewed_hash`: of the password, where the stored one's costs are not today's."""
         now, session_id, earlier_id = self._clock(), secrets.token_urlsafe(32), current_user.auth_id
         line = AuditLine(audit_id, now, _name_actor(agent), AuditAction.AGENT_SIGN_IN, agent.agent_id)
 
-        async def write(tx: Tx) -> None:
+        async def write(tx: Tx) -> bool:
             await agents.end_sessions(tx, _digest(earlier_id or ""), now)
             if await audit.is_committed(tx, audit_id):
-                return
-            await agents.begin_session(tx, _digest(session_id), agent.agent_id, now + SESSION_TIME)
+                return True
+            if not await agents.begin_session(tx, _digest(session_id), agent, now, now + SESSION_TIME):
+                return False
             await audit.write(tx, line)
             if renewed_hash:
                 await agents.renew_hash(tx, agent, renewed_hash)
+            return True
 
-        await self._database.run(write)
-        login_user(AuthUser(session_id, Action.WRITE))
+        has_begun = await self._database.run(write)
+        if has_begun:
+            login_user(AuthUser(session_id, Action.WRITE))
+        return has_begun
 
-    async def end(self) -> None:
+    async def end(self, audit_id: int) -> None:
         """Signs out: ends the session of this request, and takes its cookie back."""
         digest, now = _digest(current_user.auth_id or ""), self._clock()
-        await self._database.run(lambda tx: agents.end_sessions(tx, digest, now))
+        await self._end(AuditAction.AGENT_SIGN_OUT, audit_id, lambda tx: agents.end_sessions(tx, digest, now))
+
+    async def end_everywhere(self, audit_id: int) -> None:
+        """Signs out in every browser: ends all sessions of the agent who makes this request."""
+        agent = await self.find_agent()
+        if agent is not None:
+            agent_id = agent.agent_id
+            ending = AuditAction.AGENT_SIGN_OUT_EVERYWHERE
+            await self._end(ending, audit_id, lambda tx: agents.end_all_sessions(tx, agent_id))
+
+    async def _end(self, action: AuditAction, audit_id: int, end: Callable[[Tx], Awaitable[object]]) -> None:
+        agent = await self.find_agent()
+
+        async def write(tx: Tx) -> None:
+            await end(tx)
+            if agent is not None and not await audit.is_committed(tx, audit_id):
+                await audit.write(tx, AuditLine(audit_id, self._clock(), _name_actor(agent), action, agent.agent_id))
+
+        await self._database.run(write)
         logout_user()
 
     def make_csrf_token(self) -> str:

@@ -65,17 +65,26 @@ async def sign_in() -> AnyResponse:
         return await _show_form(503, problem=BUSY, email=tried.email, next_path=tried.next_path)
     if agent is None:
         return await _show_form(401, problem=WRONG, email=tried.email, next_path=tried.next_path)
-    desk.throttle.clear(tried.email, tried.network)
     renewed_hash = await desk.passwords.renew_hash(agent.password_hash, tried.password)
-    await desk.sessions.begin(agent, services().ids.next(), renewed_hash)
+    if not await desk.sessions.begin(agent, services().ids.next(), renewed_hash):  # it has just been changed
+        return await _show_form(401, problem=WRONG, email=tried.email, next_path=tried.next_path)
+    desk.throttle.clear(tried.email, tried.network)
     return go_to(tried.next_path)
 
 
 @blueprint.post("/desk/sign-out")
 @needs(Permission.READ)
 async def sign_out() -> AnyResponse:
-    """Lets an agent out."""
-    await desk_services().sessions.end()
+    """Lets an agent out, in this browser."""
+    await desk_services().sessions.end(services().ids.next())
+    return go_to("/desk/sign-in")
+
+
+@blueprint.post("/desk/sign-out-everywhere")
+@needs(Permission.READ)
+async def sign_out_everywhere() -> AnyResponse:
+    """Lets an agent out, in every browser."""
+    await desk_services().sessions.end_everywhere(services().ids.next())
     return go_to("/desk/sign-in")
 
 
@@ -99,6 +108,8 @@ async def _authenticate(tried: SignInTry) -> StoredAgent | None:
     async with services().database.reading() as tx:
         agent = await agents.find_by_email(tx, tried.email)
     is_right = await desk_services().passwords.is_right(agent.password_hash if agent else None, tried.password)
+    if agent is not None and not is_right:
+        services().audit_trail.record_refusal(agent, tried.network)
     return agent if is_right else None
 
 

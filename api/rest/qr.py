@@ -15,7 +15,7 @@ from quart import Response, request
 from quart_schema import document_response, validate_querystring, validate_request
 
 from api.services import services
-from api.web.auth import GuardedBlueprint, Permission, needs
+from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Text
 from api.web.responses import NOT_VALID, Answer, Body, Problem, Query, Refusal, refuse, respond
 from bot.account.qr_codes import (
@@ -27,6 +27,7 @@ from bot.account.qr_codes import (
     QrCode,
 )
 from bot.whatsapp.sanitize import clean
+from storage.statuses import AuditAction
 
 MODULE_PIXELS = 8  # so that a phone reads it from the screen
 QUIET_ZONE_MODULES = 4  # of white around it, which ISO/IEC 18004 asks for
@@ -101,6 +102,7 @@ async def draw_code(query_args: CodeQuery) -> Response:
 @document_response(Refusal, 503)
 async def make_code(data: NewCode) -> Response:
     """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
+    await services().audit_trail.record(caller().actor, AuditAction.QR_CREATE, detail=data.text)
     return respond(Answer[Code](data=_show_code(await services().qr_codes.create(data.text))), 201)
 
 
@@ -124,6 +126,7 @@ async def delete_code(code: str) -> Response:
     """Delete one of Meta's own codes: what is printed stops working."""
     if not CODE_PATTERN.fullmatch(code):
         return refuse(404)
+    await services().audit_trail.record(caller().actor, AuditAction.QR_DELETE, object_id=code)
     await services().qr_codes.delete(code)
     return respond(Answer[None](data=None))
 

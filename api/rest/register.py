@@ -19,6 +19,7 @@ from api.rest import files, qr, replies, templates, tickets, whatsapp
 from api.rest.errors import refuse_agent_error
 from api.services import Services, add_services
 from api.web.auth import GuardedBlueprint, Permission, Sessions, guard, needs
+from api.web.deferred_writes import run_deferred_writes
 from api.web.multipart import take_uploads
 from api.web.responses import answer_errors
 from bot.agents.errors import AgentError
@@ -72,6 +73,7 @@ def add_api(app: Quart, services: Services, sessions: Sessions | None = None) ->
     answer_errors(app)
     guard(app, services.keys, OWN_DOORS, sessions)
     take_uploads(app)
+    run_deferred_writes(app, services.deferred)
     app.register_error_handler(AgentError, refuse_agent_error)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -20,6 +20,7 @@ from bot.templates.health import TemplateKey, describe_obstacle
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from bot.templates.parameters import ParameterMapping, parse_components
 from bot.templates.sync import SyncState
+from storage.statuses import AuditAction
 from storage.templates import NoticeAssignment, StoredTemplate
 
 LANGUAGE = r"[a-z]{2,3}(_[A-Za-z]{2,4})?"
@@ -103,6 +104,7 @@ async def list_templates() -> Response:
 @document_response(Refusal, 503)
 async def sync_templates() -> Response:
     """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
+    await services().audit_trail.record(caller().actor, AuditAction.TEMPLATE_SYNC)
     state = await services().templates.sync()
     return refuse(503, state.problem) if state.problem else await _respond_with_templates(state)
 

@@ -5,7 +5,8 @@ Invariants
 - PERMISSIONS is the one table of which role may do what.
 - A request without a good key gets the same answer whatever was wrong with it. A key in a query string ends up in logs,
   so it is refused.
-- A key that was revoked is no good after CACHE_SECONDS at the latest.
+- A key is looked up at each request, so one that was revoked is no good from then on, in every process.
+- That a key was used is written down at most once in USE_INTERVAL, and no request waits for it.
 - Who is signed in at the desk needs no key. A change by such a session must come from the desk's own pages and say its
   CSRF token.
 """
@@ -19,14 +20,13 @@ from typing import Any, Protocol, TypeVar
 from quart import Blueprint, Quart, Response, g, request
 
 from api.web.credentials import KEY_PREFIX, Role, digest_key
+from api.web.deferred_writes import DeferredWrites
 from api.web.responses import refuse
 from bot.clock import Clock
 from storage import api_keys
-from storage.api_keys import StoredKey
 from storage.sql.database import Database
 
-CACHE_SECONDS = 5.0
-MAX_CACHED_KEYS = 1000  # all are forgotten at once then, which costs each its next look-up
+USE_INTERVAL = timedelta(minutes=1)  # to know on which day a key was last used, more would be waste
 MAX_KEY_LENGTH = 200
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -122,33 +122,30 @@ class GuardedBlueprint(Blueprint):
 
 
 class KeyRing:
-    """Finds out whose an API key is, and keeps the keys seen lately in memory."""
+    """Finds out whose an API key is, and has its use written down by and by."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, deferred: DeferredWrites) -> None:
         self._database = database
         self._clock = clock
-        self._seen: dict[str, tuple[datetime, StoredKey]] = {}
+        self._deferred = deferred
+        self._use_recorded_at: dict[int, datetime] = {}  # by the ids of keys, of which there are few
 
     async def find_principal(self, key: str) -> Principal | None:
         """Finds who holds this key; None when it is no good."""
         now = self._clock()
-        found = await self._find(digest_key(key), now)
+        async with self._database.reading() as tx:
+            found = await api_keys.find(tx, digest_key(key))
         if found is None or (found.expires_at is not None and found.expires_at <= now) or found.role not in list(Role):
             return None
+        self._record_use(found.key_id, now)
         return Principal(f"key {found.name} ({found.prefix})", Role(found.role))
 
-    async def _find(self, digest: str, now: datetime) -> StoredKey | None:
-        seen_at, found = self._seen.get(digest, (None, None))
-        if seen_at is not None and timedelta(0) <= now - seen_at < timedelta(seconds=CACHE_SECONDS):
-            return found
-        self._seen.pop(digest, None)
-        async with self._database.reading() as tx:
-            found = await api_keys.find(tx, digest)
-        if found is not None:
-            if len(self._seen) >= MAX_CACHED_KEYS:
-                self._seen.clear()
-            self._seen[digest] = (now, found)
-        return found
+    def _record_use(self, key_id: int, now: datetime) -> None:
+        recorded_at = self._use_recorded_at.get(key_id)
+        if recorded_at is not None and now - recorded_at < USE_INTERVAL:
+            return
+        self._use_recorded_at[key_id] = now
+        self._deferred.add(lambda tx: api_keys.record_use(tx, key_id, now, now - USE_INTERVAL))
 
 
 def guard(app: Quart, keys: KeyRing, own_doors: Collection[str], sessions: Sessions | None = None) -> None:

@@ -198,8 +198,27 @@ async def serve_api(
     database_url: str, redis_url: str, *, public_url: str = "", trusted_proxies: Sequence[Network] = ()
 ) -> AsyncIterator[Service]:
     """The API and the desk on a port of their own, with a key for each role. The database has to be migrated."""
-    clock = Clock()
     database = await Database.open(DatabaseSettings(database_url))
+    try:
+        async with serve_on(
+            database, database_url, redis_url, public_url=public_url, trusted_proxies=trusted_proxies
+        ) as service:
+            yield service
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def serve_on(
+    database: Database,
+    database_url: str,
+    redis_url: str,
+    *,
+    public_url: str = "",
+    trusted_proxies: Sequence[Network] = (),
+) -> AsyncIterator[Service]:
+    """The same on a database that is open, where others may serve as well: all else is each one's own."""
+    clock = Clock()
     folder = TemporaryDirectory()
     stack = AsyncExitStack()
     store = FolderStore(Path(folder.name))
@@ -223,7 +242,6 @@ async def serve_api(
         stop.set()
         await serving
         await stack.aclose()
-        await database.close()
         folder.cleanup()
 
 

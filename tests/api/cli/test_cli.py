@@ -21,34 +21,16 @@ import pytest
 from api.admin import CommandRefused, add_agent, open_database, read_journal_item
 from api.server.serving import get_port, listen_nearby
 from api.settings_loader import load_storage_settings
+from api.views.fate_text import IGNORED_SENTENCES, explain_fate
 from api.web.credentials import Role, digest_key, is_password_right
+from bot.whatsapp.webhook.items import IgnoredReason
 from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
 from storage.sql.columns import to_millis
-from tests.support.places import ROOT
+from tests.api.cli.tick_command import KNOWN, environment, tick
 from tests.support.servers import RedisServer
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-KNOWN = {
-    "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
-    "WHATSAPP_ACCESS_TOKEN": "EAAcanaryaccesstoken",
-    "WHATSAPP_VERIFY_TOKEN": "canary-verify-token",
-    "WHATSAPP_APP_SECRET": "canary-app-secret",
-}
-
-
-def environment(folder: Path, **changed: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder / "data"), "COLUMNS": "200"} | changed
-
-
-def tick(folder: Path, *arguments: str, given: str = "", **changed: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "api", *arguments],
-        cwd=folder, env=environment(folder, **changed), input=given, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(autouse=True)
@@ -312,16 +294,12 @@ def test_a_terminal_is_asked_for_the_password_and_does_not_show_it(tmp_path: Pat
     assert b"correct horse" not in output
 
 
-async def dead_item(item_id: int) -> None:
+async def dead_item(item_id: int, payload: str = "{}") -> None:
     """An item that failed five times, as a worker leaves it."""
     async with open_database(load_storage_settings()) as database, database.transaction() as tx:
         await store(
             tx,
-            [
-                NewItem(
-                    item_id, f"m:1:wamid.{item_id}", "message", 7, "p:15550001111", AT, AT, '{"text": "\\u001b[31m"}'
-                )
-            ],
+            [NewItem(item_id, f"m:1:wamid.{item_id}", "message", 7, "p:15550001111", AT, AT, payload)],
         )
         await add_attempt(tx, [item_id], "ValueError: \x1b[31m too red")
         await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
@@ -333,12 +311,11 @@ async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> 
     await dead_item(12)
     listed = tick(tmp_path, "journal", "list")
     assert listed.stderr == "received 2, done 0, ignored 0, dead 2, pending 0, duplicates 0\n"
-    assert [line.split("\t")[0] for line in listed.stdout.splitlines()] == ["12", "11"]
+    headings, *lines = [line.split("\t") for line in listed.stdout.splitlines()]
+    assert headings == ["id", "kind", "received", "attempts", "why"]
+    assert [line[0] for line in lines] == ["12", "11"]
+    assert lines[0][4] == "Handling it failed: ValueError:  [31m too red"
     assert "\x1b" not in listed.stdout
-
-    shown = tick(tmp_path, "journal", "show", "11").stdout
-    assert "\x1b" not in shown
-    assert json.loads(shown)["error"] == "ValueError: \x1b[31m too red"
 
     replayed = tick(tmp_path, "journal", "replay", "11", "99")
     assert (replayed.returncode, replayed.stdout) == (1, "11 is pending again\n")
@@ -348,6 +325,25 @@ async def test_the_journal_lists_shows_and_replays_what_died(tmp_path: Path) -> 
         item = await read_journal_item(11)
         assert (item.fate, item.late, item.attempts) == ("pending", True, 0)
         assert await Audit.filter(action="journal.replay").count() == 2
+
+
+@pytest.mark.usefixtures("tables")
+async def test_an_item_is_shown_as_it_is_and_steers_no_terminal(tmp_path: Path) -> None:
+    await dead_item(11, '{"from": "15550001111", "text": {"body": "Grüße 🙏 \\u001b[31m\\u009b2J"}}')
+    await dead_item(12, "no JSON \x1b[2J at all")
+    shown = tick(tmp_path, "journal", "show", "11").stdout
+    assert '  "payload": {\n    "from": "15550001111",\n    "text": {\n      "body": "Grüße 🙏 \\u001b[31m' in shown
+    item = json.loads(shown)
+    assert item["payload"]["text"]["body"] == "Grüße 🙏 \x1b[31m\x9b2J"
+    assert (item["effects"], item["error"]) == (None, "ValueError: \x1b[31m too red")
+    assert not [character for character in shown if "\x7f" <= character <= "\x9f" or character == "\x1b"]
+    assert json.loads(tick(tmp_path, "journal", "show", "12").stdout)["payload"] == "no JSON \x1b[2J at all"
+
+
+def test_each_reason_to_ignore_an_item_has_a_sentence() -> None:
+    assert set(IGNORED_SENTENCES) == set(IgnoredReason)
+    assert explain_fate("group", "") == "It was written in a group, and groups are not supported (group)"
+    assert explain_fate("", "") == ""
 
 
 def test_a_number_that_no_item_can_have_is_a_mistake_of_whoever_typed_it(tmp_path: Path) -> None:

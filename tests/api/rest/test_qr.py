@@ -194,6 +194,24 @@ async def test_metas_own_codes(service: MetaService) -> None:
     assert (await service.call("DELETE", f"{QR}/codes/a.b")).status_code == 404
 
 
+async def test_who_had_a_code_made_or_deleted_is_in_the_audit_whatever_meta_says(service: MetaService) -> None:
+    service.meta.set_answers(f"POST {CODES}", MADE, refusal(190, 401))
+    await service.data("POST", QR, {"text": "Hello"}, status=201)
+    await service.expect_refusal(409, "POST", QR, {"text": "Bye"})
+    service.meta.set_answers(f"DELETE {CODES}/4O4YGZEG3RIVE1", {"success": True})
+    await service.data("DELETE", f"{QR}/codes/4O4YGZEG3RIVE1")
+    async with service.database.reading() as tx:
+        lines = await tx.fetch(
+            "SELECT actor, action, object_id, detail FROM audit WHERE action LIKE 'qr.%' ORDER BY id"
+        )
+    assert {actor.partition(" (")[0] for actor, *_ in lines} == {"key the admin's"}
+    assert [tuple(line) for _, *line in lines] == [
+        ("qr.create", "", "Hello"),
+        ("qr.create", "", "Bye"),
+        ("qr.delete", "4O4YGZEG3RIVE1", ""),
+    ]
+
+
 SAID_NO = [
     (refusal(200, 403), 409, "Meta does not let this account have codes of its own. The access token"),
     (refusal(190, 401), 409, "Meta does not let this account have codes of its own. The access token"),

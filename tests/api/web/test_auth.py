@@ -118,7 +118,6 @@ async def test_the_scheme_is_read_in_any_case(light_service: Service) -> None:
 async def test_revoked_and_expired(service: Service) -> None:
     assert (await service.call("GET", "/api/tickets", role=Role.VIEWER)).status_code == 200
     await service.execute("UPDATE api_key SET revoked_at = 1 WHERE role = 'viewer'")
-    service.clock.forward(seconds=5)
     response = await service.call("GET", "/api/tickets", role=Role.VIEWER)
     assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
     soon = int((service.clock.now + timedelta(seconds=2)).timestamp() * 1000)

@@ -1,7 +1,7 @@
-"""Defines the commands that read and write the database: agents, API keys, the journal."""
+"""Defines the commands about the journal, everything that arrived: `tick journal list | show | replay`."""
 
 import json
-import sys
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,63 +9,13 @@ import typer
 
 from api.cli.terminal import exit_with_error, load_settings_and_logs, print_notice, print_table
 from api.server.process import run
-from api.web.credentials import Role
 
 if TYPE_CHECKING:
     from storage.models import Item
 
-agent = typer.Typer(no_args_is_help=True, help="The people at the desk.")
-key = typer.Typer(no_args_is_help=True, help="The keys to the REST API.")
 journal = typer.Typer(no_args_is_help=True, help="Everything that arrived, and what became of it.")
+JSON_FIELDS = ("payload", "effects")  # which the journal keeps as JSON text
 MAX_ID = 2**63 - 1  # what is larger is no id, and SQLite takes it for an error
-ROLE_HELP = "What they may do: read; read and answer; everything."
-
-
-@agent.command("add")
-def add_agent(
-    email: Annotated[str, typer.Argument(help="What they sign in with.")],
-    name: Annotated[str, typer.Option(help="What customers and colleagues see.", show_default=False)],
-    role: Annotated[Role, typer.Option(help=ROLE_HELP)] = Role.AGENT,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
-) -> None:
-    """Let a person sign in at the desk. Asks for their password."""
-    from api import admin
-
-    settings = load_settings_and_logs()
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif sys.stdin.isatty():
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        exit_with_error(
-            "There is no terminal to ask for the password on: give it on standard input, with --password-stdin.", 2
-        )
-
-    async def add() -> None:
-        async with admin.open_database(settings) as database:
-            await admin.add_agent(database, email=email, name=name, role=role, password=password, now=datetime.now(UTC))
-
-    run(add())
-    typer.echo(f"{email} can sign in as {role}.")
-
-
-@key.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
-    role: Annotated[Role, typer.Option(help=ROLE_HELP, show_default=False)],
-) -> None:
-    """Make an API key. The last line printed is the key alone; it can't be shown again."""
-    from api import admin
-
-    settings = load_settings_and_logs()
-
-    async def create() -> str:
-        async with admin.open_database(settings) as database:
-            return await admin.create_key(database, name, role, datetime.now(UTC))
-
-    created = run(create())
-    print_notice(f"The key of {name!r}, role {role}. Keep it safe: it can't be shown again.")
-    typer.echo(created)
 
 
 @journal.command("list")
@@ -75,6 +25,7 @@ def list_journal(
 ) -> None:
     """List what arrived, by what became of it; the totals come first."""
     from api import admin
+    from api.views.fate_text import explain_fate
     from storage.statuses import Fate
 
     if fate not in set(Fate):
@@ -93,7 +44,7 @@ def list_journal(
             item.kind,
             f"{item.received_at:%Y-%m-%d %H:%M:%S}Z",
             str(item.attempts),
-            item.error or item.reason,
+            explain_fate(item.reason, item.error),
         )
         for item in items
     ]
@@ -104,8 +55,9 @@ def list_journal(
 def show_item(
     item_id: Annotated[int, typer.Argument(max=MAX_ID, help="As `tick journal list` prints it.")],
 ) -> None:
-    """Show one item whole, as JSON, with what the customer wrote."""
+    """Show one item whole, as JSON, with what the customer wrote and what came of it."""
     from api import admin
+    from api.logs import CONTROLS_BUT_NEWLINE
 
     settings = load_settings_and_logs()
 
@@ -115,7 +67,7 @@ def show_item(
 
     item = run(read())
     fields = {name: getattr(item, name) for name in sorted(item._meta.fields)}
-    typer.echo(json.dumps(fields, indent=2, default=str))  # escapes every control character
+    typer.echo(CONTROLS_BUT_NEWLINE.sub(_escape, _render(fields)))  # the newlines are those of the indentation
 
 
 @journal.command("replay")
@@ -140,3 +92,25 @@ def replay_item(
         typer.echo(f"{item_id} is pending again")
     if missed := [str(item_id) for item_id in wanted if item_id not in replayed]:
         exit_with_error(f"Not dead, so not replayed: {', '.join(missed)}.")
+
+
+def _render(fields: dict[str, object]) -> str:
+    """Renders an item as JSON, with what the journal keeps as JSON text opened up as far as it can be read."""
+    opened = fields | {name: _read_json(fields[name]) for name in JSON_FIELDS}
+    try:
+        return json.dumps(opened, indent=2, default=str, ensure_ascii=False)
+    except RecursionError:  # nested more deeply than can be indented
+        return json.dumps(fields, indent=2, default=str, ensure_ascii=False)
+
+
+def _read_json(text: object) -> object:
+    """Reads JSON text; what is none, such as a body that nobody could read, stays as it is."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _escape(control: re.Match[str]) -> str:
+    """Spells a control character as JSON may: what a customer wrote must not steer the terminal."""
+    return f"\\u{ord(control[0]):04x}"
