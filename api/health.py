@@ -6,21 +6,26 @@ Invariants
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import document_response
 
 from api.services import services
 from api.web.auth import GuardedBlueprint, open_to_all
+from api.web.openapi import answers_with, describe_blueprint
 from api.web.responses import Answer, Problem, Refusal, refuse, respond
 
 blueprint = GuardedBlueprint("health", __name__)
+describe_blueprint(blueprint, "Health")
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Alive(BaseModel):
     """The process answers."""
 
-    status: str = "alive"
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    status: Literal["alive"] = "alive"
 
 
 class Ready(BaseModel):
@@ -28,10 +33,10 @@ class Ready(BaseModel):
     not answer or takes no writes: webhooks are kept then, and answered once it is back."""
 
     status: Literal["ready", "degraded"]
-    database: str
-    migrations: str
-    worker: str
-    redis: str
+    database: str = Field(description="Whether a webhook would be stored.", examples=["ok"])
+    migrations: str = Field(description="Whether the tables are those of this version.", examples=["ok"])
+    worker: str = Field(description="Whether a worker lives; `unknown` where Redis, which knows, does not answer.")
+    redis: str = Field(description="Whether Redis answers and takes writes.", examples=["ok"])
 
 
 @blueprint.get("/healthz")
@@ -64,6 +69,7 @@ async def show_readiness() -> Response:
 
 @blueprint.get("/metrics")
 @open_to_all
+@answers_with(200, METRICS_TYPE, description="The counters, in the text format of Prometheus.")
 async def show_metrics() -> Response:
     """What this process has counted, for Prometheus."""
-    return Response(services().metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(services().metrics.render(), content_type=METRICS_TYPE)

@@ -8,7 +8,7 @@ Invariants
 import asyncio
 from collections.abc import Callable
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from quart import Response
 from quart_schema import document_response
 
@@ -16,6 +16,7 @@ from api.doctor.report import Report
 from api.doctor.run import examine
 from api.settings import Settings
 from api.web.auth import GuardedBlueprint, Permission, needs
+from api.web.openapi import describe_blueprint
 from api.web.responses import Answer, respond
 from bot.clock import Clock
 from storage.redis.lanes import Lanes
@@ -23,19 +24,19 @@ from storage.sql.database import Database
 
 
 class Check(BaseModel):
-    """The result of one check: `fix` says how to mend what is wrong; it is empty where nothing is."""
+    """The result of one check."""
 
-    name: str
-    ok: bool
-    reason: str
-    fix: str
+    name: str = Field(description="What was looked at.", examples=["access_token"])
+    ok: bool = Field(description="Whether it is as it should be.")
+    reason: str = Field(description="What was found.")
+    fix: str = Field(description='How to fix what is wrong; "" where nothing is.')
 
 
 class Examination(BaseModel):
-    """The results of one examination, in the order in which they are best mended."""
+    """The results of one examination."""
 
-    ok: bool
-    checks: list[Check]
+    ok: bool = Field(description="Whether nothing is wrong.")
+    checks: list[Check] = Field(description="All checks, in the order in which they are best fixed.")
 
 
 class Doctor:
@@ -66,12 +67,13 @@ class Doctor:
 def make_doctor(doctor: Doctor) -> GuardedBlueprint:
     """Makes the route GET /api/whatsapp/doctor."""
     blueprint = GuardedBlueprint("doctor", __name__, url_prefix="/api/whatsapp")
+    describe_blueprint(blueprint, "WhatsApp")
 
     @blueprint.get("/doctor")
     @needs(Permission.MANAGE)
     @document_response(Answer[Examination])
-    async def look() -> Response:
-        """What is wrong with the set-up, and how to mend it?"""
+    async def examine_setup() -> Response:
+        """What is wrong with the set-up, and how to fix it?"""
         report = await doctor.report()
         checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
         return respond(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))

@@ -11,23 +11,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from quart import Response, abort, request
-from quart_schema import document_response
+from quart_schema import DataSource, document_headers, document_querystring, document_request, document_response
 
 from api.services import services
 from api.views.file_text import describe_file_state
 from api.web.auth import GuardedBlueprint, Permission, caller, needs, takes_file
-from api.web.fields import read_id
+from api.web.fields import ID_SCHEMA, read_id
 from api.web.file_headers import (
     ANY_TYPE,
     HEAD_BYTES,
+    INLINE_TYPES,
     NoSuchRange,
     choose_inline_type,
     make_content_disposition,
     parse_range,
 )
 from api.web.multipart import UploadRefused
+from api.web.openapi import answers_with, describe_blueprint, make_id_schema
 from api.web.responses import Answer, Refusal, refuse, respond
 from storage import files
 from storage.blobs.store import NoFile, StoreDown, make_file_key
@@ -44,29 +46,58 @@ HEADERS = {
     "Cache-Control": "private, no-store",
     "Accept-Ranges": "bytes",
 }
+SENT_TYPES = (ANY_TYPE, *INLINE_TYPES)
 blueprint = GuardedBlueprint("files", __name__, url_prefix="/api/files")
+describe_blueprint(
+    blueprint, "Files", file_id=make_id_schema("The id of a file, as a reply, a ticket or an upload has it.")
+)
 
 
 class StoredFile(BaseModel):
-    """A file, and where it stands. `told`: in words, "" when it is there."""
+    """A file, and where it stands."""
 
-    id: str
-    ticket_id: int | None
-    reply_id: str | None
-    direction: Literal["in", "out"]
-    kind: str
-    mime_type: str
-    filename: str
-    size: int | None
-    state: FileState
-    told: str
-    created_at: datetime
+    id: str = Field(description="The file's id.", json_schema_extra=ID_SCHEMA)
+    ticket_id: int | None = Field(description="The number of the ticket that it is on.")
+    reply_id: str | None = Field(description="The id of the reply that it came with.")
+    direction: Literal["in", "out"] = Field(description="`in`: from a customer; `out`: for one.")
+    kind: str = Field(description="As what WhatsApp shows it.", examples=["image"])
+    mime_type: str = Field(description="What it is said to be.", examples=["image/jpeg"])
+    filename: str = Field(description="Its name, as whoever sent it had it.", examples=["printer.jpg"])
+    size: int | None = Field(description="Its bytes; null while that is not known.")
+    state: FileState = Field(description="Where it stands; its bytes can be read once it is `stored`.")
+    told: str = Field(description='Why it is not there, as a sentence; "" when it is.')
+    created_at: datetime = Field(description="When it was announced, in UTC.")
+
+
+class UploadForm(BaseModel):
+    """A form with one file."""
+
+    file: bytes = Field(description="The file, with its name and its content type.")
+
+
+class FileQuery(BaseModel):
+    """How to send a file."""
+
+    inline: Literal["1"] | None = Field(default=None, description="To be shown in a page, which only some types are.")
+
+
+class FileHeaders(BaseModel):
+    """Which part of a file to send."""
+
+    range: str | None = Field(default=None, description="One part of it.", examples=["bytes=0-1023"])
 
 
 @blueprint.get("/<file_id>")
 @needs(Permission.READ)
+@document_querystring(FileQuery)
+@document_headers(FileHeaders)
+@answers_with(200, *SENT_TYPES, description="The bytes. All but pictures, sounds and videos come as octet-stream.")
+@answers_with(206, *SENT_TYPES, description="The part that the header `Range` asks for; `Content-Range` says which.")
+@document_response(Refusal, 409)
+@document_response(Refusal, 410)
+@document_response(Refusal, 416)
 async def read_file(file_id: str) -> Response:
-    """The bytes. ?inline=1: to be shown in a page, which only a few types are."""
+    """Read the bytes of a file, or of a part of it."""
     row = await _find(file_id)
     if row.state is not FileState.STORED or row.size is None:
         return refuse(409, describe_file_state(row))
@@ -77,8 +108,8 @@ async def read_file(file_id: str) -> Response:
 @needs(Permission.READ)
 @document_response(Answer[StoredFile])
 @document_response(Refusal, 404)
-async def read_state(file_id: str) -> Response:
-    """Where a file stands."""
+async def read_file_state(file_id: str) -> Response:
+    """See where a file stands."""
     return _respond_with_file(await _find(file_id))
 
 
@@ -87,7 +118,7 @@ async def read_state(file_id: str) -> Response:
 @document_response(Answer[StoredFile])
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
-async def retry(file_id: str) -> Response:
+async def fetch_file_again(file_id: str) -> Response:
     """Have a file fetched now that could not be."""
     row = await _find(file_id)
     if row.state not in RETRIABLE:
@@ -100,10 +131,9 @@ async def retry(file_id: str) -> Response:
 @blueprint.post("")
 @needs(Permission.WRITE_TO_CUSTOMERS)
 @takes_file
+@document_request(UploadForm, source=DataSource.FORM_MULTIPART)
 @document_response(Answer[StoredFile], 201)
-@document_response(Refusal, 413)
-@document_response(Refusal, 422)
-async def upload() -> Response:
+async def upload_file() -> Response:
     """Upload a file, in a form, to be sent with a reply."""
     received = await services().uploads.receive(caller().actor, max_files=1)
     if not received.files:

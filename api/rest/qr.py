@@ -6,7 +6,7 @@ Invariants
 """
 
 import io
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import segno
@@ -17,6 +17,7 @@ from quart_schema import document_response, validate_querystring, validate_reque
 from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Text
+from api.web.openapi import answers_with, describe_blueprint
 from api.web.responses import NOT_VALID, Answer, Body, Problem, Query, Refusal, refuse, respond
 from bot.account.qr_codes import (
     CODE_PATTERN,
@@ -34,7 +35,11 @@ QUIET_ZONE_MODULES = 4  # of white around it, which ISO/IEC 18004 asks for
 MAX_LINK_BYTES = 2953  # in the largest code there is: version 40 at the lowest level of correction
 CACHE_CONTROL = "private, max-age=3600"
 TYPES = {"png": "image/png", "svg": "image/svg+xml"}
+CODE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{CODE_PATTERN.pattern}$", "examples": ["4O4YGZEG3RIVE1"]}
 blueprint = GuardedBlueprint("qr", __name__, url_prefix="/api/whatsapp/qr")
+describe_blueprint(
+    blueprint, "QR codes", code=CODE_SCHEMA | {"description": "One of Meta's codes, as the list has it."}
+)
 
 
 def _check_code(code: str) -> str:
@@ -50,34 +55,44 @@ def _check_length(text: str) -> str:
 
 
 class CodeQuery(Query):
-    """Which QR code to draw: `text` is typed in already when the link is followed, and may be changed; `code` is one of
-    Meta's own codes instead."""
+    """Which QR code to draw."""
 
-    text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = ""
-    format: Literal["png", "svg"] | None = None
-    code: Annotated[str, AfterValidator(_check_code)] = ""
+    text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = Field(
+        default="", description="What is typed in already when the link is followed; customers may change it."
+    )
+    format: Literal["png", "svg"] | None = Field(default=None, description="Without it the header `Accept` decides.")
+    code: Annotated[str, AfterValidator(_check_code)] = Field(
+        default="",
+        description="One of Meta's own codes, which has its own text.",
+        json_schema_extra={"pattern": f"^({CODE_PATTERN.pattern})?$"},
+    )
 
 
-class NewCode(Body):
+class NewQrCode(Body):
     """The text of one of Meta's own codes."""
 
-    text: Annotated[Text, AfterValidator(_check_length)]
+    text: Annotated[Text, AfterValidator(_check_length)] = Field(
+        description="What is typed in already when the link is followed.",
+        examples=["Hello from the shop window"],
+        json_schema_extra={"maxLength": MAX_TEXT_CHARACTERS},
+    )
 
 
-class Code(BaseModel):
+class QrCodeShown(BaseModel):
     """One of Meta's own codes; its picture is at GET /api/whatsapp/qr?code=."""
 
-    code: str
-    text: str
-    link: str
+    code: str = Field(description="Meta's id of it.", json_schema_extra=CODE_SCHEMA)
+    text: str = Field(description="What is typed in already when the link is followed.")
+    link: str = Field(description="Where the code leads to.", examples=["https://wa.me/message/4O4YGZEG3RIVE1"])
 
 
 @blueprint.get("")
 @needs(Permission.READ)
 @validate_querystring(CodeQuery)
+@answers_with(200, *TYPES.values(), description="The picture.")
 @document_response(Refusal, 422)
 @document_response(Refusal, 503)
-async def draw_code(query_args: CodeQuery) -> Response:
+async def draw_qr_code(query_args: CodeQuery) -> Response:
     """A QR code for print: the link to our number, or one of Meta's own codes."""
     if query_args.code and query_args.text:
         return refuse(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
@@ -96,24 +111,26 @@ async def draw_code(query_args: CodeQuery) -> Response:
 
 @blueprint.post("")
 @needs(Permission.MANAGE)
-@validate_request(NewCode)
-@document_response(Answer[Code], 201)
+@validate_request(NewQrCode)
+@document_response(Answer[QrCodeShown], 201)
 @document_response(Refusal, 409)
 @document_response(Refusal, 503)
-async def make_code(data: NewCode) -> Response:
+async def make_qr_code(data: NewQrCode) -> Response:
     """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
     await services().audit_trail.record(caller().actor, AuditAction.QR_CREATE, detail=data.text)
-    return respond(Answer[Code](data=_show_code(await services().qr_codes.create(data.text))), 201)
+    return respond(Answer[QrCodeShown](data=_show_code(await services().qr_codes.create(data.text))), 201)
 
 
 @blueprint.get("/codes")
 @needs(Permission.READ)
-@document_response(Answer[list[Code]])
+@document_response(Answer[list[QrCodeShown]])
 @document_response(Refusal, 409)
 @document_response(Refusal, 503)
-async def list_codes() -> Response:
+async def list_qr_codes() -> Response:
     """Meta's own codes for our number."""
-    return respond(Answer[list[Code]](data=[_show_code(code) for code in await services().qr_codes.list_codes()]))
+    return respond(
+        Answer[list[QrCodeShown]](data=[_show_code(code) for code in await services().qr_codes.list_codes()])
+    )
 
 
 @blueprint.delete("/codes/<code>")
@@ -122,7 +139,7 @@ async def list_codes() -> Response:
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
 @document_response(Refusal, 503)
-async def delete_code(code: str) -> Response:
+async def delete_qr_code(code: str) -> Response:
     """Delete one of Meta's own codes: what is printed stops working."""
     if not CODE_PATTERN.fullmatch(code):
         return refuse(404)
@@ -177,5 +194,5 @@ def _choose_format() -> Literal["png", "svg"]:
     return "svg" if best == TYPES["svg"] else "png"
 
 
-def _show_code(code: QrCode) -> Code:
-    return Code(code=code.code, text=code.text, link=code.link)
+def _show_code(code: QrCode) -> QrCodeShown:
+    return QrCodeShown(code=code.code, text=code.text, link=code.link)

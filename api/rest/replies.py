@@ -18,7 +18,8 @@ from api.services import services
 from api.views.file_text import describe_file_state
 from api.views.thread import ThreadEntry, read_entry, read_thread
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import Emoji, Id, Ids, OptionalLine, TicketId
+from api.web.fields import ID_SCHEMA, Emoji, Id, Ids, OptionalLine, TicketId
+from api.web.openapi import describe_blueprint, make_id_schema
 from api.web.responses import Answer, Body, Refusal, respond
 from bot.agents.errors import TicketNotFound
 from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean
@@ -26,20 +27,22 @@ from flows.language.matching import is_blank
 from storage import replies, tickets
 from storage.files import FileRow
 from storage.replies import StoredReply
-from storage.statuses import FileState
+from storage.statuses import FileState, OutboxStatus
 
 blueprint = GuardedBlueprint("replies", __name__, url_prefix="/api/replies")
+describe_blueprint(blueprint, "Replies", reply_id=make_id_schema("The id of a reply, as the list has it."))
 
 
 class NewReply(Body):
-    """An answer to the customer of a ticket; `author` is the name of who gives it, `quote` the id of the customer's
-    message that it answers. With files, which were uploaded before, it needs no message."""
+    """An answer to the customer of a ticket."""
 
-    ticket_id: TicketId
-    file_ids: Ids = []
-    message: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, validate_default=True)] = ""
-    author: OptionalLine = None
-    quote: Id | None = None
+    ticket_id: TicketId = Field(description="The number of the ticket.", examples=[42])
+    file_ids: Ids = Field(default=[], description="Files that were uploaded before, to be sent with it.")
+    message: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, validate_default=True)] = Field(
+        default="", description="What the customer reads; with files it may be empty.", examples=["We are on our way."]
+    )
+    author: OptionalLine = Field(default=None, description="The name of who answers.", examples=["Dana"])
+    quote: Id | None = Field(default=None, description="The id of the customer's message that this one answers.")
 
     @field_validator("message")
     @classmethod
@@ -54,46 +57,45 @@ class NewReply(Body):
 
 
 class NewReaction(Body):
-    """One emoji, or "" to take the last one back."""
+    """A reaction to a message of the customer."""
 
-    emoji: Emoji
+    emoji: Emoji = Field(description='One emoji, or "" to take the last one back.')
 
 
 class FileShown(BaseModel):
-    """A file on a ticket; its bytes are at /api/files/{id} once `state` is `stored`. `reason` says why it isn't."""
+    """A file on a ticket; its bytes are at /api/files/{id} once `state` is `stored`."""
 
-    id: str
-    name: str
-    mime_type: str
-    size: int | None
-    state: FileState
-    reason: str | None
+    id: str = Field(description="The file's id.", json_schema_extra=ID_SCHEMA)
+    name: str = Field(description="Its name, as whoever sent it had it.", examples=["printer.jpg"])
+    mime_type: str = Field(description="What it is said to be.", examples=["image/jpeg"])
+    size: int | None = Field(description="Its bytes; null while that is not known.")
+    state: FileState = Field(description="Where it stands.")
+    reason: str | None = Field(description="Why it is not there, as a sentence; null when it is.")
 
 
 class Reply(BaseModel):
-    """Something said on a ticket. A `note` is not sent to the customer; `reason` says why `delivery` is what it is;
-    `changed` is what its writer did to it later; `quoted` the id of the reply that it answers."""
+    """Something said on a ticket."""
 
-    id: str
-    ticket_id: int
-    kind: Literal["message", "note"]
-    author: Literal["customer", "agent", "bot"]
-    message: str
-    changed: Literal["edited", "revoked"] | None
-    late: bool
-    files: list[FileShown]
-    quoted: str | None
-    whatsapp_message_id: str | None
-    delivery: str | None
-    reason: str | None
-    created_at: datetime
+    id: str = Field(description="The reply's id.", json_schema_extra=ID_SCHEMA)
+    ticket_id: int = Field(description="The number of its ticket.")
+    kind: Literal["message", "note"] = Field(description="A note is for agents, and is not sent to the customer.")
+    author: Literal["customer", "agent", "bot"] = Field(description="Whose side said it.")
+    message: str = Field(description="What was said; of what is no text, words in brackets.")
+    changed: Literal["edited", "revoked"] | None = Field(description="What its writer did to it later.")
+    late: bool = Field(description="Whether it came after what was said later.")
+    files: list[FileShown] = Field(description="The files that came with it.")
+    quoted: str | None = Field(description="The id of the reply that it answers.")
+    whatsapp_message_id: str | None = Field(description="WhatsApp's id of it.", examples=["wamid.HBgLMTU1NTAwMDEyMzQ"])
+    delivery: OutboxStatus | None = Field(description="Where it stands on its way; null for what is not sent.")
+    reason: str | None = Field(description="Why `delivery` is what it is, as a sentence.")
+    created_at: datetime = Field(description="When it was said, in UTC.")
 
 
 class Reaction(BaseModel):
     """A reaction on its way."""
 
-    id: str
-    delivery: str | None
+    id: str = Field(description="The reaction's id.", json_schema_extra=ID_SCHEMA)
+    delivery: OutboxStatus | None = Field(description="Where it stands on its way.")
 
 
 @blueprint.post("")
@@ -136,7 +138,7 @@ async def list_replies(ticket_id: int) -> Response:
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
 @document_response(Refusal, 422)
-async def react(reply_id: str, data: NewReaction) -> Response:
+async def react_to_message(reply_id: str, data: NewReaction) -> Response:
     """React to a message of the customer."""
     sent = await services().replies.react(caller().actor, read_message_id(reply_id), data.emoji)
     return respond(Answer[Reaction](data=Reaction(id=str(sent.outbox_id), delivery=sent.delivery)))

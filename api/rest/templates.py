@@ -14,6 +14,7 @@ from quart_schema import document_response, validate_request
 
 from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from api.web.openapi import describe_blueprint
 from api.web.responses import Answer, Body, Problem, Refusal, refuse, respond
 from bot.templates.assignments import Assignment, TemplateMismatch
 from bot.templates.health import TemplateKey, describe_obstacle
@@ -31,63 +32,80 @@ ParameterValues = (
     | Annotated[dict[Value, Value], Field(max_length=MAX_PARAMETERS)]
 )
 blueprint = GuardedBlueprint("templates", __name__, url_prefix="/api/whatsapp")
+describe_blueprint(
+    blueprint,
+    "Templates",
+    kind={"type": "string", "enum": list(NoticeKind), "description": "What the notice tells of."},
+    language={
+        "type": "string",
+        "pattern": f"^{LANGUAGE}$",
+        "examples": ["en"],
+        "description": "The customers' language.",
+    },
+)
 
 
 class NewAssignment(Body):
-    """The template that a notice is to be carried by; `body` and `header`: which of our values go into its parameters,
-    in their order or by their names."""
+    """The template that a notice is to be carried by, and which of our values go into its parameters."""
 
-    template: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
-    template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
-    body: ParameterValues = []
-    header: ParameterValues = []
+    template: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")] = Field(
+        description="The template's name at Meta.", examples=["ticket_news"]
+    )
+    template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = Field(
+        default=None, description="The template's language, where it is not that of the notice.", examples=["en_US"]
+    )
+    body: ParameterValues = Field(
+        default=[],
+        description="The values of the body, in their order or by the parameters' names.",
+        examples=[["ticket", "text"]],
+    )
+    header: ParameterValues = Field(default=[], description="The values of the header, in the same way.")
 
 
 class ListedTemplate(BaseModel):
-    """A template at Meta. `why_not`: why no notice can be put into it, whatever one fills in; empty when one can."""
+    """A template at Meta."""
 
-    id: str
-    name: str
-    language: str
-    category: str
-    status: str
-    reason: str
-    header: str
-    body: str
-    header_places: list[str]
-    body_places: list[str]
-    why_not: list[str]
-    carries: list[str]
+    id: str = Field(description="Meta's id of it.")
+    name: str = Field(description="Its name at Meta.", examples=["ticket_news"])
+    language: str = Field(description="Its language, as Meta has it.", examples=["en_US"])
+    category: str = Field(description="Meta's category.", examples=["UTILITY"])
+    status: str = Field(description="Where it stands at Meta.", examples=["APPROVED"])
+    reason: str = Field(description='Why it was refused or stopped, as Meta says it; "" otherwise.')
+    header: str = Field(description='The text above the body; "" where it has none.')
+    body: str = Field(description="Its text, with {{parameters}}.")
+    header_places: list[str] = Field(description="The parameters of the header.")
+    body_places: list[str] = Field(description="The parameters of the body.")
+    why_not: list[str] = Field(description="Why no notice fits into it, whatever is filled in; empty when one does.")
+    carries: list[str] = Field(description="The notices that it carries now.")
 
 
 class TemplateList(BaseModel):
-    """The templates at Meta. `listed_at`: when Meta last told of all of them; `problem`: why the list may be out of
-    date."""
+    """The templates at Meta."""
 
-    listed_at: datetime | None
-    problem: str
-    templates: list[ListedTemplate]
+    listed_at: datetime | None = Field(description="When Meta last told of all of them, in UTC.")
+    problem: str = Field(description='Why the list may be out of date; "" when it is not.')
+    templates: list[ListedTemplate] = Field(description="The templates in all their languages.")
 
 
 class NoticeLanguage(BaseModel):
-    """A notice in one language, and its template. `why_not`: why it does not go out now, empty when it does."""
+    """A notice in one language, and its template."""
 
-    language: str
-    template: str
-    template_language: str
-    body: dict[str, str]
-    header: dict[str, str]
-    works: bool
-    why_not: str
+    language: str = Field(description="The language of the customers who get it.", examples=["en"])
+    template: str = Field(description="The template's name.", examples=["ticket_news"])
+    template_language: str = Field(description="The template's own language.", examples=["en_US"])
+    body: dict[str, str] = Field(description="Which value goes into which parameter of the body.")
+    header: dict[str, str] = Field(description="Which value goes into which parameter of the header.")
+    works: bool = Field(description="Whether it goes out now.")
+    why_not: str = Field(description='Why it does not; "" when it does.')
 
 
 class Notice(BaseModel):
-    """A kind of notice: what may be filled in, what has to be, and the templates that carry it."""
+    """A kind of notice, and the templates that carry it."""
 
-    kind: str
-    values: list[str]
-    needs: list[str]
-    languages: list[NoticeLanguage]
+    kind: NoticeKind = Field(description="What it tells of.")
+    values: list[str] = Field(description="What may be filled in.")
+    needs: list[str] = Field(description="What has to be filled in.")
+    languages: list[NoticeLanguage] = Field(description="Its templates, by language.")
 
 
 @blueprint.get("/templates")
@@ -133,7 +151,7 @@ async def list_notices() -> Response:
 @document_response(Answer[NoticeLanguage])
 @document_response(Refusal, 404)
 @document_response(Refusal, 422)
-async def assign(kind: str, language: str, data: NewAssignment) -> Response:
+async def assign_template(kind: str, language: str, data: NewAssignment) -> Response:
     """Let a template carry a kind of notice in one language. What was held for want of one goes out."""
     if problem := _find_problem(kind, language):
         return refuse(404, problem)
@@ -151,7 +169,7 @@ async def assign(kind: str, language: str, data: NewAssignment) -> Response:
 @needs(Permission.MANAGE)
 @document_response(Answer[None])
 @document_response(Refusal, 404)
-async def unassign(kind: str, language: str) -> Response:
+async def unassign_template(kind: str, language: str) -> Response:
     """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
     if problem := _find_problem(kind, language):
         return refuse(404, problem)

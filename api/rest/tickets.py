@@ -17,32 +17,38 @@ from api.services import services
 from api.views.thread import TicketCustomer, read_ticket_customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
+from api.web.openapi import describe_blueprint
 from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, respond
 from bot.agents import tickets as commands
 from bot.agents.errors import TicketNotFound
 from bot.agents.tickets import TicketChange
 from bot.phones import list_phone_variants
 from storage import files, tickets
-from storage.statuses import TicketStatus
+from storage.statuses import OutboxStatus, TicketStatus
 from storage.tickets import StoredTicket
 
 MAX_TICKETS_PER_PAGE = 100
 MAX_PAGE = 1_000_000  # far behind any list; a larger offset would not fit into the database's integers
 
 blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
+describe_blueprint(blueprint, "Tickets")
 
 
 class NewTicket(Body):
     """A ticket to open. With `mobile`, the customer is told on WhatsApp unless `whatsapp_notifications` is false."""
 
-    name: Name
-    email: Email = None
-    mobile: Phone | None = None
-    issue_type: Topic
-    issue_type_other: OptionalLine = None
-    issue_title: OptionalLine = None
-    description: Text
-    whatsapp_notifications: bool = True
+    name: Name = Field(description="The customer's name, as the ticket shows it.", examples=["Ann Example"])
+    email: Email = Field(default=None, description="The customer's e-mail address. Nothing is sent there.")
+    mobile: Phone | None = Field(
+        default=None, description="The customer's number on WhatsApp, with its country's code."
+    )
+    issue_type: Topic = Field(
+        description="The id of the topic; the desk's configuration has them.", examples=["hardware"]
+    )
+    issue_type_other: OptionalLine = Field(default=None, description="The topic in words, where none of the list fits.")
+    issue_title: OptionalLine = Field(default=None, description="The matter in a few words.")
+    description: Text = Field(description="What is wrong, in full.", examples=["The printer is on fire."])
+    whatsapp_notifications: bool = Field(default=True, description="Whether the customer is told of changes.")
 
 
 class NewStatus(Body):
@@ -51,69 +57,75 @@ class NewStatus(Body):
     status: Annotated[TicketStatus, Field(strict=False)]  # in JSON a status is a string
 
 
-class Request(Body):
+class NewRequest(Body):
     """What the customer is to share, and in which words they are asked."""
 
-    for_: Annotated[Literal["location", "contact"], Field(alias="for")]
-    message: Text
+    for_: Annotated[Literal["location", "contact"], Field(alias="for")] = Field(description="What they are to share.")
+    message: Text = Field(description="What the customer reads.", examples=["Where is the printer?"])
 
 
 class Filter(Query):
     """Which tickets to list, and which page of the list; a limit above 100 is 100."""
 
-    status: TicketStatus | None = None
+    status: TicketStatus | None = Field(default=None, description="Only tickets with this status.")
     # in a query string, a + that was not escaped arrives as a space
-    mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = None
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
-    limit: Annotated[int, Field(ge=1)] = 20
+    mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = Field(
+        default=None, description="Only tickets of this number; its national variants are found too."
+    )
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = Field(default=1, description="Which page; the first is 1.")
+    limit: Annotated[int, Field(ge=1)] = Field(
+        default=20,
+        description="How many tickets a page has at most.",
+        json_schema_extra={"maximum": MAX_TICKETS_PER_PAGE},
+    )
 
 
 class Ticket(BaseModel):
     """A ticket, as REST shows it."""
 
-    id: int
-    name: str
-    email: str | None
-    mobile: str | None
-    description: str
-    issue_type: str
-    issue_type_other: str | None
-    issue_title: str | None
-    attachment_name: str | None
-    attachment_type: str | None
-    status: TicketStatus
-    whatsapp_enabled: bool
-    whatsapp_notifications: bool
-    created_at: datetime
-    updated_at: datetime
+    id: int = Field(description="The ticket's number, which customers read and type.", examples=[42])
+    name: str = Field(description="The customer's name.", examples=["Ann Example"])
+    email: str | None = Field(description="The customer's e-mail address.")
+    mobile: str | None = Field(description="The customer's number, with its +.", examples=["+15550001234"])
+    description: str = Field(description="What is wrong.", examples=["The printer is on fire."])
+    issue_type: str = Field(description="The id of the topic.", examples=["hardware"])
+    issue_type_other: str | None = Field(description="The topic in words, where none of the list fits.")
+    issue_title: str | None = Field(description="The matter in a few words.")
+    attachment_name: str | None = Field(description="The name of the first file of the description.")
+    attachment_type: str | None = Field(description="That file's MIME type.", examples=["image/jpeg"])
+    status: TicketStatus = Field(description="Where the work stands.")
+    whatsapp_enabled: bool = Field(description="Whether the customer can be written to on WhatsApp.")
+    whatsapp_notifications: bool = Field(description="Whether the customer is told of changes.")
+    created_at: datetime = Field(description="When it was opened, in UTC.")
+    updated_at: datetime = Field(description="When it last changed, in UTC.")
 
 
 class Unreachable(BaseModel):
     """Why nothing reaches the customer on WhatsApp, and since when."""
 
-    reason: str
-    since: datetime
+    reason: str = Field(description="What Meta said, as a sentence.")
+    since: datetime = Field(description="When Meta said so, in UTC.")
 
 
 class CustomerShown(BaseModel):
-    """Whom the ticket is with. WhatsApp takes free text for them until `window_open_until`."""
+    """Whom the ticket is with."""
 
-    name: str
-    unreachable: Unreachable | None
-    window_open_until: datetime | None
+    name: str = Field(description="The name that they have on WhatsApp.")
+    unreachable: Unreachable | None = Field(description="Null while they can be reached.")
+    window_open_until: datetime | None = Field(description="Until when WhatsApp takes free text for them, in UTC.")
 
 
 class WholeTicket(Ticket):
-    """A ticket with the files of its description. `customer` is null when it is nobody on WhatsApp."""
+    """A ticket with the files of its description, and whom it is with."""
 
-    files: list[FileShown]
-    customer: CustomerShown | None
+    files: list[FileShown] = Field(description="The files that came with the description.")
+    customer: CustomerShown | None = Field(description="Null when the ticket is with nobody on WhatsApp.")
 
 
 class ChangedTicket(Ticket):
     """A ticket after a change, and where the customer's message about it stands."""
 
-    delivery: str | None
+    delivery: OutboxStatus | None = Field(description="Where the customer's message stands; null when nothing is sent.")
 
 
 @blueprint.post("")
@@ -179,19 +191,19 @@ async def read_ticket(ticket_id: int) -> Response:
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
 @document_response(Refusal, 422)
-async def set_status(ticket_id: int, data: NewStatus) -> Response:
+async def set_ticket_status(ticket_id: int, data: NewStatus) -> Response:
     """Move a ticket to another status."""
     return _respond_with_change(await services().tickets.set_status(caller().actor, ticket_id, data.status))
 
 
 @blueprint.post("/<ticket:ticket_id>/ask")
 @needs(Permission.WRITE_TO_CUSTOMERS)
-@validate_request(Request)
+@validate_request(NewRequest)
 @document_response(Answer[Reply], 201)
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
 @document_response(Refusal, 422)
-async def ask(ticket_id: int, data: Request) -> Response:
+async def ask_customer(ticket_id: int, data: NewRequest) -> Response:
     """Ask the customer for their location or for a contact."""
     sent = await services().replies.ask(caller().actor, ticket_id, data.for_, text=data.message)
     return await respond_with_reply(sent.reply, 201)

@@ -6,7 +6,7 @@ Invariants
 - What can't go out now is refused here, and not queued.
 """
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from quart import Response
 from quart_schema import document_response, validate_request
 
@@ -15,34 +15,39 @@ from api.services import services
 from api.views import delivery_text
 from api.views.connection import Status, read_status
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import Phone, Text
+from api.web.fields import ID_SCHEMA, Phone, Text
+from api.web.openapi import describe_blueprint, make_id_schema
 from api.web.responses import Answer, Body, Refusal, respond
 from bot.agents.errors import MessageNotFound
 from storage import alerts, replies
+from storage.statuses import OutboxStatus
 
 blueprint = GuardedBlueprint("whatsapp", __name__, url_prefix="/api/whatsapp")
+describe_blueprint(blueprint, "WhatsApp", message_id=make_id_schema("The id of a message, as sending it answered."))
 
 
 class NewMessage(Body):
     """A message to a customer who has written within 24 hours."""
 
-    phoneNumber: Phone  # noqa: N815 - the original guide's name
-    message: Text
+    phoneNumber: Phone = Field(description="The customer's number, with its country's code.")  # noqa: N815 - the original guide's name
+    message: Text = Field(description="What the customer reads.", examples=["Test message from Tick System"])
 
 
 class Message(BaseModel):
-    """A message outside of any ticket. `reason` says why `delivery` is what it is."""
+    """A message outside of any ticket."""
 
-    id: str
-    delivery: str | None
-    reason: str | None
+    id: str = Field(description="The message's id.", json_schema_extra=ID_SCHEMA)
+    delivery: OutboxStatus | None = Field(description="Where it stands on its way.")
+    reason: str | None = Field(description="Why `delivery` is what it is, as a sentence.")
 
 
 class RetryResult(BaseModel):
-    """What came of trying: `tried` says that the next message goes out within a second, and if Meta refuses it the
-    channel is stopped again. False: the channel was not stopped."""
+    """What came of trying."""
 
-    tried: bool
+    tried: bool = Field(
+        description="True: the next message goes out within a second, and if Meta refuses it the channel is stopped"
+        " again. False: the channel was not stopped."
+    )
 
 
 @blueprint.post("/send")
@@ -81,8 +86,8 @@ async def send_message_again(message_id: str) -> Response:
 @blueprint.post("/channel/try-now")
 @needs(Permission.MANAGE)
 @document_response(Answer[RetryResult])
-async def try_now() -> Response:
-    """Try at once whether Meta takes messages again, after you mended what stopped the channel."""
+async def retry_channel() -> Response:
+    """Try at once whether Meta takes messages again, after you fixed what stopped the channel."""
     tried = await services().connection.retry_stopped_channel(caller().actor)
     return respond(Answer[RetryResult](data=RetryResult(tried=tried)))
 
@@ -90,7 +95,7 @@ async def try_now() -> Response:
 @blueprint.get("/status")
 @needs(Permission.READ)
 @document_response(Answer[Status])
-async def show_status() -> Response:
+async def read_whatsapp_status() -> Response:
     """How the connection to Meta does."""
     async with services().database.reading() as tx:
         return respond(Answer[Status](data=await read_status(tx, services().phone_number_id)))

@@ -8,7 +8,7 @@ Invariants
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.views import delivery_text
 from bot.account.phone_number import parse_snapshot
@@ -22,44 +22,43 @@ from storage.statuses import AlertSeverity, Why
 class LastError(BaseModel):
     """What last went wrong with a message of ours, and when."""
 
-    message: str
-    at: datetime
+    message: str = Field(description="What it was, as a sentence.")
+    at: datetime = Field(description="When, in UTC.")
 
 
 class Channel(BaseModel):
     """Whether messages go out. While it is stopped they are kept, and go out by themselves once it is mended."""
 
-    state: Literal["open", "stopped"]
-    reason: str | None
-    since: datetime | None
+    state: Literal["open", "stopped"] = Field(description="Whether messages go out.")
+    reason: str | None = Field(description="What stopped it.")
+    since: datetime | None = Field(description="Since when it has been stopped, in UTC.")
 
 
 class ShownAlert(BaseModel):
     """Something to know or to mend. `red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
 
-    subject: str
-    severity: AlertSeverity
-    message: str
-    since: datetime
+    subject: str = Field(description="What it is about; one alert a subject.")
+    severity: AlertSeverity = Field(description="How bad it is.")
+    message: str = Field(description="What to know or to do.")
+    since: datetime = Field(description="Since when it has been so, in UTC.")
 
 
 class Status(BaseModel):
-    """How the connection to Meta does. `connected`: messages go out, and Meta was heard from since anything last went
-    wrong. `number`, `name`, `quality`, `number_status`: as Meta last told."""
+    """How the connection to Meta does."""
 
-    configured: bool
-    connected: bool
-    number: str | None
-    phone_number_id: str
-    name: str | None
-    quality: str | None
-    number_status: str | None
-    channel: Channel
-    alerts: list[ShownAlert]
-    last_webhook: datetime | None
-    last_error: LastError | None
-    journal: dict[str, int]
-    outbox: dict[str, int]
+    configured: bool = Field(description="Whether a number is set.")
+    connected: bool = Field(description="Messages go out, and Meta was heard from since anything last went wrong.")
+    number: str | None = Field(description="Our number, as Meta last told.", examples=["+1 555-000-0000"])
+    phone_number_id: str = Field(description="Meta's id of our number.")
+    name: str | None = Field(description="The name that customers see, as Meta last told.")
+    quality: str | None = Field(description="The number's quality, as Meta last told.", examples=["GREEN"])
+    number_status: str | None = Field(description="The number's status, as Meta last told.", examples=["CONNECTED"])
+    channel: Channel = Field(description="Whether messages go out.")
+    alerts: list[ShownAlert] = Field(description="What there is to know or to fix.")
+    last_webhook: datetime | None = Field(description="When Meta last sent us something, in UTC.")
+    last_error: LastError | None = Field(description="What last went wrong.")
+    journal: dict[str, int] = Field(description="How many items arrived, and what became of them.")
+    outbox: dict[str, int] = Field(description="How many messages of ours wait or failed, by status.")
 
 
 async def read_status(tx: Tx, phone_number_id: str) -> Status:

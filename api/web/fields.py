@@ -6,7 +6,7 @@ Invariants
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -81,9 +81,19 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS), After
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
 Topic = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_check_line)]
 OptionalLine = Annotated[str | None, Field(max_length=200), AfterValidator(_check_optional_line)]
-Email = Annotated[str | None, Field(max_length=254), AfterValidator(_check_email)]
-Phone = Annotated[str, Field(max_length=50, examples=["+15550001234"]), AfterValidator(_check_phone)]
-Id = Annotated[str, Field(max_length=19, examples=["250264913686210543"]), AfterValidator(_check_id)]
+Email = Annotated[str | None, Field(max_length=254, examples=["ann@example.com"]), AfterValidator(_check_email)]
+Phone = Annotated[
+    str,
+    # The document shows how a number is written; people are read in more ways than that.
+    Field(max_length=50, examples=["+15550001234"], json_schema_extra={"pattern": r"^\+[0-9][0-9 ()./-]{5,40}$"}),
+    AfterValidator(_check_phone),
+]
+ID_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ID.pattern}$", "examples": ["250264913686210543"]}
+Id = Annotated[str, Field(max_length=19, json_schema_extra=ID_SCHEMA), AfterValidator(_check_id)]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS), AfterValidator(_check_ids)]
-Emoji = Annotated[str, Field(max_length=40, examples=["👍"]), AfterValidator(_check_emoji)]
+Emoji = Annotated[
+    str,
+    Field(max_length=40, examples=["👍"], json_schema_extra={"pattern": f"^(?:{_EMOJI.pattern})?$"}),
+    AfterValidator(_check_emoji),
+]
 TicketId = Annotated[int, Field(ge=1, le=MAX_ID)]

@@ -37,6 +37,7 @@ _ENDINGS = {
     "audio/mp4": ".m4a",
     "video/mp4": ".mp4",
 }
+INLINE_TYPES = tuple(_ENDINGS)  # those that a page may show
 
 
 class ByteRange(NamedTuple):

@@ -6,10 +6,10 @@ Invariants
 """
 
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from quart import Quart, Request, Response
 from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
@@ -41,37 +41,54 @@ log = structlog.get_logger(__name__)
 class Problem(BaseModel):
     """What is wrong with one field of a request."""
 
-    field: str
-    message: str
+    field: str = Field(description="The field, by its path in the body or its name in the query.", examples=["mobile"])
+    message: str = Field(description="A sentence for people; it never repeats what was sent.")
 
 
 class Refusal(BaseModel):
-    """The answer to a request that was not carried out: `message` says why, `errors` which fields are at fault."""
+    """The answer to a request that was not carried out."""
 
     success: Literal[False] = False
-    message: str
-    errors: list[Problem] | None = None
+    message: str = Field(
+        description="Why, for people; a conflict (409) on a ticket says it in a code such as `window_closed`."
+    )
+    errors: list[Problem] = Field(
+        default=[],
+        exclude_if=lambda problems: not problems,
+        description="Which fields are at fault, where that can be said.",
+        json_schema_extra={"maxItems": MAX_PROBLEMS},
+    )
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class Answer(BaseModel, Generic[T]):
-    """The answer to a request that was carried out: `data` is what was asked for."""
+    """The answer to a request that was carried out."""
 
     success: Literal[True] = True
-    data: T
+    data: T = Field(description="What was asked for.")
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Names the answer with a model after that model: code that is made of the description has these names."""
+        (held,) = params
+        return _name_model(held) + cls.__name__
 
 
 class Pagination(BaseModel):
     """Which part of a list this is."""
 
-    page: int
-    limit: int
-    total: int
+    page: int = Field(description="The number of this page; the first is 1.")
+    limit: int = Field(description="How many a page has at most.")
+    total: int = Field(description="How many there are on all pages.")
 
 
 class PageAnswer(Answer[T], Generic[T]):
     """The answer with one page of a list."""
 
-    pagination: Pagination
+    pagination: Pagination = Field(description="Where in the whole list this page stands.")
 
 
 class Body(BaseModel):
@@ -105,8 +122,8 @@ def respond(model: BaseModel, status: int = 200) -> Response:
 
 def refuse(status: int, message: str = "", errors: Sequence[Problem] = ()) -> Response:
     """Makes the response of a refusal, with the status's own message where there is no better one."""
-    refusal = Refusal(message=message or MESSAGES.get(status, "The request failed"), errors=list(errors) or None)
-    return Response(refusal.model_dump_json(exclude_none=True), status, content_type="application/json")
+    refusal = Refusal(message=message or MESSAGES.get(status, "The request failed"), errors=list(errors))
+    return Response(refusal.model_dump_json(), status, content_type="application/json")
 
 
 def answer_errors(app: Quart) -> None:
@@ -121,6 +138,14 @@ def answer_errors(app: Quart) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _name_model(model: Any) -> str:
+    """Names a model of an answer: Ticket, TicketList, Nothing."""
+    if model is None or model is type(None):
+        return "Nothing"
+    items = get_args(model)
+    return f"{_name_model(items[0])}List" if items else str(model.__name__)
 
 
 async def _refuse_invalid(error: RequestSchemaValidationError) -> Response:

@@ -18,7 +18,7 @@ from api.admin import create_key
 from api.desk.register import add_desk
 from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
-from api.doctor.endpoint import Doctor
+from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
 from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
@@ -44,6 +44,7 @@ from storage.redis.lanes import Lanes
 from storage.redis.limits import Limits
 from storage.sql.database import Database, DatabaseSettings, Row, Tx
 from storage.ticket_numbers import TicketNumbers
+from tests.support.openapi.own_answers import AnswerWatch
 from tests.support.plain_http import plain_http
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -230,7 +231,9 @@ async def serve_on(
     services = make_services(resources)
     add_api(app, services, sessions)
     doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")
+    app.register_blueprint(make_doctor(doctor))
     add_desk(app, make_desk_services(sessions=sessions, doctor=doctor, clock=clock, trusted_proxies=trusted_proxies))
+    answers = AnswerWatch(app)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = get_port(listener)
     serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
@@ -243,6 +246,7 @@ async def serve_on(
         await serving
         await stack.aclose()
         folder.cleanup()
+    assert answers.violations == []  # what it answered is as the OpenAPI document says
 
 
 def _settings(database_url: str, folder: Path) -> Settings:

@@ -25,6 +25,7 @@ from storage.blobs.store import FileStore, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database, Row
 from tests.api.rest_service import Clock, open_resources
+from tests.support.openapi.own_answers import AnswerWatch
 from tests.support.plain_http import plain_http
 
 
@@ -88,6 +89,7 @@ async def serve_files(database: Database, folder: Path, store: FileStore | None 
         services = make_services(resources)
         transaction = AgentTransaction(database=database, lanes=resources.lanes, ids=resources.ids, clock=clock)
         add_api(app, replace(services, files=FileCommands(transaction, lambda: rung.append(True))))
+        answers = AnswerWatch(app)
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
         port = get_port(listener)
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
@@ -98,3 +100,4 @@ async def serve_files(database: Database, folder: Path, store: FileStore | None 
         finally:
             stop.set()
             await serving
+    assert answers.violations == []

@@ -21,6 +21,7 @@ from storage.blobs.folder import FolderStore
 from storage.sql.database import Database
 from tests.api.rest_service import Clock, open_resources
 from tests.bot.meta_answers import WABA, Meta, answering
+from tests.support.openapi.own_answers import AnswerWatch
 from tests.support.plain_http import plain_http
 
 
@@ -74,6 +75,7 @@ async def serve_with_meta(database: Database, waba_id: str = WABA) -> AsyncItera
             open_resources(database, clock, FolderStore(folder), graph=graph, waba_id=waba_id)
         )
         add_api(app, make_services(resources))
+        answers = AnswerWatch(app)
         keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
         listener, stop, ready = listen_nearby("127.0.0.1", 18900, tries=500), asyncio.Event(), asyncio.Event()
         serving = asyncio.create_task(serve_http(app, listener, stop, on_ready=ready.set))
@@ -84,3 +86,4 @@ async def serve_with_meta(database: Database, waba_id: str = WABA) -> AsyncItera
         finally:
             stop.set()
             await serving
+        assert answers.violations == []
