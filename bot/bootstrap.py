@@ -76,7 +76,13 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
     database, lanes, graph, clock = resources.database, resources.lanes, resources.graph, resources.clock
     breaker = CircuitBreaker(database=database, graph=graph, clock=clock, read_token=resources.read_token)
     read_receipts = ReadReceipts(graph, may_send=lambda: not breaker.is_tripped)
-    writer = OutboxWriter(database=database, lanes=lanes, clock=clock, phone_number_id=settings.phone_number_id)
+    writer = OutboxWriter(
+        database=database,
+        lanes=lanes,
+        ids=resources.ids,
+        clock=clock,
+        phone_number_id=settings.phone_number_id,
+    )
     sender = Sender(
         writer=writer,
         graph=graph,
@@ -95,6 +101,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         rounds=Rounds(
             database=database,
             turns=turns,
+            ids=resources.ids,
             numbers=resources.numbers,
             templates=resources.templates,
             clock=clock,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from storage.outbox import LockedRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.statuses import Origin, OutboxReason, OutboxStatus
@@ -18,17 +19,18 @@ MAX_IDS_PER_STATEMENT = 1000
 
 
 class _HeldRows(NamedTuple):
-    """The ids of held rows: of those that may go out, and of notices that a later one has overtaken."""
+    """Held rows: those that may go out, and notices that a later one has overtaken."""
 
-    fresh: list[int]
-    overtaken: list[int]
+    fresh: list[LockedRow]
+    overtaken: list[LockedRow]
 
 
-async def release(tx: Tx, customer_ids: Sequence[int], at: datetime) -> None:
-    """Queues all that is held for these customers, who wrote again, but for what has been overtaken."""
+async def release(tx: Tx, customer_ids: Sequence[int], at: datetime) -> list[LockedRow]:
+    """Queues all that is held for these customers, who wrote again, but for what has been overtaken; returns that."""
     held = await _find_held(tx, f"customer_id IN ({placeholders(len(customer_ids))})", customer_ids)
     await _move(tx, held.overtaken, OutboxStatus.FAILED, OutboxReason.SUPERSEDED, at)
     await _move(tx, held.fresh, OutboxStatus.QUEUED, OutboxReason.NONE, at)
+    return held.overtaken
 
 
 async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, max_refusals: int) -> int:
@@ -44,15 +46,18 @@ async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, max_
 
 
 async def _find_held(tx: Tx, condition: str, values: Sequence[object]) -> _HeldRows:
+    locking = "" if tx.dialect == "sqlite" else " FOR UPDATE"
     rows = await tx.fetch(
-        f"SELECT id, customer_id, ticket_id, version, origin FROM outbox WHERE status = ? AND {condition} ORDER BY id",
+        "SELECT id, customer_id, ticket_id, version, origin FROM outbox "
+        f"WHERE status = ? AND {condition} ORDER BY id{locking}",
         [OutboxStatus.HELD, *values],
     )
     newest = await _find_newest_notices(tx, sorted({row[1] for row in rows if row[4] == Origin.NOTICE}))
     held = _HeldRows([], [])
     for outbox_id, customer_id, ticket_id, version, origin in rows:
         is_overtaken = origin == Origin.NOTICE and version < newest.get((customer_id, ticket_id), version)
-        (held.overtaken if is_overtaken else held.fresh).append(outbox_id)
+        row = LockedRow(outbox_id, customer_id, ticket_id, OutboxStatus.HELD)
+        (held.overtaken if is_overtaken else held.fresh).append(row)
     return held
 
 
@@ -71,13 +76,13 @@ async def _find_newest_notices(tx: Tx, customer_ids: Sequence[int]) -> dict[tupl
     return newest
 
 
-async def _move(tx: Tx, outbox_ids: Sequence[int], status: OutboxStatus, reason: OutboxReason, at: datetime) -> None:
-    """Moves those of these rows that are still held."""
-    for some in _split(outbox_ids):
+async def _move(tx: Tx, rows: Sequence[LockedRow], status: OutboxStatus, reason: OutboxReason, at: datetime) -> None:
+    """Moves rows that are held and locked."""
+    for some in _split([row.outbox_id for row in rows]):
         await tx.execute(
             "UPDATE outbox SET status = ?, reason = ?, detail = '', status_at = ?, due_at = ? "
-            f"WHERE id IN ({placeholders(len(some))}) AND status = ?",
-            [status, reason, to_millis(at), to_millis(at), *some, OutboxStatus.HELD],
+            f"WHERE id IN ({placeholders(len(some))})",
+            [status, reason, to_millis(at), to_millis(at), *some],
         )
 
 

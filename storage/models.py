@@ -155,6 +155,26 @@ class Reply(Model):
         indexes = (Index(fields=("ticket_id", "written_at")), Index(fields=("whatsapp_message_id",)))
 
 
+class TicketEvent(Model):
+    """The event log: what happened to a ticket, and nothing of what anybody wrote. Rows are only ever added."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    ticket_id = fields.BigIntField()
+    customer_id = fields.BigIntField(null=True)
+    kind = AsciiField(max_length=12)
+    author = AsciiField(max_length=10)
+    author_id = fields.BigIntField(null=True)
+    was = AsciiField(max_length=20, default="")
+    became = AsciiField(max_length=20, default="")
+    reply_id = fields.BigIntField(null=True)
+    outbox_id = fields.BigIntField(null=True)
+    at = InstantField()
+
+    class Meta:
+        table = "ticket_event"
+        indexes = (Index(fields=("ticket_id", "id")),)
+
+
 class TicketMessage(Model):
     """A message that became part of a ticket's description: what is said about it finds the ticket."""
 

@@ -9,8 +9,8 @@ Invariants
 - Rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -102,7 +102,8 @@ async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None
 @dataclass(frozen=True, slots=True)
 class Move:
     """The move of one row to `status`, from the state in which it was seen: the status `source` and `attempts`, which
-    rise with each sending, so that a state is never mistaken for an earlier one of the same name."""
+    rise with each sending, so that a state is never mistaken for an earlier one of the same name. `customer_id`,
+    `ticket_id`: the row's, for the event log."""
 
     outbox_id: int
     source: OutboxStatus
@@ -112,6 +113,8 @@ class Move:
     due_at: datetime | None = None
     resent: int = 0
     refusals: int = 0
+    customer_id: int = field(kw_only=True)
+    ticket_id: int | None = field(kw_only=True)
 
 
 async def move(tx: Tx, step: Move, at: datetime) -> bool:
@@ -141,7 +144,7 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
 async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
     """Queues those rows of one message, which its first names, that wait for a person; returns how many they are."""
     rows = await tx.fetch(
-        "SELECT other.id, other.attempts FROM outbox AS head JOIN outbox AS other "
+        "SELECT other.id, other.attempts, other.customer_id, other.ticket_id FROM outbox AS head JOIN outbox AS other "
         "ON other.customer_id = head.customer_id AND other.version = head.version "
         "WHERE head.id = ? AND other.id >= head.id AND other.status = ? AND other.due_at = ? ORDER BY other.id",
         [head_id, OutboxStatus.UNKNOWN, to_millis(FOR_A_PERSON)],
@@ -154,8 +157,10 @@ async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
             status=OutboxStatus.QUEUED,
             due_at=at,
             resent=1,
+            customer_id=customer_id,
+            ticket_id=ticket_id,
         )
-        for outbox_id, attempts in rows
+        for outbox_id, attempts, customer_id, ticket_id in rows
     ]
     return sum([await move(tx, step, at) for step in moves])
 
@@ -174,6 +179,32 @@ async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: d
             *sources,
         ],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRow:
+    """A row as it is while this transaction has it locked."""
+
+    outbox_id: int
+    customer_id: int
+    ticket_id: int | None
+    status: OutboxStatus
+
+
+async def lock(tx: Tx, outbox_ids: Iterable[int]) -> dict[int, LockedRow]:
+    """Locks rows, in the order of their ids, until the end of the transaction; returns what they are by then."""
+    wanted = sorted(set(outbox_ids))
+    if not wanted:
+        return {}
+    locking = "" if tx.dialect == "sqlite" else " FOR UPDATE"  # a transaction of SQLite's has locked everything
+    rows = await tx.fetch(
+        f"SELECT id, customer_id, ticket_id, status FROM outbox WHERE id IN ({placeholders(len(wanted))}) "
+        f"ORDER BY id{locking}",
+        wanted,
+    )
+    return {
+        row_id: LockedRow(row_id, customer, ticket, OutboxStatus(status)) for row_id, customer, ticket, status in rows
+    }
 
 
 async def take_another_way(

@@ -147,3 +147,29 @@ class AuditAction(StrEnum):
     AGENT_SIGN_OUT = "agent.sign_out"  # left the desk, in one browser
     AGENT_SIGN_OUT_EVERYWHERE = "agent.sign_out_everywhere"  # had every sign-in of an agent ended
     JOURNAL_REPLAY = "journal.replay"  # set a dead item pending again
+
+
+class TicketEventKind(StrEnum):
+    """What happened to a ticket, as the event log tells it."""
+
+    OPENED = "opened"  # it is there now, with the status that it became
+    MESSAGE = "message"  # its customer added something
+    ANSWER = "answer"  # an agent wrote to its customer, or asked them for something
+    NOTE = "note"  # something was written down for agents alone
+    CHANGED = "changed"  # the writer of a reply has edited or deleted it; what they said first stays
+    REACTION = "reaction"  # an agent reacted to a message of the customer's, or took that back
+    STATUS = "status"  # it went from one status to another
+    ASSIGNMENT = "assignment"  # it went from one agent, or from nobody, to another: both by their ids
+    DELIVERY = "delivery"  # a message about it came to an end on its way, or waits, or was sent again by a person
+
+
+class EventAuthor(StrEnum):
+    """By whom an event of a ticket came about. Agents and keys have their id beside it."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"  # at the desk; without an id, in the WhatsApp Business app
+    API_KEY = "api_key"  # a program, over REST
+    OPERATOR = "operator"  # on the command line
+    BOT = "bot"  # Tick itself, by a rule of its own
+    META = "meta"  # Meta: its agent, what it reports of a message, or who leads the chat
+    SYSTEM = "system"  # WhatsApp, about a change of the customer's number or account

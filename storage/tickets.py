@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from storage import event_log
+from storage.event_log import TicketEvent
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.sql.row_mapper import RowMapper
@@ -71,9 +73,13 @@ async def lock(tx: Tx, ticket_id: int) -> None:
     await tx.execute("UPDATE ticket SET status = status WHERE id = ?", [ticket_id])
 
 
-async def set_status(tx: Tx, ticket_id: int, status: TicketStatus, at: datetime) -> None:
-    """Changes the status; the caller looked at MOVES behind the fence."""
-    await tx.execute("UPDATE ticket SET status = ?, updated_at = ? WHERE id = ?", [status, to_millis(at), ticket_id])
+async def set_status(tx: Tx, change: TicketEvent) -> None:
+    """Gives a ticket the status that it became, and logs the change; the caller looked at MOVES behind the fence."""
+    await tx.execute(
+        "UPDATE ticket SET status = ?, updated_at = ? WHERE id = ?",
+        [change.became, to_millis(change.at), change.ticket_id],
+    )
+    await event_log.write(tx, [change])
 
 
 async def find(tx: Tx, ticket_id: int) -> StoredTicket | None:

@@ -32,7 +32,7 @@ async def let_in() -> AnyResponse | None:
     if is_change:
         if not sessions.is_from_our_page():
             return show_refusal(403, NOT_FROM_HERE)
-        actor = principal.actor if principal else ""
+        actor = principal.actor.name if principal else ""
         await receive_form(actor, lambda: is_allowed and sessions.has_csrf_proof(form_field("csrf_token")))
     if needed is None:
         return None

@@ -22,12 +22,13 @@ from quart_auth import Action, AuthUser, QuartAuth, current_user, login_user, lo
 
 from api.web.auth import Principal
 from api.web.credentials import Role
+from bot.agents.actor import Actor
 from bot.clock import Clock
 from storage import agents, audit
 from storage.agents import StoredAgent
 from storage.audit import AuditLine
 from storage.sql.database import Database, Tx
-from storage.statuses import AuditAction
+from storage.statuses import AuditAction, EventAuthor
 
 SESSION_TIME = timedelta(hours=12)  # a working day
 _MAX_NAME_CHARACTERS = 80  # of an agent, in a line of the audit
@@ -78,7 +79,7 @@ class Sessions:
     async def find_principal(self) -> Principal | None:
         """Finds who makes this request, as the guards of the API and of the desk know callers."""
         agent = await self.find_agent()
-        return None if agent is None else Principal(_name_actor(agent), Role(agent.role))
+        return None if agent is None else _identify(agent)
 
     async def begin(self, agent: StoredAgent, audit_id: int, renewed_hash: str | None) -> bool:
         """Signs the agent in with a new session, in place of the one that the request may have; returns False where the
@@ -149,6 +150,10 @@ class Sessions:
         async with self._database.reading() as tx:
             agent = await agents.find_by_session(tx, _digest(session_id), self._clock())
         return agent if agent is not None and agent.role in list(Role) else None
+
+
+def _identify(agent: StoredAgent) -> Principal:
+    return Principal(Actor(_name_actor(agent), EventAuthor.AGENT, agent.agent_id), Role(agent.role))
 
 
 def _name_actor(agent: StoredAgent) -> str:

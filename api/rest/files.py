@@ -135,7 +135,7 @@ async def fetch_file_again(file_id: str) -> Response:
 @document_response(Answer[StoredFile], 201)
 async def upload_file() -> Response:
     """Upload a file, in a form, to be sent with a reply."""
-    received = await services().uploads.receive(caller().actor, max_files=1)
+    received = await services().uploads.receive(caller().actor.name, max_files=1)
     if not received.files:
         return refuse(422, "There is no file in the form: send it as the field file")
     return _respond_with_file(received.files[0], 201)

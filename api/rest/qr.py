@@ -117,7 +117,7 @@ async def draw_qr_code(query_args: CodeQuery) -> Response:
 @document_response(Refusal, 503)
 async def make_qr_code(data: NewQrCode) -> Response:
     """Make one of Meta's own codes: its text can be changed, at Meta, after it was printed."""
-    await services().audit_trail.record(caller().actor, AuditAction.QR_CREATE, detail=data.text)
+    await services().audit_trail.record(caller().actor.name, AuditAction.QR_CREATE, detail=data.text)
     return respond(Answer[QrCodeShown](data=_show_code(await services().qr_codes.create(data.text))), 201)
 
 
@@ -143,7 +143,7 @@ async def delete_qr_code(code: str) -> Response:
     """Delete one of Meta's own codes: what is printed stops working."""
     if not CODE_PATTERN.fullmatch(code):
         return refuse(404)
-    await services().audit_trail.record(caller().actor, AuditAction.QR_DELETE, object_id=code)
+    await services().audit_trail.record(caller().actor.name, AuditAction.QR_DELETE, object_id=code)
     await services().qr_codes.delete(code)
     return respond(Answer[None](data=None))
 

@@ -122,7 +122,7 @@ async def list_templates() -> Response:
 @document_response(Refusal, 503)
 async def sync_templates() -> Response:
     """Ask Meta for the templates now; what was listed within ten seconds is not asked for again."""
-    await services().audit_trail.record(caller().actor, AuditAction.TEMPLATE_SYNC)
+    await services().audit_trail.record(caller().actor.name, AuditAction.TEMPLATE_SYNC)
     state = await services().templates.sync()
     return refuse(503, state.problem) if state.problem else await _respond_with_templates(state)
 
@@ -156,7 +156,7 @@ async def assign_template(kind: str, language: str, data: NewAssignment) -> Resp
     if problem := _find_problem(kind, language):
         return refuse(404, problem)
     assignment = await services().template_assignments.assign(
-        actor=caller().actor,
+        actor=caller().actor.name,
         kind=NoticeKind(kind),
         language=language,
         template=TemplateKey(data.template, data.template_language or language),
@@ -173,7 +173,7 @@ async def unassign_template(kind: str, language: str) -> Response:
     """Let no template carry this notice: outside of the 24 hours it then waits until the customer writes."""
     if problem := _find_problem(kind, language):
         return refuse(404, problem)
-    if not await services().template_assignments.unassign(caller().actor, NoticeKind(kind), language):
+    if not await services().template_assignments.unassign(caller().actor.name, NoticeKind(kind), language):
         return refuse(404, "This notice has no template in this language")
     return respond(Answer[None](data=None))
 

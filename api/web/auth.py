@@ -22,9 +22,11 @@ from quart import Blueprint, Quart, Response, g, request
 from api.web.credentials import KEY_PREFIX, Role, digest_key
 from api.web.deferred_writes import DeferredWrites
 from api.web.responses import refuse
+from bot.agents.actor import Actor
 from bot.clock import Clock
 from storage import api_keys
 from storage.sql.database import Database
+from storage.statuses import EventAuthor
 
 USE_INTERVAL = timedelta(minutes=1)  # to know on which day a key was last used, more would be waste
 MAX_KEY_LENGTH = 200
@@ -57,9 +59,9 @@ class Undeclared(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `actor` is what the audit says."""
+    """Who calls. `actor` is what the audit and the event log say."""
 
-    actor: str
+    actor: Actor
     role: Role
 
 
@@ -138,7 +140,8 @@ class KeyRing:
         if found is None or (found.expires_at is not None and found.expires_at <= now) or found.role not in list(Role):
             return None
         self._record_use(found.key_id, now)
-        return Principal(f"key {found.name} ({found.prefix})", Role(found.role))
+        actor = Actor(f"key {found.name} ({found.prefix})", EventAuthor.API_KEY, found.key_id)
+        return Principal(actor, Role(found.role))
 
     def _record_use(self, key_id: int, now: datetime) -> None:
         recorded_at = self._use_recorded_at.get(key_id)

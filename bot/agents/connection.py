@@ -4,6 +4,7 @@ Invariants
 - A decision is an alert that is cleared, which every process looks at, so it needs no message between them.
 """
 
+from bot.agents.actor import Actor
 from bot.agents.transaction import AgentTransaction
 from bot.delivery import circuit_breaker
 from storage import alerts, audit
@@ -17,7 +18,7 @@ class ConnectionCommands:
     def __init__(self, transaction: AgentTransaction) -> None:
         self._transaction = transaction
 
-    async def retry_stopped_channel(self, actor: str) -> bool:
+    async def retry_stopped_channel(self, actor: Actor) -> bool:
         """Has sending tried again, because what stopped it was mended at Meta: every process tries within a second, and
         stops again if it was not. Returns False where nothing was stopped."""
         line = self._transaction.make_audit_line(actor, AuditAction.CHANNEL_TRY, circuit_breaker.SUBJECT)

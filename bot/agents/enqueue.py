@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from bot.agents.errors import NotInDoubt
 from bot.agents.transaction import LockedCustomer
+from bot.delivery.ticket_events import is_event, make_delivery_event
 from bot.templates.choice import convert_to_template
 from bot.whatsapp.messages.build import fit_to_limits
-from storage import audit, outbox, outbox_reads
+from storage import audit, event_log, outbox, outbox_reads
 from storage.audit import AuditLine
 from storage.outbox import OutboxRow
 from storage.replies import find_least_advanced
@@ -26,10 +27,11 @@ Content = Mapping[str, object]  # a message as the outbox keeps it
 
 
 class Part(NamedTuple):
-    """One row to be: its id, and content that is within WhatsApp's limits."""
+    """One row to be: its id, content that is within WhatsApp's limits, and the id of the event, should it be held."""
 
     outbox_id: int
     content: Content
+    event_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def compose(
     origin: Origin, contents: Sequence[Content], *, ticket_id: int | None, make_id: Callable[[], int]
 ) -> OutboundMessage:
     """Makes a message of contents of any length, with its ids, before the transaction."""
-    parts = [Part(make_id(), piece) for content in contents for piece in fit_to_limits(content)]
+    parts = [Part(make_id(), piece, make_id()) for content in contents for piece in fit_to_limits(content)]
     return OutboundMessage(origin=origin, parts=parts, ticket_id=ticket_id)
 
 
@@ -65,7 +67,8 @@ async def enqueue(
     if customer is None:
         return None
     rows = []
-    for outbox_id, content in message.parts:
+    events = []
+    for outbox_id, content, event_id in message.parts:
         template = None if customer.window_open else await convert_to_template(tx, content)
         why_held = template if isinstance(template, Why) else None
         row = OutboxRow(
@@ -80,7 +83,10 @@ async def enqueue(
             why=why_held or NO_REASON,
         )
         rows.append(row)
+        if is_event(row, row.status):
+            events.append(make_delivery_event(event_id, row, None, row.status, now))
     await outbox.insert(tx, rows)
+    await event_log.write(tx, events)
     return find_least_advanced([row.status for row in rows])
 
 
@@ -89,11 +95,12 @@ async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None
     return find_least_advanced([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
 
 
-async def requeue(tx: Tx, outbox_id: int, line: AuditLine) -> None:
-    """Queues a message again, given by its first row, of which it is not known whether the customer has it; raises
-    NotInDoubt."""
+async def requeue(tx: Tx, outbox_id: int, line: AuditLine) -> bool:
+    """Queues a message again, given by its first row, of which it is not known whether the customer has it; returns
+    False when an earlier try of the same change has done it. Raises NotInDoubt."""
     if await audit.is_committed(tx, line.audit_id):
-        return
+        return False
     if not await outbox.send_again(tx, outbox_id, line.at):
         raise NotInDoubt
     await audit.write(tx, line)
+    return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bot.agents.actor import Actor
 from bot.agents.transaction import AgentTransaction
 from storage import audit, file_fetches
 from storage.sql.database import Tx
@@ -16,7 +17,7 @@ class FileCommands:
         self._transaction = transaction
         self._ring = ring
 
-    async def retry(self, actor: str, file_id: int) -> None:
+    async def retry(self, actor: Actor, file_id: int) -> None:
         """Has a file fetched now whose last try failed; another is left as it is."""
         line = self._transaction.make_audit_line(actor, AuditAction.FILE_RETRY, file_id)
 

@@ -6,6 +6,7 @@ Invariants
 
 from dataclasses import dataclass
 
+from bot.agents.actor import Actor
 from bot.agents.enqueue import compose, enqueue, find_delivery, requeue
 from bot.agents.errors import MessageNotFound, WindowClosed
 from bot.agents.transaction import AgentTransaction, LockedCustomer
@@ -28,7 +29,7 @@ class MessageCommands:
     def __init__(self, transaction: AgentTransaction) -> None:
         self._transaction = transaction
 
-    async def send(self, actor: str, phone: str, text: str) -> SentMessage:
+    async def send(self, actor: Actor, phone: str, text: str) -> SentMessage:
         """Sends a text to the customer with this phone; raises WindowClosed."""
         customer_id = await self._transaction.find_customer(phone)
         if customer_id is None:
@@ -47,7 +48,7 @@ class MessageCommands:
 
         return await self._transaction.run_for_customer(customer_id, write)
 
-    async def send_again(self, actor: str, outbox_id: int) -> None:
+    async def send_again(self, actor: Actor, outbox_id: int) -> None:
         """Sends a message again of which it is not known whether the customer has it, at the risk that they get it
         twice; raises MessageNotFound, NotInDoubt."""
         async with self._transaction.database.reading() as tx:

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.agents import notices
+from bot.agents.actor import Actor
 from bot.agents.enqueue import Content, OutboundMessage, compose, enqueue, find_delivery, requeue
 from bot.agents.errors import MessageNotFound, NotOnWhatsApp, UnusableValue, WindowClosed
 from bot.agents.messages import SentMessage
 from bot.agents.transaction import AgentTransaction, LockedCustomer
 from bot.templates.notice_kinds import NoticeKind
 from bot.whatsapp.messages.build import fit_to_limits
-from storage import audit, files, replies
+from storage import audit, event_log, files, replies
+from storage.audit import AuditLine
+from storage.event_log import TicketEvent
 from storage.files import FileRow
 from storage.replies import StoredReply
 from storage.sql.database import Tx
-from storage.statuses import AuditAction, FileState, Origin, OutboxStatus, ReplyAuthor
+from storage.statuses import AuditAction, FileState, Origin, OutboxStatus, ReplyAuthor, TicketEventKind
 from storage.tickets import StoredTicket
 
 Request = Literal["location", "contact"]
@@ -47,7 +50,7 @@ class ReplyCommands:
 
     async def write(
         self,
-        actor: str,
+        actor: Actor,
         ticket_id: int,
         text: str,
         *,
@@ -69,6 +72,7 @@ class ReplyCommands:
             actor, AuditAction.TICKET_REPLY, ticket_id, idempotency_id=idempotency_id
         )
         reply = self._make_reply(ticket, text, author_name, message if is_sent else None)
+        answer = self._make_answer(actor, ticket, reply, line)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
             if await audit.is_committed(tx, line.audit_id):
@@ -77,6 +81,7 @@ class ReplyCommands:
             if len(attached) != len(file_ids):
                 raise UnusableValue("file_ids", "one of the files was already sent with another answer")
             await replies.insert(tx, reply)
+            await event_log.write(tx, [answer])
             await audit.write(tx, line)
             return SentReply(reply, await enqueue(tx, customer, message, line.at) if is_sent else None)
 
@@ -84,7 +89,7 @@ class ReplyCommands:
 
     async def ask(
         self,
-        actor: str,
+        actor: Actor,
         ticket_id: int,
         wanted: Request,
         *,
@@ -97,18 +102,20 @@ class ReplyCommands:
         message = self._compose([{"type": f"{wanted}_request", "text": text}], ticket)
         line = self._transaction.make_audit_line(actor, ASK_ACTIONS[wanted], ticket_id, idempotency_id=idempotency_id)
         reply = self._make_reply(ticket, text, author_name, message)
+        answer = self._make_answer(actor, ticket, reply, line)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
             if await audit.is_committed(tx, line.audit_id):
                 return SentReply(reply, await find_delivery(tx, message))
             _require_open_window(ticket, customer)
             await replies.insert(tx, reply)
+            await event_log.write(tx, [answer])
             await audit.write(tx, line)
             return SentReply(reply, await enqueue(tx, customer, message, line.at))
 
         return await self._transaction.run_for_ticket(ticket, write)
 
-    async def react(self, actor: str, reply_id: int, emoji: str, *, idempotency_id: int | None = None) -> SentMessage:
+    async def react(self, actor: Actor, reply_id: int, emoji: str, *, idempotency_id: int | None = None) -> SentMessage:
         """Reacts to what a customer said, "" takes it back; raises MessageNotFound, UnusableValue, NotOnWhatsApp,
         WindowClosed."""
         found = await self._read_reply(reply_id)
@@ -118,17 +125,21 @@ class ReplyCommands:
         line = self._transaction.make_audit_line(
             actor, AuditAction.TICKET_REACTION, ticket.ticket_id, idempotency_id=idempotency_id
         )
+        reaction = self._transaction.make_event(
+            actor, ticket, TicketEventKind.REACTION, line.at, reply_id=reply_id, outbox_id=message.outbox_ids[0]
+        )
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentMessage:
             if await audit.is_committed(tx, line.audit_id):
                 return SentMessage(message.outbox_ids[0], await find_delivery(tx, message))
             _require_open_window(ticket, customer)
+            await event_log.write(tx, [reaction])
             await audit.write(tx, line)
             return SentMessage(message.outbox_ids[0], await enqueue(tx, customer, message, line.at))
 
         return await self._transaction.run_for_ticket(ticket, write)
 
-    async def send_again(self, actor: str, reply_id: int, *, idempotency_id: int | None = None) -> StoredReply:
+    async def send_again(self, actor: Actor, reply_id: int, *, idempotency_id: int | None = None) -> StoredReply:
         """Sends a reply again of which it is not known whether the customer has it, at the risk that they get it twice;
         raises MessageNotFound, NotInDoubt."""
         reply = await self._read_reply(reply_id)
@@ -136,9 +147,20 @@ class ReplyCommands:
         line = self._transaction.make_audit_line(
             actor, AuditAction.TICKET_SEND_AGAIN, ticket.ticket_id, idempotency_id=idempotency_id
         )
+        resent = self._transaction.make_event(
+            actor,
+            ticket,
+            TicketEventKind.DELIVERY,
+            line.at,
+            was=OutboxStatus.UNKNOWN,
+            became=OutboxStatus.QUEUED,
+            reply_id=reply_id,
+            outbox_id=reply.outbox_id,
+        )
 
         async def write(tx: Tx, _customer: LockedCustomer | None) -> StoredReply:
-            await requeue(tx, reply.outbox_id or 0, line)
+            if await requeue(tx, reply.outbox_id or 0, line):
+                await event_log.write(tx, [resent])
             return reply
 
         return await self._transaction.run_for_ticket(ticket, write)
@@ -158,6 +180,12 @@ class ReplyCommands:
             wamid=None,
             outbox_id=message.outbox_ids[0] if message else None,
             written_at=self._transaction.read_clock(),
+        )
+
+    def _make_answer(self, actor: Actor, ticket: StoredTicket, reply: StoredReply, line: AuditLine) -> TicketEvent:
+        """Makes the event of a reply by an agent."""
+        return self._transaction.make_event(
+            actor, ticket, TicketEventKind.ANSWER, line.at, reply_id=reply.reply_id, outbox_id=reply.outbox_id
         )
 
     async def _read_reply(self, reply_id: int) -> StoredReply:

@@ -9,13 +9,14 @@ Invariants
 from dataclasses import dataclass, replace
 
 from bot.agents import notices
+from bot.agents.actor import Actor
 from bot.agents.enqueue import compose, enqueue, find_delivery
 from bot.agents.errors import IllegalStatusChange, TicketNotFound
 from bot.agents.transaction import AgentTransaction, LockedCustomer
 from bot.templates.notice_kinds import NoticeKind
-from storage import audit, tickets
+from storage import audit, event_log, tickets
 from storage.sql.database import Tx
-from storage.statuses import AuditAction, Origin, OutboxStatus, TicketStatus
+from storage.statuses import AuditAction, Origin, OutboxStatus, TicketEventKind, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.tickets import MOVES, StoredTicket
 
@@ -49,7 +50,7 @@ class TicketCommands:
         self._transaction = transaction
         self._numbers = numbers
 
-    async def open(self, actor: str, new: NewTicket) -> TicketChange:
+    async def open(self, actor: Actor, new: NewTicket) -> TicketChange:
         """Opens a ticket for a customer, who may be new, or for nobody on WhatsApp."""
         await self._numbers.top_up(1)
         now, ticket_id = self._transaction.read_clock(), self._numbers.take()
@@ -74,12 +75,14 @@ class TicketCommands:
         )
         content = notices.compose_notice(NoticeKind.OPENED, ticket)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, make_id=self._transaction.make_id)
+        opened = self._transaction.make_event(actor, ticket, TicketEventKind.OPENED, now, became=ticket.status)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             filed = replace(ticket, customer_id=customer.customer_id if customer else None)
             if await audit.is_committed(tx, line.audit_id):
                 return TicketChange(filed, await find_delivery(tx, notice))
             await tickets.insert(tx, [filed])
+            await event_log.write(tx, [replace(opened, customer_id=filed.customer_id)])
             await audit.write(tx, line)
             return TicketChange(filed, await enqueue(tx, customer, notice, now) if new.whatsapp_notifications else None)
 
@@ -87,7 +90,7 @@ class TicketCommands:
             return await self._transaction.run_for_nobody(write)
         return await self._transaction.run_for_phone(new.phone, new.name, write)
 
-    async def set_status(self, actor: str, ticket_id: int, status: TicketStatus) -> TicketChange:
+    async def set_status(self, actor: Actor, ticket_id: int, status: TicketStatus) -> TicketChange:
         """Moves a ticket to another status; raises TicketNotFound, IllegalStatusChange. To the one that it has, nothing
         changes."""
         found = await self._transaction.read_ticket(ticket_id)
@@ -95,6 +98,7 @@ class TicketCommands:
         line = self._transaction.make_audit_line(actor, AuditAction.TICKET_STATUS, ticket_id)
         content = notices.compose_notice(NoticeKind(status), found)
         notice = compose(Origin.NOTICE, [content], ticket_id=ticket_id, make_id=self._transaction.make_id)
+        change = self._transaction.make_event(actor, found, TicketEventKind.STATUS, now, became=status)
 
         async def write(tx: Tx, customer: LockedCustomer | None) -> TicketChange:
             ticket = await tickets.find(tx, ticket_id)
@@ -106,7 +110,7 @@ class TicketCommands:
                 return TicketChange(ticket, None)
             if status not in MOVES[ticket.status]:
                 raise IllegalStatusChange(ticket.status, status)
-            await tickets.set_status(tx, ticket_id, status, now)
+            await tickets.set_status(tx, replace(change, was=ticket.status))
             await audit.write(tx, replace(line, detail=f"{ticket.status} -> {status}"))
             is_wanted = ticket.whatsapp_enabled and ticket.whatsapp_notifications
             delivery = await enqueue(tx, customer, notice, now) if is_wanted else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from bot.agents.actor import Actor
 from bot.agents.errors import TicketNotFound
 from bot.clock import Clock
 from bot.ids import IdMaker
@@ -22,9 +23,10 @@ from bot.service_window import is_window_open
 from storage import customers, fence, tickets
 from storage.audit import AuditLine
 from storage.customers import make_phone_alias
+from storage.event_log import TicketEvent
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
-from storage.statuses import AuditAction
+from storage.statuses import AuditAction, TicketEventKind
 from storage.tickets import StoredTicket
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ class AgentTransaction:
 
     def make_audit_line(
         self,
-        actor: str,
+        actor: Actor,
         action: AuditAction,
         object_id: int | str,
         *,
@@ -81,10 +83,37 @@ class AgentTransaction:
         return AuditLine(
             audit_id=self.make_id() if idempotency_id is None else idempotency_id,
             at=self._clock(),
-            actor=actor,
+            actor=actor.name,
             action=action,
             object_id=object_id,
             detail=detail,
+        )
+
+    def make_event(
+        self,
+        actor: Actor,
+        ticket: StoredTicket,
+        kind: TicketEventKind,
+        at: datetime,
+        *,
+        was: str = "",
+        became: str = "",
+        reply_id: int | None = None,
+        outbox_id: int | None = None,
+    ) -> TicketEvent:
+        """Makes the event of a change to a ticket."""
+        return TicketEvent(
+            event_id=self.make_id(),
+            ticket_id=ticket.ticket_id,
+            customer_id=ticket.customer_id,
+            kind=kind,
+            author=actor.author,
+            author_id=actor.author_id,
+            at=at,
+            was=was,
+            became=became,
+            reply_id=reply_id,
+            outbox_id=outbox_id,
         )
 
     async def read_ticket(self, ticket_id: int) -> StoredTicket:

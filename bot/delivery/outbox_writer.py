@@ -16,13 +16,16 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Clock
+from bot.delivery.ticket_events import is_event, make_delivery_event
 from bot.group_commit import GroupCommit
+from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.phases import log_phase
 from bot.service_window import close_window, is_window_open
 from bot.templates.choice import convert_to_template
 from bot.whatsapp.webhook.items import IgnoredReason
-from storage import customers, fence, journal, outbox
+from storage import customers, event_log, fence, journal, outbox
+from storage.event_log import TicketEvent
 from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
@@ -70,6 +73,8 @@ def make_move(
         due_at=due_at,
         resent=resent,
         refusals=refusals,
+        customer_id=row.customer_id,
+        ticket_id=row.ticket_id,
     )
 
 
@@ -79,8 +84,9 @@ RowWrite = StartedSend | AcceptedSend | Move
 class OutboxWriter:
     """Writes to the outbox for the sender of one process."""
 
-    def __init__(self, *, database: Database, lanes: Lanes, clock: Clock, phone_number_id: str) -> None:
+    def __init__(self, *, database: Database, lanes: Lanes, ids: IdMaker, clock: Clock, phone_number_id: str) -> None:
         self._database = database
+        self._ids = ids
         self._lanes = lanes
         self._clock = clock
         self._phone_number_id = phone_number_id
@@ -131,7 +137,9 @@ class OutboxWriter:
             opened = is_window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
                 opened = not isinstance(await convert_to_template(tx, waits_for), Why)
-            await outbox.move(tx, replace(move, status=OutboxStatus.QUEUED) if opened else move, now)
+            made = replace(move, status=OutboxStatus.QUEUED) if opened else move
+            if await outbox.move(tx, made, now):
+                await event_log.write(tx, self._make_events([made], now))
 
         await self._run_until_done(work)
         await self._forget_copy(customer_id)
@@ -169,9 +177,9 @@ class OutboxWriter:
             if accepted:
                 await outbox.mark_accepted(tx, {write.outbox_id: write.wamid for write in accepted}, now)
                 made.update(write.outbox_id for write in accepted)
-            for write in writes:
-                if isinstance(write, Move) and await outbox.move(tx, write, now):
-                    made.add(write.outbox_id)
+            moved = [write for write in writes if isinstance(write, Move) and await outbox.move(tx, write, now)]
+            made.update(write.outbox_id for write in moved)
+            await event_log.write(tx, self._make_events(moved, now))
             for write in accepted:
                 if now - write.marked_at > LATE_ANSWER:
                     await journal.revive_statuses(
@@ -181,3 +189,12 @@ class OutboxWriter:
         with log_phase("marking", len(writes)):
             await self._database.run(work)
         return [now if write.outbox_id in made else None for write in writes]
+
+    def _make_events(self, moves: Sequence[Move], at: datetime) -> list[TicketEvent]:
+        """Makes the events of those of these moves that are one. A move is made once, whatever becomes of its commit,
+        so an id that is made within the transaction can't be the second of its event."""
+        return [
+            make_delivery_event(self._ids.next(), move, move.source, move.status, at, move.why)
+            for move in moves
+            if is_event(move, move.status, move.why)
+        ]

@@ -14,10 +14,11 @@ from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.messages.build import effect_to_message
 from bot.whatsapp.webhook.events import read_profile_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
+from storage.event_log import TicketEvent
 from storage.files import FileRow
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
-from storage.statuses import FileState, Origin, ReplyAuthor, ReplyKind, TicketStatus
+from storage.statuses import EventAuthor, FileState, Origin, ReplyAuthor, ReplyKind, TicketEventKind, TicketStatus
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import MAX_WAMID_LENGTH, NewReply, NewTicket
 
@@ -49,6 +50,7 @@ class LaneTurns:
     files: list[FileRow] = field(default_factory=list)
     attached: list[tuple[int, list[str]]] = field(default_factory=list)  # ticket -> media ids of its description
     rows: list[OutboxRow] = field(default_factory=list)
+    events: list[TicketEvent] = field(default_factory=list)
     heard: bool = False  # the customer wrote: what was held may go out
     heard_wamid: str = ""  # the last message that they wrote to the bot
     parked: dict[int, float] = field(default_factory=dict)  # item -> seconds that it still waits for another message
@@ -103,6 +105,7 @@ class Effects:
                     turn.abouts[wamid] = About(effect.ticket_id, note_id, effect.text)
                 if effect.change and effect.about_reply_id:
                     lane.changed[effect.about_reply_id] = effect.change
+                    self._log(turn, TicketEventKind.CHANGED, effect.ticket_id, effect.about_reply_id, effect.change)
                 return ["note", effect.ticket_id, str(note_id)]
             case Say() | Offer():
                 row = self.make_row(
@@ -136,6 +139,7 @@ class Effects:
                 created_at=turn.now,
             )
         )
+        self._log(turn, TicketEventKind.OPENED, effect.ticket_id, None, TicketStatus.NEW)
         lane.messages += [(wamid, effect.ticket_id) for wamid in effect.wamids]
         turn.abouts.update({wamid: About(effect.ticket_id, 0, effect.description) for wamid in effect.wamids})
         lane.attached.append((effect.ticket_id, [media.media_id for media in effect.attachments]))
@@ -165,7 +169,33 @@ class Effects:
                 kind=kind,
             )
         )
+        is_note = kind is ReplyKind.NOTE
+        event_kind = TicketEventKind.NOTE if is_note else TicketEventKind.MESSAGE
+        self._log(turn, event_kind, ticket_id, reply_id, author=EventAuthor(author))
         return reply_id
+
+    def _log(
+        self,
+        turn: ItemTurn,
+        kind: TicketEventKind,
+        ticket_id: int,
+        reply_id: int | None,
+        became: str = "",
+        author: EventAuthor = EventAuthor.CUSTOMER,
+    ) -> None:
+        """Adds an event of a ticket to the lane."""
+        turn.lane.events.append(
+            TicketEvent(
+                event_id=self._ids.next(),
+                ticket_id=ticket_id,
+                customer_id=turn.lane.customer_id,
+                kind=kind,
+                author=author,
+                at=turn.now,
+                became=became,
+                reply_id=reply_id,
+            )
+        )
 
     def add_file(self, turn: ItemTurn, media: Media) -> None:
         """Writes down that there is a file to fetch: the message comes first, the file after."""

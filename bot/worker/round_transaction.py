@@ -5,23 +5,25 @@ Invariants
 - An item is closed in the transaction that writes its effects, and only if it was still pending.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.delivery.ticket_events import is_event, make_delivery_event
 from bot.lane_state import LaneState
 from bot.service_window import close_window, is_window_open
 from bot.templates.refusals import record_reported_refusals
 from bot.worker.effects import LaneTurns
 from bot.worker.round_input import RoundInput
 from bot.worker.statuses import MatchedStatuses
-from storage import alerts, customers, fence, files, held, journal, outbox, turn_writes
+from storage import alerts, customers, event_log, fence, files, held, journal, outbox, turn_writes
 from storage.alerts import Alert
+from storage.event_log import TicketEvent
 from storage.fence import LaneStateUpdate
-from storage.outbox import Way
+from storage.outbox import MOVES, LockedRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
-from storage.statuses import AlertSeverity, Fate, OutboxStatus
+from storage.statuses import NO_REASON, AlertSeverity, Fate, OutboxStatus, Why
 from storage.turn_writes import TicketMessage
 
 
@@ -41,6 +43,7 @@ class RoundTransaction:
     loaded: RoundInput
     lanes: dict[int, LaneTurns]
     matched: MatchedStatuses
+    make_id: Callable[[], int]
 
     @property
     def is_empty(self) -> bool:
@@ -51,10 +54,13 @@ class RoundTransaction:
     async def write(self, tx: Tx) -> None:
         """Writes all of it, the fence first. Raises LanesMoved, and then the transaction is to be rolled back."""
         lanes = [lane for lane in self.lanes.values() if lane.done]
+        events = [event for lane in lanes for event in lane.events]
         if lanes:
             await self._raise_fence(tx, lanes)
-            await self._write_turns(tx, lanes)
+            events += await self._write_turns(tx, lanes)
+        events += await self._move_rows(tx)
         await self._write_statuses(tx)
+        await event_log.write(tx, events)
 
     async def _raise_fence(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
         """Raises the versions that the turns were played on, and looks for older items that came meanwhile."""
@@ -71,7 +77,8 @@ class RoundTransaction:
         if overtaken:
             raise LanesMoved(overtaken)
 
-    async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
+    async def _write_turns(self, tx: Tx, lanes: Sequence[LaneTurns]) -> list[TicketEvent]:
+        """Writes what the turns cause; returns the events that are no turn's own."""
         effects = {item_id: text for lane in lanes for item_id, text in lane.done.items()}
         if await journal.close(tx, list(effects), Fate.DONE, self.now, effects=effects) != len(effects):
             raise LanesMoved({lane.customer_id for lane in lanes})
@@ -79,9 +86,11 @@ class RoundTransaction:
         await turn_writes.insert_tickets(tx, [ticket for lane in lanes for ticket in lane.tickets])
         await turn_writes.insert_replies(tx, [reply for lane in lanes for reply in lane.replies])
         await self._write_messages(tx, lanes)
+        overtaken = []
         if customer_ids := [lane.customer_id for lane in lanes if self.may_release_held(lane.customer_id)]:
-            await held.release(tx, customer_ids, self.now)
+            overtaken = await held.release(tx, customer_ids, self.now)
         await outbox.insert(tx, [row for lane in lanes for row in lane.rows])
+        return [event for row in overtaken for event in self._make_events(row, OutboxStatus.FAILED)]
 
     async def _write_messages(self, tx: Tx, lanes: Sequence[LaneTurns]) -> None:
         """Writes which messages became part of a ticket or were taken back, and the files. Most rounds have none."""
@@ -96,15 +105,23 @@ class RoundTransaction:
             for ticket_id, media_ids in lane.attached:
                 await files.attach(tx, lane.customer_id, media_ids, ticket_id)
 
-    async def _write_statuses(self, tx: Tx) -> None:
+    async def _move_rows(self, tx: Tx) -> list[TicketEvent]:
+        """Moves the rows that statuses are about; returns the events of that, one a row at most."""
         matched = self.matched
         states = await self._lock_states(tx)
+        rows = await outbox.lock(
+            tx, [*matched.reroutes, *(row for wamids in matched.advances.values() for row in wamids)]
+        )
+        events: list[TicketEvent] = []
         for status, wamids in matched.advances.items():
+            known = {row: wamid for row, wamid in wamids.items() if row in rows and rows[row].status in MOVES[status]}
             if status is OutboxStatus.FAILED:
-                for row_id, wamid in wamids.items():
+                for row_id, wamid in known.items():
                     await outbox.advance(tx, status, {row_id: wamid}, self.now, matched.failures[row_id])
-            elif wamids:
-                await outbox.advance(tx, status, wamids, self.now)
+            elif known:
+                await outbox.advance(tx, status, known, self.now)
+            for row_id in known:
+                events += self._make_events(rows[row_id], status, matched.failures.get(row_id, NO_REASON))
         for row_id, reroute in sorted(matched.reroutes.items()):
             move = reroute.move
             is_open = is_window_open(states[reroute.customer_id].last_inbound_at, self.now)
@@ -114,6 +131,20 @@ class RoundTransaction:
             await outbox.take_another_way(
                 tx, outbox_id=row_id, way=way, wamid=reroute.wamid, at=self.now, why=move.why, wait=wait
             )
+            if row_id in rows and rows[row_id].status in MOVES[way]:
+                events += self._make_events(rows[row_id], way, move.why)
+        return events
+
+    def _make_events(self, row: LockedRow, became: OutboxStatus, why: Why = NO_REASON) -> list[TicketEvent]:
+        """Makes the event of a row's move, where it is one. A round is written once, whatever becomes of its commit,
+        so an id that is made within the transaction can't be the second of its event."""
+        if not is_event(row, became, why):
+            return []
+        return [make_delivery_event(self.make_id(), row, row.status, became, self.now, why)]
+
+    async def _write_statuses(self, tx: Tx) -> None:
+        """Closes the statuses, and writes what they mean beyond their rows."""
+        matched = self.matched
         heard = {lane.customer_id for lane in self.lanes.values() if lane.done and lane.heard}
         await customers.mark_reachable(tx, heard | matched.reached)
         await customers.mark_unreachable(tx, matched.unreachable, self.now)

@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from bot.clock import Clock
+from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.phases import log_phase
@@ -70,6 +71,7 @@ class Rounds:
         *,
         database: Database,
         turns: Turns,
+        ids: IdMaker,
         numbers: TicketNumbers,
         templates: TemplateSync,
         clock: Clock,
@@ -77,6 +79,7 @@ class Rounds:
     ) -> None:
         self._database = database
         self._turns = turns
+        self._ids = ids
         self._numbers = numbers
         self._templates = templates
         self._clock = clock
@@ -124,7 +127,7 @@ class Rounds:
         for customer_id, sent_at in matched.closed_windows.items():
             if customer_id in lanes:
                 lanes[customer_id].state = close_window(lanes[customer_id].state, sent_at)
-        return RoundTransaction(now=now, loaded=loaded, lanes=lanes, matched=matched)
+        return RoundTransaction(now=now, loaded=loaded, lanes=lanes, matched=matched, make_id=self._ids.next)
 
     async def _play_turns(self, loaded: RoundInput, now: datetime, max_items: int) -> dict[int, LaneTurns]:
         events = self._turns.read_events(item for items in loaded.messages.values() for item in items)

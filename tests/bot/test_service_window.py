@@ -9,7 +9,7 @@ from bot.lane_state import LaneState
 from bot.service_window import close_window, is_window_open
 from storage.statuses import TicketStatus
 from tests.bot.graph import Reply, refuse
-from tests.bot.world import World
+from tests.bot.world import AGENT, World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLOSED = refuse(131047)
@@ -53,7 +53,7 @@ async def ticket(world: World) -> int:
 async def test_the_edge_is_judged_when_it_is_sent(world: World, ahead_seconds: float, status: str) -> None:
     ticket_id = await ticket(world)
     world.clock.forward(ahead_seconds)
-    await world.tickets.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)
+    await world.tickets.set_status(AGENT, ticket_id, TicketStatus.IN_PROGRESS)
     async with world.working():
         await world.until(lambda: last_is(world, status))
 
@@ -66,10 +66,10 @@ async def test_a_notice_that_meta_refuses_at_once_is_held_and_goes_out_when_they
     ticket_id = await ticket(world)
     world.graph.script.append(CLOSED)
     async with world.working():
-        await world.tickets.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)
+        await world.tickets.set_status(AGENT, ticket_id, TicketStatus.IN_PROGRESS)
         await world.until(lambda: last_is(world, "held"))
         asked = len(world.graph.requests)
-        await world.tickets.set_status("agent", ticket_id, TicketStatus.WAITING)  # our record of it is closed by now
+        await world.tickets.set_status(AGENT, ticket_id, TicketStatus.WAITING)  # our record of it is closed by now
         await world.until(lambda: last_is(world, "held"))
         assert len(world.graph.requests) == asked
         await world.write("Are you there?")
@@ -82,7 +82,7 @@ async def test_a_notice_that_meta_refuses_at_once_is_held_and_goes_out_when_they
 async def test_a_notice_that_meta_refuses_afterwards_takes_another_way(world: World) -> None:
     ticket_id = await ticket(world)
     async with world.working():
-        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
+        await world.replies.write(AGENT, ticket_id, "Have you tried turning it off?")
         await world.until(lambda: last_is(world, "accepted"))
         request = world.graph.requests[-1]
         failed = world.status(
@@ -164,7 +164,7 @@ async def test_what_waits_behind_a_slow_request_is_not_held_when_they_write_mean
     ticket_id = await ticket(world)
     world.clock.forward(86_390)
     for words in ("First this.", "Then that."):
-        await world.replies.write("agent", ticket_id, words)
+        await world.replies.write(AGENT, ticket_id, words)
     slow = asyncio.Event()
     world.graph.script.append(Reply(held=slow))
     asked = len(world.graph.requests)

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from bot.account.phone_number import PhoneNumberMonitor
+from bot.agents.actor import Actor
 from bot.agents.connection import ConnectionCommands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
@@ -44,11 +45,14 @@ from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
 from storage.redis.lanes import ClaimedLane, Lanes
 from storage.redis.limits import Limits
 from storage.sql.database import Database
+from storage.statuses import EventAuthor
 from storage.ticket_numbers import TicketNumbers
 from tests.bot.graph import Graph, serving
+from tests.support.event_log import SELECTS, LoggedTables, find_disagreements
 from tests.support.redis_time import pass_time
 
 NUMBER, WABA = "106540352242922", "102290129340398"
+AGENT = Actor("agent", EventAuthor.AGENT, 7)
 ANNE, BEN = "15550001111", "15550002222"
 
 
@@ -106,6 +110,7 @@ class World:
         self.per_second = 0.0
         self.pair_burst = 10_000
         self.token = "token"
+        self.is_written_by_hand = False  # a test changes tables itself, so that the event log can't know
         self._wamids = count(1)
 
     def another(self) -> "World":
@@ -164,11 +169,13 @@ class World:
     def rounds(self, settings: BotSettings | None = None) -> Rounds:
         """The rounds of one more process."""
         numbers = TicketNumbers(self.database)
-        turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), IdMaker(self.clock), numbers)
+        ids = IdMaker(self.clock)
+        turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), ids, numbers)
         templates = TemplateSync(database=self.database, graph=self.client(), clock=self.clock, waba_id=WABA)
         return Rounds(
             database=self.database,
             turns=turns,
+            ids=ids,
             numbers=numbers,
             templates=templates,
             clock=self.clock,
@@ -286,6 +293,11 @@ class World:
     async def play(self, lanes: Sequence[ClaimedLane] = (), rounds: Rounds | None = None) -> None:
         """One round, without Redis."""
         await (rounds or self.rounds()).play(lanes or [await self.lane()])
+
+    async def expect_a_true_log(self) -> None:
+        """The event log and the tables that it tells about agree."""
+        if not self.is_written_by_hand:
+            assert find_disagreements(LoggedTables(*[await self.rows(sql) for sql in SELECTS])) == []
 
     async def counts(self) -> dict[str, int]:
         async with self.database.reading() as tx:

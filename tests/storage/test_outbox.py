@@ -33,6 +33,11 @@ async def insert(database: Database, *rows: OutboxRow) -> None:
     await database.run(lambda tx: outbox.insert(tx, rows))
 
 
+def back(source: OutboxStatus, attempts: int) -> Move:
+    """The move of the first row into the queue, from where it was seen."""
+    return Move(1, source, attempts, OutboxStatus.QUEUED, customer_id=ANNE, ticket_id=None)
+
+
 async def status(database: Database, outbox_id: int = 1) -> str:
     async with database.reading() as tx:
         return str((await tx.fetch("SELECT status FROM outbox WHERE id = ?", [outbox_id]))[0][0])
@@ -72,7 +77,7 @@ async def test_a_row_goes_only_where_the_table_says(
     sqlite_database: Database, source: OutboxStatus, target: OutboxStatus
 ) -> None:
     await insert(sqlite_database, row(1, status=source, attempts=2))
-    step = Move(1, source, 2, target)
+    step = Move(1, source, 2, target, customer_id=ANNE, ticket_id=None)
     if source in MOVES[target]:
         assert await sqlite_database.run(lambda tx: outbox.move(tx, step, NOW))
         assert await status(sqlite_database) == target
@@ -85,12 +90,8 @@ async def test_a_row_goes_only_where_the_table_says(
 async def test_a_row_that_moved_meanwhile_stays_where_it_is(database: Database) -> None:
     """A process that stood still saw it being sent by itself; since then another resolved it and sends it now."""
     await insert(database, row(1, status=OutboxStatus.SENDING, owner="other", attempts=2))
-    assert not await database.run(
-        lambda tx: outbox.move(tx, Move(1, OutboxStatus.SENDING, 1, OutboxStatus.QUEUED), NOW)
-    )
-    assert not await database.run(
-        lambda tx: outbox.move(tx, Move(1, OutboxStatus.UNKNOWN, 2, OutboxStatus.QUEUED), NOW)
-    )
+    assert not await database.run(lambda tx: outbox.move(tx, back(OutboxStatus.SENDING, 1), NOW))
+    assert not await database.run(lambda tx: outbox.move(tx, back(OutboxStatus.UNKNOWN, 2), NOW))
     assert await status(database) == "sending"
 
 

@@ -69,6 +69,14 @@ async def test_answering_and_moving(service: Service) -> None:
         ("Alex agent (agent@example.com)", "ticket.reply", ""),
         ("Alex agent (agent@example.com)", "ticket.status", "new -> in_progress"),
     ]
+    events = await service.rows(
+        "SELECT kind, author, email, was, became, reply_id IS NULL, outbox_id IS NULL FROM ticket_event "
+        "JOIN agent ON agent.id = author_id ORDER BY ticket_event.id"
+    )
+    assert [tuple(event) for event in events] == [
+        ("answer", "agent", "agent@example.com", "", "", False, False),
+        ("status", "agent", "agent@example.com", "new", "in_progress", True, True),
+    ]
 
 
 async def test_what_was_said_in_its_order(light_service: Service) -> None:

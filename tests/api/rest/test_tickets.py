@@ -38,6 +38,14 @@ async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
     )
     assert actor.startswith("key the agent's (tick_")
     assert (action, object_id) == ("ticket.open", str(ticket["id"]))
+    events = await service.rows(
+        "SELECT ticket_id, customer_id, kind, author, api_key.role, was, became, ticket_event.at FROM ticket_event "
+        "JOIN api_key ON api_key.id = author_id"
+    )
+    at = to_millis(service.clock.now)
+    assert [tuple(event) for event in events] == [
+        (ticket["id"], customer_id, "opened", "api_key", "agent", "", "new", at)
+    ]
     claim = await service.resources.lanes.claim(10)
     assert [lane.customer_id for lane in claim.lanes] == [customer_id]
     del ticket["delivery"]

@@ -14,7 +14,7 @@ from storage import alerts
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
 from tests.bot.graph import LOST, refuse
-from tests.bot.world import ANNE, BEN, NUMBER, World
+from tests.bot.world import AGENT, ANNE, BEN, NUMBER, World
 
 TOKEN_EXPIRED = refuse(190, 401, error_subcode=463)
 MANY = 8
@@ -93,20 +93,20 @@ async def test_a_person_who_mended_something_need_not_wait_for_the_next_probe(wo
         await world.until(lambda: channel_alerts(world))
         await world.until(lambda: has_queued(world, MANY))
         asked = len(world.graph.requests)
-        assert await world.connection.retry_stopped_channel("admin")  # in vain: each process tries, and stops again
+        assert await world.connection.retry_stopped_channel(AGENT)  # in vain: each process tries, and stops again
         await world.graph.until(asked + 1)
         await world.until(lambda: channel_alerts(world))
         world.graph.always = None
 
         async def went() -> bool:
             # once more where the other process was just being refused: what it is told then closes both again
-            await world.connection.retry_stopped_channel("admin")
+            await world.connection.retry_stopped_channel(AGENT)
             return {status for status, _ in await world.sends()} == {"accepted"}
 
         await world.until(went)
         await world.until(lambda: has_no_channel_alert(world))
     assert len(await world.sends()) == MANY
-    assert not await world.connection.retry_stopped_channel("admin")
+    assert not await world.connection.retry_stopped_channel(AGENT)
 
 
 async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) -> None:
@@ -118,7 +118,7 @@ async def test_a_try_that_meta_does_not_answer_is_made_again_soon(world: World) 
         await world.until(lambda: channel_alerts(world))
         await world.write("Hi", phone=BEN)
         await world.until(lambda: has_queued(world, 2))
-        assert await world.connection.retry_stopped_channel("admin")
+        assert await world.connection.retry_stopped_channel(AGENT)
         await world.graph.until(2)
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
         await world.later(CLEARED_PROBE_SECONDS + 1)
@@ -133,7 +133,7 @@ async def test_with_nothing_to_send_a_try_is_a_question_and_its_refusal_is_told(
         await world.until(lambda: channel_alerts(world))
         await world.rows("UPDATE outbox SET status = 'failed'")
         world.graph.questions.clear()
-        assert await world.connection.retry_stopped_channel("admin")
+        assert await world.connection.retry_stopped_channel(AGENT)
         await world.until(lambda: channel_alerts(world))
         assert await was_asked_about_number(world)
 

@@ -9,7 +9,7 @@ from bot.worker.round_input import MAX_ROWS_PER_LANE
 from storage import outbox
 from storage.statuses import TicketStatus
 from tests.bot.graph import ACCEPT, LOST, Reply, refuse
-from tests.bot.world import ANNE, BEN, World
+from tests.bot.world import AGENT, ANNE, BEN, World
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
@@ -146,8 +146,8 @@ async def test_an_agents_words_in_doubt_wait_for_a_person_and_block_nobody(world
     world.doubt_seconds = 1.0
     world.graph.script.append(LOST)
     async with world.working():
-        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
-        await world.replies.write("agent", ticket_id, "And on again?")
+        await world.replies.write(AGENT, ticket_id, "Have you tried turning it off?")
+        await world.replies.write(AGENT, ticket_id, "And on again?")
 
         async def settled() -> bool:
             return [status for status, _ in await world.sends()][3:] == ["unknown", "accepted"]
@@ -164,7 +164,7 @@ async def test_a_status_settles_what_waited_for_a_person(world: World) -> None:
     world.doubt_seconds = 1.0
     world.graph.script.append(LOST)
     async with world.working():
-        await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
+        await world.replies.write(AGENT, ticket_id, "Have you tried turning it off?")
         await world.until(
             lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown' AND reason = 'ask_a_person'")
         )
@@ -224,7 +224,7 @@ async def test_a_notice_that_needs_a_template_is_held_until_the_customer_writes(
     ticket_id = await with_ticket(world)
     world.graph.script.append(refuse(131047))
     async with world.working():
-        await world.tickets.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)
+        await world.tickets.set_status(AGENT, ticket_id, TicketStatus.IN_PROGRESS)
         await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'held'"))
         await world.write("Any news?")
         await world.at_rest()
@@ -251,9 +251,9 @@ async def test_with_the_window_closed_prompts_fail_and_notices_are_held(world: W
         await world.write("Any news?")
         await world.graph.until(4)
     world.clock.forward(24 * 3600)
-    assert (await world.tickets.set_status("agent", ticket_id, TicketStatus.IN_PROGRESS)).delivery == "held"
-    assert (await world.tickets.set_status("agent", ticket_id, TicketStatus.RESOLVED)).delivery == "held"
-    assert (await world.replies.write("agent", ticket_id, "It is fixed.")).delivery == "held"
+    assert (await world.tickets.set_status(AGENT, ticket_id, TicketStatus.IN_PROGRESS)).delivery == "held"
+    assert (await world.tickets.set_status(AGENT, ticket_id, TicketStatus.RESOLVED)).delivery == "held"
+    assert (await world.replies.write(AGENT, ticket_id, "It is fixed.")).delivery == "held"
     async with world.working():
         await world.at_rest()
     assert [row[0] for row in await world.sends()][3:] == ["failed", "held", "held", "held"]
@@ -328,7 +328,7 @@ async def test_a_clock_that_goes_back_holds_nothing_up(world: World) -> None:
 async def test_more_than_a_lane_loads_goes_out_in_order(world: World) -> None:
     ticket_id = await with_ticket(world)
     for number in range(MAX_ROWS_PER_LANE + 20):
-        await world.replies.write("agent", ticket_id, f"Line {number}")
+        await world.replies.write(AGENT, ticket_id, f"Line {number}")
     async with world.working():
         await world.at_rest()
     assert world.graph.texts()[3:] == [f"Line {number}" for number in range(MAX_ROWS_PER_LANE + 20)]

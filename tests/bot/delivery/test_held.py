@@ -21,7 +21,7 @@ from storage.statuses import Origin, OutboxReason, OutboxStatus, TicketStatus, W
 from storage.templates import StoredTemplate
 from tests.bot.graph import Request, refuse
 from tests.bot.test_service_window import has_nothing_pending, last_is, ticket
-from tests.bot.world import NUMBER, World
+from tests.bot.world import AGENT, NUMBER, World
 
 DAY_SECONDS = 25 * 3600
 BODY = '[{"type":"BODY","text":"Ticket {{1}}: {{2}}"}]'
@@ -58,11 +58,11 @@ class Desk:
         await self.world.database.run(lambda tx: record_updates(tx, [(self.world.clock(), told)]))
 
     async def move(self, *statuses: TicketStatus) -> str:
-        changed = [await self.world.tickets.set_status("agent", self.ticket_id, status) for status in statuses]
+        changed = [await self.world.tickets.set_status(AGENT, self.ticket_id, status) for status in statuses]
         return str(changed[-1].delivery)
 
     async def say(self, text: str) -> str:
-        return str((await self.world.replies.write("agent", self.ticket_id, text)).delivery)
+        return str((await self.world.replies.write(AGENT, self.ticket_id, text)).delivery)
 
     async def fails(self, request: Request, code: int, ago: float = 0) -> None:
         """A status of this send comes in."""
@@ -150,12 +150,22 @@ async def test_whether_a_template_carries_a_row_is_asked_again_where_it_is_held(
     await desk.approve(NAME)
     await desk.choose("resolved")
     assert await desk.move(TicketStatus.RESOLVED) == "queued"
-    ((outbox_id, customer_id, payload),) = await world.rows(
-        "SELECT id, customer_id, payload FROM outbox WHERE origin = 'notice'"
+    ((outbox_id, customer_id, ticket_id, payload),) = await world.rows(
+        "SELECT id, customer_id, ticket_id, payload FROM outbox WHERE origin = 'notice'"
     )
     await desk.hear(heard)
-    writer = OutboxWriter(database=world.database, lanes=world.lanes, clock=world.clock, phone_number_id=NUMBER)
-    step = Move(outbox_id, OutboxStatus.QUEUED, 0, OutboxStatus.HELD, Why(OutboxReason.WINDOW_CLOSED))
+    writer = OutboxWriter(
+        database=world.database, lanes=world.lanes, ids=world.ids, clock=world.clock, phone_number_id=NUMBER
+    )
+    step = Move(
+        outbox_id,
+        OutboxStatus.QUEUED,
+        0,
+        OutboxStatus.HELD,
+        Why(OutboxReason.WINDOW_CLOSED),
+        customer_id=customer_id,
+        ticket_id=ticket_id,
+    )
     assert await writer.move_unless_open(step, customer_id, json.loads(payload)) is (left == "queued")
     assert await desk.states() == [left]
 

@@ -9,7 +9,7 @@ from storage.files import FileRow
 from storage.statuses import FileState
 from tests.bot.graph import Reply, refuse
 from tests.bot.test_service_window import last_is, ticket
-from tests.bot.world import World
+from tests.bot.world import AGENT, World
 
 BYTES = b"%PDF-1.4 ..."
 
@@ -42,7 +42,7 @@ async def test_a_slow_upload_is_made_once(world: World) -> None:
     slow = asyncio.Event()
     world.graph.upload_script.append(Reply(held=slow))
     async with world.working():
-        await world.replies.write("agent", ticket_id, "", file_ids=[file_id])
+        await world.replies.write(AGENT, ticket_id, "", file_ids=[file_id])
         await world.until(lambda: begun(world))
         for text in ("Hello?", "Are you there?"):  # each is a round, and a look at what is still to be sent
             await world.write(text)
@@ -65,8 +65,8 @@ async def test_a_file_that_meta_never_takes_keeps_nothing_behind_it_for_ever(wor
     ticket_id, file_id = await ticket(world), await uploaded(world)
     world.graph.upload_script.extend([refuse(131000, 500)] * 50)
     async with world.working():
-        await world.replies.write("agent", ticket_id, "", file_ids=[file_id])
-        await world.replies.write("agent", ticket_id, "See above")
+        await world.replies.write(AGENT, ticket_id, "", file_ids=[file_id])
+        await world.replies.write(AGENT, ticket_id, "See above")
 
         async def second_went() -> bool:
             await world.later(30)

@@ -55,6 +55,7 @@ async def test_who_is_handed_over_has_the_name_that_we_know(world: World, told: 
     """The one on their last ticket, else the first they wrote under: a handover itself has none."""
     await world.write("My printer is on fire", "hardware", "yes", name=told)
     await world.play()
+    world.is_written_by_hand = True
     await world.database.run(lambda tx: tx.execute("UPDATE ticket SET status = 'closed', name = ?", [named]))
     field, value = handover(world)
     await world.receive(value, field=field)

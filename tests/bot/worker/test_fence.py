@@ -133,6 +133,7 @@ async def test_an_agents_change_that_comes_between_is_seen_by_the_turn(world: Wo
     lane = await read_claimed_lane(world)
     async with between(world, rival, lane) as playing:
         rival.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [lane.customer_id])
+        world.is_written_by_hand = True
         rival.execute("UPDATE ticket SET status = 'closed' WHERE id = ?", [ticket_id])
         rival.commit()
         (played,) = await playing

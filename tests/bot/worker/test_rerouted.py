@@ -10,7 +10,7 @@ from bot.whatsapp.errors import classify_error
 from storage import alerts
 from tests.bot.graph import Reply, Request
 from tests.bot.test_service_window import last_is, ticket
-from tests.bot.world import World
+from tests.bot.world import AGENT, World
 
 CLOSED: dict[str, Any] = {"errors": [{"code": 131047, "title": "Re-engagement message"}]}
 WORDS = "Have you tried turning it off?"
@@ -21,7 +21,7 @@ async def answer(world: World) -> Request:
     ticket_id = await ticket(world)
     asked = len(world.graph.requests)
     async with world.working():
-        await world.replies.write("agent", ticket_id, WORDS)
+        await world.replies.write(AGENT, ticket_id, WORDS)
         await world.until(lambda: last_is(world, "accepted"))
     assert len(world.graph.requests) == asked + 1
     return world.graph.requests[-1]
@@ -92,7 +92,7 @@ async def test_a_refusal_that_overtakes_the_answer_counts_once(world: World) -> 
     slow = asyncio.Event()
     world.graph.script.append(Reply(held=slow))
     async with world.working():
-        await world.replies.write("agent", ticket_id, WORDS)
+        await world.replies.write(AGENT, ticket_id, WORDS)
         await world.graph.until(len(world.graph.requests) + 1)
         request = world.graph.requests[-1]
         await world.receive(make_refusal(world, request, ago=2))

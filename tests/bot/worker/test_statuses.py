@@ -21,7 +21,7 @@ from storage.redis.lanes import ClaimedLane, WorkingCopy
 from storage.statuses import Origin, OutboxReason, OutboxStatus
 from tests.bot.graph import Reply
 from tests.bot.whatsapp.webhook.reading import parse_items
-from tests.bot.world import BEN, World
+from tests.bot.world import AGENT, BEN, World
 from tests.support.places import PAYLOADS
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -239,7 +239,7 @@ async def test_a_window_is_judged_by_sql_where_redis_has_an_old_copy(world: Worl
     async with world.working():
         await world.at_rest()
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
-    await world.replies.write("agent", ticket_id, "Have you tried turning it off?")
+    await world.replies.write(AGENT, ticket_id, "Have you tried turning it off?")
     await world.lanes.put_copies([WorkingCopy(customer_id, 0, '["",null,null,""]')], force=[customer_id])
     async with world.working():
         await world.at_rest()

@@ -12,6 +12,7 @@ import structlog
 
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
+from tests.support.event_log import SELECTS, LoggedTables, find_disagreements
 from tests.support.servers import MariaDBServer, RedisServer
 from tests.system.end_to_end.tick import Flow, Tick, run_tick
 
@@ -45,13 +46,14 @@ async def service(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def tick(service: Tick, variant: Variant, ran: Callable[[str], None]) -> Tick:
+async def tick(service: Tick, variant: Variant, ran: Callable[[str], None]) -> AsyncIterator[Tick]:
     """The running Tick, with nothing in its database and nothing sent."""
     for suite in ("sqlite",) if variant.database == "sqlite" else ("mariadb", "redis"):
         ran(suite)
     await service.tables.delete_all()
     service.graph.reset()
-    return service
+    yield service
+    assert find_disagreements(LoggedTables(*[await service.tables.fetch(sql) for sql in SELECTS])) == []
 
 
 @contextmanager
