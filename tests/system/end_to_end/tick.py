@@ -174,9 +174,9 @@ class Tick:
         rows = await self.tables.fetch("SELECT status, reason, detail, payload FROM outbox ORDER BY version, id")
         return [_describe_outbox_row(*row) for row in rows]
 
-    async def read_outcome(self) -> dict[str, Any]:
+    async def read_outcome(self, *, skip_items: int = 0, skip_rows: int = 0) -> dict[str, Any]:
         """Returns everything that came in and what became of it, without ids and times; of alerts and files only if
-        there are any."""
+        there are any. The first items and outbox rows can be left out, where they are of no interest."""
         customers: dict[int, list[str]] = {}
         for alias, customer_id in await self.tables.fetch("SELECT alias, customer_id FROM alias ORDER BY alias"):
             customers.setdefault(customer_id, []).append(alias)
@@ -197,11 +197,11 @@ class Tick:
         more = {"alerts": [list(row) for row in alerts], "files": [list(row) for row in files]}
         return {name: rows for name, rows in more.items() if rows} | {
             "duplicates": await self.count_duplicates(),
-            "items": collapse(await self.read_items()),
+            "items": collapse((await self.read_items())[skip_items:]),
             "customers": sorted(customers.values()),
             "tickets": [[*row[1:6], *_shorten(row[6])] for row in tickets],
             "replies": collapse([[numbers[row[0]], row[1], *_shorten(row[2])] for row in replies]),
-            "outbox": collapse(outbox),
+            "outbox": collapse(outbox[skip_rows:]),
         }
 
 
