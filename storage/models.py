@@ -108,6 +108,16 @@ class Outbox(Model):
         indexes = (Index(fields=("customer_id", "status")), Index(fields=("status", "due_at")))
 
 
+class OutboxWamid(Model):
+    """An id that Meta gave to a row of the outbox, of those that had more than one: each of them still settles it."""
+
+    wamid = AsciiField(max_length=200, primary_key=True)
+    outbox_id = fields.BigIntField(db_index=True)
+
+    class Meta:
+        table = "outbox_wamid"
+
+
 class Ticket(Model):
     """What a customer wants solved. The columns carry the names of the original guide."""
 

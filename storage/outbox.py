@@ -7,6 +7,7 @@ Invariants
 - A row is marked `sending`, with its sender's name, before its request goes out, and only a `queued` row can be: no two
   senders ever have the same one.
 - Rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
+- No id that Meta gave to a row is forgotten: the table `outbox_wamid` has those of rows that had more than one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -126,10 +127,7 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
             "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, resent = resent + ?, "
             "refusals = refusals + ? WHERE id = ? AND status = ? AND attempts = ?",
             [
-                step.status,
-                step.why.reason,
-                step.why.detail[:MAX_DETAIL_LENGTH],
-                to_millis(at),
+                *_to_state(step.status, step.why, at),
                 to_millis(step.due_at or at),
                 step.resent,
                 step.refusals,
@@ -166,19 +164,33 @@ async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
 
 
 async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why = NO_REASON) -> None:
-    """Moves rows to what Meta answered or reported, and notes the wamid where it was still unknown."""
+    """Moves rows to what Meta answered or reported of these sends of theirs, and notes the wamids."""
     sources = sorted(MOVES[status])
-    await tx.execute(
-        "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, "
-        f"wamid = CASE id{' WHEN ? THEN ?' * len(wamids)} END "
-        f"WHERE id IN ({placeholders(len(wamids))}) AND status IN ({placeholders(len(sources))})",
-        [
-            *(status, why.reason, why.detail[:MAX_DETAIL_LENGTH], to_millis(at)),
-            *(value for pair in wamids.items() for value in pair),
-            *wamids,
-            *sources,
-        ],
+    named = f"CASE id{' WHEN ? THEN ?' * len(wamids)} END"
+    pairs = [value for pair in wamids.items() for value in pair]
+    changed = await tx.execute(
+        f"UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, wamid = {named} "
+        f"WHERE id IN ({placeholders(len(wamids))}) AND status IN ({placeholders(len(sources))}) "
+        f"AND (wamid IS NULL OR wamid = {named})",
+        [*_to_state(status, why, at), *pairs, *wamids, *sources, *pairs],
     )
+    if changed < len(wamids):
+        await _advance_renamed(tx, status, wamids, at, why)
+
+
+async def _advance_renamed(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why) -> None:
+    """Moves those of the rows that Meta has named otherwise before, and keeps both names. (A name of which another
+    transaction makes a third meanwhile is kept by that one.)"""
+    rows = await tx.fetch(f"SELECT id, wamid FROM outbox WHERE id IN ({placeholders(len(wamids))})", [*wamids])
+    earlier = {outbox_id: wamid for outbox_id, wamid in rows if wamid not in (None, wamids[outbox_id])}
+    await _keep_wamids(tx, [*earlier.items(), *((outbox_id, wamids[outbox_id]) for outbox_id in earlier)])
+    sources = sorted(MOVES[status])
+    for outbox_id in sorted(earlier):
+        await tx.execute(
+            "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, wamid = ? "
+            f"WHERE id = ? AND status IN ({placeholders(len(sources))})",
+            [*_to_state(status, why, at), wamids[outbox_id], outbox_id, *sources],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,18 +220,28 @@ async def lock(tx: Tx, outbox_ids: Iterable[int]) -> dict[int, LockedRow]:
 
 
 async def take_another_way(
-    tx: Tx, outbox_id: int, way: Way, wamid: str, at: datetime, why: Why, wait: timedelta
+    tx: Tx, outbox_id: int, attempts: int, way: Way, wamid: str, at: datetime, why: Why, wait: timedelta
 ) -> None:
-    """Has a row that Meta took as `wamid` and then refused go out again after `wait`, or holds it. The row keeps
-    that id until it has another, so that what is still reported of the first send is known for that."""
+    """Has a row that Meta took as `wamid` and then refused go out again after `wait`, or holds it; but not where it has
+    been sent once more since then, which `attempts` tells."""
     sources = sorted(MOVES[way])
+    await _keep_wamids(tx, [(outbox_id, wamid)])
     await tx.execute(
-        "UPDATE outbox SET status = ?, reason = ?, detail = ?, wamid = ?, status_at = ?, due_at = ?, "
-        "refusals = refusals + 1 "
-        f"WHERE id = ? AND status IN ({placeholders(len(sources))})",
-        [
-            *(way, why.reason, why.detail[:MAX_DETAIL_LENGTH], wamid, to_millis(at), to_millis(at + wait)),
-            outbox_id,
-            *sources,
-        ],
+        "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, "
+        "wamid = COALESCE(wamid, ?), refusals = refusals + 1 "
+        f"WHERE id = ? AND attempts = ? AND status IN ({placeholders(len(sources))})",
+        [*_to_state(way, why, at), to_millis(at + wait), wamid, outbox_id, attempts, *sources],
     )
+
+
+async def _keep_wamids(tx: Tx, wamids: Sequence[tuple[int, str]]) -> None:
+    """Keeps which rows Meta named so."""
+    rows = {wamid: (wamid, outbox_id) for outbox_id, wamid in wamids}
+    if rows:
+        await tx.execute(f"DELETE FROM outbox_wamid WHERE wamid IN ({placeholders(len(rows))})", [*rows])
+        await tx.insert("outbox_wamid", ("wamid", "outbox_id"), list(rows.values()))
+
+
+def _to_state(status: OutboxStatus, why: Why, at: datetime) -> Row:
+    """Returns the values of status, reason, detail and status_at."""
+    return (status, why.reason, why.detail[:MAX_DETAIL_LENGTH], to_millis(at))

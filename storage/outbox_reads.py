@@ -1,6 +1,6 @@
 """Reads the outbox: what is to be sent, what statuses may be about, and how many rows have each status."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,7 +20,8 @@ OPEN_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class SentRow:
-    """A row as far as the matching of statuses needs it."""
+    """A row as far as the matching of statuses needs it. `wamid`: what Meta named it last; `earlier`: what it named the
+    sends that are over."""
 
     outbox_id: int
     customer_id: int
@@ -29,6 +30,13 @@ class SentRow:
     origin: Origin = Origin.PROMPT
     refusals: int = 0
     marked_at: datetime | None = None
+    attempts: int = 1
+    earlier: frozenset[str] = frozenset()
+
+    @property
+    def wamids(self) -> frozenset[str]:
+        """All the names that Meta ever gave it."""
+        return self.earlier if self.wamid is None else self.earlier | {self.wamid}
 
 
 async def load_open_rows(tx: Tx, customer_ids: Sequence[int], max_per_lane: int) -> list[OutboxRow]:
@@ -75,16 +83,32 @@ async def load_payloads(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, str]:
     return dict(rows)
 
 
-async def find_sent(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int | str]) -> list[SentRow]:
-    """Finds the rows that statuses may be about, by our id or by Meta's."""
-    wanted = list(set(values))
-    if not wanted:
+async def find_sent(tx: Tx, outbox_ids: Iterable[int]) -> list[SentRow]:
+    """Finds the rows that statuses may be about, by our ids."""
+    return await _find_sent(tx, "id", set(outbox_ids))
+
+
+async def find_sent_as(tx: Tx, wamids: Iterable[str]) -> list[SentRow]:
+    """Finds the rows that statuses may be about, by the ids that Meta ever gave them."""
+    wanted = set(wamids)
+    rows = await _find_sent(tx, "wamid", wanted)
+    if missing := sorted(wanted.difference(*(row.wamids for row in rows))):
+        found = await tx.fetch(
+            f"SELECT DISTINCT outbox_id FROM outbox_wamid WHERE wamid IN ({placeholders(len(missing))})", missing
+        )
+        rows += await _find_sent(tx, "id", {row[0] for row in found} - {row.outbox_id for row in rows})
+    return rows
+
+
+async def _find_sent(tx: Tx, column: Literal["id", "wamid"], values: Collection[int | str]) -> list[SentRow]:
+    if not values:
         return []
     rows = await tx.fetch(
-        "SELECT id, customer_id, status, wamid, origin, refusals, marked_at FROM outbox "
-        f"WHERE {column} IN ({placeholders(len(wanted))})",
-        wanted,
+        "SELECT id, customer_id, status, wamid, origin, refusals, marked_at, attempts FROM outbox "
+        f"WHERE {column} IN ({placeholders(len(values))})",
+        list(values),
     )
+    earlier = await _load_earlier_wamids(tx, [row[0] for row in rows if row[5] or row[7] > 1])
     return [
         SentRow(
             outbox_id=outbox_id,
@@ -94,9 +118,24 @@ async def find_sent(tx: Tx, column: Literal["id", "wamid"], values: Iterable[int
             origin=Origin(origin),
             refusals=refusals,
             marked_at=None if marked_at is None else from_millis(marked_at),
+            attempts=attempts,
+            earlier=frozenset(earlier.get(outbox_id, set()) - {wamid}),
         )
-        for outbox_id, customer_id, status, wamid, origin, refusals, marked_at in rows
+        for outbox_id, customer_id, status, wamid, origin, refusals, marked_at, attempts in rows
     ]
+
+
+async def _load_earlier_wamids(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, set[str]]:
+    """Loads by what Meta has named these rows, of which some were sent more than once."""
+    wamids: dict[int, set[str]] = {}
+    if outbox_ids:
+        rows = await tx.fetch(
+            f"SELECT outbox_id, wamid FROM outbox_wamid WHERE outbox_id IN ({placeholders(len(outbox_ids))})",
+            outbox_ids,
+        )
+        for outbox_id, wamid in rows:
+            wamids.setdefault(outbox_id, set()).add(wamid)
+    return wamids
 
 
 async def find_due_customers(

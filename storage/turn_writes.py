@@ -174,8 +174,15 @@ async def find_known_messages(
         f"WHERE outbox.wamid IN ({which}) AND outbox.customer_id IN ({whose}) AND outbox.ticket_id IS NOT NULL",
         values,
     )
+    sent_before = await tx.fetch(
+        "SELECT outbox.customer_id, outbox_wamid.wamid, outbox.ticket_id, reply.id, reply.message FROM outbox_wamid "
+        "JOIN outbox ON outbox.id = outbox_wamid.outbox_id "
+        "LEFT JOIN reply ON reply.outbox_id = outbox.id AND reply.ticket_id = outbox.ticket_id "
+        f"WHERE outbox_wamid.wamid IN ({which}) AND outbox.customer_id IN ({whose}) AND outbox.ticket_id IS NOT NULL",
+        values,
+    )
     found: dict[int, dict[str, KnownMessage]] = {}
-    for customer_id, wamid, ticket_id, reply_id, text in (*described, *replied, *sent):
+    for customer_id, wamid, ticket_id, reply_id, text in (*described, *replied, *sent, *sent_before):
         found.setdefault(customer_id, {})[wamid] = KnownMessage(ticket_id, reply_id or 0, text or "")
     return found
 

@@ -92,7 +92,7 @@ async def enqueue(
 
 async def find_delivery(tx: Tx, message: OutboundMessage) -> OutboxStatus | None:
     """Finds where a message stands that an earlier try of the same change has enqueued."""
-    return find_least_advanced([row.status for row in await outbox_reads.find_sent(tx, "id", message.outbox_ids)])
+    return find_least_advanced([row.status for row in await outbox_reads.find_sent(tx, message.outbox_ids)])
 
 
 async def requeue(tx: Tx, outbox_id: int, line: AuditLine) -> bool:

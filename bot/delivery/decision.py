@@ -14,6 +14,9 @@ an error code asks for is in one table, whatsapp/errors.py, and means the same i
 - An answer blames the template when the message was one, and holds the row. A row does not record as what it went out,
   so a status blames by the code alone, and holds the row while it has tries left; a prompt is lost.
 - A status without a code says nothing but that the message is lost.
+
+Of a send that is over, since its row was put back after it, only that it has arrived counts: Meta may take a failure
+back, and what has arrived is not sent again. Nor does a refusal count while nothing of the row is on its way.
 """
 
 from dataclasses import dataclass
@@ -41,6 +44,8 @@ from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
 
 WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
 MOMENTARY_TYPES = ("reaction", "location_request", "contact_request")  # worth nothing later
+ARRIVED = (OutboxStatus.DELIVERED, OutboxStatus.READ)
+WAITING = (OutboxStatus.QUEUED, OutboxStatus.HELD)  # nothing of such a row is on its way
 TEMPLATE_CODES = range(132000, 132100)
 MAX_REFUSALS = 5
 MAX_REFUSALS_FOR_STATUS = 3  # the customer has waited for each of these sends already
@@ -113,9 +118,12 @@ def decide_answer(
             return _decide_refusal(_Refusal(row=row, refused=answer, sent_at=sent_at, blames_template=is_template))
 
 
-def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus) -> Decision:
-    """Decides about a row that a status is about, and that is `current` by now."""
+def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus, *, is_over: bool = False) -> Decision:
+    """Decides about a row that a status is about, and that is `current` by now. `is_over`: it is about an earlier send
+    of the row than the latest."""
     reported = OutboxStatus(status.status)
+    if is_over and reported not in ARRIVED:
+        return SUPERSEDED
     if reported is not OutboxStatus.FAILED:
         return REPORTED[reported] if current in MOVES[reported] else SUPERSEDED
     verdict = classify_error(status.error_code)
@@ -189,7 +197,7 @@ class _Refusal:
 def _decide_refusal(refusal: _Refusal) -> Decision:
     move = _choose_move(refusal)
     effects = _list_effects(refusal, move)
-    if refusal.current not in MOVES[move.status]:
+    if refusal.current not in MOVES[move.status] or refusal.current in WAITING:
         # the window was closed for the customer, whatever has become of the row
         return Decision(None, effects=tuple(effect for effect in effects if isinstance(effect, CloseWindow)))
     if move.status is not OutboxStatus.QUEUED:

@@ -78,9 +78,9 @@ async def find_quoted(
     about = sorted({event.quoted_wamid for event in read if parking.is_about_another(event)})
     async with database.reading() as tx:
         come = await journal.find_handled_messages(tx, phone_number_id, about)
-        ours = await outbox_reads.find_sent(tx, "wamid", about)
+        ours = await outbox_reads.find_sent_as(tx, about)
         on_tickets = await turn_writes.find_known_messages(tx, customer_ids, sorted(quoted))
-    return QuotedMessages(on_tickets, frozenset((*come, *(row.wamid for row in ours if row.wamid))))
+    return QuotedMessages(on_tickets, frozenset(come).union(*(row.wamids for row in ours)))
 
 
 def _find_crowded(items: Sequence[PendingItem], max_items: int) -> set[int]:

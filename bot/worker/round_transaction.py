@@ -129,7 +129,14 @@ class RoundTransaction:
             way: Way = OutboxStatus.HELD if is_held else OutboxStatus.QUEUED
             wait = timedelta(seconds=move.due_seconds or 0.0)
             await outbox.take_another_way(
-                tx, outbox_id=row_id, way=way, wamid=reroute.wamid, at=self.now, why=move.why, wait=wait
+                tx,
+                outbox_id=row_id,
+                attempts=reroute.attempts,
+                way=way,
+                wamid=reroute.wamid,
+                at=self.now,
+                why=move.why,
+                wait=wait,
             )
             if row_id in rows and rows[row_id].status in MOVES[way]:
                 events += self._make_events(rows[row_id], way, move.why)

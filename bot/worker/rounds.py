@@ -158,8 +158,8 @@ class Rounds:
         rows: list[SentRow] = []
         if statuses or unchecked:
             async with self._database.reading() as tx:
-                rows = await outbox_reads.find_sent(tx, "id", list_row_ids(statuses))
-                rows += await outbox_reads.find_sent(tx, "wamid", list_unfound_wamids(statuses, rows))
+                rows = await outbox_reads.find_sent(tx, list_row_ids(statuses))
+                rows += await outbox_reads.find_sent_as(tx, list_unfound_wamids(statuses, rows))
                 loaded.versions |= await fence.load_lane_states(tx, unchecked)
         return match_statuses(statuses, rows, now)
 

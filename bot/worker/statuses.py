@@ -3,6 +3,8 @@
 Invariants
 - What a status means for its row is decided in bot/delivery/decision.py, together with what an answer means.
 - A status moves its row only forward; storage/outbox.py has the table.
+- Any id that Meta ever gave to a row finds it. What has arrived under one settles it; nothing else that is said of an
+  earlier send is a word on the latest.
 - A status counts only for the customer whom it came from.
 - A status of a message that nobody knows waits for MAX_WAIT: it may have overtaken the answer to the send it is about.
 """
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from bot.delivery.decision import Decision, RowMove, decide_status
+from bot.delivery.decision import ARRIVED, Decision, RowMove, decide_status
 from bot.delivery.side_effects import AlertOperator, BlameTemplate, CloseWindow, MarkReachable, MarkUnreachable
 from bot.templates.refusals import ReportedRefusal
 from bot.whatsapp.webhook.events import read_status
@@ -30,11 +32,13 @@ StatusItem = tuple[PendingItem, MessageStatus]  # an item of the journal, and wh
 
 
 class Reroute(NamedTuple):
-    """What Meta took as `wamid` and refused afterwards goes out again, or is held: a row of this customer."""
+    """What Meta took as `wamid` and refused afterwards goes out again, or is held: a row of this customer, which had
+    been sent `attempts` times."""
 
     customer_id: int
     wamid: str
     move: RowMove
+    attempts: int
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class MatchedStatuses:
                 case MarkReachable():
                     self.reached.add(row.customer_id)
                     self.unreachable.pop(row.customer_id, None)
+                    self.template_refusals.pop(row.outbox_id, None)
                 case MarkUnreachable(reason=reason):
                     self.unreachable[row.customer_id] = reason
                     self.reached.discard(row.customer_id)
@@ -92,8 +97,9 @@ class MatchedStatuses:
     def _move(self, row: SentRow, wamid: str, move: RowMove) -> None:
         for rows in self.advances.values():
             rows.pop(row.outbox_id, None)
+        self.reroutes.pop(row.outbox_id, None)
         if move.status in UNSENT:
-            self.reroutes[row.outbox_id] = Reroute(row.customer_id, wamid, move)
+            self.reroutes[row.outbox_id] = Reroute(row.customer_id, wamid, move, row.attempts)
             self.rerouted.add(row.customer_id)
             return
         self.advances.setdefault(move.status, {})[row.outbox_id] = wamid
@@ -113,20 +119,17 @@ def list_row_ids(statuses: Sequence[StatusItem]) -> list[int]:
 
 def list_unfound_wamids(statuses: Sequence[StatusItem], rows: Sequence[SentRow]) -> list[str]:
     """The wamids of those statuses whose row is not among `rows`, found by the ids that they name."""
-    found = {row.outbox_id: row.wamid for row in rows}
-    return [
-        status.wamid
-        for _, status in statuses
-        if not _is_id(status.opaque) or found.get(int(status.opaque), "") not in (None, status.wamid)
-    ]
+    known = frozenset[str]().union(*(row.wamids for row in rows))
+    unnamed = {str(row.outbox_id) for row in rows if row.wamid is None}
+    return [status.wamid for _, status in statuses if status.wamid not in known and status.opaque not in unnamed]
 
 
 def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now: datetime) -> MatchedStatuses:
     """Decides about `statuses`, in their order, each on what the ones before made of its row."""
     by_id = {row.outbox_id: row for row in rows}
-    by_wamid = {row.wamid: row for row in rows if row.wamid}
+    by_wamid = {wamid: row for row in rows for wamid in row.wamids}
     current = {row.outbox_id: row.status for row in rows}
-    refused_as = {row.outbox_id: row.wamid for row in rows if row.wamid and row.status in UNSENT}
+    over = {row.outbox_id: set(row.wamids if row.status in UNSENT else row.earlier) for row in rows}
     matched = MatchedStatuses()
     for item, status in statuses:
         row = _find_row(item, status, by_id, by_wamid)
@@ -136,29 +139,30 @@ def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now:
                 matched.wait(item, left.total_seconds())
             else:
                 matched.ignore(item, IgnoredReason.UNKNOWN_MESSAGE)
-        elif refused_as.get(row.outbox_id) == status.wamid:
-            matched.ignore(item, IgnoredReason.SUPERSEDED)
-        else:
-            decision = decide_status(row, status, current[row.outbox_id])
-            if decision.move is not None:
-                current[row.outbox_id] = decision.move.status
-                if decision.move.status in UNSENT:
-                    refused_as[row.outbox_id] = status.wamid
-            matched.apply(item, row, status, decision)
+            continue
+        is_over = status.wamid in over[row.outbox_id]
+        decision = decide_status(row, status, current[row.outbox_id], is_over=is_over)
+        if decision.move is not None:
+            current[row.outbox_id] = decision.move.status
+            if decision.move.status in UNSENT:
+                over[row.outbox_id].add(status.wamid)
+        matched.apply(item, row, status, decision)
     return matched
 
 
 def _find_row(
     item: PendingItem, status: MessageStatus, by_id: dict[int, SentRow], by_wamid: dict[str, SentRow]
 ) -> SentRow | None:
-    """Finds the row by the id that the status brings back, or by Meta's own."""
-    named = by_id.get(int(status.opaque)) if _is_id(status.opaque) else None
-    if named is not None and named.wamid not in (None, status.wamid) and named.status not in UNSENT:
-        named = None
-    row = named or by_wamid.get(status.wamid)
+    """Finds the row by Meta's id, or by our own that the status brings back, where it may be about a send of which
+    Meta's answer was not heard."""
+    row = by_wamid.get(status.wamid)
+    named = by_id.get(int(status.opaque)) if row is None and _is_id(status.opaque) else None
+    # who was named otherwise is not waiting for an answer; but what has arrived is this row's, sent when in doubt
+    if named is not None and (named.wamid is None or named.status in UNSENT or status.status in ARRIVED):
+        row = named
     if row is None or item.customer_id not in (NOBODY, row.customer_id):
         return None
-    if item.customer_id == NOBODY and row is named and row.wamid != status.wamid:
+    if item.customer_id == NOBODY and row is named:
         return None  # a stranger's word that this row went out is not enough: any id can be written there
     return row
 

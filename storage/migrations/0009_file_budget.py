@@ -8,7 +8,7 @@ from tortoise.indexes import Index
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0004_outbox_detail")]
+    dependencies = [("models", "0007_wamids")]
 
     operations = [
         ops.CreateModel(

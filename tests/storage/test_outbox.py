@@ -107,11 +107,9 @@ async def test_an_acceptance_never_takes_a_status_back(database: Database) -> No
     await database.run(lambda tx: outbox.mark_accepted(tx, wamids, NOW))
     assert [await status(database, at) for at in (1, 2, 3)] == ["read", "accepted", "accepted"]
     async with database.reading() as tx:
-        assert [one.outbox_id for one in await outbox_reads.find_sent(tx, "wamid", ["wamid.AbC"])] == [2], (
-            "the case counts"
-        )
-        assert [one.wamid for one in await outbox_reads.find_sent(tx, "id", [3, 3, 9])] == ["wamid.aBc"]
-        assert await outbox_reads.find_sent(tx, "id", []) == []
+        assert [one.outbox_id for one in await outbox_reads.find_sent_as(tx, ["wamid.AbC"])] == [2], "the case counts"
+        assert [one.wamid for one in await outbox_reads.find_sent(tx, [3, 3, 9])] == ["wamid.aBc"]
+        assert await outbox_reads.find_sent(tx, []) == []
 
 
 async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Database) -> None:

@@ -165,13 +165,22 @@ def play_status(
     refusals: int = 0,
     current: OutboxStatus = OutboxStatus.ACCEPTED,
     marked: bool = True,
+    is_over: bool = False,
 ) -> str:
-    """What a round writes for this status of this row."""
+    """What a round writes for this status of this row; `is_over`: of a send of it that was refused before."""
     text = META_SAYS if status is OutboxStatus.FAILED else ""
     item = PendingItem(1, "s", "status", CUSTOMER, "", NOW, NOW, "", 0, False)
     unsent = current in (OutboxStatus.QUEUED, OutboxStatus.HELD, OutboxStatus.SENDING, OutboxStatus.UNKNOWN)
-    wamid = FORMER if unsent else WAMID
-    row = SentRow(ROW, CUSTOMER, current, wamid, origin, refusals, MARKED_AT if marked else None)
+    row = SentRow(
+        outbox_id=ROW,
+        customer_id=CUSTOMER,
+        status=current,
+        wamid=FORMER if unsent or is_over else WAMID,
+        origin=origin,
+        refusals=refusals,
+        marked_at=MARKED_AT if marked else None,
+        earlier=frozenset({WAMID} if is_over else ()),
+    )
     matched = match_statuses([(item, MessageStatus(WAMID, status, REPORTED_AT, str(ROW), code, text))], [row], NOW)
     lines = [f"close window {_name_instant(at)}" for at in matched.closed_windows.values()]
     lines += [f"mark unreachable {_shorten(why)}" for why in matched.unreachable.values()]

@@ -132,6 +132,13 @@ async def others() -> dict[str, Any]:
             for current in OutboxStatus
         }
     )
+    known["statuses of a send that is over"] = group_cases(
+        {
+            (status.value, current.value): [play_status(status, 131000, current=current, is_over=True)]
+            for status in (OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.READ, OutboxStatus.FAILED)
+            for current in OutboxStatus
+        }
+    )
     known["refused as the template that carried it"] = {
         str(code): await play_answer(refused(code), NOTICE, window_open=False) for code in (100, 131047, 132015)
     }

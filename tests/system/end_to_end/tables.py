@@ -17,8 +17,8 @@ Row: TypeAlias = tuple[Any, ...]
 
 # All but what a running process remembers by itself: the numbers it has reserved, and who may call.
 EMPTIED = (
-    "item", "outbox", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation", "customer",
-    "audit", "daily_total", "ticket_event", "file_budget",
+    "item", "outbox", "outbox_wamid", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation",
+    "customer", "audit", "daily_total", "ticket_event", "file_budget",
 )  # fmt: skip
 
 
