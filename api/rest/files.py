@@ -201,7 +201,8 @@ async def _send(row: FileRow, size: int, *, inline: bool) -> Response:
     start, end = part or (0, size)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    headers["Content-Disposition"] = make_content_disposition(inline, row.filename, row.file_id, kind)
+    named_as = row.mime_type if kind == ANY_TYPE else kind
+    headers["Content-Disposition"] = make_content_disposition(inline, row.filename, row.file_id, named_as)
     pieces = _read_nothing() if request.method == "HEAD" else await store.open(key, start, end)
     response = Response(pieces, 200 if part is None else 206, headers, content_type=kind if inline else ANY_TYPE)
     response.content_length = end - start

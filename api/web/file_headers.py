@@ -10,10 +10,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
+from bot.whatsapp.messages.media_types import ANY_TYPE, find_ending
 from bot.whatsapp.sanitize import clean_file_name
 
 HEAD_BYTES = 16  # tell the type
-ANY_TYPE = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _NOT_PLAIN = re.compile(r'[^ !#-\[\]-~]|["%;\\]')
 _STARTS = (
@@ -27,17 +27,10 @@ _STARTS = (
     (b"\xff\xf3", "audio/mpeg"),
     (b"\xff\xf2", "audio/mpeg"),
 )
-_ENDINGS = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "audio/ogg": ".ogg",
-    "audio/mpeg": ".mp3",
-    "audio/mp4": ".m4a",
-    "video/mp4": ".mp4",
-}
-INLINE_TYPES = tuple(_ENDINGS)  # those that a page may show
+# Those that a page may show.
+INLINE_TYPES = (
+    "image/png", "image/jpeg", "image/gif", "image/webp", "audio/ogg", "audio/mpeg", "audio/mp4", "video/mp4",
+)  # fmt: skip
 
 
 class ByteRange(NamedTuple):
@@ -60,10 +53,10 @@ def choose_inline_type(head: bytes, claimed: str) -> str:
     return next((name for start, name in _STARTS if head.startswith(start)), ANY_TYPE)
 
 
-def make_content_disposition(inline: bool, name: str, file_id: int, shown_as: str = ANY_TYPE) -> str:
+def make_content_disposition(inline: bool, name: str, file_id: int, mime_type: str = ANY_TYPE) -> str:
     """Makes the Content-Disposition, with the name as all programs read it, and as it is. Photos and voice notes have
-    none: they get one, with the ending of what they are."""
-    shown = clean_file_name(name) or f"file-{file_id}{_ENDINGS.get(shown_as, '')}"
+    none: they get one, with the ending of their type where that is a harmless one."""
+    shown = clean_file_name(name) or f"file-{file_id}{find_ending(mime_type)}"
     plain = _NOT_PLAIN.sub("_", shown.encode("ascii", "replace").decode().replace("?", "_"))
     return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
 

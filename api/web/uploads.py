@@ -3,13 +3,13 @@
 Invariants
 - Who sends the form is admitted before the first byte of a file is kept.
 - What is too long, too slow, of a wrong type or cut off leaves nothing behind.
+- The type of a file is decided once its first bytes are here, and before the others are read.
 - A row announces the bytes before the first of them is kept, so that the clean-up finds them whatever happens to this
   process. The file is `stored` only once all of it is, with its line in the audit.
 """
 
 import asyncio
 import hashlib
-import mimetypes
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,7 @@ from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.whatsapp.messages.limits import Unsendable
 from bot.whatsapp.messages.media_kinds import MEDIA_RULES, choose_media_kind
+from bot.whatsapp.messages.media_types import HEAD_BYTES, recognize_mime_type
 from bot.whatsapp.sanitize import clean_file_name, clean_mime_type
 from storage import audit, files
 from storage.audit import AuditLine
@@ -87,15 +88,15 @@ class Uploads:
     async def _store_file(self, part: File, form: MultipartForm, stored: list[FileRow]) -> None:
         """Brings one file into the store, and its row to `stored`: first announced, then whole."""
         file_id, name = self._ids.next(), clean_file_name(part.filename)
-        claimed = part.headers.get("content-type", "")
-        if claimed in ("", "application/octet-stream"):
-            claimed = mimetypes.guess_type(name)[0] or claimed
-        checked_type = clean_mime_type(claimed)
+        pieces = form.pieces()
+        start = await _read_start(pieces)
+        claimed = clean_mime_type(part.headers.get("content-type", ""))
+        mime_type = recognize_mime_type(claimed, name, start[:HEAD_BYTES])
         digest, size = hashlib.sha256(), 0
 
         async def measured_pieces() -> AsyncIterator[bytes]:
             nonlocal size
-            async for piece in form.pieces():
+            async for piece in _chain(start, pieces):
                 size += len(piece)
                 if size > MAX_FILE_BYTES:
                     raise UploadRefused(413, f"The file is larger than {MAX_FILE_BYTES // 2**20} MB.")
@@ -103,7 +104,7 @@ class Uploads:
                 yield piece
 
         try:
-            kind = choose_media_kind(checked_type, 1)  # before a hundred megabytes of it are read
+            kind = choose_media_kind(mime_type, len(start), start)  # before a hundred megabytes of it are read
             now = self._clock()
             row = FileRow(
                 file_id=file_id,
@@ -112,13 +113,13 @@ class Uploads:
                 state=FileState.LOOSE,
                 due_at=now,
                 created_at=now,
-                mime_type=checked_type,
+                mime_type=mime_type,
                 filename=name,
             )
             stored.append(row)
             await self._database.run(lambda tx: files.insert(tx, [row]))
             await self._store.put(make_file_key(file_id), measured_pieces())
-            kind = choose_media_kind(checked_type, size)  # now that it is known how large it is
+            kind = choose_media_kind(mime_type, size, start)  # now that it is known how large it is
         except Unsendable as error:
             raise UploadRefused(422, str(error)) from None
         stored[-1] = replace(
@@ -155,3 +156,21 @@ class Uploads:
 
         if rows:
             await self._database.run(write)
+
+
+async def _read_start(pieces: AsyncIterator[bytes]) -> bytes:
+    """Reads the first HEAD_BYTES of a file, and what came with them; all of a shorter one."""
+    start = bytearray()
+    async for piece in pieces:
+        start += piece
+        if len(start) >= HEAD_BYTES:
+            break
+    return bytes(start)
+
+
+async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yields what was read of a file already, then the rest."""
+    if start:
+        yield start
+    async for piece in pieces:
+        yield piece

@@ -12,7 +12,7 @@ from bot.clock import Clock
 from bot.whatsapp.errors import ERROR_POLICIES, Action
 from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.graph.response import GraphError
-from bot.whatsapp.messages.media_kinds import normalize_mime_type
+from bot.whatsapp.messages.media_types import normalize_mime_type
 from storage import files
 from storage.blobs.store import FileStore, NoFile, StoreDown, make_file_key
 from storage.files import FileRow

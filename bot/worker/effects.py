@@ -12,6 +12,7 @@ from bot.lane_state import LaneState
 from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.messages.build import effect_to_message
+from bot.whatsapp.messages.media_types import find_ending
 from bot.whatsapp.webhook.events import read_profile_name
 from flows import About, AddReply, Event, Media, Note, Offer, OpenTicket, Say, Ticket
 from storage.event_log import TicketEvent
@@ -134,7 +135,7 @@ class Effects:
                 issue_type_other=effect.issue_type_other,
                 title=effect.title,
                 description=effect.description,
-                attachment_name=(media.filename or media.kind) if media else "",
+                attachment_name=(media.filename or f"{media.kind}{find_ending(media.mime_type)}") if media else "",
                 attachment_type=media.mime_type if media else "",
                 created_at=turn.now,
             )

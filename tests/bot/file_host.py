@@ -102,6 +102,8 @@ class FileHost:
             return
         if asked.method == "POST":
             status, value = self.uploads.pop(0)
+        elif "phone_number_id=" in asked.path:  # since January 2026 Meta refuses it, whoever sent the file
+            status, value = 400, {"error": {"code": 100, "message": "(#100) Param phone_number_id is not a valid id"}}
         else:
             facts = dict(self.facts.get(name, {}))
             answers = facts.pop("answers", [])

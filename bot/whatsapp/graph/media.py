@@ -63,7 +63,8 @@ async def locate_media(graph: GraphClient, media_id: str) -> MediaLocation:
     """Asks Meta where the file is now. Raises MediaRefused, MediaFailed or AccountStopped."""
     if not MEDIA_ID.fullmatch(media_id):
         raise MediaRefused("The message named no file that Meta could have.")
-    response = await graph.get(media_id, {"phone_number_id": graph.settings.phone_number_id})
+    # without phone_number_id, which Meta also refuses for files that are ours
+    response = await graph.get(media_id)
     if not response.ok:
         raise _to_exception(response)
     value = response.value
@@ -86,7 +87,7 @@ def _to_exception(response: GraphResponse) -> Exception:
     if error is None:
         return MediaFailed(response.failure)
     if error.code in _UNKNOWN_ID_CODES:  # of a number it would stop everything; of a file it says that this one is gone
-        return MediaFailed("Meta says that it has no such file for this number.")
+        return MediaFailed("Meta says that it has no such file.")
     if error.action is Action.STOP:
         return AccountStopped(error.reason, error.wait_seconds)
     return MediaFailed(error.reason, error.wait_seconds)

@@ -12,10 +12,12 @@ import pytest
 from api.web.credentials import Role
 from api.web.file_headers import ANY_TYPE, choose_inline_type, make_content_disposition, parse_range
 from api.web.uploads import MAX_FILE_BYTES
+from bot.whatsapp.messages.media_types import OFFICE
 from storage.sql.database import Database
 from tests.api.desk.visitor import visitor
 from tests.api.rest.files_service import FilesService, serve_files
 from tests.api.rest_service import Service
+from tests.bot.whatsapp.messages.file_heads import OPUS_VOICE, VORBIS, build_webp
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2000
 HOSTILE = b"<html><script>alert(1)</script>"
@@ -49,6 +51,57 @@ async def test_an_upload_is_stored_and_given_back(there: FilesService) -> None:
     read = await there.call("GET", f"/api/files/{data['id']}", role=Role.VIEWER)
     assert (read.status_code, read.content) == (200, PNG)
     assert len(there.list_stored()) == 1
+
+
+@pytest.mark.parametrize(
+    "mime_type",
+    ["audio/ogg", "application/ogg", "video/ogg", "audio/opus", "audio/x-opus+ogg", "audio/x-vorbis+ogg", "", ANY_TYPE],
+)
+async def test_voice_is_taken_under_any_type(light: FilesService, mime_type: str) -> None:
+    response = await light.upload(OPUS_VOICE, "voice.opus", mime_type)
+    assert response.status_code == 201, response.text
+    data = response.json()["data"]
+    assert (data["kind"], data["mime_type"], data["size"]) == ("audio", "audio/ogg; codecs=opus", len(OPUS_VOICE))
+    assert (await light.call("GET", f"/api/files/{data['id']}")).content == OPUS_VOICE
+
+
+@pytest.mark.parametrize("mime_type", ["audio/ogg", "audio/ogg; codecs=opus", "audio/opus", ""])
+async def test_other_sound_in_ogg_is_refused(light: FilesService, mime_type: str) -> None:
+    response = await light.upload(VORBIS, "song.ogg", mime_type)
+    assert (response.status_code, response.json()["message"]) == (
+        422,
+        "WhatsApp takes OGG with Opus inside and no other, and this one is vorbis. "
+        "Send it as MP3, M4A, AAC or AMR, or as OGG with Opus inside.",
+    )
+    assert light.list_stored() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime_type", "data", "ending"),
+    [
+        ("image", "image/jpeg", b"\xff\xd8\xff\xe0 a photo", ".jpg"),
+        ("audio", "audio/ogg; codecs=opus", OPUS_VOICE, ".ogg"),
+        ("audio", "audio/mp4", b"\0\0\0\x18ftypM4A  a song", ".m4a"),
+        ("audio", "audio/amr", b"#!AMR\n a call", ".amr"),
+        ("audio", "audio/aac", b"\xff\xf1 a song", ".aac"),
+        ("video", "video/mp4", b"\0\0\0\x18ftypisom a film", ".mp4"),
+        ("video", "video/3gpp", b"\0\0\0\x183gpp a film", ".3gp"),
+        ("sticker", "image/webp", build_webp(512, 512), ".webp"),
+        ("document", "application/pdf; charset=binary", b"%PDF-1.7 a letter", ".pdf"),
+        ("document", f"{OFFICE}.wordprocessingml.document", b"PK\3\4 a letter", ".docx"),
+        ("document", "text/csv", b"a,b", ".csv"),
+    ],
+)
+async def test_what_a_customer_sent_can_be_sent_back(
+    light: FilesService, kind: str, mime_type: str, data: bytes, ending: str
+) -> None:
+    """It is downloaded under the name that it gets, and uploaded by a browser that knows nothing of its type."""
+    file_id = await light.file(data, filename="", mime_type=mime_type)
+    read = await light.call("GET", f"/api/files/{file_id}")
+    name = f"file-{file_id}{ending}"
+    assert read.headers["content-disposition"] == f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}"
+    sent = await light.upload(read.content, name, "")
+    assert (sent.status_code, sent.json()["data"]["kind"]) == (201, kind)
 
 
 async def test_headers_under_which_nothing_can_act(light: FilesService) -> None:
