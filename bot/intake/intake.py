@@ -161,8 +161,7 @@ def _make_journal_row(item_id: int, received_at: datetime, item: Item, identity:
         reason = IgnoredReason.NO_SENDER
     address = ""
     if item.address_change:
-        renamed = item.address_change
-        address = renamed.new_phone or renamed.old_phone or renamed.new_bsuid  # a phone, where there is one
+        address = item.address_change.address
     elif item.kind in WRITING_KINDS and item.customer:
         address = item.customer.address
     return NewItem(

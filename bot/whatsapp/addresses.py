@@ -3,6 +3,7 @@
 Invariants
 - A phone number is never taken for a BSUID or the other way round, whichever field Meta put it in.
 - Nothing raises: whatever is neither reads as "".
+- A JSON number reads as its digits: some of Meta's fields, and some relays of its webhooks, hold ids that way.
 
 Source: Meta, business-scoped-user-ids.
 """
@@ -27,17 +28,24 @@ def is_bsuid(text: str) -> bool:
     return _BSUID.fullmatch(text) is not None
 
 
+def read_id_text(value: object) -> str:
+    """Returns the text of an id, which may have come as a JSON number; "" for anything else."""
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int and value >= 0 else ""  # a bool is an int too
+
+
 def read_phone_digits(value: object) -> str:
     """Returns the digits of a phone number as Meta writes it, with or without a plus; "" for anything else."""
-    match = _PHONE.fullmatch(value) if isinstance(value, str) else None
+    match = _PHONE.fullmatch(read_id_text(value))
     return match[1] if match else ""
 
 
 def read_addresses(phone: object, bsuid: object) -> Addresses:
     """Reads a pair of Meta's fields, of which either may be missing, null, empty or hold the other one's value."""
-    digits = read_phone_digits(phone)
-    if isinstance(bsuid, str) and _OPAQUE_ID.fullmatch(bsuid):
-        return Addresses(digits, bsuid)
+    digits, user_id = read_phone_digits(phone), read_id_text(bsuid)
+    if _OPAQUE_ID.fullmatch(user_id):
+        return Addresses(digits, user_id)
     if not digits and isinstance(phone, str) and is_bsuid(phone):
         return Addresses("", phone)
     return Addresses(digits, "")

@@ -10,6 +10,7 @@ import json
 import re
 from datetime import UTC, datetime
 
+from bot.whatsapp.addresses import read_id_text
 from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean, clean_line, to_storable_id
 
 _MAX_ID_CHARACTERS = 256
@@ -59,8 +60,7 @@ def get_id(value: dict[str, object], key: str) -> str:
 
 def get_wamid(value: dict[str, object], key: str) -> str:
     """Returns Meta's message id under the key, as it is stored."""
-    found = value.get(key)
-    return to_storable_id(found) if isinstance(found, str) else ""
+    return to_storable_id(read_id_text(value.get(key)))
 
 
 def get_instant(value: dict[str, object], key: str) -> datetime | None:

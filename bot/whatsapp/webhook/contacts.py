@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from bot.phones import list_phone_variants, read_phone
-from bot.whatsapp.addresses import Addresses, read_addresses, read_phone_digits
+from bot.whatsapp.addresses import Addresses, read_addresses, read_id_text, read_phone_digits
 from bot.whatsapp.json_access import get_objects
 from bot.whatsapp.sanitize import clean_line
 from bot.whatsapp.webhook.items import AddressChange, WhatsAppUser
@@ -61,9 +61,11 @@ class Contacts:
 
     def _find(self, phone: str, bsuid: str) -> Person:
         contact = self._by_address.get(bsuid) or self._by_address.get(phone)
+        if contact is not None and bsuid and contact.bsuid not in ("", bsuid):
+            contact = None  # two user ids that differ are two people, also where one had the other's phone
         if contact is None and len(self._known) == 1 and self._is_about_one_person:
             only = self._known[0]
-            contact = None if bsuid and only.bsuid else only  # two user ids that differ are two people
+            contact = None if bsuid and only.bsuid else only
         if contact is None:
             return Person(WhatsAppUser(phone, bsuid) if phone or bsuid else None, None)
         user = WhatsAppUser(
@@ -114,21 +116,29 @@ def read_given_phone(message: dict[str, object], sender: WhatsAppUser) -> str:
         return ""
     if any(owner not in (None, "", sender.bsuid) for owner in (card.get("user_id"), entry.get("user_id"))):
         return ""
-    written = entry.get("phone")
-    known, typed = read_phone_digits(entry.get("wa_id")), read_phone(written) if isinstance(written, str) else None
+    known, typed = read_phone_digits(entry.get("wa_id")), read_phone(read_id_text(entry.get("phone")))
     if known and typed and typed not in list_phone_variants(known) and known not in list_phone_variants(typed):
         return ""
     return known or typed or ""
 
 
 def read_address_change(message: dict[str, object]) -> AddressChange | None:
-    """Returns the change that a `system` message tells of, None when it tells of none. It is sent by whom they were."""
+    """Returns the change that a `system` message tells of, None when it tells of none.
+
+    Since 2026-08-11 `previous_user_id` says whom it is about. What stands in `from` and `from_user_id` may be missing,
+    or be the new phone and id already; in earlier notices it is whom they were.
+    """
     system = message.get("system")
     if message.get("type") != "system" or not isinstance(system, dict) or system.get("type") not in _ADDRESS_CHANGES:
         return None
-    old = read_addresses(message.get("from"), message.get("from_user_id"))
+    sender = read_addresses(message.get("from"), message.get("from_user_id"))
     new = read_addresses(system.get("wa_id") or system.get("new_wa_id"), system.get("user_id"))
-    return _make_change(old, new)
+    previous = read_addresses(None, system.get("previous_user_id")).bsuid
+    old_bsuid = previous or ("" if sender.bsuid == new.bsuid else sender.bsuid)
+    if system["type"] == "user_changed_user_id" and new.phone in ("", sender.phone):
+        return _make_change(Addresses(sender.phone, old_bsuid), Addresses("", new.bsuid), is_new_number=False)
+    old_phone = "" if sender.phone == new.phone else sender.phone
+    return _make_change(Addresses(old_phone, old_bsuid), new, is_new_number=True)
 
 
 def read_user_id_update(update: dict[str, object]) -> AddressChange | None:
@@ -140,12 +150,17 @@ def read_user_id_update(update: dict[str, object]) -> AddressChange | None:
     if not isinstance(ids, dict):
         return None
     old = read_addresses(update.get("wa_id"), ids.get("previous"))
-    return _make_change(old, read_addresses(None, ids.get("current")))
+    return _make_change(old, read_addresses(None, ids.get("current")), is_new_number=False)
 
 
-def _make_change(old: Addresses, new: Addresses) -> AddressChange | None:
-    new_phone = "" if new.phone == old.phone else new.phone
+def _make_change(old: Addresses, new: Addresses, *, is_new_number: bool) -> AddressChange | None:
     new_bsuid = "" if new.bsuid == old.bsuid else new.bsuid
-    if not any(old) or not (new_phone or new_bsuid):
+    if not any(old) or not (new.phone or new_bsuid):
         return None
-    return AddressChange(old_phone=old.phone, new_phone=new_phone, old_bsuid=old.bsuid, new_bsuid=new_bsuid)
+    return AddressChange(
+        old_phone=old.phone,
+        new_phone=new.phone,
+        old_bsuid=old.bsuid,
+        new_bsuid=new_bsuid,
+        is_new_number=is_new_number,
+    )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import NamedTuple
 
+from bot.whatsapp.addresses import read_id_text, read_phone_digits
 from bot.whatsapp.json_access import get_object, get_text
 from bot.whatsapp.sanitize import clean, encode_payload
 from bot.whatsapp.webhook import item_keys
@@ -22,6 +23,7 @@ from bot.whatsapp.webhook.items import AddressChange, IgnoredReason, Item, ItemK
 
 _STATUSES = ("sent", "delivered", "read", "played", "failed")
 _KEPT_OF_A_STATUS = ("id", "status", "timestamp", "biz_opaque_callback_data", "errors")  # the rest is prices
+_NO_DIGITS = re.compile(r"[^0-9]")
 _UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
@@ -31,6 +33,7 @@ class Change(NamedTuple):
     number: str  # the phone_number_id that it is for
     ignored: IgnoredReason | None  # why none of them is for us
     contacts: Contacts
+    our_phone: str  # the same number in digits, "" where it is not said
     is_standby: bool  # Meta's own agent leads the chat
     context: object  # what Meta's agent says of the chat that it hands over
 
@@ -54,18 +57,20 @@ class ItemMaker:
         self, message: dict[str, object], change: Change, path: str, *, kind: ItemKind, first: bool
     ) -> Item:
         """Makes the item of a customer's message or of an echo. `first`: nothing in its list is before it."""
-        wamid = message.get("id")
-        has_id = isinstance(wamid, str) and wamid
-        key = make_item_key(item_keys.MESSAGE, change.number, wamid) if has_id and change.number else self._key_at(path)
+        wamid = read_id_text(message.get("id"))
+        key = make_item_key(item_keys.MESSAGE, change.number, wamid) if wamid and change.number else self._key_at(path)
         phone_key, bsuid_key = ("from", "from_user_id") if kind is ItemKind.MESSAGE else ("to", "to_user_id")
         customer, contact = change.contacts.find(message.get(phone_key), message.get(bsuid_key))
+        changed = read_address_change(message) if kind is ItemKind.MESSAGE else None
         reason = change.ignored
         if reason is None:
-            if not has_id:
+            if not wamid:
                 reason = IgnoredReason.NO_ID
             elif message.get("group_id"):
                 reason = IgnoredReason.GROUP
-            elif customer is None:
+            elif customer and customer.phone and customer.phone == change.our_phone:
+                reason = IgnoredReason.OWN_NUMBER
+            elif customer is None and changed is None:
                 reason = IgnoredReason.NO_SENDER
         content: dict[str, object] = {"message": message, "contact": contact and contact._asdict()}
         if change.is_standby:
@@ -75,7 +80,6 @@ class ItemMaker:
         payload, meta_at = encode_payload(content), self._read_time(message.get("timestamp"))
         if reason is not None:
             return Item(key=key, kind=kind, meta_at=meta_at, payload=payload, customer=None, ignored=reason)
-        changed = read_address_change(message) if message.get("type") == "system" else None
         may_give = kind is ItemKind.MESSAGE and not change.is_standby and message.get("type") == "contacts"
         given = read_given_phone(message, customer) if may_give and customer else ""
         return Item(
@@ -90,22 +94,19 @@ class ItemMaker:
         )
 
     def make_status(self, status: dict[str, object], change: Change, path: str) -> Item:
-        """Makes the item of what became of a message of ours."""
-        wamid, name, timestamp = status.get("id"), status.get("status"), status.get("timestamp")
-        has_id = isinstance(wamid, str) and wamid
+        """Makes the item of what became of a message of ours. One that names no recipient is found by its wamid."""
+        wamid, name, timestamp = read_id_text(status.get("id")), status.get("status"), status.get("timestamp")
         key = make_item_key(item_keys.STATUS, change.number, wamid, name, timestamp)
-        key = key if has_id and change.number else self._key_at(path)
+        key = key if wamid and change.number else self._key_at(path)
         customer, _ = change.contacts.find(status.get("recipient_id"), status.get("recipient_user_id"))
         reason = change.ignored
         if reason is None:
-            if not has_id:
+            if not wamid:
                 reason = IgnoredReason.NO_ID
             elif status.get("recipient_type") == "group":
                 reason = IgnoredReason.GROUP
             elif name not in _STATUSES:
                 reason = IgnoredReason.UNKNOWN_STATUS
-            elif customer is None:
-                reason = IgnoredReason.NO_SENDER
         content = {key: status[key] for key in _KEPT_OF_A_STATUS if key in status}
         payload = encode_payload(content | {"standby": True} if change.is_standby else content)
         return Item(
@@ -192,6 +193,10 @@ class ItemMaker:
 
 def read_phone_number_id(value: dict[str, object]) -> str:
     """Returns the phone_number_id that a change is for, "" when it does not say."""
-    metadata = value.get("metadata")
-    number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-    return clean(str(number)) if isinstance(number, (str, int)) and number else ""
+    return clean(read_id_text(get_object(value, "metadata").get("phone_number_id")))
+
+
+def read_our_phone(value: dict[str, object]) -> str:
+    """Returns our number in digits as a change names it, "" when it does not. People read it, so it may be spaced."""
+    shown = read_id_text(get_object(value, "metadata").get("display_phone_number"))
+    return read_phone_digits(_NO_DIGITS.sub("", shown))

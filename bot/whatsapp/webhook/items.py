@@ -35,6 +35,7 @@ class IgnoredReason(StrEnum):
     NO_ID = "no_id"  # a message or a status without the wamid
     GROUP = "group"  # groups are not supported
     NO_SENDER = "no_sender"  # it names nobody
+    OWN_NUMBER = "own_number"  # from our own number, or an echo to it: that is no customer
     UNKNOWN_STATUS = "unknown_status"  # a status that is neither sent, delivered, read, played nor failed
     SUPERSEDED = "superseded"  # found by the worker: the row of the outbox is further on already
     UNKNOWN_MESSAGE = "unknown_message"  # found by the worker: a status of a message that is not in the outbox
@@ -60,12 +61,22 @@ class WhatsAppUser:
 
 @dataclass(frozen=True, slots=True)
 class AddressChange:
-    """A customer's phone or BSUID was replaced by another; "" is what Meta did not say."""
+    """A customer's phone or BSUID was replaced by another; "" is what Meta did not say.
+
+    `is_new_number`: Meta says that the phone is another, so none from before is theirs any more, also where the new one
+    is hidden. Otherwise an `old_phone` is theirs still.
+    """
 
     old_phone: str = ""
     new_phone: str = ""
     old_bsuid: str = ""
     new_bsuid: str = ""
+    is_new_number: bool = False
+
+    @property
+    def address(self) -> str:
+        """What we send to from now on, a phone where there is one."""
+        return self.new_phone or ("" if self.is_new_number else self.old_phone) or self.new_bsuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class Item:
 
     `key` is the same for each delivery of it (item_keys.py), `payload` the JSON text that the journal keeps, `meta_at`
     Meta's time for it. `customer` is whom it is about: who wrote a message, to whom an echo or a status's message went,
-    whose chat is handed over.
+    whose chat is handed over; None also where a status or a change of address does not say.
     """
 
     key: str

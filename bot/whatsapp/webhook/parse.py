@@ -15,7 +15,7 @@ from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS, clean
 from bot.whatsapp.webhook import fields
 from bot.whatsapp.webhook.contacts import Contacts, read_user_id_update
 from bot.whatsapp.webhook.decoding import decode_json
-from bot.whatsapp.webhook.item_maker import Change, ItemMaker, read_phone_number_id
+from bot.whatsapp.webhook.item_maker import Change, ItemMaker, read_our_phone, read_phone_number_id
 from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
 
 _KINDS = {"messages": ItemKind.MESSAGE, "statuses": ItemKind.STATUS, "message_echoes": ItemKind.ECHO}
@@ -98,6 +98,7 @@ def _parse_chats(
         yield maker.make_ignored(IgnoredReason.EMPTY, path, change)
     shared = Change(
         number=number,
+        our_phone=read_our_phone(value),
         ignored=ignored,
         contacts=Contacts(value),
         is_standby=field == "standby",

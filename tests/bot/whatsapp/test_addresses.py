@@ -21,7 +21,11 @@ def test_the_look_of_a_user_id() -> None:
         (BSUID, "US.2", Addresses("", "US.2")),
         (None, "a0b1", Addresses("", "a0b1")),
         ("", "", Addresses("", "")),
-        (15550001111, [BSUID], Addresses("", "")),
+        (15550001111, [BSUID], Addresses(PHONE, "")),
+        (15550001111, 1349, Addresses(PHONE, "1349")),
+        (True, False, Addresses("", "")),
+        (1555.5, -1349, Addresses("", "")),
+        (-15550001111, None, Addresses("", "")),
         ("+1 555", "US 1", Addresses("", "")),
     ],
 )

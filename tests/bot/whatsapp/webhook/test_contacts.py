@@ -1,10 +1,12 @@
 """A message's customer is found with any of their addresses missing, and a change of address is read."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from bot.whatsapp.webhook.items import AddressChange, Item, ItemKind, WhatsAppUser
+from bot.whatsapp.webhook.events import read_event
+from bot.whatsapp.webhook.items import AddressChange, IgnoredReason, Item, ItemKind, WhatsAppUser
 from tests.bot.whatsapp.webhook.reading import OUR_NUMBER, parse_items
 
 
@@ -49,6 +51,9 @@ KNOWN = WhatsAppUser(PHONE, BSUID, "Ann", "ann")
             WhatsAppUser(PHONE, "US.1"),
         ),
         ({"from": PHONE}, {"profile": "Ann", "wa_id": PHONE}, WhatsAppUser(PHONE)),
+        ({"from": int(PHONE)}, ANN | {"wa_id": int(PHONE)}, KNOWN),
+        ({"from": PHONE, "from_user_id": "US.1"}, ANN, WhatsAppUser(PHONE, "US.1")),
+        ({"from": PHONE, "from_user_id": "US.1"}, ANN | {"user_id": ""}, WhatsAppUser(PHONE, "US.1", "Ann", "ann")),
     ],
 )
 def test_senders(message: dict[str, object], contact: dict[str, object], sender: WhatsAppUser) -> None:
@@ -107,6 +112,7 @@ def with_phones(*phones: object, **more: object) -> dict[str, object]:
     [
         ([CARD], PHONE),
         ([with_phones({"wa_id": PHONE})], PHONE),
+        ([with_phones({"wa_id": int(PHONE)})], PHONE),
         ([with_phones({"phone": "+1 (555) 000-1111"})], PHONE),
         ([with_phones({"phone": "+52 55 1234 5678", "wa_id": "5215512345678"})], "5215512345678"),
         ([with_phones({"phone": PHONE})], ""),  # of which country?
@@ -162,28 +168,70 @@ def test_a_second_person_keeps_another_form_of_the_number_to_themselves() -> Non
 NEW_PHONE, NEW_BSUID = "15550002222", "US.99"
 
 
+CHANGED = "user_changed_number"
+NEW_NUMBER = AddressChange(PHONE, NEW_PHONE, BSUID, is_new_number=True)
+NEW_ID = AddressChange(PHONE, "", BSUID, NEW_BSUID)
+
+
 @pytest.mark.parametrize(
-    ("message", "change"),
+    ("system", "change"),
     [
-        ({"type": "user_changed_number", "wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "user_changed_number", "new_wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "customer_changed_number", "new_wa_id": NEW_PHONE}, AddressChange(PHONE, NEW_PHONE, BSUID)),
-        ({"type": "user_changed_user_id", "user_id": NEW_BSUID}, AddressChange(PHONE, "", BSUID, NEW_BSUID)),
-        (
-            {"type": "user_changed_user_id", "user_id": NEW_BSUID, "wa_id": PHONE},
-            AddressChange(PHONE, "", BSUID, NEW_BSUID),
-        ),
-        ({"type": "user_changed_number", "wa_id": NEW_BSUID}, AddressChange(PHONE, "", BSUID, NEW_BSUID)),
-        ({"type": "user_changed_number", "wa_id": PHONE}, None),
-        ({"type": "user_changed_number", "wa_id": "<b>"}, None),
+        ({"type": CHANGED, "wa_id": NEW_PHONE}, NEW_NUMBER),
+        ({"type": CHANGED, "new_wa_id": NEW_PHONE}, NEW_NUMBER),
+        ({"type": CHANGED, "new_wa_id": int(NEW_PHONE)}, NEW_NUMBER),
+        ({"type": "customer_changed_number", "new_wa_id": NEW_PHONE}, NEW_NUMBER),
+        ({"type": CHANGED, "wa_id": NEW_PHONE, "user_id": NEW_BSUID}, replace(NEW_NUMBER, new_bsuid=NEW_BSUID)),
+        ({"type": CHANGED, "user_id": NEW_BSUID}, replace(NEW_ID, is_new_number=True)),
+        ({"type": CHANGED, "wa_id": NEW_BSUID}, replace(NEW_ID, is_new_number=True)),
+        ({"type": CHANGED, "wa_id": PHONE}, AddressChange("", PHONE, BSUID, is_new_number=True)),
+        ({"type": CHANGED, "wa_id": NEW_PHONE, "previous_user_id": "US.1"}, replace(NEW_NUMBER, old_bsuid="US.1")),
+        ({"type": "user_changed_user_id", "user_id": NEW_BSUID}, NEW_ID),
+        ({"type": "user_changed_user_id", "user_id": NEW_BSUID, "wa_id": PHONE}, NEW_ID),
+        ({"type": "user_changed_user_id", "user_id": NEW_BSUID, "wa_id": NEW_PHONE},
+         replace(NEW_NUMBER, new_bsuid=NEW_BSUID)),
+        ({"type": CHANGED}, None),
+        ({"type": CHANGED, "wa_id": "<b>"}, None),
         ({"type": "customer_identity_changed", "wa_id": NEW_PHONE}, None),
         ({}, None),
     ],
-)
-def test_a_system_message_renames_its_sender(message: dict[str, object], change: AddressChange | None) -> None:
-    system = {"id": "wamid.S", "type": "system", "from": PHONE, "from_user_id": BSUID, "system": message}
-    item = item_of(messages=[system])
+)  # fmt: skip
+def test_a_system_message_renames_its_sender(system: dict[str, object], change: AddressChange | None) -> None:
+    message = {"id": "wamid.S", "type": "system", "from": PHONE, "from_user_id": BSUID, "system": system}
+    item = item_of(messages=[message])
     assert (item.address_change, item.customer) == (change, WhatsAppUser(PHONE, BSUID))
+
+
+@pytest.mark.parametrize(
+    ("sender", "system", "change"),
+    [
+        (
+            {},
+            {"type": CHANGED, "wa_id": NEW_PHONE, "user_id": NEW_BSUID, "previous_user_id": BSUID},
+            AddressChange("", NEW_PHONE, BSUID, NEW_BSUID, is_new_number=True),
+        ),
+        (
+            {"from": NEW_PHONE, "from_user_id": NEW_BSUID},
+            {"type": CHANGED, "wa_id": NEW_PHONE, "user_id": NEW_BSUID, "previous_user_id": BSUID},
+            AddressChange("", NEW_PHONE, BSUID, NEW_BSUID, is_new_number=True),
+        ),
+        (
+            {"from_user_id": NEW_BSUID},
+            {"type": "user_changed_user_id", "user_id": NEW_BSUID, "previous_user_id": BSUID},
+            AddressChange("", "", BSUID, NEW_BSUID),
+        ),
+        (
+            {},
+            {"type": "user_changed_user_id", "user_id": NEW_BSUID, "previous_user_id": BSUID},
+            AddressChange("", "", BSUID, NEW_BSUID),
+        ),
+    ],
+)
+def test_a_notice_of_2026_names_whom_it_is_about_by_the_former_user_id(
+    sender: dict[str, object], system: dict[str, object], change: AddressChange
+) -> None:
+    """`from` may be missing or the new number already, and `from_user_id` the new id."""
+    item = item_of(messages=[{"id": "wamid.S", "type": "system", "system": system} | sender])
+    assert item.address_change == change
 
 
 def test_only_a_system_message_renames() -> None:
@@ -199,3 +247,26 @@ def test_an_update_of_user_ids_renames(metadata: object) -> None:
     assert (item.address_change, item.customer) == (AddressChange(PHONE, "", BSUID, NEW_BSUID), None)
     assert item.meta_at.year == 2025
     assert item.key.endswith(":entry.0.changes.0.user_id_update.0")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", {"messages": [{"id": "wamid.A", "from": "15550783881", "type": "text", "text": {"body": "x"}}]}),
+        ("messages", {"messages": [{"id": "wamid.A", "type": "text"}], "contacts": [{"wa_id": "15550783881"}]}),
+        ("smb_message_echoes", {"message_echoes": [{"id": "wamid.A", "to": 15550783881, "type": "text"}]}),
+    ],
+)
+@pytest.mark.parametrize("ours", ["15550783881", "+1 555-078-3881", 15550783881], ids=repr)
+def test_nobody_has_our_own_number(field: str, value: dict[str, object], ours: object) -> None:
+    metadata = {"phone_number_id": OUR_NUMBER, "display_phone_number": ours}
+    changes = [{"field": field, "value": {"metadata": metadata} | value}]
+    (item,) = parse_items(json.dumps({"object": "whatsapp_business_account", "entry": [{"changes": changes}]}).encode())
+    assert (item.ignored, item.customer) == (IgnoredReason.OWN_NUMBER, None)
+
+
+def test_an_id_that_is_a_number_is_read_as_its_digits() -> None:
+    message = {"from": PHONE, "type": "text", "text": {"body": "x"}}
+    one, other = item_of(messages=[message | {"id": 1349}]), item_of(messages=[message | {"id": "1349"}])
+    assert one.key == other.key
+    assert read_event(one.payload, item_id=1, at=one.meta_at, late=False).wamid == "1349"

@@ -50,7 +50,7 @@ def check(items: list[Item]) -> None:
         assert item.meta_at <= RECEIVED_AT
         assert item.ignored is None or (item.customer is None and item.address_change is None)
         known = item.address_change is not None or (item.customer is not None and item.customer.address)
-        assert item.ignored is not None or known or item.kind is ItemKind.ACCOUNT
+        assert item.ignored is not None or known or item.kind in (ItemKind.ACCOUNT, ItemKind.STATUS)
         assert item.kind is not ItemKind.ACCOUNT or item.customer is None
         for kind in ItemKind:
             event = read_event(item.payload, item_id=1, at=item.meta_at, late=True, kind=kind)
@@ -221,7 +221,7 @@ WITHOUT_EFFECT = {
     "another number": (webhook(MESSAGE, metadata={"phone_number_id": "999"}), IgnoredReason.FOREIGN_NUMBER),
     "no number": (webhook(MESSAGE, metadata=7), IgnoredReason.NO_NUMBER),
     "an empty id": (webhook(MESSAGE | {"id": ""}), IgnoredReason.NO_ID),
-    "an id that is a number": (webhook(MESSAGE | {"id": 7}), IgnoredReason.NO_ID),
+    "an id that is true": (webhook(MESSAGE | {"id": True}), IgnoredReason.NO_ID),
     "a group": (webhook(MESSAGE | {"group_id": "Y2FwaV9n"}), IgnoredReason.GROUP),
     "no sender": (webhook(MESSAGE | {"from": None}, contacts=None), IgnoredReason.NO_SENDER),
     "not a sender": (webhook(MESSAGE | {"from": "<b>", "from_user_id": "a b"}, contacts=[]), IgnoredReason.NO_SENDER),
@@ -243,7 +243,9 @@ def test_what_has_no_effect_says_why(name: str) -> None:
         ({"status": ["sent"]}, IgnoredReason.UNKNOWN_STATUS),
         ({"status": None}, IgnoredReason.UNKNOWN_STATUS),
         ({"id": None}, IgnoredReason.NO_ID),
-        ({"recipient_id": None}, IgnoredReason.NO_SENDER),
+        ({"recipient_id": None}, None),
+        ({"id": True}, IgnoredReason.NO_ID),
+        ({"id": 7}, None),
         ({"recipient_id": "", "recipient_user_id": "US.1"}, None),
         ({"recipient_type": "group"}, IgnoredReason.GROUP),
     ],
