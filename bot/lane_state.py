@@ -18,7 +18,8 @@ class LaneState:
 
     `address`: what we answer to. `last_inbound_at`: what the service window counts from. `last_item_at`: an item from
     before it is late. `flow`: the conversation as flows/ writes it, "" before the first turn. `quiet_until`: until then
-    a person answers in the Business app, and the bot says nothing.
+    a person answers in the Business app, and the bot says nothing. `note`: what agents are to read on the ticket that
+    this customer opens or adds to next, "" as a rule.
     """
 
     address: str = ""
@@ -26,11 +27,13 @@ class LaneState:
     last_item_at: datetime | None = None
     flow: str = ""
     quiet_until: datetime | None = None
+    note: str = ""
 
     def to_json(self) -> str:
         """Returns the state as JSON; compact, since it is written with every turn."""
         instants = [_to_millis(self.last_inbound_at), _to_millis(self.last_item_at), _to_millis(self.quiet_until)]
-        return json.dumps([self.address, self.flow, *instants], ensure_ascii=False, separators=(",", ":"))
+        values = [self.address, self.flow, *instants, *([self.note] if self.note else [])]
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "LaneState":
@@ -38,11 +41,12 @@ class LaneState:
         begins again."""
         try:
             address, flow, *instants = json.loads(text)
+            note = instants.pop() if len(instants) > 3 else ""
             last_inbound_at, last_item_at, quiet_until = map(_to_instant, instants)
-            state = cls(address, last_inbound_at, last_item_at, flow, quiet_until)
+            state = cls(address, last_inbound_at, last_item_at, flow, quiet_until, note)
         except (ValueError, TypeError, OverflowError, OSError, RecursionError):
             return cls()
-        return state if isinstance(address, str) and isinstance(flow, str) else cls()
+        return state if all(isinstance(one, str) for one in (address, flow, note)) else cls()
 
 
 def _to_millis(at: datetime | None) -> int | None:

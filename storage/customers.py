@@ -5,99 +5,69 @@ where an agent first writes to a number.
 
 Invariants
 - An alias belongs to one customer, and is found by its exact bytes.
-- Customers are never merged.
 - A status never makes a customer.
 - Of two processes that meet the same stranger at once, one gets an IntegrityError: it runs again, and finds the
   customer whom the other has made.
+- Who reads aliases with `lock`, so as to write down whose something is, keeps them from changing until that is written:
+  what is written for a customer is seen by whoever joins them with another (`customer_join.py`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
-from storage.sql.columns import to_millis
-from storage.sql.database import Tx, placeholders
-from storage.statuses import OutboxStatus
+from storage.directory import MAX_NAME_LENGTH, Directory, KnownAlias
+from storage.sql.columns import from_millis, to_millis
+from storage.sql.database import Row, Tx, placeholders
 
 NOBODY = 0  # the customer of an item whose sender we don't know; no row has this id
-MAX_NAME_LENGTH = 200  # characters
 MAX_REASON_LENGTH = 300  # characters
 MAX_ALIASES_PER_STATEMENT = 1000
+ALIAS_COLUMNS = ("alias", "customer_id", "named_at", "is_first")
+PHONE, BSUID, GIVEN, FORMER = "p:", "b:", "g:", "o:"  # how the kinds of alias begin
 
 
 def make_phone_alias(phone: str) -> str:
     """Returns the alias of a phone, whose digits come without `+`."""
-    return f"p:{phone}"
+    return f"{PHONE}{phone}"
 
 
 def make_bsuid_alias(bsuid: str) -> str:
     """Returns the alias of a business-scoped user id."""
-    return f"b:{bsuid}"
+    return f"{BSUID}{bsuid}"
 
 
 def make_given_alias(phone: str) -> str:
     """Returns the alias of a phone that its customer gave us, which counts until Meta confirms it."""
-    return f"g:{phone}"
+    return f"{GIVEN}{phone}"
 
 
-class NewCustomer(NamedTuple):
-    """A customer whom this transaction makes."""
-
-    customer_id: int
-    name: str
+def make_former_alias(bsuid: str) -> str:
+    """Returns the alias of a user id that Meta has replaced by another: it still finds its customer."""
+    return f"{FORMER}{bsuid}"
 
 
-@dataclass(slots=True)
-class Directory:
-    """The aliases that one transaction needs: read once, changed in memory, written once. `known`: the customer of each
-    alias, as it is by now; `body`: the lane state of a customer who is new, as JSON."""
-
-    known: dict[str, int]
-    now: datetime
-    body: str
-    customers: list[NewCustomer] = field(default_factory=list)
-    aliases: dict[str, int] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
-
-    def find(self, aliases: Iterable[str]) -> int | None:
-        """Finds the customer of the first alias that is known."""
-        return next((self.known[alias] for alias in aliases if alias in self.known), None)
-
-    def has(self, customer_id: int, *kinds: str) -> bool:
-        """Returns whether one of the customer's aliases that are known begins as one of `kinds`."""
-        return any(owner == customer_id and alias.startswith(kinds) for alias, owner in self.known.items())
-
-    def attach(self, customer_id: int, aliases: Iterable[str]) -> None:
-        """Gives the customer those aliases that nobody has."""
-        for alias in aliases:
-            if alias not in self.known:
-                self.known[alias] = self.aliases[alias] = customer_id
-
-    def detach(self, alias: str) -> None:
-        """Takes an alias away: a number that was given up may come back as somebody else's."""
-        if alias in self.known:
-            del self.known[alias]
-            if self.aliases.pop(alias, None) is None:
-                self.removed.append(alias)
-
-    def add(self, customer_id: int, name: str, aliases: Sequence[str]) -> int:
-        """Adds a new customer with these aliases; returns the id."""
-        self.customers.append(NewCustomer(customer_id, name[:MAX_NAME_LENGTH]))
-        self.attach(customer_id, aliases)
-        return customer_id
-
-
-async def read_directory(tx: Tx, aliases: Iterable[str], now: datetime, body: str) -> Directory:
-    """Reads `aliases` as they are now. `body`: the lane state that a new customer gets, as JSON."""
+async def read_directory(tx: Tx, aliases: Iterable[str], now: datetime, body: str, *, lock: bool = False) -> Directory:
+    """Reads `aliases` as they are now, and all others of whoever has them. `body`: the lane state that a new customer
+    gets, as JSON; `lock`: nobody changes them before the end of this transaction."""
     wanted = sorted(set(aliases))
-    known: dict[str, int] = {}
+    locking = " LOCK IN SHARE MODE" if lock and tx.dialect != "sqlite" else ""  # SQLite has locked everything
+    columns = ", ".join(f"other.{column}" for column in ALIAS_COLUMNS)
+    known: dict[str, KnownAlias] = {}
     for start in range(0, len(wanted), MAX_ALIASES_PER_STATEMENT):
         part = wanted[start : start + MAX_ALIASES_PER_STATEMENT]
-        known |= dict(
-            await tx.fetch(f"SELECT alias, customer_id FROM alias WHERE alias IN ({placeholders(len(part))})", part)
+        rows = await tx.fetch(
+            f"SELECT {columns} FROM alias AS named JOIN alias AS other ON other.customer_id = named.customer_id "
+            f"WHERE named.alias IN ({placeholders(len(part))}){locking}",
+            part,
         )
+        known |= dict(map(_from_row, rows))
     return Directory(known, now, body)
+
+
+def _from_row(row: Row) -> tuple[str, KnownAlias]:
+    """Makes an alias of the values of ALIAS_COLUMNS."""
+    alias, customer_id, named_at, is_first = row
+    return alias, KnownAlias(customer_id, None if named_at is None else from_millis(named_at), bool(is_first))
 
 
 async def write_directory(tx: Tx, directory: Directory) -> None:
@@ -105,38 +75,52 @@ async def write_directory(tx: Tx, directory: Directory) -> None:
     at = to_millis(directory.now)
     if directory.removed:
         await tx.execute(
-            f"DELETE FROM alias WHERE alias IN ({placeholders(len(directory.removed))})", directory.removed
+            f"DELETE FROM alias WHERE alias IN ({placeholders(len(directory.removed))})", sorted(directory.removed)
         )
     if directory.customers:
         await tx.insert("customer", ("id", "name", "created_at"), [(*customer, at) for customer in directory.customers])
-        rows = [(customer_id, 0, directory.body) for customer_id, _ in directory.customers]
+        rows = [
+            (customer_id, 0, directory.bodies.get(customer_id, directory.body))
+            for customer_id, _ in directory.customers
+        ]
         await tx.insert("conversation", ("customer_id", "version", "body"), rows)
     if directory.aliases:
-        await tx.insert("alias", ("alias", "customer_id"), sorted(directory.aliases.items()))
+        aliases = [
+            (alias, known.customer_id, None if known.named_at is None else to_millis(known.named_at), known.is_first)
+            for alias, known in sorted(directory.aliases.items())
+        ]
+        await tx.insert("alias", ALIAS_COLUMNS, aliases)
 
 
-async def find_with_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
-    """Finds those of these customers of whom we have a number, also if they only gave it."""
-    if not customer_ids:
-        return set()
-    rows = await tx.fetch(
-        "SELECT customer_id FROM alias WHERE (alias LIKE ? OR alias LIKE ?) "
-        f"AND customer_id IN ({placeholders(len(customer_ids))})",
-        [make_phone_alias("%"), make_given_alias("%"), *customer_ids],
-    )
-    return {row[0] for row in rows}
+async def find_owners(tx: Tx, aliases: Iterable[str]) -> dict[str, int]:
+    """Finds whose these aliases are; what is nobody's is left out."""
+    wanted = sorted(set(aliases))
+    owners: dict[str, int] = {}
+    for start in range(0, len(wanted), MAX_ALIASES_PER_STATEMENT):
+        part = wanted[start : start + MAX_ALIASES_PER_STATEMENT]
+        owners |= dict(
+            await tx.fetch(f"SELECT alias, customer_id FROM alias WHERE alias IN ({placeholders(len(part))})", part)
+        )
+    return owners
 
 
-async def find_asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
-    """Finds those of these customers to whom a request for their number went out."""
-    if not customer_ids:
-        return set()
-    rows = await tx.fetch(
-        "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> ? "
-        f"AND customer_id IN ({placeholders(len(customer_ids))})",
-        ['%"type":"contact_request"%', OutboxStatus.FAILED, *customer_ids],
-    )
-    return {row[0] for row in rows}
+async def list_aliases(tx: Tx, customer_id: int) -> list[str]:
+    """Lists all aliases of a customer."""
+    return [row[0] for row in await tx.fetch("SELECT alias FROM alias WHERE customer_id = ?", [customer_id])]
+
+
+async def load_names(tx: Tx, customer_ids: Iterable[int]) -> dict[int, str]:
+    """Loads the names that customers gave themselves, "" where they gave none."""
+    ids = sorted(customer_ids)
+    if not ids:
+        return {}
+    return dict(await tx.fetch(f"SELECT id, name FROM customer WHERE id IN ({placeholders(len(ids))})", ids))
+
+
+async def rename(tx: Tx, names: Mapping[int, str]) -> None:
+    """Notes what customers call themselves now."""
+    for customer_id, name in sorted(names.items()):
+        await tx.execute("UPDATE customer SET name = ? WHERE id = ?", [name[:MAX_NAME_LENGTH], customer_id])
 
 
 async def mark_unreachable(tx: Tx, reasons: Mapping[int, str], at: datetime) -> None:

@@ -6,7 +6,8 @@ that of two who read the same version only one finds a row at it to raise.
 Invariants
 - Whoever changes what a flow may know about a customer raises that customer's version first, by the first statement of
   the transaction. The lock on the row is held until its end.
-- A version only rises, by one for each transaction.
+- A version only rises, by one for each transaction; by more where two customers become one.
+- Who comes with a customer who was joined with another finds no row: nothing is ever done for somebody who is gone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,10 @@ class LaneStateUpdate:
     customer_id: int
     version: int
     body: str
+
+
+class CustomerGone(Exception):
+    """The customer has been joined with another (`customer_join.py`): whoever came with their id has to read anew."""
 
 
 class StoredLaneState(NamedTuple):
@@ -50,15 +55,26 @@ async def raise_versions(tx: Tx, updates: Sequence[LaneStateUpdate]) -> bool:
 
 
 async def raise_version(tx: Tx, customer_id: int) -> StoredLaneState:
-    """Raises the version of one customer, whatever it was; returns the lane state at the new version."""
+    """Raises the version of one customer, whatever it was; returns the lane state at the new version. Raises
+    CustomerGone."""
     await tx.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [customer_id])
     rows = await tx.fetch("SELECT version, body FROM conversation WHERE customer_id = ?", [customer_id])
+    if not rows:
+        raise CustomerGone
     return StoredLaneState(*rows[0])
 
 
 async def write_body(tx: Tx, customer_id: int, body: str) -> None:
     """Replaces the body; only behind the fence, in the same transaction."""
     await tx.execute("UPDATE conversation SET body = ? WHERE customer_id = ?", [body, customer_id])
+
+
+async def continue_at(tx: Tx, customer_id: int, version: int, body: str) -> None:
+    """Has a customer go on at a higher version, with this body; only behind the fence, in the same transaction."""
+    await tx.execute(
+        "UPDATE conversation SET version = ?, body = ? WHERE customer_id = ? AND version <= ?",
+        [version, body, customer_id, version],
+    )
 
 
 async def load_lane_states(tx: Tx, customer_ids: Iterable[int]) -> dict[int, StoredLaneState]:

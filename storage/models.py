@@ -36,6 +36,8 @@ class Alias(Model):
 
     alias = AsciiField(max_length=180, primary_key=True)
     customer_id = fields.BigIntField(db_index=True)
+    named_at = InstantField(null=True)
+    is_first = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "alias"

@@ -164,3 +164,15 @@ async def count_statuses(tx: Tx) -> dict[OutboxStatus, int]:
     """Counts the rows of each status."""
     rows = await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")
     return {OutboxStatus(status): int(count) for status, count in rows}
+
+
+async def find_asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:
+    """Finds those of these customers to whom a request for their number went out."""
+    if not customer_ids:
+        return set()
+    rows = await tx.fetch(
+        "SELECT customer_id FROM outbox WHERE payload LIKE ? AND wamid IS NOT NULL AND status <> ? "
+        f"AND customer_id IN ({placeholders(len(customer_ids))})",
+        ['%"type":"contact_request"%', OutboxStatus.FAILED, *customer_ids],
+    )
+    return {row[0] for row in rows}

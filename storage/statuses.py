@@ -57,6 +57,7 @@ class OutboxReason(StrEnum):
     MARKED_TOO_SLOWLY = "marked_too_slowly"  # so much time went by with the mark that sending it was not safe
     NOT_UPLOADED = "not_uploaded"  # its file could not be brought to Meta
     UNSENDABLE = "unsendable"  # no message that WhatsApp takes can be made of it
+    NO_ADDRESS = "no_address"  # the number is another's by now, and we know no other address of this customer's
     REFUSED = "refused"  # Meta refused it, at once or in a status; the detail has the code
 
 
@@ -146,6 +147,9 @@ class AuditAction(StrEnum):
     AGENT_SIGN_IN_REFUSED = "agent.sign_in_refused"  # somebody gave a wrong password for an agent's address
     AGENT_SIGN_OUT = "agent.sign_out"  # left the desk, in one browser
     AGENT_SIGN_OUT_EVERYWHERE = "agent.sign_out_everywhere"  # had every sign-in of an agent ended
+    CUSTOMER_JOIN = "customer.join"  # Meta named two customers as one person
+    CUSTOMER_NUMBER_MOVED = "customer.number_moved"  # a number went from another customer to this one
+    CUSTOMER_USER_ID_MOVED = "customer.user_id_moved"  # a user id went from another customer to this one
     JOURNAL_REPLAY = "journal.replay"  # set a dead item pending again
 
 

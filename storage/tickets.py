@@ -4,7 +4,7 @@ Invariants
 - MOVES is the one table of what a ticket may become.
 - Whoever changes a ticket of a customer holds that customer's fence. Whoever changes one that is nobody's holds its row
   (`lock`). A status is changed from the value that was read behind that lock.
-- Whose ticket it is never changes.
+- Whose ticket it is never changes, but where two customers become one (`customer_join.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from storage.sql.database import Tx, placeholders
 from storage.sql.row_mapper import RowMapper
 from storage.statuses import TicketStatus
 
+MAX_NAME_LENGTH = 200  # characters
 # For each status, those into which a ticket may go: an open one goes anywhere, a closed one only comes back as work.
 MOVES: Mapping[TicketStatus, frozenset[TicketStatus]] = {
     **{status: frozenset(TicketStatus) - {status} for status in TicketStatus},
@@ -80,6 +81,13 @@ async def set_status(tx: Tx, change: TicketEvent) -> None:
         [change.became, to_millis(change.at), change.ticket_id],
     )
     await event_log.write(tx, [change])
+
+
+async def fill_in_name(tx: Tx, customer_id: int, name: str) -> None:
+    """Names those of a customer's tickets that have no name; one that has keeps it. Only behind the fence."""
+    await tx.execute(
+        "UPDATE ticket SET name = ? WHERE customer_id = ? AND name = ''", [name[:MAX_NAME_LENGTH], customer_id]
+    )
 
 
 async def find(tx: Tx, ticket_id: int) -> StoredTicket | None:

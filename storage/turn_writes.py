@@ -9,7 +9,7 @@ Invariants
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ REPLY_COLUMNS = (
 )  # fmt: skip
 MAX_WAMID_LENGTH = 200  # characters
 MAX_MOBILE_LENGTH = 20  # characters
+MAX_TICKETS_FOR_NOTE = 20  # nobody has more open
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,18 @@ class KnownMessage:
 
 
 async def insert_tickets(tx: Tx, tickets: Sequence[NewTicket]) -> None:
-    """Inserts new tickets, status `new`."""
-    await ticket_table.insert(tx, [_store_ticket(ticket) for ticket in tickets])
+    """Inserts new tickets, status `new`. One that was opened without a name has the name that we know."""
+    nameless = sorted({ticket.customer_id for ticket in tickets if not ticket.name})
+    names = await load_names(tx, nameless)
+    named = [replace(ticket, name=ticket.name or names.get(ticket.customer_id, "")) for ticket in tickets]
+    await ticket_table.insert(tx, [_store_ticket(ticket) for ticket in named])
 
 
 def _store_ticket(ticket: NewTicket) -> StoredTicket:
     return StoredTicket(
         ticket_id=ticket.ticket_id,
         customer_id=ticket.customer_id,
-        name=ticket.name[:200],
+        name=ticket.name[: ticket_table.MAX_NAME_LENGTH],
         email=None,
         mobile=ticket.mobile if 0 < len(ticket.mobile) <= MAX_MOBILE_LENGTH else None,
         description=ticket.description,
@@ -188,8 +192,8 @@ async def find_known_messages(
 
 
 async def load_names(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, str]:
-    """Loads the names under which we know these customers: the one on their last ticket, else the one they first wrote
-    under."""
+    """Loads the names under which we know these customers: the one on their last ticket, else the one that they gave
+    themselves last."""
     if not customer_ids:
         return {}
     whose = f"({placeholders(len(customer_ids))})"
@@ -198,6 +202,17 @@ async def load_names(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, str]:
         f"SELECT customer_id, name FROM ticket WHERE customer_id IN {whose} AND name <> '' ORDER BY id", customer_ids
     )
     return dict((*first, *last))
+
+
+async def list_tickets_for_note(tx: Tx, customer_id: int) -> list[int]:
+    """Lists the tickets on which agents are to see what concerns this customer: the open ones, else the newest; []
+    where there is none."""
+    rows = await tx.fetch(
+        "SELECT id, status FROM ticket WHERE customer_id = ? ORDER BY CASE status WHEN ? THEN 1 ELSE 0 END, id DESC "
+        "LIMIT ?",
+        [customer_id, TicketStatus.CLOSED, MAX_TICKETS_FOR_NOTE],
+    )
+    return [ticket_id for ticket_id, status in rows if status != TicketStatus.CLOSED] or [row[0] for row in rows[:1]]
 
 
 async def list_open_tickets(tx: Tx, customer_ids: Sequence[int]) -> Mapping[int, list[OpenTicketRow]]:

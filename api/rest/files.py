@@ -20,7 +20,6 @@ from api.views.file_text import describe_file_state
 from api.web.auth import GuardedBlueprint, Permission, caller, needs, takes_file
 from api.web.fields import ID_SCHEMA, read_id
 from api.web.file_headers import (
-    ANY_TYPE,
     HEAD_BYTES,
     INLINE_TYPES,
     NoSuchRange,
@@ -31,6 +30,7 @@ from api.web.file_headers import (
 from api.web.multipart import UploadRefused
 from api.web.openapi import answers_with, describe_blueprint, make_id_schema
 from api.web.responses import Answer, Refusal, refuse, respond
+from bot.whatsapp.messages.media_types import ANY_TYPE
 from storage import files
 from storage.blobs.store import NoFile, StoreDown, make_file_key
 from storage.files import FileRow

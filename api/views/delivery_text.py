@@ -72,6 +72,11 @@ def explain_reason(why: Why) -> str:
             return "Tick stopped while it was being sent. A status from WhatsApp will tell within seconds."
         case OutboxReason.RESENT:
             return "The connection broke on the first try, so it is sent once more."
+        case OutboxReason.NO_ADDRESS:
+            return (
+                "It was not sent. The number that this customer wrote from now belongs to somebody else, and we know "
+                "no other way to reach them."
+            )
         case OutboxReason.DOUBTED_AGAIN:
             return f"{_UNKNOWN} Ask them, or write it again."
         case OutboxReason.ASK_A_PERSON:

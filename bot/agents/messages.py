@@ -11,6 +11,7 @@ from bot.agents.enqueue import compose, enqueue, find_delivery, requeue
 from bot.agents.errors import MessageNotFound, WindowClosed
 from bot.agents.transaction import AgentTransaction, LockedCustomer
 from storage import audit, replies
+from storage.fence import CustomerGone
 from storage.sql.database import Tx
 from storage.statuses import AuditAction, Origin, OutboxStatus
 
@@ -46,7 +47,10 @@ class MessageCommands:
             await audit.write(tx, line)
             return SentMessage(message.outbox_ids[0], await enqueue(tx, customer, message, line.at))
 
-        return await self._transaction.run_for_customer(customer_id, write)
+        try:
+            return await self._transaction.run_for_customer(customer_id, write)
+        except CustomerGone:
+            return await self.send(actor, phone, text)
 
     async def send_again(self, actor: Actor, outbox_id: int) -> None:
         """Sends a message again of which it is not known whether the customer has it, at the risk that they get it
@@ -60,4 +64,7 @@ class MessageCommands:
         async def write(tx: Tx, _customer: LockedCustomer | None) -> None:
             await requeue(tx, outbox_id, line)
 
-        await self._transaction.run_for_customer(found.customer_id, write)
+        try:
+            await self._transaction.run_for_customer(found.customer_id, write)
+        except CustomerGone:
+            await self.send_again(actor, outbox_id)

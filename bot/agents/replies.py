@@ -77,7 +77,8 @@ class ReplyCommands:
         async def write(tx: Tx, customer: LockedCustomer | None) -> SentReply:
             if await audit.is_committed(tx, line.audit_id):
                 return SentReply(reply, await find_delivery(tx, message))
-            attached = await files.attach_uploads(tx, file_ids, ticket.customer_id, ticket_id, reply.reply_id)
+            customer_id = customer.customer_id if customer else None
+            attached = await files.attach_uploads(tx, file_ids, customer_id, ticket_id, reply.reply_id)
             if len(attached) != len(file_ids):
                 raise UnusableValue("file_ids", "one of the files was already sent with another answer")
             await replies.insert(tx, reply)

@@ -2,6 +2,7 @@
 
 Invariants
 - A change to a customer's ticket first raises the version of their conversation (the fence), so no turn overlooks it.
+- A customer who becomes one with another meanwhile is looked for anew.
 - All ids are made before the transaction. That of the audit line is the change's idempotency id: where the line is
   there, an earlier try has landed, so nothing happens twice when the outcome of a commit was not heard.
 - Redis is told after the commit, and may be down.
@@ -24,6 +25,7 @@ from storage import customers, fence, tickets
 from storage.audit import AuditLine
 from storage.customers import make_phone_alias
 from storage.event_log import TicketEvent
+from storage.fence import CustomerGone
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import AuditAction, TicketEventKind
@@ -133,8 +135,11 @@ class AgentTransaction:
 
     async def run_for_ticket(self, ticket: StoredTicket, write: Write[T]) -> T:
         """Runs `write` with the ticket's customer locked, or with the ticket's own row where it is nobody's."""
-        if ticket.customer_id is not None:
-            return await self.run_for_customer(ticket.customer_id, write)
+        while ticket.customer_id is not None:
+            try:
+                return await self.run_for_customer(ticket.customer_id, write)
+            except CustomerGone:
+                ticket = await self.read_ticket(ticket.ticket_id)
 
         async def work(tx: Tx) -> T:
             await tickets.lock(tx, ticket.ticket_id)
@@ -143,7 +148,7 @@ class AgentTransaction:
         return await self.database.run(work)
 
     async def run_for_customer(self, customer_id: int, write: Write[T]) -> T:
-        """Runs `write` with this customer locked, then rings their lane."""
+        """Runs `write` with this customer locked, then rings their lane. Raises CustomerGone."""
 
         async def work(tx: Tx) -> T:
             return await write(tx, await self._lock(tx, customer_id))
@@ -162,7 +167,7 @@ class AgentTransaction:
                 if customer_id is not None:
                     return await self.run_for_customer(customer_id, write)
                 return await self._run_for_new_customer(new_customer_id, phone, name, write)
-            except _CustomerAppeared:
+            except (_CustomerAppeared, CustomerGone):
                 continue
 
     async def run_for_nobody(self, write: Write[T]) -> T:

@@ -3,6 +3,7 @@
 Invariants
 - A row is `sending` in the database, under this process's name, before its request goes out. Who does not get the row
   does not send it.
+- Nothing is marked for an address that is no longer its customer's: that is looked at in the same transaction.
 - What a send came to is written until the database takes it: to forget an answer of Meta's would put a message in doubt
   that is not.
 """
@@ -12,10 +13,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 import structlog
 
 from bot.clock import Clock
+from bot.delivery.addresses import choose_address, is_theirs, list_address_aliases
 from bot.delivery.ticket_events import is_event, make_delivery_event
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
@@ -26,6 +29,7 @@ from bot.templates.choice import convert_to_template
 from bot.whatsapp.webhook.items import IgnoredReason
 from storage import customers, event_log, fence, journal, outbox
 from storage.event_log import TicketEvent
+from storage.fence import CustomerGone
 from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
@@ -40,9 +44,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StartedSend:
-    """This process is about to send a queued row."""
+    """This process is about to send a queued row of this customer's to this address."""
 
     outbox_id: int
+    customer_id: int
+    address: str
+
+
+class StartRefused(Enum):
+    """Why a row may not be sent."""
+
+    NOT_QUEUED = "not_queued"  # somebody else has it, or a status has settled it
+    NOT_THEIR_ADDRESS = "not_their_address"  # a number that was the customer's, and is so no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +103,23 @@ class OutboxWriter:
         self._lanes = lanes
         self._clock = clock
         self._phone_number_id = phone_number_id
-        self._group: GroupCommit[RowWrite, datetime | None] = GroupCommit(self._commit, MAX_WRITES_PER_COMMIT)
+        self._group: GroupCommit[RowWrite, datetime | StartRefused] = GroupCommit(self._commit, MAX_WRITES_PER_COMMIT)
 
-    async def mark_sending(self, outbox_id: int) -> datetime | None:
-        """Marks a queued row as being sent by this process. Returns when, or None when it is not queued any more.
+    async def mark_sending(self, send: StartedSend) -> datetime | StartRefused:
+        """Marks a queued row as being sent by this process. Returns when, or why not. Raises DatabaseDown."""
+        return await self._group.submit(send)
 
-        Raises DatabaseDown.
-        """
-        return await self._group.submit(StartedSend(outbox_id))
+    async def find_address(self, customer_id: int) -> str:
+        """Finds an address of the customer's; "" when there is none. Raises DatabaseDown."""
+        async with self._database.reading() as tx:
+            return choose_address(await customers.list_aliases(tx, customer_id))
 
     async def settle(self, write: AcceptedSend | Move) -> bool:
         """Writes what a send came to, however long that takes; returns False when the row had moved on meanwhile."""
         while True:
             try:
-                return await asyncio.shield(self._group.submit(write)) is not None  # written also when we are stopped
+                made = await asyncio.shield(self._group.submit(write))  # written also when we are stopped
+                return made is not StartRefused.NOT_QUEUED
             except DatabaseDown as error:
                 log.warning("mark_waits", outbox_id=write.outbox_id, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -112,7 +128,10 @@ class OutboxWriter:
         """Closes the window in the lane's state: Meta says that it was closed for what was sent at `sent_at`."""
 
         async def work(tx: Tx) -> None:
-            _, body = await fence.raise_version(tx, customer_id)
+            try:
+                _, body = await fence.raise_version(tx, customer_id)
+            except CustomerGone:
+                return  # the customer whom they have become wrote since: that window is another
             state = LaneState.from_json(body)
             await fence.write_body(tx, customer_id, close_window(state, sent_at).to_json())
 
@@ -132,7 +151,11 @@ class OutboxWriter:
 
         async def work(tx: Tx) -> None:
             nonlocal opened
-            _, body = await fence.raise_version(tx, customer_id)
+            try:
+                _, body = await fence.raise_version(tx, customer_id)
+            except CustomerGone:
+                opened = await outbox.move(tx, replace(move, status=OutboxStatus.QUEUED), self._clock())
+                return  # who they have become looks at it anew
             now = self._clock()
             opened = is_window_open(LaneState.from_json(body).last_inbound_at, now)
             if not opened and waits_for is not None:
@@ -144,6 +167,21 @@ class OutboxWriter:
         await self._run_until_done(work)
         await self._forget_copy(customer_id)
         return opened
+
+    async def fail_without_address(self, move: Move, customer_id: int) -> None:
+        """Makes a move that is due to the customer having no address, unless they have one by now, or have become
+        another customer, who may have one. This happens behind the fence: the row is still theirs."""
+
+        async def work(tx: Tx) -> None:
+            try:
+                await fence.raise_version(tx, customer_id)
+            except CustomerGone:
+                return
+            if not choose_address(await customers.list_aliases(tx, customer_id)):
+                await outbox.move(tx, move, self._clock())
+
+        await self._run_until_done(work)
+        await self._forget_copy(customer_id)
 
     async def _forget_copy(self, customer_id: int) -> None:
         """Has Redis forget its copy of the lane's state, whose version has moved on."""
@@ -163,16 +201,19 @@ class OutboxWriter:
                 log.warning("mark_waits", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _commit(self, writes: Sequence[RowWrite]) -> Sequence[datetime | None]:
-        """Returns for each write when it was made, or None when its row was not where it was expected."""
+    async def _commit(self, writes: Sequence[RowWrite]) -> Sequence[datetime | StartRefused]:
+        """Returns for each write when it was made, or why not."""
         now = self._clock()
-        started = sorted(write.outbox_id for write in writes if isinstance(write, StartedSend))
+        sends = [write for write in writes if isinstance(write, StartedSend)]
         accepted = [write for write in writes if isinstance(write, AcceptedSend)]
         made: set[int] = set()
+        lost: set[int] = set()
 
         async def work(tx: Tx) -> None:
             made.clear()
-            if started:
+            lost.clear()
+            lost.update(await _find_lost_addresses(tx, sends))
+            if started := sorted({send.outbox_id for send in sends} - lost):
                 made.update(await outbox.mark_sending(tx, started, self._lanes.owner, now))
             if accepted:
                 await outbox.mark_accepted(tx, {write.outbox_id: write.wamid for write in accepted}, now)
@@ -188,7 +229,10 @@ class OutboxWriter:
 
         with log_phase("marking", len(writes)):
             await self._database.run(work)
-        return [now if write.outbox_id in made else None for write in writes]
+        refused = [
+            StartRefused.NOT_THEIR_ADDRESS if write.outbox_id in lost else StartRefused.NOT_QUEUED for write in writes
+        ]
+        return [now if write.outbox_id in made else why for write, why in zip(writes, refused, strict=True)]
 
     def _make_events(self, moves: Sequence[Move], at: datetime) -> list[TicketEvent]:
         """Makes the events of those of these moves that are one. A move is made once, whatever becomes of its commit,
@@ -198,3 +242,12 @@ class OutboxWriter:
             for move in moves
             if is_event(move, move.status, move.why)
         ]
+
+
+async def _find_lost_addresses(tx: Tx, sends: Sequence[StartedSend]) -> set[int]:
+    """Finds the rows that are about to go to an address that is no longer their customer's."""
+    if not sends:
+        return set()
+    aliases = [alias for send in sends for alias in list_address_aliases(send.address)]
+    owners = await customers.find_owners(tx, aliases)
+    return {send.outbox_id for send in sends if not is_theirs(send.address, send.customer_id, owners)}

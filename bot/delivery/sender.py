@@ -1,7 +1,8 @@
 """Sends one row of the outbox: gets its form and its file ready, makes the request, and writes what came of it.
 
 Invariants
-- A row is marked as `sending` only when everything that its request needs is there.
+- A row is marked as `sending` only when everything that its request needs is there, the address among it: at that
+  moment it is the customer's.
 - A row that can't go out now says why and when it is looked at again. That wait is never slept on.
 - Only a refusal that may pass counts as one, so neither an outage nor a tripped circuit breaker uses up a row's tries.
 - Side effects come first and the row moves last, but when Meta took it: to forget that would put the row in doubt.
@@ -20,7 +21,7 @@ from bot.clock import Clock
 from bot.delivery import side_effects
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.decision import Decision, Deferred, decide_answer, decide_closed_window, decide_failed_upload
-from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, make_move
+from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartedSend, StartRefused, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.lane_state import LaneState
@@ -92,7 +93,10 @@ class Sender:
             form = await self._choose_form(message, state)
             if isinstance(form, Why):
                 return await self._carry_out(row, message, decide_closed_window(row, message.get("type"), form))
-            body = build_body(form, to=state.address, opaque=str(row.outbox_id))
+            address = state.address or await self._writer.find_address(row.customer_id)
+            if not address:
+                return await self._give_up_without_address(row)
+            build_body(form, to=address, opaque=str(row.outbox_id))
         except DatabaseDown:
             return Deferred(RETRY_SECONDS)
         except Unsendable as error:
@@ -100,7 +104,7 @@ class Sender:
             return None
         except UploadFailed as error:
             return await self._carry_out(row, message, decide_failed_upload(row, error))
-        return await self._wait(row) or await self._request(row, form, body)
+        return await self._wait(row) or await self._request(row, form, address)
 
     async def _choose_form(self, message: Message, state: LaneState) -> Message | Why:
         """Returns what may go out now: the message with Meta's id of its file, in a closed window a template that
@@ -124,14 +128,18 @@ class Sender:
             )
         return Deferred(wait_seconds)
 
-    async def _request(self, row: OutboxRow, form: Message, body: dict[str, object]) -> Deferred | None:
+    async def _request(self, row: OutboxRow, form: Message, address: str) -> Deferred | None:
         began = time.monotonic()
         try:
-            marked_at = await self._writer.mark_sending(row.outbox_id)
+            marked_at = await self._writer.mark_sending(StartedSend(row.outbox_id, row.customer_id, address))
+            if marked_at is StartRefused.NOT_THEIR_ADDRESS:
+                if not (address := await self._writer.find_address(row.customer_id)):
+                    return await self._give_up_without_address(row)
+                marked_at = await self._writer.mark_sending(StartedSend(row.outbox_id, row.customer_id, address))
         except DatabaseDown:
             return Deferred(RETRY_SECONDS)
-        if marked_at is None:
-            return Deferred(LOOK_AGAIN_SECONDS)  # somebody else has it, or a status has settled it
+        if isinstance(marked_at, StartRefused):
+            return Deferred(LOOK_AGAIN_SECONDS)
         row = replace(row, status=OutboxStatus.SENDING, attempts=row.attempts + 1)
         if time.monotonic() - began > self._doubt_seconds / 2:
             await self._writer.settle(make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
@@ -139,10 +147,17 @@ class Sender:
         self.under_way.add(row.outbox_id)
         try:
             with log_phase("sending", 1):
-                answer = await self._graph.send(body)
+                answer = await self._graph.send(build_body(form, to=address, opaque=str(row.outbox_id)))
             return await self._settle(row, form, marked_at, answer)
         finally:
             self.under_way.discard(row.outbox_id)
+
+    async def _give_up_without_address(self, row: OutboxRow) -> Deferred | None:
+        """Gives up a row of a customer whose number is another's by now, and to whom nothing else leads."""
+        log.warning("send_without_address", outbox_id=row.outbox_id)
+        step = make_move(row, OutboxStatus.FAILED, Why(OutboxReason.NO_ADDRESS))
+        await self._writer.fail_without_address(step, row.customer_id)
+        return Deferred(LOOK_AGAIN_SECONDS)
 
     async def _settle(self, row: OutboxRow, form: Message, marked_at: datetime, answer: Outcome) -> Deferred | None:
         self._metrics.count_send(OUTCOMES[type(answer)])

@@ -11,6 +11,7 @@ Invariants
 import asyncio
 from collections import Counter
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -19,14 +20,16 @@ from bot.account.updates import record_updates
 from bot.clock import Clock
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
-from bot.intake.identity import WRITING_KINDS, Identity, list_lookup_aliases
+from bot.intake.aliases import list_lookup_aliases
+from bot.intake.identity import WRITING_KINDS, Identity
+from bot.intake.outcome_writer import write_outcome
 from bot.lane_ring import ring_soon
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from bot.whatsapp.webhook.account_updates import read_account_updates
 from bot.whatsapp.webhook.items import IgnoredReason, Item, ItemKind
 from bot.whatsapp.webhook.parse import parse_webhook
-from storage import alerts, customers, journal
+from storage import customers, journal, outbox_reads
 from storage.customers import make_bsuid_alias
 from storage.journal import KeyHolder, NewItem
 from storage.redis.lanes import Lanes
@@ -45,6 +48,18 @@ log = structlog.get_logger(__name__)
 
 Arrival = tuple[datetime, Sequence[Item]]  # when a body arrived, and what it holds
 Entry = tuple[int, datetime, Item]  # its id in the journal, when it arrived, and the item
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction has written. `duplicates`: how many items came before, and `changed` which of them came again
+    with another content; `rung`: the customers for whom something waits now; `moved`: those of whose lane state Redis
+    has an old copy."""
+
+    duplicates: int
+    changed: set[int]
+    rung: set[int]
+    moved: set[int]
 
 
 class Intake:
@@ -74,90 +89,79 @@ class Intake:
         now, unique = self._clock(), self._ids.next()
         body = REHEARSAL % (self._phone_number_id.encode(), unique, unique, to_millis(now) // 1000)
         items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=now)
-        await self._write(tx, [(self._ids.next(), now, item) for item in items], set(), set())
+        await self._write(tx, [(self._ids.next(), now, item) for item in items])
 
     async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
         entries = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]
-        rung: set[int] = set()
-        changed: set[int] = set()
-
-        async def work(tx: Tx) -> int:
-            rung.clear()
-            changed.clear()
-            return await self._write(tx, entries, rung, changed)
-
-        duplicates = await self._database.run(work, clash=Clash.RUN_AGAIN)
-        if duplicates:
-            log.info("duplicates", count=duplicates)
-        for item_id in sorted(changed):
+        written = await self._database.run(lambda tx: self._write(tx, entries), clash=Clash.RUN_AGAIN)
+        if written.duplicates:
+            log.info("duplicates", count=written.duplicates)
+        for item_id in sorted(written.changed):
             log.warning("came_again_changed", item_id=item_id, kept="what came first")
         for reason, count in Counter(item.ignored for _, _, item in entries if item.ignored).items():
             log.info("ignored", reason=reason, count=count)
             self._metrics.count_items(Fate.IGNORED, count)
-        self._ring(rung)
+        self._ring(written)
         return [None] * len(arrivals)
 
-    async def _write(self, tx: Tx, entries: Sequence[Entry], rung: set[int], changed: set[int]) -> int:
-        """Writes the items and whose they are; returns how many came before.
-
-        Adds to `rung` the customers for whom something waits now, and to `changed` the items that came again with
-        another content.
-        """
+    async def _write(self, tx: Tx, entries: Sequence[Entry]) -> Written:
+        """Writes the items and whose they are."""
         holders = await journal.find_holders(tx, [item.key for _, _, item in entries])
         first = dict(holders)
         for item_id, _, item in entries:
             first.setdefault(item.key, KeyHolder(item_id, item.payload))
         fresh = {item_id for item_id, _, item in entries if first[item.key].item_id == item_id}
         identity = await self._read_identity(tx, entries, fresh)
-        rows = [
-            _make_journal_row(item_id, received_at, item, identity if item_id in fresh else None)
-            for item_id, received_at, item in entries
+        settled = [
+            identity.settle(item_id, item) if item_id in fresh and _is_of_a_customer(item) else None
+            for item_id, _, item in entries
         ]
-        await customers.write_directory(tx, identity.directory)
-        changed.update(
+        rows = [
+            _make_journal_row(entry, None if customer_id is None else identity.outcome.resolve(customer_id))
+            for entry, customer_id in zip(entries, settled, strict=True)
+        ]
+        moved = await write_outcome(tx, identity.directory, identity.outcome, self._ids)
+        changed = {
             first[item.key].item_id
             for _, _, item in entries
             if item.kind is ItemKind.MESSAGE and first[item.key].payload not in ("", item.payload)  # "": emptied by now
-        )
-        rung.update(row.customer_id for row in rows if row.customer_id is not None and not row.reason)
-        repeated = await journal.store(tx, rows, holders)
-        for alert in sorted(identity.alerts, key=lambda alert: alert.subject):
-            await alerts.raise_alert(tx, alert)
+        }
+        rung = {row.customer_id for row in rows if row.customer_id is not None and not row.reason}
+        duplicates = await journal.store(tx, rows, holders)
         account_items = [item for item_id, _, item in entries if item_id in fresh and item.kind is ItemKind.ACCOUNT]
         await record_updates(
             tx, [(item.meta_at, update) for item in account_items for update in read_account_updates(item.payload)]
         )
-        return repeated
+        return Written(duplicates, changed, rung, moved)
 
     async def _read_identity(self, tx: Tx, entries: Sequence[Entry], fresh: Container[int]) -> Identity:
-        """Reads what is known of those who are named in items that did not come before."""
+        """Reads what is known of those who are named in items that did not come before, and keeps it from changing."""
         wanted = {alias for item_id, _, item in entries if item_id in fresh for alias in list_lookup_aliases(item)}
-        directory = await customers.read_directory(tx, wanted, self._clock(), EMPTY_STATE)
+        directory = await customers.read_directory(tx, wanted, self._clock(), EMPTY_STATE, lock=True)
         # hardly any webhook has a number that its customer gives
         given = [make_bsuid_alias(item.customer.bsuid) for _, _, item in entries if item.given_phone and item.customer]
-        givers = sorted({directory.known[alias] for alias in given if alias in directory.known})
-        return Identity(
-            directory=directory,
-            ids=self._ids,
-            now=self._clock(),
-            asked=await customers.find_asked_for_number(tx, givers),
-            numbered=await customers.find_with_number(tx, givers),
-        )
+        givers = sorted({directory.known[alias].customer_id for alias in given if alias in directory.known})
+        asked = await outbox_reads.find_asked_for_number(tx, givers)
+        return Identity(directory=directory, ids=self._ids, now=self._clock(), asked=asked)
 
-    def _ring(self, customer_ids: set[int]) -> None:
+    def _ring(self, written: Written) -> None:
         """Tells the workers, without making anybody wait for it."""
-        if customer_ids:
-            task = asyncio.create_task(ring_soon(self._lanes, dict.fromkeys(customer_ids, 0.0)))
+        if written.rung or written.moved:
+            delays = dict.fromkeys(written.rung, 0.0)
+            task = asyncio.create_task(ring_soon(self._lanes, delays, forget=written.moved))
             self._rings.add(task)
             task.add_done_callback(self._rings.discard)
 
 
-def _make_journal_row(item_id: int, received_at: datetime, item: Item, identity: Identity | None) -> NewItem:
-    """Without an identity the item came before: it is only counted, and says nothing about who is who any more."""
+def _is_of_a_customer(item: Item) -> bool:
+    return not item.ignored and item.kind is not ItemKind.ACCOUNT
+
+
+def _make_journal_row(entry: Entry, customer_id: int | None) -> NewItem:
+    """Without a customer the item is nobody's, or it came before and is only counted."""
+    item_id, received_at, item = entry
     reason = item.ignored or ""
-    done = item.kind is ItemKind.ACCOUNT and not reason
-    customer_id = None if reason or done or identity is None else identity.settle(item)
-    if customer_id is None and not reason and not done:
+    if customer_id is None and _is_of_a_customer(item):
         reason = IgnoredReason.NO_SENDER
     address = ""
     if item.address_change:
@@ -174,5 +178,5 @@ def _make_journal_row(item_id: int, received_at: datetime, item: Item, identity:
         received_at=received_at,
         payload=item.payload,
         reason=reason,
-        done=done,
+        done=item.kind is ItemKind.ACCOUNT and not reason,
     )

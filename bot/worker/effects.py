@@ -4,7 +4,8 @@ Pure but for the ids that it draws: the rows are gathered here, and written by r
 """
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.ids import IdMaker
@@ -197,6 +198,16 @@ class Effects:
                 reply_id=reply_id,
             )
         )
+
+    def add_waiting_note(self, turn: ItemTurn, effects: Sequence[object]) -> list[list[object]]:
+        """Shows agents what waited for a ticket of this customer's, if these effects open one or add to one; returns
+        what the journal keeps of it."""
+        state = turn.lane.state
+        for effect in effects:
+            if isinstance(effect, OpenTicket | AddReply):
+                turn.lane.state = replace(state, note="")
+                return [self.apply(turn, Note(effect.ticket_id, state.note, "system"))]
+        return []
 
     def add_file(self, turn: ItemTurn, media: Media) -> None:
         """Writes down that there is a file to fetch: the message comes first, the file after."""

@@ -18,6 +18,7 @@ from bot.worker.effects import Failure
 from bot.worker.rounds import MAX_ITEMS_PER_LANE
 from bot.worker.turns import Turns
 from storage import fence, journal, outbox
+from storage.fence import CustomerGone
 from storage.journal import MAX_ATTEMPTS
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
@@ -86,7 +87,10 @@ class Poison:
         now = self._clock()
 
         async def work(tx: Tx) -> bool:
-            version, _ = await fence.raise_version(tx, customer_id)
+            try:
+                version, _ = await fence.raise_version(tx, customer_id)
+            except CustomerGone:
+                return False  # it is in the lane of whom they have become, and ends there
             died = await journal.close(tx, [item_id], Fate.DEAD, now)
             if died:
                 await outbox.insert(tx, [self._turns.apologize(customer_id, version, item_id, now)])

@@ -51,8 +51,13 @@ class RoundTransaction:
         matched = self.matched
         return not (any(lane.done for lane in self.lanes.values()) or matched.done or matched.ignored)
 
+    def drop(self, customer_ids: Iterable[int]) -> None:
+        """Leaves these lanes out."""
+        for customer_id in customer_ids:
+            self.lanes.pop(customer_id, None)
+
     async def write(self, tx: Tx) -> None:
-        """Writes all of it, the fence first. Raises LanesMoved, and then the transaction is to be rolled back."""
+        """Writes all of it, the fence first. Raises LanesMoved or CustomerGone, and then it is to be rolled back."""
         lanes = [lane for lane in self.lanes.values() if lane.done]
         events = [event for lane in lanes for event in lane.events]
         if lanes:

@@ -28,7 +28,7 @@ from bot.worker.statuses import MatchedStatuses, list_row_ids, list_unfound_wami
 from bot.worker.turns import LaneInput, Turns
 from flows import Ticket
 from storage import fence, outbox_reads
-from storage.fence import StoredLaneState
+from storage.fence import CustomerGone, StoredLaneState
 from storage.outbox import OutboxRow
 from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane
@@ -177,9 +177,10 @@ class Rounds:
             except LanesMoved as moved:
                 lost = moved.customer_ids or await self._find_moved(prepared)
                 log.info("lanes_dropped", count=len(lost), of=len(prepared.lanes))
-                for customer_id in lost:
-                    prepared.lanes.pop(customer_id, None)
+                prepared.drop(lost)
                 stale |= lost
+            except CustomerGone:  # one of them has become another: read anew
+                return stale | prepared.loaded.versions.keys()
         return stale
 
     def _count(self, committed: RoundTransaction) -> None:

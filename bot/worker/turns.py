@@ -102,6 +102,8 @@ class Turns:
             conversation = turn.conversation
             if event.media is not None:
                 self._effects.add_file(item_turn, event.media)
+            if lane.state.note:
+                effects += self._effects.add_waiting_note(item_turn, turn.effects)
             lane.done[item.item_id] = json.dumps(effects, separators=(",", ":"))
             lane.last = (item.meta_at, item.item_id)
             self._advance(lane, item, event, late=late)

@@ -7,7 +7,8 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from storage import customers
-from storage.customers import Directory, make_bsuid_alias, make_phone_alias
+from storage.customers import make_bsuid_alias, make_phone_alias
+from storage.directory import Directory
 from storage.sql.database import Clash, Database, Tx
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

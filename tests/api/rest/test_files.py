@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from api.web.credentials import Role
-from api.web.file_headers import ANY_TYPE, choose_inline_type, make_content_disposition, parse_range
+from api.web.file_headers import choose_inline_type, make_content_disposition, parse_range
 from api.web.uploads import MAX_FILE_BYTES
-from bot.whatsapp.messages.media_types import OFFICE
+from bot.whatsapp.messages.media_types import ANY_TYPE, OFFICE
 from storage.sql.database import Database
 from tests.api.desk.visitor import visitor
 from tests.api.rest.files_service import FilesService, serve_files

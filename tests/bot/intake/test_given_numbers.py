@@ -188,7 +188,7 @@ async def test_a_number_that_was_given_goes_with_the_customer_who_changes_it(wor
     del message["text"], change["contacts"]
     message |= {"type": "system", "system": {"type": "user_changed_number", "wa_id": BEN}}
     await world.receive(change)
-    assert await world.customers() == {f"b:{ANNES}": annes, f"p:{BEN}": annes}
+    assert await world.customers() == {f"o:{ANNES}": annes, f"p:{BEN}": annes}, "a new number has a new user id"
 
 
 async def test_two_processes_are_given_the_same_number_at_once(world: World) -> None:

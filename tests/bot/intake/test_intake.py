@@ -50,15 +50,6 @@ async def test_all_of_it_in_one_webhook(world: World) -> None:
     assert len(await world.rows("SELECT 1 FROM customer")) == len(await world.rows("SELECT 1 FROM conversation")) == 2
 
 
-async def test_two_known_customers_are_never_merged_and_the_phone_decides(world: World) -> None:
-    await world.write("Hi", phone=ANNE)
-    await world.write("Hi", phone="", bsuid=BENS)
-    before = await world.customers()
-    await world.write("Hi", phone=ANNE, bsuid=BENS)
-    assert await world.customers() == before
-    assert (await owners(world))[2] == before[f"p:{ANNE}"]
-
-
 async def test_names_are_kept_and_never_compared(world: World) -> None:
     await world.write("Hi", phone=ANNE, name="Same 😀 Name")
     await world.write("Hi", phone=BEN, name="Same 😀 Name")
@@ -106,15 +97,6 @@ async def test_a_message_that_comes_again_gives_nobody_a_number_back(world: Worl
     await world.receive(first)
     assert await world.customers() == before
     assert len(await world.rows("SELECT 1 FROM customer")) == 1
-
-
-async def test_a_new_number_that_is_another_customers_stays_theirs(world: World) -> None:
-    await world.write("Hi", phone=ANNE)
-    await world.write("Hi", phone=BEN)
-    annes, bens = await owners(world)
-    await world.receive(make_number_change(world, ANNE, BEN))
-    assert (await world.customers())[f"p:{BEN}"] == bens
-    assert annes != bens
 
 
 def new_user_id(world: World, phone: str) -> dict[str, Any]:

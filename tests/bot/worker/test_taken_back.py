@@ -20,7 +20,7 @@ from tests.bot.graph import Reply, Request
 from tests.bot.media.test_files_out import uploaded
 from tests.bot.test_service_window import has_nothing_pending, last_is, ticket
 from tests.bot.worker.test_rerouted import WORDS, answer, count_sends
-from tests.bot.world import World
+from tests.bot.world import AGENT, World
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PASSING = (131000, 131016, 131056, 130429, 1, 2)
@@ -166,7 +166,7 @@ async def test_a_row_that_is_being_prepared_is_not_sent(world: World) -> None:
     """Its file is on its way to Meta once more when the first send turns out to have arrived."""
     ticket_id, file_id = await ticket(world), await uploaded(world)
     async with world.working():
-        await world.replies.write("agent", ticket_id, "", file_ids=[file_id])
+        await world.replies.write(AGENT, ticket_id, "", file_ids=[file_id])
         await world.until(lambda: last_is(world, "accepted"))
         request = world.graph.requests[-1]
         await hear(world, build_failure(world, request, 131000))
