@@ -16,10 +16,11 @@ from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
+from api.server.front_door import Admission
 from api.server.serving import limit_requests, serve_http
 from api.services import make_services
 from api.settings import Settings
-from api.webhook import WebhookMiddleware, make_handshake
+from api.webhook import PATHS, WebhookMiddleware, make_handshake
 from bot.bootstrap import Resources
 from bot.clock import Clock, utc_now
 from bot.worker.worker import Worker
@@ -44,7 +45,7 @@ async def serve(
 def make_app(settings: Settings, resources: Resources) -> Quart:
     """Makes the web application of a process."""
     app = Quart("api", static_folder=None)
-    limit_requests(app)
+    limit_requests(app, Admission(settings.trusted_proxies, PATHS, resources.metrics.count_turned_away))
     services = make_services(resources)
     app_secret = settings.whatsapp_app_secret.get_secret_value()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.

@@ -12,6 +12,7 @@ from api.readiness import ReadinessCheck, WatchedIntake
 from api.web.audit_trail import AuditTrail
 from api.web.auth import KeyRing
 from api.web.deferred_writes import DeferredWrites
+from api.web.qr_pictures import QrPainter
 from api.web.uploads import Uploads
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.account.qr_codes import QrCodes
@@ -60,6 +61,7 @@ class Services:
     template_assignments: TemplateAssignments
     phone_number: PhoneNumberMonitor
     qr_codes: QrCodes
+    qr_painter: QrPainter
 
 
 def make_services(resources: Resources) -> Services:
@@ -106,6 +108,7 @@ def make_services(resources: Resources) -> Services:
         template_assignments=TemplateAssignments(database, ids, clock),
         phone_number=resources.phone_number,
         qr_codes=QrCodes(graph),
+        qr_painter=QrPainter(),
     )
 
 

@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import settings_checks as checks
 from api.desk_file import NO_DESK_FILE, DeskFile, read_desk_file
-from api.settings_checks import Network, validate_with
+from api.server.client_address import Network
+from api.settings_checks import validate_with
 from storage.blobs.store import S3Access
 from storage.errors import OperatorError
 

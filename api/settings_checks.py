@@ -8,15 +8,14 @@ Invariants
 import math
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, TypeAlias
+from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
+from api.server.client_address import Network
 from storage.sql.mysql_url import parse_tls
-
-Network: TypeAlias = IPv4Network | IPv6Network
 
 PLACEHOLDER = re.compile(
     r"change[-_ ]?me|replace[-_ ]?me|place[-_ ]?holder|^(your|example|insert|enter|todo|dummy)([-_ ]|$)|[-_ ]here$"

@@ -4,7 +4,8 @@ Invariants
 - Without a good signature over the raw bytes nothing is parsed, stored or revealed.
 - Whatever is signed and can be read to the end is answered 200 once all of it is durable, and 503 when it can't be, so
   that Meta sends it again.
-- A body is counted while it streams in, and a sender who trickles is cut off.
+- A body is counted while it streams in, and a sender who trickles is cut off. What claims no signature has a much
+  smaller cap, and is not kept.
 - A signed probe of the doctor's is answered with how it was seen, and leaves no trace.
 
 Webhooks are most of what comes in, some four for each message that goes out, so their POST is answered in front of the
@@ -12,23 +13,28 @@ web framework. In `tick bench` that took the processor's time for a step from 5.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
 from quart import Blueprint, Response, request
 
-from api.server.serving import MAX_BODY_BYTES, READ_SECONDS
-from api.settings_checks import Network
-from api.web.client_address import find_client_network, is_trusted_proxy
+from api.server.client_address import Network, find_client_network, is_trusted_proxy
+from api.server.front_door import BROKEN_BODY, FORWARDED_HEADER, Visit, get_visit
+from api.server.serving import READ_SECONDS
+from api.server.shares import Standing
 from bot.whatsapp.diagnostics import probe
 from bot.whatsapp.webhook.items import Item
 from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
 from storage.sql.database import DatabaseDown
 
+MAX_BODY_BYTES = 4 * 1024 * 1024  # Meta's batches have up to 3 MB
+MAX_UNSIGNED_BYTES = 64 * 1024
 ANSWER_SECONDS = 8.0
+PATHS = frozenset({probe.WEBHOOK_PATH, f"{probe.WEBHOOK_PATH}/"})  # a callback is easily saved with a slash at its end
 SIGNATURE_HEADER = b"x-hub-signature-256"
-FORWARDED_HEADER = b"x-forwarded-for"
+SIGNATURE = re.compile(rb"sha256=[0-9a-f]{64}")
 ANSWER_BODIES = {
     200: b'{"success": true}',
     401: b'{"success": false, "message": "Invalid signature"}',
@@ -56,8 +62,8 @@ class _TooLarge(Exception):
     """The body is larger than a webhook may be."""
 
 
-class _HungUp(Exception):
-    """The sender closed the connection before the end of the body."""
+class _BrokenOff(Exception):
+    """The body ended in the middle, or the front door takes no more of it. The front door answers."""
 
 
 class _ProbeReceived(Exception):
@@ -72,6 +78,7 @@ def make_handshake(verify_token: str) -> Blueprint:
     blueprint = Blueprint("webhook", __name__)
 
     @blueprint.get(probe.WEBHOOK_PATH)
+    @blueprint.get(f"{probe.WEBHOOK_PATH}/")
     async def answer_handshake() -> Response:
         answer = answer_verification(request.args.items(multi=True), verify_token)
         if answer is None:
@@ -86,7 +93,8 @@ class WebhookMiddleware:
     """ASGI middleware that answers the webhook's POST and hands everything else to `application`.
 
     `app_secrets`: each of them is good, so that a secret can be changed without a gap. `on_answer` is called with each
-    status. `trusted_proxies`: whose X-Forwarded-For is believed, for the answer to a probe.
+    status, and `on_signed` with the visit of each webhook that was Meta's. `trusted_proxies`: whose X-Forwarded-For is
+    believed, for the answer to a probe.
     """
 
     def __init__(
@@ -96,20 +104,24 @@ class WebhookMiddleware:
         app_secrets: Sequence[str],
         on_answer: Callable[[int], None],
         trusted_proxies: Sequence[Network] = (),
+        on_signed: Callable[[Visit], None] = lambda _: None,
     ) -> None:
         self._application = application
         self._intake = intake
         self._app_secrets = app_secrets
         self._on_answer = on_answer
         self._trusted_proxies = trusted_proxies
+        self._on_signed = on_signed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != probe.WEBHOOK_PATH:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in PATHS:
             await self._application(scope, receive, send)
             return
+        visit = get_visit(scope)
         try:
-            status = await self._receive_webhook(scope["headers"], receive)
-        except _HungUp:
+            status = await self._receive_webhook(scope["headers"], receive, visit)
+        except _BrokenOff:
+            self._on_answer(visit.refused if visit else BROKEN_BODY)
             return
         except _ProbeReceived as received:
             await _answer(200, send, probe.encode_report(self._describe_sighting(received.nonce, scope)))
@@ -119,7 +131,7 @@ class WebhookMiddleware:
 
     def _describe_sighting(self, nonce: str, scope: Scope) -> probe.ProbeReport:
         peer = (scope.get("client") or ("",))[0]
-        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == FORWARDED_HEADER]
+        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED_HEADER]
         return probe.ProbeReport(
             nonce,
             peer=peer,
@@ -129,19 +141,27 @@ class WebhookMiddleware:
             peer_trusted=is_trusted_proxy(peer, self._trusted_proxies),
         )
 
-    async def _receive_webhook(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> int:
+    async def _receive_webhook(
+        self, headers: Sequence[tuple[bytes, bytes]], receive: Receive, visit: Visit | None
+    ) -> int:
+        signatures = [value for name, value in headers if name == SIGNATURE_HEADER]
+        signature = signatures[0] if len(signatures) == 1 and SIGNATURE.fullmatch(signatures[0]) else None
+        if visit is not None:
+            visit.keep_at_most(MAX_BODY_BYTES if signature else 0)
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await _read_body(headers, receive)
+                body = await _read_body(headers, receive, has_signature=signature is not None)
         except _TooLarge:
             return 413
         except TimeoutError:
             return 408
-        signatures = [value for name, value in headers if name.lower() == SIGNATURE_HEADER]
-        if len(signatures) != 1 or not is_signature_valid(body, signatures[0], self._app_secrets):
+        if not is_signature_valid(body, signature, self._app_secrets):
             return 401
         if nonce := probe.read_nonce(body):
             raise _ProbeReceived(nonce)
+        if visit is not None:
+            visit.vouch(Standing.WEBHOOKS)
+            self._on_signed(visit)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._intake.receive(body)
@@ -153,23 +173,25 @@ class WebhookMiddleware:
         return 200
 
 
-async def _read_body(headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes:
+async def _read_body(headers: Sequence[tuple[bytes, bytes]], receive: Receive, *, has_signature: bool) -> bytes:
+    """Reads the body to its end; keeps it only if it claims a signature. Raises _TooLarge and _BrokenOff."""
+    max_bytes = MAX_BODY_BYTES if has_signature else MAX_UNSIGNED_BYTES
     for name, value in headers:
-        if name.lower() == b"content-length" and (not value.isdigit() or int(value[:20]) > MAX_BODY_BYTES):
+        if name == b"content-length" and (not value.isdigit() or int(value[:20]) > max_bytes):
             raise _TooLarge
-    parts: list[bytes] = []
-    size = 0
+    body, size = bytearray(), 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _HungUp
+            raise _BrokenOff
         part: bytes = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY_BYTES:
+        if size > max_bytes:
             raise _TooLarge
-        parts.append(part)
+        if has_signature:
+            body += part
         if not message.get("more_body", False):
-            return b"".join(parts)
+            return bytes(body)
 
 
 async def _answer(status: int, send: Send, body: bytes = b"") -> None:

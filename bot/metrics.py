@@ -36,6 +36,9 @@ class Metrics:
         self._troubles = Gauge(
             "tick_trouble", "Whether what a process stands on is in trouble", ["subject"], registry=self._registry
         )
+        self._turned_away = self._counter(
+            "tick_turned_away", "Requests and connections turned away at the front door by reason", "reason"
+        )
         self._sends = self._counter("tick_sends", "Requests to the Graph API by outcome", "outcome")
 
     def _counter(self, name: str, description: str, label: str) -> Counter:
@@ -52,6 +55,10 @@ class Metrics:
     def count_webhook(self, http_status: int) -> None:
         """Counts a webhook by the HTTP status that it was answered with."""
         self._webhooks.labels(str(http_status)).inc()
+
+    def count_turned_away(self, reason: str) -> None:
+        """Counts what the front door turned away: broken_body, too_much or connection."""
+        self._turned_away.labels(reason).inc()
 
     def count_items(self, fate: Fate, count: int = 1) -> None:
         """Counts items that got their fate here: done, ignored or dead."""

@@ -14,7 +14,7 @@ from quart import current_app, g, request
 from api.desk.forms import form_field, receive_form
 from api.desk.pages import AnyResponse, go_to, show_refusal
 from api.desk.services import desk_services
-from api.web.auth import PERMISSIONS, SAFE_METHODS, read_declaration
+from api.web.auth import PERMISSIONS, SAFE_METHODS, read_declaration, vouch_for_caller
 
 NOT_FROM_HERE = (
     "The form did not come from a page of this desk, as your browser sees it. "
@@ -41,6 +41,7 @@ async def let_in() -> AnyResponse | None:
     if not is_allowed or (is_change and not sessions.has_csrf_proof(form_field("csrf_token"))):
         return show_refusal(403)
     g.principal = principal
+    vouch_for_caller()
     return None
 
 

@@ -11,7 +11,7 @@ from api.desk.sessions import Sessions
 from api.desk.sign_in_throttle import SignInThrottle
 from api.desk.static_files import StaticFile, read_static_files
 from api.doctor.endpoint import Doctor
-from api.settings_checks import Network
+from api.server.client_address import Network
 from bot.clock import Clock
 
 EXTENSION = "tick.desk"

@@ -16,9 +16,9 @@ from api.desk.forms import form_field
 from api.desk.pages import AnyResponse, go_to, show_page
 from api.desk.passwords import TooManyChecks
 from api.desk.services import desk_services
+from api.server.client_address import find_client_network
 from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, needs, open_to_all
-from api.web.client_address import find_client_network
 from storage import agents
 from storage.agents import StoredAgent
 

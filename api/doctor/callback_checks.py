@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from api.doctor.check_context import CheckContext
 from api.doctor.finding import Finding, fail_check, pass_check
-from api.settings_checks import Network
+from api.server.client_address import Network
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, ProbeReport
 from bot.whatsapp.diagnostics.reachability import Step, is_on_this_machine
 from bot.whatsapp.diagnostics.webhook_check import FORGED_ADDRESS, Handshake, Responder, read_page_title

@@ -5,11 +5,9 @@ Invariants
   only the text, which arrives percent-encoded, or the code, which is letters and digits.
 """
 
-import io
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
-import segno
 from pydantic import AfterValidator, BaseModel, Field
 from quart import Response, request
 from quart_schema import document_response, validate_querystring, validate_request
@@ -18,6 +16,7 @@ from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Text
 from api.web.openapi import answers_with, describe_blueprint
+from api.web.qr_pictures import MAX_LINK_BYTES, ImageFormat
 from api.web.responses import NOT_VALID, Answer, Body, Problem, Query, Refusal, refuse, respond
 from bot.account.qr_codes import (
     CODE_PATTERN,
@@ -30,9 +29,6 @@ from bot.account.qr_codes import (
 from bot.whatsapp.sanitize import clean
 from storage.statuses import AuditAction
 
-MODULE_PIXELS = 8  # so that a phone reads it from the screen
-QUIET_ZONE_MODULES = 4  # of white around it, which ISO/IEC 18004 asks for
-MAX_LINK_BYTES = 2953  # in the largest code there is: version 40 at the lowest level of correction
 CACHE_CONTROL = "private, max-age=3600"
 TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 CODE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{CODE_PATTERN.pattern}$", "examples": ["4O4YGZEG3RIVE1"]}
@@ -60,7 +56,7 @@ class CodeQuery(Query):
     text: Annotated[str, Field(max_length=MAX_LINK_BYTES), AfterValidator(clean)] = Field(
         default="", description="What is typed in already when the link is followed; customers may change it."
     )
-    format: Literal["png", "svg"] | None = Field(default=None, description="Without it the header `Accept` decides.")
+    format: ImageFormat | None = Field(default=None, description="Without it the header `Accept` decides.")
     code: Annotated[str, AfterValidator(_check_code)] = Field(
         default="",
         description="One of Meta's own codes, which has its own text.",
@@ -98,7 +94,7 @@ async def draw_qr_code(query_args: CodeQuery) -> Response:
         return refuse(422, "One of Meta's codes has its own text: ask for `code` or for `text`")
     link = LINK_PREFIX + query_args.code if query_args.code else await _make_own_link(query_args.text)
     image_format = query_args.format or _choose_format()
-    picture = draw(link, image_format)
+    picture = await services().qr_painter.draw(link, image_format)
     if picture is None:
         problem = Problem(field="text", message="is too long for a QR code: what is not plain letters takes more room")
         return refuse(422, NOT_VALID, [problem])
@@ -167,19 +163,6 @@ def make_link(digits: str, text: str) -> str:
     return f"https://wa.me/{digits}" + (f"?text={quote(text, safe='')}" if text else "")
 
 
-def draw(link: str, image_format: Literal["png", "svg"]) -> bytes | None:
-    """Draws the link as a picture, as sturdy as its size allows; None when it is too long for any."""
-    if len(link) > MAX_LINK_BYTES:
-        return None
-    out = io.BytesIO()
-    code = segno.make_qr(link, error="l", boost_error=True)
-    if image_format == "svg":
-        code.save(out, kind="svg", scale=MODULE_PIXELS, border=QUIET_ZONE_MODULES, light="#fff", omitsize=False)
-    else:
-        code.save(out, kind="png", scale=MODULE_PIXELS, border=QUIET_ZONE_MODULES)
-    return out.getvalue()
-
-
 async def _make_own_link(text: str) -> str:
     """Raises MetaUnavailable while the number is not known."""
     number = await services().phone_number.fetch_if_unknown()
@@ -188,7 +171,7 @@ async def _make_own_link(text: str) -> str:
     return make_link(number.digits, text)
 
 
-def _choose_format() -> Literal["png", "svg"]:
+def _choose_format() -> ImageFormat:
     """Chooses PNG, unless the caller would rather have SVG."""
     best = request.accept_mimetypes.best_match([TYPES["png"], TYPES["svg"]], TYPES["png"])
     return "svg" if best == TYPES["svg"] else "png"

@@ -5,6 +5,8 @@ Invariants
   of being refused.
 - Nothing that a stranger sends (long headers, a body that trickles, one that never ends) holds a connection longer than
   READ_SECONDS.
+- Bodies, unfinished requests and connections are within bounds for each network, and for all (`front_door.py`,
+  `connections.py`).
 - Stopping always ends, in at most `grace_seconds`.
 """
 
@@ -24,14 +26,16 @@ from quart import Quart, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request
 
+from api.server.connections import ConnectionWatch, raise_file_limit
+from api.server.front_door import MAX_BODY_BYTES, Admission, FrontDoor
 from api.server.process import LISTENER_FD
 from storage.errors import OperatorError
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 READ_SECONDS = 8  # for the headers, and again for the body
 LINGER_SECONDS = 1.0  # how long a request is read on before its refusal goes out
-BACKLOG = 1024
+BACKLOG = 4096
+ADMISSION = "tick.admission"  # among the extensions of an application
 
 
 class CannotListen(OperatorError):
@@ -99,8 +103,12 @@ def get_port(listener: socket.socket) -> int:
     return port
 
 
-def limit_requests(app: Quart) -> None:
-    """Sets the limits that the server leaves to the application. Quart enforces them while a body streams in."""
+def limit_requests(app: Quart, admission: Admission | None = None) -> None:
+    """Sets the limits that the server leaves to the application. Quart enforces them while a body streams in.
+
+    `admission`: whom the front door lets in, and how far.
+    """
+    app.extensions[ADMISSION] = admission or Admission()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = READ_SECONDS
 
@@ -157,7 +165,7 @@ class _Connection(ASGIHTTPConnection):
 class _Server(Server):
     """granian's server in this event loop, on a socket that is open already."""
 
-    def __init__(self, app: Quart, listener: socket.socket) -> None:
+    def __init__(self, app: FrontDoor, listener: socket.socket, max_connections: int) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(
             app,
@@ -167,6 +175,7 @@ class _Server(Server):
             http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
+            backpressure=max_connections,
             http1_settings=HTTP1Settings(header_read_timeout=READ_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
             log_enabled=False,
         )
@@ -190,6 +199,7 @@ async def serve_http(
     Long-lived streams must end by themselves once their application stops: what is still open when the grace is over is
     cut. An error in the application's start-up is raised here.
     """
+    admission, max_connections = app.extensions.get(ADMISSION) or Admission(), raise_file_limit()
     answering: set[asyncio.Task[Any]] = set()
     app.asgi_http_class = type("Connection", (_Connection,), {"answering": answering})
     try:
@@ -197,7 +207,9 @@ async def serve_http(
     except BaseException:
         listener.close()
         raise
-    server = _Server(app, listener)
+    server = _Server(FrontDoor(app, admission), listener, max_connections)
+    watch = ConnectionWatch(get_port(listener), admission, max_connections)
+    watching = asyncio.create_task(watch.run(), name="connections")
     serving = asyncio.create_task(server.serve(), name="http")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
     try:
@@ -213,6 +225,7 @@ async def serve_http(
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself")
     finally:
+        watching.cancel()
         stopping.cancel()
         serving.cancel()
         listener.close()

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from quart import Quart
 
+from api.server.front_door import get_visit
+
 PATHS: Final = re.compile(r"/simulator/(graph/[^/]+/[^/]+/media|api/customers/[^/]+/files)")
 MAX_UPLOAD_BYTES: Final = 110 * 1024 * 1024  # Meta's largest file, and what a form puts around it
 UPLOAD_SECONDS: Final = 600
+MAX_BYTES_IN_MEMORY: Final = 1024 * 1024  # of a form on its way to the temporary file
 
 
 def raise_upload_limits(app: Quart) -> None:
@@ -26,5 +29,7 @@ def raise_upload_limits(app: Quart) -> None:
             super().__init__(method, scheme, path, *rest, **limits)
             if takes_file:
                 self.max_content_length = MAX_UPLOAD_BYTES  # the parser of the form has its own look at it
+                if visit := get_visit(self.scope):
+                    visit.keep_at_most(MAX_BYTES_IN_MEMORY)
 
     app.request_class = UploadRequest

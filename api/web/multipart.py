@@ -18,6 +18,7 @@ from quart import Quart, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 from werkzeug.sansio.multipart import Data, Event, MultipartDecoder, NeedData
 
+from api.server.front_door import get_visit
 from api.server.serving import LINGER_SECONDS, READ_SECONDS
 
 PATHS = re.compile(r"/api/files|/desk/tickets/[0-9]+/replies")
@@ -25,6 +26,7 @@ SCOPE_KEY = "tick.multipart"
 PIECE_BYTES = 64 * 1024
 MAX_PARTS = 40
 MAX_FIELD_BYTES = 300_000  # of all fields together: the longest answer in the longest writing is 262 kB
+MAX_DECODER_BYTES = 4 * PIECE_BYTES + MAX_FIELD_BYTES
 
 
 class UploadRefused(Exception):
@@ -49,9 +51,7 @@ class MultipartForm:
         if not boundary or body is None:
             raise UploadRefused(422, "Send the file in a form, with Content-Type: multipart/form-data.")
         self._body: AsyncIterator[bytes] = body
-        self._decoder = MultipartDecoder(
-            boundary.encode("latin-1", "replace"), 4 * PIECE_BYTES + MAX_FIELD_BYTES, max_parts=MAX_PARTS
-        )
+        self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), MAX_DECODER_BYTES, max_parts=MAX_PARTS)
         self._text_left = MAX_FIELD_BYTES
 
     async def next_event(self) -> Event:
@@ -103,6 +103,8 @@ class _Door:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if SCOPE_KEY not in scope and _is_large(scope):
+            if visit := get_visit(scope):
+                visit.keep_at_most(MAX_DECODER_BYTES + MAX_FIELD_BYTES)
             body = _Body(receive)
             await self._application({**scope, SCOPE_KEY: body}, body.receive_for_framework, body.drain_before(send))
         else:

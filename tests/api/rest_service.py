@@ -20,10 +20,10 @@ from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
+from api.server.client_address import Network
 from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
 from api.settings import Settings
-from api.settings_checks import Network
 from api.web.credentials import Role
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import httpx
 from quart import Quart
 
+from api.server.front_door import Admission
+from api.server.serving import ADMISSION
+from api.server.shares import Standing
 from api.web.auth import PERMISSIONS, Permission, read_declaration
 from api.web.credentials import Role
 from tests.api.desk.rows import PNG, open_ticket, read_state
-from tests.api.desk.visitor import Visitor, visitor
+from tests.api.desk.visitor import Visitor, hire, visitor
 from tests.api.rest_service import Service
 
 # Every page and form there is, and what it needs: one that is not here fails the test.
@@ -167,3 +170,13 @@ async def test_the_session_opens_the_api(service: Service) -> None:
         assert await ask(alex, "POST", "/api/replies", reply, **origin, **token) == 201
     rows = await service.rows("SELECT actor FROM audit WHERE action IN ('ticket.status', 'ticket.reply')")
     assert {row[0] for row in rows} == {"Alex agent (agent@example.com)"}
+
+
+async def test_who_is_signed_in_vouches_for_where_they_are(light_service: Service) -> None:
+    admission: Admission = light_service.app.extensions[ADMISSION]
+    async with visitor(light_service) as alex:
+        await alex.get("/desk")
+        assert admission.known.find("127.0.0.1") is Standing.STRANGER
+        await alex.sign_in(await hire(light_service, Role.AGENT))
+        await alex.get("/desk")
+        assert admission.known.find("127.0.0.1") is Standing.AGENTS

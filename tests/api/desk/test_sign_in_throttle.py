@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from api.desk.sign_in_throttle import MAX_KEPT_COUNTS, SignInThrottle
-from api.web.client_address import find_client_network
+from api.server.client_address import find_client_network
 from tests.api.rest_service import Clock
 
 

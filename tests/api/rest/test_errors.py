@@ -5,6 +5,7 @@ import pytest
 from api.desk.errors import find_answer
 from api.rest.errors import STATUSES, refuse_agent_error
 from api.web.credentials import Role
+from api.web.responses import MAX_MEMBERS
 from bot.agents.errors import (
     AgentError,
     ErrorCode,
@@ -17,7 +18,7 @@ from bot.agents.errors import (
     WindowClosed,
 )
 from storage.statuses import TicketStatus
-from tests.api.rest_service import Service
+from tests.api.rest_service import TICKET, Service
 
 ERRORS: list[AgentError] = [
     TicketNotFound(),
@@ -52,3 +53,33 @@ async def test_what_is_no_object_is_refused_without_a_name_of_ours(light_service
     path = "/api/whatsapp/notices/opened/en"
     answer = await light_service.expect_refusal(422, "PUT", path, body, role=Role.ADMIN)
     assert [problem["message"] for problem in answer["errors"]] == ["Send a JSON object"]
+
+
+def nest(value: object, times: int) -> object:
+    return value if times == 0 else {"a": nest(value, times - 1)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"{number:x}": 0 for number in range(MAX_MEMBERS + 1)},
+        TICKET | {"name": [0] * (MAX_MEMBERS + 1)},
+        [[0] * 100] * 11,
+        nest([0] * MAX_MEMBERS, 3),
+    ],
+    ids=["members", "list", "lists", "deep"],
+)
+async def test_what_has_too_many_members_is_not_looked_at_one_by_one(light_service: Service, body: object) -> None:
+    answer = await light_service.expect_refusal(422, "POST", "/api/tickets", body)
+    assert answer == {"success": False, "message": "The request has too many members"}
+
+
+async def test_what_has_just_enough_members_is_validated(light_service: Service) -> None:
+    body = {f"{number:x}": 0 for number in range(MAX_MEMBERS)}
+    answer = await light_service.expect_refusal(422, "POST", "/api/tickets", body)
+    assert len(answer["errors"]) == 50
+
+
+async def test_a_query_with_too_many_members_is_not_looked_at_one_by_one(light_service: Service) -> None:
+    answer = await light_service.expect_refusal(422, "GET", "/api/tickets?" + "&".join("abc" for _ in range(200)))
+    assert answer == {"success": False, "message": "The request has too many members"}

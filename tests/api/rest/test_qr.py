@@ -1,5 +1,6 @@
 """QR codes over the REST API, read back by a reader of QR codes."""
 
+import asyncio
 import re
 import struct
 import zlib
@@ -244,3 +245,13 @@ async def test_who_may(service: MetaService) -> None:
     for method, path in (("POST", QR), ("DELETE", f"{QR}/codes/ABC")):
         assert (await service.call(method, path, {"text": "Hello"}, role=Role.AGENT)).status_code == 403
     assert (await service.http.get(QR)).status_code == 401
+
+
+async def test_the_largest_code_keeps_nobody_waiting(service: MetaService) -> None:
+    drawing = asyncio.create_task(service.call("GET", f"{QR}?format=svg&text={'x' * 2900}"))
+    answered = 0
+    while not drawing.done():
+        assert (await service.call("GET", "/healthz")).status_code == 200
+        answered += 1
+    assert (await drawing).status_code == 200
+    assert answered >= 5  # one or two, where the loop itself draws

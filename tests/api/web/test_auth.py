@@ -11,6 +11,9 @@ from quart import Quart, Response
 
 from api.admin import create_key
 from api.rest.document import OWN_DOORS
+from api.server.front_door import Admission
+from api.server.serving import ADMISSION
+from api.server.shares import Standing
 from api.web.auth import ANSWERS, PERMISSIONS, GuardedBlueprint, Permission, Undeclared, open_to_all, read_declaration
 from api.web.credentials import Role
 from tests.api.rest_service import Service
@@ -227,3 +230,10 @@ async def test_the_description_is_of_these_routes(light_service: Service) -> Non
             call = described["paths"][re.sub("<(ticket:)?([^>]*)>", r"{\2}", path)][method.lower()]
             assert (call.get("security") == []) == (needed is None)
             assert ({"401", "403"} <= set(call["responses"])) == (needed is not None)
+
+
+async def test_a_good_key_vouches_for_where_it_comes_from(light_service: Service) -> None:
+    admission: Admission = light_service.app.extensions[ADMISSION]
+    for role, standing in ((None, Standing.STRANGER), (Role.VIEWER, Standing.AGENTS)):
+        await light_service.call("GET", "/api/tickets", role=role)
+        assert admission.known.find("127.0.0.1") is standing

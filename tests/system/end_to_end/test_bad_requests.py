@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from api.server.serving import MAX_BODY_BYTES
 from api.simulator import bodies
+from api.webhook import MAX_BODY_BYTES
 from tests.support.places import ROOT
 from tests.system.end_to_end.conftest import Variant
 from tests.system.end_to_end.raw_http import ask, build_head, build_length, build_signature, parse_status
@@ -275,7 +275,7 @@ async def test_bad_input_58_requests_for_something_else(tick: Tick) -> None:
     signed = (build_signature(body), build_length(body))
     for status, request in {
         405: build_head(*signed, method="PUT"),
-        404: build_head(*signed, path=WEBHOOK + "/"),
+        404: build_head(*signed, path=WEBHOOK + "//"),
         431: build_head(*signed, b"X-Long: " + b"x" * 16384),
         400: b"nonsense\r\n\r\n",
     }.items():
@@ -286,6 +286,25 @@ async def test_bad_input_58_requests_for_something_else(tick: Tick) -> None:
         assert parse_status(await ask(tick.port, build_head(*signed, path=path), body)) == 404
     assert await tick.read_items() == []
     await assert_alive(tick)
+
+
+async def test_bad_input_58_a_callback_that_was_saved_with_a_slash(tick: Tick) -> None:
+    response = await tick.http.get(WEBHOOK + "/", params=query())
+    assert (response.status_code, response.content) == (200, b"1158201444")
+    body = build_hello(tick)
+    signed = (build_signature(body), build_length(body))
+    assert parse_status(await ask(tick.port, build_head(*signed, path=WEBHOOK + "/"), body)) == 200
+    await tick.wait_until_settled()
+    assert await tick.read_items() == [["message", "done", ""]]
+
+
+async def test_bad_input_58_chunks_that_are_none(tick: Tick) -> None:
+    before = await count_webhooks(tick, 400)
+    head = build_head(build_signature(b"{}"), b"Transfer-Encoding: chunked")
+    for broken in (b"ZZ\r\n{}\r\n", b"2\r\n{}XX\r\n0\r\n\r\n"):
+        assert parse_status(await ask(tick.port, head, broken)) == 400
+    assert await count_webhooks(tick, 400) == before + 2
+    assert await tick.read_items() == []
 
 
 async def test_bad_input_58_a_flood_of_http_2(tick: Tick) -> None:
