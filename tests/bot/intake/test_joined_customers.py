@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 from tortoise.models import Model
 
+from bot.delivery.outbox_writer import OutboxWriter, StartedSend, StartRefused
 from bot.intake.joined_state import join_states
 from bot.lane_state import LaneState
-from flows import Conversation, Draft, Media, Piece
-from storage import customer_join, desk_models, models, replies
+from bot.metrics import Metrics
+from bot.settings import BotSettings
+from bot.worker.effects import Failure
+from bot.worker.poison import Poison
+from bot.worker.turns import Turns
+from flows import DEFAULT_ISSUE_TYPES, Conversation, Draft, Media, Piece
+from storage import customer_join, desk_models, journal, models, replies
+from storage.journal import PendingItem
+from storage.outbox import Move
 from storage.redis.lanes import ClaimedLane
-from storage.statuses import TicketStatus
+from storage.statuses import OutboxReason, OutboxStatus, TicketStatus, Why
 from tests.bot.graph import Reply
 from tests.bot.intake.test_identity import (
     ANNES,
@@ -28,7 +36,7 @@ from tests.bot.intake.test_identity import (
     read_state,
     write,
 )
-from tests.bot.world import AGENT, ANNE, BEN, World
+from tests.bot.world import AGENT, ANNE, BEN, NUMBER, World
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
@@ -307,6 +315,61 @@ async def test_an_agent_who_has_the_joined_ones_ticket_in_hand_finds_it(world: W
 
 async def return_customer(_tx: object, customer: Any) -> int:
     return int(customer.customer_id)
+
+
+async def test_a_status_that_was_matched_for_the_joined_one_is_matched_anew(world: World) -> None:
+    """Meta says that the window was closed, of a message that went to the one who is gone by then."""
+    annes = await write(world, ANNE, ANNES, ago=50)
+    new = await open_ticket(world, BEN, NEW, ago=20)
+    ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
+    sent = await world.replies.write("agent", ticket_id, "Here you are.")
+    async with world.working():
+        await world.at_rest()
+    wamid = next(request.wamid for request in world.graph.requests if request.outbox_id == sent.reply.outbox_id)
+    await world.receive(world.status(wamid, "failed", phone=BEN, errors=[{"code": 131047}], recipient_user_id=NEW))
+    rounds = world.rounds()
+    prepared = await rounds._prepare([new], {}, 100)
+    await world.receive(new_number(world, **NOTICE))
+    assert await rounds._commit(prepared) == {new}
+    await play(world, annes)
+    assert await world.rows("SELECT customer_id, status FROM outbox WHERE wamid = ?", wamid) == [(annes, "queued")]
+    assert (await read_state(world, annes)).last_inbound_at is None
+
+
+async def test_a_sender_whose_customer_is_gone_leaves_the_row_to_the_other(world: World) -> None:
+    annes = await write(world, ANNE, ANNES, ago=50)
+    new = await open_ticket(world, BEN, NEW, ago=20)
+    await world.receive(new_number(world, **NOTICE))
+    writer = OutboxWriter(database=world.database, lanes=world.lanes, clock=world.clock, phone_number_id=NUMBER)
+    (row_id,) = (await world.rows("SELECT id FROM outbox ORDER BY version DESC, id DESC LIMIT 1"))[0]
+    assert await writer.mark_sending(StartedSend(row_id, new, BEN)) is StartRefused.NOT_THEIR_ADDRESS
+    assert await writer.find_address(new) == ""
+    queued = Move(row_id, OutboxStatus.QUEUED, 0, OutboxStatus.FAILED, Why(OutboxReason.NO_ADDRESS))
+    await writer.fail_without_address(queued, new)
+    await writer.close_window(new, world.clock())
+    assert await writer.move_unless_open(replace(queued, status=OutboxStatus.HELD), new)
+    assert await world.rows("SELECT customer_id, status FROM outbox WHERE id = ?", row_id) == [(annes, "queued")]
+    assert (await read_state(world, annes)).last_inbound_at is not None
+    assert isinstance(await writer.mark_sending(StartedSend(row_id, annes, BEN)), datetime)
+
+
+async def test_an_item_that_dies_for_the_joined_one_dies_for_the_other(world: World) -> None:
+    annes = await write(world, ANNE, ANNES, ago=50)
+    new = await write(world, BEN, NEW)
+    ((item_id,),) = await world.rows("SELECT id FROM item WHERE customer_id = ?", new)
+    await world.receive(new_number(world, **NOTICE))
+    turns = Turns(BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), world.ids, world.numbers)
+    poison = Poison(database=world.database, turns=turns, clock=world.clock, metrics=Metrics())
+    for customer_id, fate in ((new, "pending"), (annes, "dead")):
+        await world.database.run(lambda tx: tx.execute("UPDATE item SET attempts = 4 WHERE id = ?", [item_id]))
+        (item,) = [item for item in await load_pending(world, annes) if item.item_id == item_id]
+        await poison.count_failure(customer_id, Failure(item, "no"))
+        assert await world.rows("SELECT fate FROM item WHERE id = ?", item_id) == [(fate,)]
+
+
+async def load_pending(world: World, customer_id: int) -> list[PendingItem]:
+    async with world.database.reading() as tx:
+        return await journal.load_pending(tx, [customer_id], 100)
 
 
 async def test_an_intake_that_writes_for_the_joined_one_is_waited_for(
