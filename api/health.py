@@ -32,7 +32,7 @@ class Ready(BaseModel):
     """Whether each part is as the process needs it. `status` is `degraded`, and `worker` is `unknown`, where Redis does
     not answer or takes no writes: webhooks are kept then, and answered once it is back."""
 
-    status: Literal["ready", "degraded"]
+    status: Literal["ready", "degraded"] = Field(description="Whether all is well, or webhooks are kept for later.")
     database: str = Field(description="Whether a webhook would be stored.", examples=["ok"])
     migrations: str = Field(description="Whether the tables are those of this version.", examples=["ok"])
     worker: str = Field(description="Whether a worker lives; `unknown` where Redis, which knows, does not answer.")

@@ -7,6 +7,7 @@ from bot.whatsapp.webhook.items import IgnoredReason
 IGNORED_SENTENCES: Mapping[str, str] = {
     IgnoredReason.NOT_JSON: "The body can't be read as JSON",
     IgnoredReason.NOT_WHATSAPP: "It is about another product of Meta's",
+    IgnoredReason.OWN_NUMBER: "It says that it is from our own number, which is nobody's customer",
     IgnoredReason.FOREIGN_NUMBER: "It is for another phone number than ours",
     IgnoredReason.NO_NUMBER: "It doesn't say for which phone number it is",
     IgnoredReason.UNKNOWN_FIELD: "It is of a kind that Tick doesn't know",

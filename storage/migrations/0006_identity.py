@@ -7,7 +7,7 @@ from storage.sql.columns import InstantField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0004_outbox_detail")]
+    dependencies = [("models", "0005_event_log")]
 
     operations = [
         ops.AddField(model_name="Alias", name="named_at", field=InstantField(null=True)),

@@ -7,7 +7,7 @@ from storage.sql.columns import AsciiField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0005_event_log")]
+    dependencies = [("models", "0006_identity")]
 
     operations = [
         ops.CreateModel(

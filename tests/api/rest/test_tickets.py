@@ -244,7 +244,7 @@ async def test_ticket_that_is_not_valid(light_service: Service, change: dict[str
         (b"", 400),
         (b"{", 400),
         (b"\xff\xfe", 400),
-        (b'{"a":' * 100_000, 400),
+        (b'{"a":' * 50_000, 400),
         (b"[" * 100_000, 400),
         (b'{"name": ' + b"9" * 5000 + b"}", 400),
         (b"[]", 422),
