@@ -3,7 +3,8 @@
 History, live events, webhooks to others, search and statistics are to be made of this table; nothing else tells them.
 
 Invariants
-- An event is written in the transaction that makes it true, and is never altered. What changes the ticket itself is
+- An event is written in the transaction that makes it true, and is never altered, but for whose it is where two
+  customers become one (`customer_join.py`). What changes the ticket itself is
   behind the fence of its customer (behind the lock on the ticket, where it is nobody's); a delivery is behind the lock
   on its row of the outbox.
 - It holds ids and members of enums, and no word that anybody wrote: what was said is found by `reply_id` and

@@ -18,7 +18,7 @@ from enum import Enum
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.addresses import choose_address, is_theirs, list_address_aliases
+from bot.delivery.addresses import StartedSend, find_address, find_lost
 from bot.delivery.ticket_events import is_event, make_delivery_event
 from bot.group_commit import GroupCommit
 from bot.ids import IdMaker
@@ -40,15 +40,6 @@ LATE_ANSWER = timedelta(seconds=10)  # statuses that came before such an answer 
 MAX_WRITES_PER_COMMIT = 500
 RETRY_SECONDS = 0.5
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StartedSend:
-    """This process is about to send a queued row of this customer's to this address."""
-
-    outbox_id: int
-    customer_id: int
-    address: str
 
 
 class StartRefused(Enum):
@@ -112,7 +103,7 @@ class OutboxWriter:
     async def find_address(self, customer_id: int) -> str:
         """Finds an address of the customer's; "" when there is none. Raises DatabaseDown."""
         async with self._database.reading() as tx:
-            return choose_address(await customers.list_aliases(tx, customer_id))
+            return await find_address(tx, customer_id)
 
     async def settle(self, write: AcceptedSend | Move) -> bool:
         """Writes what a send came to, however long that takes; returns False when the row had moved on meanwhile."""
@@ -177,7 +168,7 @@ class OutboxWriter:
                 await fence.raise_version(tx, customer_id)
             except CustomerGone:
                 return
-            if not choose_address(await customers.list_aliases(tx, customer_id)):
+            if not await find_address(tx, customer_id):
                 await outbox.move(tx, move, self._clock())
 
         await self._run_until_done(work)
@@ -212,7 +203,7 @@ class OutboxWriter:
         async def work(tx: Tx) -> None:
             made.clear()
             lost.clear()
-            lost.update(await _find_lost_addresses(tx, sends))
+            lost.update(await find_lost(tx, sends))
             if started := sorted({send.outbox_id for send in sends} - lost):
                 made.update(await outbox.mark_sending(tx, started, self._lanes.owner, now))
             if accepted:
@@ -242,12 +233,3 @@ class OutboxWriter:
             for move in moves
             if is_event(move, move.status, move.why)
         ]
-
-
-async def _find_lost_addresses(tx: Tx, sends: Sequence[StartedSend]) -> set[int]:
-    """Finds the rows that are about to go to an address that is no longer their customer's."""
-    if not sends:
-        return set()
-    aliases = [alias for send in sends for alias in list_address_aliases(send.address)]
-    owners = await customers.find_owners(tx, aliases)
-    return {send.outbox_id for send in sends if not is_theirs(send.address, send.customer_id, owners)}

@@ -19,9 +19,10 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery import side_effects
+from bot.delivery.addresses import StartedSend
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.decision import Decision, Deferred, decide_answer, decide_closed_window, decide_failed_upload
-from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartedSend, StartRefused, make_move
+from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartRefused, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.lane_state import LaneState

@@ -16,13 +16,14 @@ from bot.ids import IdMaker
 from bot.intake.joined_state import join_states
 from bot.intake.outcome import AgentNote, CustomerJoin, Outcome
 from bot.lane_state import LaneState
-from storage import alerts, audit, customer_join, customers, fence, tickets, turn_writes
+from storage import alerts, audit, customer_join, customers, event_log, fence, tickets, turn_writes
 from storage.audit import AuditLine
 from storage.customer_join import Join
 from storage.directory import MAX_NAME_LENGTH, Directory
+from storage.event_log import TicketEvent
 from storage.fence import StoredLaneState
 from storage.sql.database import Tx
-from storage.statuses import ReplyAuthor, ReplyKind
+from storage.statuses import EventAuthor, ReplyAuthor, ReplyKind, TicketEventKind
 from storage.turn_writes import NewReply
 
 ACTOR = "WhatsApp"  # in the audit: Meta's word is what changed it
@@ -120,6 +121,19 @@ async def _write_note(tx: Tx, note: AgentNote, states: States, ids: IdMaker, at:
         for ticket_id in ticket_ids
     ]
     await turn_writes.insert_replies(tx, replies)
+    events = [
+        TicketEvent(
+            event_id=ids.next(),
+            ticket_id=reply.ticket_id,
+            customer_id=note.customer_id,
+            kind=TicketEventKind.NOTE,
+            author=EventAuthor.SYSTEM,
+            at=at,
+            reply_id=reply.reply_id,
+        )
+        for reply in replies
+    ]
+    await event_log.write(tx, events)
 
 
 def _add_note(state: LaneState, text: str) -> LaneState:

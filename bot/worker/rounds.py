@@ -107,9 +107,7 @@ class Rounds:
                 waiting = sorted(moved)
                 if not waiting:
                     break
-            late = [
-                PlayedLane(customer_id, LaneState(), 0, again_seconds=MOVED_AGAIN_SECONDS) for customer_id in waiting
-            ]
+            late = [PlayedLane(one, LaneState(), 0, again_seconds=MOVED_AGAIN_SECONDS) for one in waiting]
             return played + late
 
     async def _prepare(
@@ -185,9 +183,8 @@ class Rounds:
 
     def _count(self, committed: RoundTransaction) -> None:
         matched = committed.matched
-        self._metrics.count_items(
-            Fate.DONE, sum(len(lane.done) for lane in committed.lanes.values()) + len(matched.done)
-        )
+        done = sum(len(lane.done) for lane in committed.lanes.values()) + len(matched.done)
+        self._metrics.count_items(Fate.DONE, done)
         self._metrics.count_items(Fate.IGNORED, sum(map(len, matched.ignored.values())))
 
     async def _find_moved(self, prepared: RoundTransaction) -> set[int]:

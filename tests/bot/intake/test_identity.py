@@ -7,7 +7,6 @@ import pytest
 
 from bot.lane_state import LaneState
 from storage import outbox
-from storage.customers import NOBODY
 from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Tx
@@ -50,7 +49,6 @@ async def play(world: World, *customer_ids: int) -> None:
 
 async def open_ticket(world: World, phone: str, bsuid: str, *, ago: float = 100) -> int:
     """Somebody opens a ticket; returns who it is."""
-    customer_id = NOBODY
     for text in ("My printer is on fire", "hardware", "yes"):
         await play(world, await write(world, phone, bsuid, ago=ago, text=text))
     return (await owners(world))[-1]
@@ -100,6 +98,8 @@ async def test_agents_read_on_both_that_the_number_moved(world: World) -> None:
     await write(world, ANNE, BENS, text="It burns still", ago=40)
     await play(world, second)
     assert await notes(world) == moved, "once"
+    events = await world.rows("SELECT customer_id FROM ticket_event WHERE kind = 'note' AND author = 'system'")
+    assert events == [(first,), (second,)]
     actions = await world.rows("SELECT actor, action, object_id FROM audit")
     assert actions == [("WhatsApp", "customer.number_moved", str(second))]
 

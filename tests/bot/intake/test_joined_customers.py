@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tortoise.models import Model
 
-from bot.delivery.outbox_writer import OutboxWriter, StartedSend, StartRefused
+from bot.delivery.addresses import StartedSend
+from bot.delivery.outbox_writer import OutboxWriter, StartRefused, make_move
 from bot.intake.joined_state import join_states
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
@@ -19,9 +20,9 @@ from bot.worker.turns import Turns
 from flows import DEFAULT_ISSUE_TYPES, Conversation, Draft, Media, Piece
 from storage import customer_join, desk_models, journal, models, replies
 from storage.journal import PendingItem
-from storage.outbox import Move
+from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
-from storage.statuses import OutboxReason, OutboxStatus, TicketStatus, Why
+from storage.statuses import Origin, OutboxReason, OutboxStatus, TicketStatus, Why
 from tests.bot.graph import Reply
 from tests.bot.intake.test_identity import (
     ANNES,
@@ -322,7 +323,7 @@ async def test_a_status_that_was_matched_for_the_joined_one_is_matched_anew(worl
     annes = await write(world, ANNE, ANNES, ago=50)
     new = await open_ticket(world, BEN, NEW, ago=20)
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
-    sent = await world.replies.write("agent", ticket_id, "Here you are.")
+    sent = await world.replies.write(AGENT, ticket_id, "Here you are.")
     async with world.working():
         await world.at_rest()
     wamid = next(request.wamid for request in world.graph.requests if request.outbox_id == sent.reply.outbox_id)
@@ -340,11 +341,14 @@ async def test_a_sender_whose_customer_is_gone_leaves_the_row_to_the_other(world
     annes = await write(world, ANNE, ANNES, ago=50)
     new = await open_ticket(world, BEN, NEW, ago=20)
     await world.receive(new_number(world, **NOTICE))
-    writer = OutboxWriter(database=world.database, lanes=world.lanes, clock=world.clock, phone_number_id=NUMBER)
+    writer = OutboxWriter(
+        database=world.database, lanes=world.lanes, ids=world.ids, clock=world.clock, phone_number_id=NUMBER
+    )
     (row_id,) = (await world.rows("SELECT id FROM outbox ORDER BY version DESC, id DESC LIMIT 1"))[0]
     assert await writer.mark_sending(StartedSend(row_id, new, BEN)) is StartRefused.NOT_THEIR_ADDRESS
     assert await writer.find_address(new) == ""
-    queued = Move(row_id, OutboxStatus.QUEUED, 0, OutboxStatus.FAILED, Why(OutboxReason.NO_ADDRESS))
+    row = OutboxRow(row_id, new, 0, Origin.PROMPT, "{}", world.clock())
+    queued = make_move(row, OutboxStatus.FAILED, Why(OutboxReason.NO_ADDRESS))
     await writer.fail_without_address(queued, new)
     await writer.close_window(new, world.clock())
     assert await writer.move_unless_open(replace(queued, status=OutboxStatus.HELD), new)
