@@ -168,8 +168,9 @@ class OutboxWriter:
                 await fence.raise_version(tx, customer_id)
             except CustomerGone:
                 return
-            if not await find_address(tx, customer_id):
-                await outbox.move(tx, move, self._clock())
+            now = self._clock()
+            if not await find_address(tx, customer_id) and await outbox.move(tx, move, now):
+                await event_log.write(tx, self._make_events([move], now))
 
         await self._run_until_done(work)
         await self._forget_copy(customer_id)

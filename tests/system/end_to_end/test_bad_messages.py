@@ -90,7 +90,7 @@ async def test_bad_input_19_fields_that_are_not_known_or_say_nothing(tick: Tick)
 async def test_bad_input_21_messages_without_an_id(tick: Tick) -> None:
     nameless = tick.build_message("hello")
     del nameless["id"]
-    wrong: list[object] = [None, "", 7, {}, []]
+    wrong: list[object] = [None, "", True, {}, []]
     await tick.deliver_messages(nameless, *(nameless | {"id": message_id} for message_id in wrong))
     await tick.deliver_messages(nameless | {"text": {"body": "another"}})
     assert collapse(await tick.read_items()) == [["message", "ignored", "no_id", "x7"]]
