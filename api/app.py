@@ -14,6 +14,7 @@ from api.bootstrap import build_worker, open_resources
 from api.desk.register import add_desk
 from api.desk.services import make_desk_services
 from api.desk.sessions import Sessions
+from api.desk_file import list_issue_types
 from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
 from api.server.front_door import Admission
@@ -46,7 +47,7 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     """Makes the web application of a process."""
     app = Quart("api", static_folder=None)
     limit_requests(app, Admission(settings.trusted_proxies, PATHS, resources.metrics.count_turned_away))
-    services = make_services(resources)
+    services = make_services(resources, list_issue_types(settings.desk_file))
     app_secret = settings.whatsapp_app_secret.get_secret_value()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
     sessions = Sessions(resources.database, utc_now, app_secret, settings.public_url)

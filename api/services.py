@@ -4,6 +4,7 @@ Invariants
 - A door builds nothing for itself, so the desk and the API do the same thing in the same way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quart import Quart, current_app
@@ -30,6 +31,8 @@ from bot.intake.rehearsal import Rehearsal
 from bot.metrics import Metrics
 from bot.templates.assignments import TemplateAssignments
 from bot.templates.sync import TemplateSync
+from flows import DEFAULT_ISSUE_TYPES, IssueType
+from flows.scripts.draft_actions import OTHER
 from storage.blobs.store import FileStore
 from storage.sql.database import Database
 
@@ -41,6 +44,7 @@ class Services:
     """What a door may call. A change goes through a service; what is only shown is read from `database`."""
 
     phone_number_id: str
+    issue_types: Sequence[IssueType]
     database: Database
     store: FileStore
     clock: Clock
@@ -63,9 +67,13 @@ class Services:
     qr_codes: QrCodes
     qr_painter: QrPainter
 
+    def list_issue_type_ids(self) -> list[str]:
+        """Lists what a new ticket's issue type may be: the desk's own, and where all goes that is none of them."""
+        return list(dict.fromkeys([*(issue_type.type_id for issue_type in self.issue_types), OTHER]))
 
-def make_services(resources: Resources) -> Services:
-    """Builds the services of one process from what it has open."""
+
+def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAULT_ISSUE_TYPES) -> Services:
+    """Builds the services of one process from what it has open. `issue_types`: the desk's."""
     database, ids, clock, graph = resources.database, resources.ids, resources.clock, resources.graph
     phone_number_id = graph.settings.phone_number_id
     deferred = DeferredWrites(database)
@@ -81,6 +89,7 @@ def make_services(resources: Resources) -> Services:
     watched = WatchedIntake(intake)
     return Services(
         phone_number_id=phone_number_id,
+        issue_types=issue_types,
         database=database,
         store=resources.store,
         clock=clock,

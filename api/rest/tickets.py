@@ -16,9 +16,9 @@ from api.rest.replies import FileShown, Reply, respond_with_reply, show_file
 from api.services import services
 from api.views.thread import TicketCustomer, read_ticket_customer
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
-from api.web.fields import Email, Name, OptionalLine, Phone, Text, Topic
+from api.web.fields import Email, Name, OptionalLine, OptionalPhone, Phone, Text, Topic
 from api.web.openapi import describe_blueprint
-from api.web.responses import Answer, Body, PageAnswer, Pagination, Query, Refusal, respond
+from api.web.responses import NOT_VALID, Answer, Body, PageAnswer, Pagination, Problem, Query, Refusal, refuse, respond
 from bot.agents import tickets as commands
 from bot.agents.errors import TicketNotFound
 from bot.agents.tickets import TicketChange
@@ -39,7 +39,7 @@ class NewTicket(Body):
 
     name: Name = Field(description="The customer's name, as the ticket shows it.", examples=["Ann Example"])
     email: Email = Field(default=None, description="The customer's e-mail address. Nothing is sent there.")
-    mobile: Phone | None = Field(
+    mobile: OptionalPhone = Field(
         default=None, description="The customer's number on WhatsApp, with its country's code."
     )
     issue_type: Topic = Field(
@@ -65,7 +65,7 @@ class NewRequest(Body):
 
 
 class Filter(Query):
-    """Which tickets to list, and which page of the list; a limit above 100 is 100."""
+    """Which tickets to list, and which page of the list."""
 
     status: TicketStatus | None = Field(default=None, description="Only tickets with this status.")
     # in a query string, a + that was not escaped arrives as a space
@@ -73,10 +73,8 @@ class Filter(Query):
         default=None, description="Only tickets of this number; its national variants are found too."
     )
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = Field(default=1, description="Which page; the first is 1.")
-    limit: Annotated[int, Field(ge=1)] = Field(
-        default=20,
-        description="How many tickets a page has at most.",
-        json_schema_extra={"maximum": MAX_TICKETS_PER_PAGE},
+    limit: Annotated[int, Field(ge=1, le=MAX_TICKETS_PER_PAGE)] = Field(
+        default=20, description="How many tickets a page has at most."
     )
 
 
@@ -135,6 +133,9 @@ class ChangedTicket(Ticket):
 @document_response(Refusal, 422)
 async def open_ticket(data: NewTicket) -> Response:
     """Open a ticket."""
+    if data.issue_type not in (known := services().list_issue_type_ids()):
+        problem = Problem(field="issue_type", message=f"must be one of {', '.join(known)}")
+        return refuse(422, NOT_VALID, [problem])
     new = commands.NewTicket(
         name=data.name,
         phone=data.mobile or "",
@@ -155,7 +156,7 @@ async def open_ticket(data: NewTicket) -> Response:
 @document_response(Refusal, 422)
 async def list_tickets(query_args: Filter) -> Response:
     """List tickets, the newest first."""
-    limit = min(query_args.limit, MAX_TICKETS_PER_PAGE)
+    limit = query_args.limit
     mobiles = [f"+{form}" for form in list_phone_variants(query_args.mobile)] if query_args.mobile else []
     offset = (query_args.page - 1) * limit
     async with services().database.reading() as tx:

@@ -11,6 +11,7 @@ Invariants
   CSRF token.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from storage.statuses import EventAuthor
 
 USE_INTERVAL = timedelta(minutes=1)  # to know on which day a key was last used, more would be waste
 MAX_KEY_LENGTH = 200
+KEY_IN_QUERY = re.compile(rf"(?<![0-9A-Za-z]){KEY_PREFIX}[0-9A-Za-z_-]{{20}}")  # a part of one is too much already
 MAX_QUERY_MEMBERS = 100  # the longest query has five
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -205,7 +207,7 @@ def caller() -> Principal:
 
 
 async def _identify(keys: KeyRing, session: Sessions | None) -> Principal | None:
-    if any(KEY_PREFIX in value for value in request.args.values()):
+    if any(KEY_IN_QUERY.search(value) for value in request.args.values()):
         return None  # this key is in somebody's log now
     if session is not None:
         return await session.find_principal()
@@ -218,7 +220,9 @@ async def _identify(keys: KeyRing, session: Sessions | None) -> Principal | None
 
 
 def _has_body() -> bool:
-    """`curl -X POST` alone sends none, and no type of one."""
+    """`curl -X POST` alone sends none, and no type of one; `curl -d ''` sends the type of a form, and nothing in it."""
+    if request.content_length == 0:
+        return False
     return bool(request.mimetype or request.content_length or "Transfer-Encoding" in request.headers)
 
 

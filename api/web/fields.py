@@ -16,7 +16,7 @@ from flows.language.matching import is_blank
 
 MAX_ID = 2**63 - 1
 MAX_IDS = 10
-_EMAIL = re.compile(r"[^@\s<>\"',;:\\]+@[^@\s<>\"',;:\\]+")
+_EMAIL = re.compile(r"[^@\s<>\",;:\\]+@[^@\s<>\"',;:\\]+")
 _ID = re.compile("[0-9]{1,19}")
 # One emoji as people see it: a flag, a key, or signs with their tones and variations, joined or alone.
 _SIGN = "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
@@ -45,6 +45,10 @@ def _check_phone(text: str) -> str:
     if digits is None:
         raise ValueError("must be an international phone number with a leading +, such as +15550001234")
     return digits
+
+
+def _check_optional_phone(text: str | None) -> str | None:
+    return None if text is None or is_blank(text) else _check_phone(text)
 
 
 def _check_email(text: str | None) -> str | None:
@@ -87,6 +91,11 @@ Phone = Annotated[
     # The document shows how a number is written; people are read in more ways than that.
     Field(max_length=50, examples=["+15550001234"], json_schema_extra={"pattern": r"^\+[0-9][0-9 ()./-]{5,40}$"}),
     AfterValidator(_check_phone),
+]
+OptionalPhone = Annotated[
+    str | None,
+    Field(max_length=50, examples=["+15550001234"], json_schema_extra={"pattern": r"^(\+[0-9][0-9 ()./-]{5,40})?$"}),
+    AfterValidator(_check_optional_phone),
 ]
 ID_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^{_ID.pattern}$", "examples": ["250264913686210543"]}
 Id = Annotated[str, Field(max_length=19, json_schema_extra=ID_SCHEMA), AfterValidator(_check_id)]

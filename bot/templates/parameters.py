@@ -28,7 +28,7 @@ MAX_BODY_CHARACTERS = 1024  # as Meta counts them
 MAX_HEADER_CHARACTERS = 60
 _MAX_TYPE_CHARACTERS = 30
 BUTTONS_WITHOUT_PARAMETERS = frozenset({"QUICK_REPLY", "PHONE_NUMBER", "VOICE_CALL", "URL"})
-_PARAMETER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_PARAMETER = re.compile(r"\{\{([^{}]*)\}\}")  # with the spaces around its name, so that each is looked at once
 _PARAMETER_NAME = re.compile(r"[a-z0-9_]{1,100}")
 
 
@@ -128,7 +128,7 @@ def _load_components(components: str) -> list[dict[str, object]]:
 
 
 def _parse_text(text: str) -> TextComponent:
-    names = list(dict.fromkeys(_PARAMETER.findall(text)))
+    names = list(dict.fromkeys(name.strip() for name in _PARAMETER.findall(text)))
     if all(name.isdecimal() and name.isascii() and len(name) < 4 for name in names):
         names.sort(key=int)
     return TextComponent(text, tuple(names))
@@ -225,7 +225,7 @@ def fill_parameters(
                 words = _VALUE_WORDS[NoticeValue(given[parameter])]
                 return f"needs the {words} in its {name}, and there is nothing to put there"
             texts[parameter] = text or MISSING_VALUE
-        length = count_units(_PARAMETER.sub(lambda found, texts=texts: texts[found[1]], component.text))  # type: ignore[misc]
+        length = count_units(_PARAMETER.sub(lambda found, texts=texts: texts[found[1].strip()], component.text))  # type: ignore[misc]
         if length > max_characters:
             return f"has no room for it: its {name} would have {length} characters, and WhatsApp takes {max_characters}"
         if texts or name == "body":

@@ -24,6 +24,7 @@ _NEEDS_CLEANING = re.compile(r"[\x7f-\x9f\ud800-\udfff]|\\(?:u00|[bfr])")
 # Sequences that drive a terminal (CSI, OSC, then any two-byte one) go as a whole: without its ESC, "[31m" would be
 # left as litter.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
+_LINE_BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x85]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _DIRTY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -42,7 +43,7 @@ MEDIA_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Meta's id of a file tha
 def clean(text: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
     """Returns the same text without what could hurt; one that is too long is cut, with a mark at its end."""
     if _DIRTY.search(text):
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = _LINE_BREAKS.sub("\n", text)
         text = _CONTROLS.sub("", _ESCAPES.sub("", text))
         text = _SURROGATES.sub("\ufffd", text)
     if len(text) > max_characters:

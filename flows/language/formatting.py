@@ -29,7 +29,7 @@ BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 ESCAPED = str.maketrans(
     {mark: ZERO_WIDTH_SPACE + mark + ZERO_WIDTH_SPACE for mark in "*_~`"} | dict.fromkeys(BIDI_CONTROLS, "")
 )
-QUOTE_MARK = re.compile(r"^(\s*)>", re.MULTILINE)
+QUOTE_MARK = re.compile(r"^([^\S\n]*)>", re.MULTILINE)  # spaces of one line, so that each is looked at once
 MEDIA_NOUNS = {
     "photo": Noun("photo", "photos"),
     "video": Noun("video", "videos"),

@@ -33,9 +33,10 @@ def normalize_word(text: str) -> str:
     folded = normalize("NFKD", normalize("NFKC", text).casefold())
     kept = "".join(c for c in folded if c.isspace() or not (category(c) in DROPPED or c in IGNORED))
     word = " ".join(kept.split()).lstrip(BEFORE)
-    while word and (word[-1] in AFTER or category(word[-1])[0] == "P"):
-        word = word[:-1]
-    return word
+    end = len(word)
+    while end and (word[end - 1] in AFTER or category(word[end - 1])[0] == "P"):
+        end -= 1
+    return word[:end]
 
 
 @lru_cache(maxsize=512)

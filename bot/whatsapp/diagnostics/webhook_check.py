@@ -22,7 +22,9 @@ from bot.whatsapp.sanitize import clean_line
 
 FORGED_ADDRESS = "192.0.2.77"  # of TEST-NET-1 (RFC 5737): nobody has this address
 _AGENT = {"User-Agent": "tick doctor"}
-_TITLE = re.compile(rb"<title[^>]*>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE_TAG = re.compile(rb"<title\b", re.IGNORECASE)
+_TITLE_END = re.compile(rb"</title>", re.IGNORECASE)
+_MAX_TITLE_BYTES = 300
 _GATEWAY_STATUSES = {502, 503, 504, 521, 522, 523, 530}
 _REFUSED = b"Webhook verification failed"
 
@@ -112,9 +114,11 @@ def read_handshake(fetched: FetchResult, challenge: str) -> Handshake:
 
 
 def read_page_title(body: bytes) -> str:
-    """Returns the title of a web page; "" for what is none."""
-    found = _TITLE.search(body)
-    return clean_line(html.unescape(found[1].decode("utf-8", "replace")), 100) if found else ""
+    """Returns the title of a web page; "" for what is none. Each byte is looked at once, whatever the page is."""
+    tag = _TITLE_TAG.search(body)
+    begin = body.find(b">", tag.end()) + 1 if tag else 0
+    end = _TITLE_END.search(body, begin, begin + _MAX_TITLE_BYTES + len(b"</title>")) if begin else None
+    return clean_line(html.unescape(body[begin : end.start()].decode("utf-8", "replace")), 100) if end else ""
 
 
 def _is_json(body: bytes) -> bool:

@@ -43,8 +43,8 @@ async def test_what_an_operator_has_to_know(light_service: Service) -> None:
 async def test_what_people_write_stays_text(light_service: Service) -> None:
     async with visitor(light_service, Role.AGENT) as alex:
         for text in HOSTILE:
-            more = {"name": text, "description": text, "issue_type": text[:50], "issue_type_other": text}
-            ticket_id = await open_ticket(light_service, **more)
+            ticket_id = await open_ticket(light_service, name=text, description=text, issue_type_other=text)
+            await light_service.execute("UPDATE ticket SET issue_type = ? WHERE id = ?", [text[:50], ticket_id])
             await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text)
             draft = await alex.send(f"/desk/tickets/{ticket_id}/replies", message=text + "x" * MAX_TEXT_CHARACTERS)
             await light_service.execute("UPDATE reply SET author_name = ? WHERE ticket_id = ?", [text, ticket_id])

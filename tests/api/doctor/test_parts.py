@@ -21,8 +21,9 @@ from bot.whatsapp.diagnostics.setup import (
     read_token,
 )
 from bot.whatsapp.diagnostics.versions import find_expiry, read_version
-from bot.whatsapp.diagnostics.webhook_check import Handshake, Responder, read_handshake
+from bot.whatsapp.diagnostics.webhook_check import Handshake, Responder, read_handshake, read_page_title
 from bot.whatsapp.graph.client import GraphResponse
+from tests.support.growth import TIMES_LONGER, compute_growth
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 JSON = {"content-type": "application/json"}
@@ -84,6 +85,30 @@ def test_what_keeps_messages_from_going_out(entities: list[tuple[str, str]], sta
 )  # fmt: skip
 def test_every_answer_to_a_handshake_has_a_word(fetched: FetchResult, expected: Handshake) -> None:
     assert read_handshake(fetched, "4711") == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        (b"<html><TITLE lang='en'>\n Not  here </Title>", "Not here"),
+        (b"<title>a &amp; b</title><title>c</title>", "a & b"),
+        (b"<title>" + b"x" * 290 + b"</title>", "x" * 90),
+        (b"<title>" + b"x" * 400 + b"</title>", ""),
+        (b"<title></title>", ""),
+        (b"<titles>a</title>", ""),
+        (b"<title", ""),
+        (b"<title>a", ""),
+        (b"", ""),
+    ],
+)
+def test_the_title_of_a_page(page: bytes, title: str) -> None:
+    assert read_page_title(page)[:90] == title
+
+
+@pytest.mark.parametrize("text", ["<title", "<title>", "<title>a</titl", "<title>" + "a" * 295])
+def test_no_page_takes_more_than_its_length(text: str) -> None:
+    growth = compute_growth(lambda page: read_page_title(page.encode()), lambda length: text * length, 60)
+    assert growth < 4 * TIMES_LONGER
 
 
 @pytest.mark.parametrize(

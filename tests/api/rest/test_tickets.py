@@ -54,6 +54,35 @@ async def test_ticket_of_a_customer_in_the_window(service: Service) -> None:
     assert whole == ticket | {"files": [], "customer": customer}
 
 
+@pytest.mark.parametrize("nothing", [None, "", " ", "\u200b"])
+async def test_a_mobile_with_nothing_to_see_is_none(light_service: Service, nothing: str | None) -> None:
+    ticket = await light_service.data("POST", "/api/tickets", TICKET | {"mobile": nothing}, status=201)
+    assert (ticket["mobile"], ticket["whatsapp_enabled"]) == (None, False)
+
+
+@pytest.mark.parametrize("email", ["o'neil@example.com", "'@example.com", "ann+desk@example.com"])
+async def test_an_address_may_have_an_apostrophe(light_service: Service, email: str) -> None:
+    ticket = await light_service.data("POST", "/api/tickets", TICKET | {"email": email}, status=201)
+    assert ticket["email"] == email
+
+
+@pytest.mark.parametrize("unknown", ["Hardware", "hard", "rooms", "hardware,other"])
+async def test_an_unknown_issue_type_is_refused_with_those_that_there_are(light_service: Service, unknown: str) -> None:
+    answer = await light_service.expect_refusal(422, "POST", "/api/tickets", TICKET | {"issue_type": unknown})
+    valid = "must be one of hardware, software, network, account, billing, other"
+    assert answer["errors"] == [{"field": "issue_type", "message": valid}]
+
+
+async def test_a_ticket_whose_issue_type_is_gone_is_read_like_any_other(light_service: Service) -> None:
+    ticket = await light_service.data("POST", "/api/tickets", TICKET, status=201)
+    await light_service.execute("UPDATE ticket SET issue_type = 'fax' WHERE id = ?", [ticket["id"]])
+    assert (await light_service.data("GET", f"/api/tickets/{ticket['id']}"))["issue_type"] == "fax"
+    [listed] = await light_service.data("GET", "/api/tickets")
+    assert listed["issue_type"] == "fax"
+    moved = await light_service.data("PUT", f"/api/tickets/{ticket['id']}/status", {"status": "closed"})
+    assert (moved["status"], moved["issue_type"]) == ("closed", "fax")
+
+
 @pytest.mark.parametrize("nothing", [None, "", " ", "\u202e\u200b"])
 async def test_a_title_with_nothing_to_see_is_none(light_service: Service, nothing: str | None) -> None:
     ticket = await light_service.data("POST", "/api/tickets", TICKET | {"issue_title": nothing}, status=201)
@@ -163,7 +192,7 @@ async def test_list(service: Service) -> None:
 
     assert await list_tickets() == (ids[:20], {"page": 1, "limit": 20, "total": 23})
     assert await list_tickets(page=2) == (ids[20:], {"page": 2, "limit": 20, "total": 23})
-    assert await list_tickets(page=1_000_000, limit=10**18) == ([], {"page": 1_000_000, "limit": 100, "total": 23})
+    assert await list_tickets(page=1_000_000, limit=100) == ([], {"page": 1_000_000, "limit": 100, "total": 23})
     assert await list_tickets(status="closed") == ([ids[-4]], {"page": 1, "limit": 20, "total": 1})
     mine = [ticket_id for at, ticket_id in enumerate(ids) if at % 2]
     assert (await list_tickets(mobile=PHONE, limit=5))[0] == mine[:5]
@@ -175,7 +204,8 @@ async def test_list(service: Service) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=-1", "limit=1e9", "limit=x", "page=0", "page=-1", "page=99999999999999999999", "page=1.5",
+        "limit=101", "limit=1000000000000000000", "limit=0", "limit=-1", "limit=1e9", "limit=x",
+        "page=0", "page=-1", "page=99999999999999999999", "page=1.5",
         "status=open", "status=", "status=new&status=closed", "mobile=15550001234", "mobile=%2B1", "mobile=",
         "order_by=password_hash", "filter[__class__]=1", "id=1%20OR%201=1", "mobile=%00", "limit[]=5",
         "page=" + "9" * 5000,
@@ -214,6 +244,8 @@ async def test_ticket_that_is_not_there(light_service: Service, number: str) -> 
         ({"issue_title": "x" * 201}, "issue_title"),
         ({"email": "no address"}, "email"),
         ({"email": "a@b\r\nBcc: c@d"}, "email"),
+        ({"email": "ann@o'neil.example"}, "email"),
+        ({"email": "ann\"@example.com"}, "email"),
         ({"mobile": "15550001234"}, "mobile"),
         ({"mobile": "+0000000"}, "mobile"),
         ({"mobile": "+1555"}, "mobile"),
@@ -259,10 +291,13 @@ async def test_body_that_is_no_ticket(light_service: Service, body: bytes, statu
 
 
 async def test_text_is_cleaned_and_kept(service: Service) -> None:
-    body = TICKET | {"name": "  Ann\r\n\x1b[31m Łódź\x00 ", "description": "a\x00b\r\nc\x07 👩🏽‍🚒\u202e %_\\' \"<b>"}
+    body = TICKET | {
+        "name": "  Ann\r\n\x1b[31m Łódź\x00 ",
+        "description": "a\x00b\r\nc\x0bd\x0ce\x85f\x07 👩🏽‍🚒\u202e %_\\' \"<b>",
+    }
     ticket = await service.data("POST", "/api/tickets", body, status=201)
     assert ticket["name"] == "Ann Łódź"
-    assert ticket["description"] == "ab\nc 👩🏽‍🚒\u202e %_\\' \"<b>"
+    assert ticket["description"] == "ab\nc\nd\ne\nf 👩🏽‍🚒\u202e %_\\' \"<b>"
     kept = {name: value for name, value in ticket.items() if name != "delivery"}
     assert await service.data("GET", f"/api/tickets/{ticket['id']}") == kept | {"files": [], "customer": None}
 

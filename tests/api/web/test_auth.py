@@ -114,6 +114,29 @@ async def test_key_in_another_place(light_service: Service) -> None:
     assert (await light_service.http.get("/api/tickets", headers={"Cookie": f"key={key}"})).status_code == 401
 
 
+@pytest.mark.parametrize("value", ["stick_it", "tick_", "lipstick_abcdefghijklmnopqrstuvwxyz", "tick_off the list"])
+async def test_a_word_that_looks_a_little_like_a_key_is_none(light_service: Service, value: str) -> None:
+    response = await light_service.call("GET", "/api/whatsapp/templates", role=Role.VIEWER, params={"text": value})
+    assert response.status_code == 200
+
+
+async def test_a_part_of_a_key_in_a_query_is_one(light_service: Service) -> None:
+    part = light_service.keys[Role.ADMIN][:30]
+    response = await light_service.call("GET", "/api/whatsapp/templates", params={"text": f"x {part}"})
+    assert (response.status_code, response.json()) == (401, UNAUTHORIZED)
+
+
+async def test_curls_empty_body_is_none(light_service: Service) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "0"}
+    path = "/api/whatsapp/channel/try-now"
+    response = await light_service.call("POST", path, role=Role.ADMIN, headers=headers)
+    assert response.status_code == 200, response.text
+    form = await light_service.call(
+        "POST", path, role=Role.ADMIN, content=b"a=1", headers=headers | {"Content-Length": "3"}
+    )
+    assert form.status_code == 415
+
+
 async def test_the_scheme_is_read_in_any_case(light_service: Service) -> None:
     headers = {"Authorization": f"bearer {light_service.keys[Role.VIEWER]}"}
     assert (await light_service.http.get("/api/tickets", headers=headers)).status_code == 200

@@ -15,6 +15,7 @@ from bot.templates.parameters import (
     parse_components,
     to_single_line,
 )
+from tests.support.growth import TIMES_LONGER, compute_growth
 
 BODY = {"type": "BODY", "text": "Hello {{1}}, your ticket {{2}} has news."}
 NAMED = {"type": "BODY", "text": "Hello {{name}}, your ticket {{ticket}} has news. {{name}}!"}
@@ -76,6 +77,24 @@ def test_template_that_does_not_fit(case: dict[str, Any]) -> None:
 )
 def test_components_that_can_not_be_read(stored: str) -> None:
     assert "Its text is not known: sync the templates." in parse_components(stored).problems
+
+
+@pytest.mark.parametrize("text", [" ", "\n", "a ", "{{ ", "{{", "{{1}} ", " }}"])
+def test_no_text_of_a_template_takes_more_than_its_length(text: str) -> None:
+    def fill(body: str) -> object:
+        template = parse({"type": "BODY", "text": body})
+        return fill_parameters(template, mapping([]), {})
+
+    assert compute_growth(fill, lambda length: "{{" + text * length, 20) < 4 * TIMES_LONGER
+
+
+def test_the_spaces_around_a_name_are_not_of_it() -> None:
+    template = parse({"type": "BODY", "text": "{{ ticket }} is {{\nticket\t}} of {{name}}"})
+    assert template.body.parameters == ("ticket", "name")
+    given = ParameterMapping({"ticket": "ticket_id", "name": "name"})
+    assert fill_parameters(template, given, VALUES_OF_TICKET) == {
+        "body": {"ticket": VALUES_OF_TICKET["ticket_id"], "name": VALUES_OF_TICKET["name"]}
+    }
 
 
 def test_template_for_codes_is_not_for_a_desk() -> None:
