@@ -146,6 +146,7 @@ def _text_of(body: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Graph]:
+    contract.prepare()
     graph = Graph()
     server = await asyncio.start_server(graph.serve, "127.0.0.1", 0)
     graph.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v25.0"

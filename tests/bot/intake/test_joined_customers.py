@@ -28,6 +28,7 @@ from tests.bot.intake.test_identity import (
     ANNES,
     NEW,
     alerts,
+    change,
     new_number,
     notes,
     notice,
@@ -209,7 +210,7 @@ async def test_what_was_held_for_the_old_id_is_for_the_one_customer(world: World
     """They have written by now: under the new id, before the notice came."""
     annes = await open_ticket(world, ANNE, ANNES, ago=90_000)
     ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
-    await world.database.run(lambda tx: tx.execute("DELETE FROM outbox"))
+    await change(world, "DELETE FROM outbox")
     await world.tickets.set_status(AGENT, ticket_id, TicketStatus.IN_PROGRESS)
     assert await world.rows("SELECT status FROM outbox") == [("held",)]
     async with world.working():
@@ -365,7 +366,7 @@ async def test_an_item_that_dies_for_the_joined_one_dies_for_the_other(world: Wo
     turns = Turns(BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), world.ids, world.numbers)
     poison = Poison(database=world.database, turns=turns, clock=world.clock, metrics=Metrics())
     for customer_id, fate in ((new, "pending"), (annes, "dead")):
-        await world.database.run(lambda tx: tx.execute("UPDATE item SET attempts = 4 WHERE id = ?", [item_id]))
+        await change(world, "UPDATE item SET attempts = 4 WHERE id = ?", item_id)
         (item,) = [item for item in await load_pending(world, annes) if item.item_id == item_id]
         await poison.count_failure(customer_id, Failure(item, "no"))
         assert await world.rows("SELECT fate FROM item WHERE id = ?", item_id) == [(fate,)]

@@ -25,6 +25,12 @@ def is_present() -> bool:
     return DOCUMENT_PATH.is_file()
 
 
+def prepare() -> None:
+    """Reads the document now: it is seconds of work, for which the loop would stand still at the first request."""
+    if is_present():
+        _document("")
+
+
 @cache
 def _document(without: str) -> Document:
     return Document(load_document(), without)

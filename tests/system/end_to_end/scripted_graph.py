@@ -57,6 +57,7 @@ class ScriptedGraph:
 
     async def start(self) -> None:
         """Listens on a free port."""
+        contract.prepare()
         app = web.Application()
         app.router.add_post("/{version}/{number}/messages", self._send)
         app.router.add_get("/files/{media_id}", self._download)
