@@ -12,7 +12,7 @@ from datetime import datetime
 from api.settings import StorageSettings
 from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
-from storage import api_keys, audit, journal, journal_retention
+from storage import api_keys, audit, journal, kept_counts
 from storage.api_keys import NewKey
 from storage.audit import AuditLine
 from storage.desk_models import Agent, ApiKey
@@ -115,7 +115,7 @@ def check_password(password: str) -> None:
 async def count_journal_items(database: Database) -> dict[str, int]:
     """Returns the journal's totals, by fate."""
     async with database.reading() as tx:
-        return (await journal_retention.count_items(tx))._asdict()
+        return (await kept_counts.count_items(tx))._asdict()
 
 
 async def list_journal_items(fate: str, limit: int) -> list[Item]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from storage.outbox import LockedRow
+from storage import kept_counts
+from storage.kept_counts import Counted
+from storage.outbox import LOCKED_COLUMNS, LockedRow, make_locked_row
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.statuses import Origin, OutboxReason, OutboxStatus
@@ -48,22 +50,22 @@ async def release_carried(tx: Tx, kind: str, at: datetime, since: datetime, max_
 async def _find_held(tx: Tx, condition: str, values: Sequence[object]) -> _HeldRows:
     locking = "" if tx.dialect == "sqlite" else " FOR UPDATE"
     rows = await tx.fetch(
-        "SELECT id, customer_id, ticket_id, version, origin FROM outbox "
-        f"WHERE status = ? AND {condition} ORDER BY id{locking}",
+        f"SELECT version, origin, {LOCKED_COLUMNS} FROM outbox WHERE status = ? AND {condition} ORDER BY id{locking}",
         [OutboxStatus.HELD, *values],
     )
-    newest = await _find_newest_notices(tx, sorted({row[1] for row in rows if row[4] == Origin.NOTICE}))
+    locked = [(version, origin, make_locked_row(*row)) for version, origin, *row in rows]
+    noticed = sorted({row.customer_id for _, origin, row in locked if origin == Origin.NOTICE})
+    newest = await _find_newest_notices(tx, noticed)
     held = _HeldRows([], [])
-    for outbox_id, customer_id, ticket_id, version, origin in rows:
-        is_overtaken = origin == Origin.NOTICE and version < newest.get((customer_id, ticket_id), version)
-        row = LockedRow(outbox_id, customer_id, ticket_id, OutboxStatus.HELD)
+    for version, origin, row in locked:
+        is_overtaken = origin == Origin.NOTICE and version < newest.get((row.customer_id, row.ticket_id), version)
         (held.overtaken if is_overtaken else held.fresh).append(row)
     return held
 
 
-async def _find_newest_notices(tx: Tx, customer_ids: Sequence[int]) -> dict[tuple[int, int], int]:
+async def _find_newest_notices(tx: Tx, customer_ids: Sequence[int]) -> dict[tuple[int, int | None], int]:
     """Finds the version of the newest notice about each customer's ticket, whatever became of it."""
-    newest: dict[tuple[int, int], int] = {}
+    newest: dict[tuple[int, int | None], int] = {}
     for some in _split(customer_ids):
         found = await tx.fetch(
             "SELECT customer_id, ticket_id, MAX(version) FROM outbox "
@@ -84,6 +86,7 @@ async def _move(tx: Tx, rows: Sequence[LockedRow], status: OutboxStatus, reason:
             f"WHERE id IN ({placeholders(len(some))})",
             [status, reason, to_millis(at), to_millis(at), *some],
         )
+    kept_counts.move(tx, Counted.OUTBOX, OutboxStatus.HELD, status, len(rows))
 
 
 def _split(ids: Sequence[int]) -> Iterator[Sequence[int]]:

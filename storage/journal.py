@@ -4,6 +4,7 @@ Invariants
 - received = done + ignored + dead + pending, always.
 - A key is taken once, until retention deletes its item (`journal_retention.py`). What comes with a key that is taken
   raises the first item's `duplicates`, and has no effect.
+- Every change of a fate is counted (`kept_counts.py`).
 - Only a pending item is closed, and closing says how many it closed, so that two workers can't both have an effect.
 """
 
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from storage import kept_counts
+from storage.kept_counts import DUPLICATES, Counted
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx, placeholders
 from storage.statuses import Fate
@@ -21,11 +24,12 @@ STATUS_KIND = "status"  # the kind of items that have no turn: ItemKind.STATUS o
 MAX_ATTEMPTS = 5
 MAX_IDS_PER_STATEMENT = 5000  # each has up to five parameters, and a statement of SQLite takes 32,766
 MAX_KEYS_PER_STATEMENT = 1000
-MAX_ERROR_LENGTH = 4000  # characters: enough for the end of a traceback
+MAX_ERROR_LENGTH = 4000  # characters: the end of a traceback
 COLUMNS = (
     "id", "key", "kind", "customer_id", "address", "meta_at", "received_at", "payload", "fate", "reason", "attempts",
     "late", "duplicates", "closed_at",
 )  # fmt: skip
+FATE = COLUMNS.index("fate")
 PENDING_COLUMNS = "id, `key`, kind, customer_id, address, meta_at, received_at, payload, attempts, late"
 
 
@@ -109,6 +113,8 @@ async def store(tx: Tx, items: Sequence[NewItem], holders: Mapping[str, KeyHolde
     if any(known[item.key] == item.item_id for item in items):
         return repeated.total()  # that earlier try has counted them too
     await tx.insert("item", COLUMNS, rows)
+    kept_counts.add(tx, Counted.ITEM, [row[FATE] for row in rows])
+    kept_counts.add(tx, Counted.ITEM, [DUPLICATES], repeated.total())
     for key, times in sorted(repeated.items()):
         await tx.execute("UPDATE item SET duplicates = duplicates + ? WHERE `key` = ?", [times, key])
     return repeated.total()
@@ -162,8 +168,7 @@ async def close(
     reason: str = "",
     effects: Mapping[int, str] | None = None,
 ) -> int:
-    """Gives pending items their fate; returns how many were still pending. `effects`: what each of them caused, as
-    JSON."""
+    """Gives pending items their fate; returns how many were still pending. `effects`: what each caused, as JSON."""
     if len(item_ids) > MAX_IDS_PER_STATEMENT:
         parts = [
             item_ids[start : start + MAX_IDS_PER_STATEMENT] for start in range(0, len(item_ids), MAX_IDS_PER_STATEMENT)
@@ -174,11 +179,12 @@ async def close(
     written = {item_id: effects[item_id] for item_id in item_ids} if effects else {}
     when = f"effects = CASE id{' WHEN ? THEN ?' * len(written)} END, " if written else ""
     values = [value for pair in written.items() for value in pair]
-    return await tx.execute(
+    closed = await tx.execute(
         f"UPDATE item SET {when}fate = ?, reason = ?, closed_at = ? "
         f"WHERE id IN ({placeholders(len(item_ids))}) AND fate = ?",
         [*values, fate, reason, to_millis(at), *item_ids, Fate.PENDING],
     )
+    return kept_counts.move(tx, Counted.ITEM, Fate.PENDING, fate, closed)
 
 
 async def mark_late(tx: Tx, item_ids: Sequence[int]) -> None:
@@ -203,24 +209,24 @@ async def read_attempts(tx: Tx, item_ids: Sequence[int]) -> dict[int, int]:
 
 async def replay(tx: Tx, item_id: int) -> bool:
     """Sets a dead item pending again, without attempts, to be handled as late; returns False when it is not dead."""
-    return bool(
-        await tx.execute(
-            "UPDATE item SET fate = ?, reason = '', attempts = 0, late = ?, error = NULL, closed_at = NULL "
-            "WHERE id = ? AND fate = ?",
-            [Fate.PENDING, True, item_id, Fate.DEAD],
-        )
+    revived = await tx.execute(
+        "UPDATE item SET fate = ?, reason = '', attempts = 0, late = ?, error = NULL, closed_at = NULL "
+        "WHERE id = ? AND fate = ?",
+        [Fate.PENDING, True, item_id, Fate.DEAD],
     )
+    return bool(kept_counts.move(tx, Counted.ITEM, Fate.DEAD, Fate.PENDING, revived))
 
 
 async def revive_statuses(tx: Tx, phone_number_id: str, wamid: str, *, reason: str) -> int:
     """Sets statuses about this message pending again that were ignored for `reason`; returns how many. (Nobody knew the
     message in time, and now it is known.)"""
     prefix = f"s:{phone_number_id}:{wamid}"
-    return await tx.execute(
+    revived = await tx.execute(
         "UPDATE item SET fate = ?, reason = '', closed_at = NULL "
         "WHERE `key` >= ? AND `key` < ? AND fate = ? AND reason = ?",
         [Fate.PENDING, f"{prefix}:", f"{prefix};", Fate.IGNORED, reason],
     )
+    return kept_counts.move(tx, Counted.ITEM, Fate.IGNORED, Fate.PENDING, revived)
 
 
 async def find_handled_messages(tx: Tx, phone_number_id: str, wamids: Sequence[str]) -> set[str]:

@@ -1,50 +1,21 @@
-"""Deletes what is old from the journal, and counts it before and after (table `daily_total`).
+"""Deletes what is old from the journal, and keeps how much of it there was in a day (table `daily_total`).
 
 Invariants
-- What is deleted is added to the totals of its day in the same transaction, so no count ever shrinks.
+- What is deleted is added to the totals of its day in the same transaction. It stays in the kept counts, which never
+  shrink.
 - Pending and dead items stay for ever.
 """
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
+from storage.kept_counts import DUPLICATES
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import DatabaseDown, Tx, placeholders
 from storage.statuses import Fate
 
 EMPTIED_AFTER = timedelta(days=30)
 DELETED_AFTER = timedelta(days=90)
-DUPLICATES = "duplicates"  # stands among the fates in `daily_total`
-
-
-class JournalCounts(NamedTuple):
-    """How many items there were ever, by their fate, and how often one of them came again."""
-
-    received: int
-    done: int
-    ignored: int
-    dead: int
-    pending: int
-    duplicates: int
-
-
-async def count_items(tx: Tx) -> JournalCounts:
-    """Counts all items, those that retention has deleted included."""
-    totals: Counter[str] = Counter()
-    for fate, count, duplicates in await tx.fetch("SELECT fate, COUNT(*), SUM(duplicates) FROM item GROUP BY fate"):
-        totals[fate] += int(count)
-        totals[DUPLICATES] += int(duplicates)
-    for fate, total in await tx.fetch("SELECT fate, SUM(total) FROM daily_total GROUP BY fate"):
-        totals[fate] += int(total)
-    return JournalCounts(
-        received=sum(totals[fate] for fate in Fate),
-        done=totals[Fate.DONE],
-        ignored=totals[Fate.IGNORED],
-        dead=totals[Fate.DEAD],
-        pending=totals[Fate.PENDING],
-        duplicates=totals[DUPLICATES],
-    )
 
 
 async def apply_retention(tx: Tx, now: datetime, limit: int) -> int:

@@ -127,9 +127,9 @@ class Ticket(Model):
     customer_id = fields.BigIntField(null=True, db_index=True)
     name = fields.CharField(max_length=200, default="")
     email = fields.CharField(max_length=254, null=True)
-    mobile = AsciiField(max_length=20, null=True, db_index=True)
+    mobile = AsciiField(max_length=20, null=True)
     description = fields.TextField()
-    issue_type = fields.CharField(max_length=50, db_index=True)
+    issue_type = fields.CharField(max_length=50)
     issue_type_other = fields.CharField(max_length=200, null=True)
     issue_title = fields.CharField(max_length=200, null=True)
     attachment_name = fields.CharField(max_length=255, null=True)
@@ -142,7 +142,14 @@ class Ticket(Model):
 
     class Meta:
         table = "ticket"
-        indexes = (Index(fields=("created_at",)), Index(fields=("status", "created_at")))
+        # each filter of the list has one that holds its order, so that a page is found without looking at tickets
+        indexes = (
+            Index(fields=("created_at", "id")),
+            Index(fields=("status", "created_at", "id")),
+            Index(fields=("issue_type", "created_at", "id")),
+            Index(fields=("issue_type", "status", "created_at", "id")),
+            Index(fields=("mobile", "created_at", "id")),
+        )
 
 
 class Reply(Model):
@@ -185,6 +192,19 @@ class TicketEvent(Model):
     class Meta:
         table = "ticket_event"
         indexes = (Index(fields=("ticket_id", "id")),)
+
+
+class KeptCount(Model):
+    """A count that people look at, or one of the shards that are added up to it."""
+
+    id = AsciiField(max_length=64, primary_key=True)
+    counted = AsciiField(max_length=10)
+    state = AsciiField(max_length=12)
+    topic = fields.CharField(max_length=50, default="")
+    total = fields.BigIntField()
+
+    class Meta:
+        table = "kept_count"
 
 
 class TicketMessage(Model):

@@ -6,6 +6,7 @@ Invariants
 - A row's status only moves forward, and MOVES is the one table of how.
 - A row is marked `sending`, with its sender's name, before its request goes out, and only a `queued` row can be: no two
   senders ever have the same one.
+- Every change of a status is counted (`kept_counts.py`).
 - Rows of a customer go out in the order of (version, id), which is the order of the commits that wrote them.
 - No id that Meta gave to a row is forgotten: the table `outbox_wamid` has those of rows that had more than one.
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from storage import kept_counts
+from storage.kept_counts import Counted
 from storage.sql.columns import to_millis
 from storage.sql.database import Row, Tx, placeholders
 from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
@@ -40,6 +43,7 @@ COLUMNS = (
     "id", "customer_id", "version", "item_id", "ticket_id", "origin", "payload", "status", "reason", "detail", "owner",
     "attempts", "resent", "due_at", "created_at", "status_at",
 )  # fmt: skip
+LOCKED_COLUMNS = "id, customer_id, ticket_id, status, wamid, attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ async def insert(tx: Tx, rows: Sequence[OutboxRow]) -> None:
     """Inserts new rows, each with the status that it carries."""
     if rows:
         await tx.insert("outbox", COLUMNS, [_to_row(row) for row in rows])
+        kept_counts.add(tx, Counted.OUTBOX, [row.status for row in rows])
 
 
 def _to_row(row: OutboxRow) -> Row:
@@ -86,6 +91,7 @@ async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: dateti
         f"WHERE id IN ({placeholders(len(outbox_ids))}) AND status = ?",
         [OutboxStatus.SENDING, owner, to_millis(at), to_millis(at), *outbox_ids, OutboxStatus.QUEUED],
     )
+    kept_counts.move(tx, Counted.OUTBOX, OutboxStatus.QUEUED, OutboxStatus.SENDING, changed)
     if changed == len(outbox_ids):
         return set(outbox_ids)
     rows = await tx.fetch(
@@ -97,7 +103,7 @@ async def mark_sending(tx: Tx, outbox_ids: Sequence[int], owner: str, at: dateti
 
 async def mark_accepted(tx: Tx, wamids: Mapping[int, str], at: datetime) -> None:
     """Notes the ids that Meta gave; a row that a status has moved further keeps its status."""
-    await advance(tx, OutboxStatus.ACCEPTED, wamids, at)
+    await advance(tx, OutboxStatus.ACCEPTED, wamids, await lock(tx, wamids), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +128,20 @@ async def move(tx: Tx, step: Move, at: datetime) -> bool:
     """Makes the move; returns False when the row is no longer where it was seen."""
     if step.source not in MOVES[step.status]:
         raise ValueError(f"a row never goes from {step.source} to {step.status}")
-    return bool(
-        await tx.execute(
-            "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, resent = resent + ?, "
-            "refusals = refusals + ? WHERE id = ? AND status = ? AND attempts = ?",
-            [
-                *_to_state(step.status, step.why, at),
-                to_millis(step.due_at or at),
-                step.resent,
-                step.refusals,
-                step.outbox_id,
-                step.source,
-                step.attempts,
-            ],
-        )
+    moved = await tx.execute(
+        "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, resent = resent + ?, "
+        "refusals = refusals + ? WHERE id = ? AND status = ? AND attempts = ?",
+        [
+            *_to_state(step.status, step.why, at),
+            to_millis(step.due_at or at),
+            step.resent,
+            step.refusals,
+            step.outbox_id,
+            step.source,
+            step.attempts,
+        ],
     )
+    return bool(kept_counts.move(tx, Counted.OUTBOX, step.source, step.status, moved))
 
 
 async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
@@ -163,36 +168,6 @@ async def send_again(tx: Tx, head_id: int, at: datetime) -> int:
     return sum([await move(tx, step, at) for step in moves])
 
 
-async def advance(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why = NO_REASON) -> None:
-    """Moves rows to what Meta answered or reported of these sends of theirs, and notes the wamids."""
-    sources = sorted(MOVES[status])
-    named = f"CASE id{' WHEN ? THEN ?' * len(wamids)} END"
-    pairs = [value for pair in wamids.items() for value in pair]
-    changed = await tx.execute(
-        f"UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, wamid = {named} "
-        f"WHERE id IN ({placeholders(len(wamids))}) AND status IN ({placeholders(len(sources))}) "
-        f"AND (wamid IS NULL OR wamid = {named})",
-        [*_to_state(status, why, at), *pairs, *wamids, *sources, *pairs],
-    )
-    if changed < len(wamids):
-        await _advance_renamed(tx, status, wamids, at, why)
-
-
-async def _advance_renamed(tx: Tx, status: OutboxStatus, wamids: Mapping[int, str], at: datetime, why: Why) -> None:
-    """Moves those of the rows that Meta has named otherwise before, and keeps both names. (A name of which another
-    transaction makes a third meanwhile is kept by that one.)"""
-    rows = await tx.fetch(f"SELECT id, wamid FROM outbox WHERE id IN ({placeholders(len(wamids))})", [*wamids])
-    earlier = {outbox_id: wamid for outbox_id, wamid in rows if wamid not in (None, wamids[outbox_id])}
-    await _keep_wamids(tx, [*earlier.items(), *((outbox_id, wamids[outbox_id]) for outbox_id in earlier)])
-    sources = sorted(MOVES[status])
-    for outbox_id in sorted(earlier):
-        await tx.execute(
-            "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, wamid = ? "
-            f"WHERE id = ? AND status IN ({placeholders(len(sources))})",
-            [*_to_state(status, why, at), wamids[outbox_id], outbox_id, *sources],
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class LockedRow:
     """A row as it is while this transaction has it locked."""
@@ -201,6 +176,8 @@ class LockedRow:
     customer_id: int
     ticket_id: int | None
     status: OutboxStatus
+    wamid: str | None
+    attempts: int
 
 
 async def lock(tx: Tx, outbox_ids: Iterable[int]) -> dict[int, LockedRow]:
@@ -210,28 +187,59 @@ async def lock(tx: Tx, outbox_ids: Iterable[int]) -> dict[int, LockedRow]:
         return {}
     locking = "" if tx.dialect == "sqlite" else " FOR UPDATE"  # a transaction of SQLite's has locked everything
     rows = await tx.fetch(
-        f"SELECT id, customer_id, ticket_id, status FROM outbox WHERE id IN ({placeholders(len(wanted))}) "
-        f"ORDER BY id{locking}",
-        wanted,
+        f"SELECT {LOCKED_COLUMNS} FROM outbox WHERE id IN ({placeholders(len(wanted))}) ORDER BY id{locking}", wanted
     )
-    return {
-        row_id: LockedRow(row_id, customer, ticket, OutboxStatus(status)) for row_id, customer, ticket, status in rows
-    }
+    return {row[0]: make_locked_row(*row) for row in rows}
+
+
+def make_locked_row(
+    outbox_id: int, customer_id: int, ticket_id: int | None, status: str, wamid: str | None, attempts: int
+) -> LockedRow:
+    """Makes a LockedRow of the values of LOCKED_COLUMNS."""
+    return LockedRow(outbox_id, customer_id, ticket_id, OutboxStatus(status), wamid, attempts)
+
+
+async def advance(
+    tx: Tx,
+    status: OutboxStatus,
+    wamids: Mapping[int, str],
+    rows: Mapping[int, LockedRow],
+    at: datetime,
+    why: Why = NO_REASON,
+) -> list[LockedRow]:
+    """Moves rows, which are locked, to what Meta answered or reported of these sends of theirs, and notes the wamids;
+    returns those that it has moved."""
+    named = [rows[row_id] for row_id in wamids if row_id in rows]
+    earlier = [(row.outbox_id, row.wamid) for row in named if row.wamid and row.wamid != wamids[row.outbox_id]]
+    await _keep_wamids(tx, [*earlier, *((row_id, wamids[row_id]) for row_id, _ in earlier)])
+    moved = [row for row in named if row.status in MOVES[status]]
+    if moved:
+        names = {row.outbox_id: wamids[row.outbox_id] for row in moved}
+        await tx.execute(
+            "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, "
+            f"wamid = CASE id{' WHEN ? THEN ?' * len(names)} END WHERE id IN ({placeholders(len(names))})",
+            [*_to_state(status, why, at), *(value for pair in names.items() for value in pair), *names],
+        )
+    for row in moved:
+        kept_counts.move(tx, Counted.OUTBOX, row.status, status)
+    return moved
 
 
 async def take_another_way(
-    tx: Tx, outbox_id: int, attempts: int, way: Way, wamid: str, at: datetime, why: Why, wait: timedelta
-) -> None:
-    """Has a row that Meta took as `wamid` and then refused go out again after `wait`, or holds it; but not where it has
-    been sent once more since then, which `attempts` tells."""
-    sources = sorted(MOVES[way])
-    await _keep_wamids(tx, [(outbox_id, wamid)])
+    tx: Tx, row: LockedRow, attempts: int, way: Way, wamid: str, at: datetime, why: Why, wait: timedelta
+) -> bool:
+    """Has a row, which is locked, and which Meta took as `wamid` and then refused, go out again after `wait`, or holds
+    it; but not where it has been sent once more since then, which `attempts` tells. Returns whether it does."""
+    await _keep_wamids(tx, [(row.outbox_id, wamid)])
+    if row.attempts != attempts or row.status not in MOVES[way]:
+        return False
     await tx.execute(
         "UPDATE outbox SET status = ?, reason = ?, detail = ?, status_at = ?, due_at = ?, "
-        "wamid = COALESCE(wamid, ?), refusals = refusals + 1 "
-        f"WHERE id = ? AND attempts = ? AND status IN ({placeholders(len(sources))})",
-        [*_to_state(way, why, at), to_millis(at + wait), wamid, outbox_id, attempts, *sources],
+        "wamid = COALESCE(wamid, ?), refusals = refusals + 1 WHERE id = ?",
+        [*_to_state(way, why, at), to_millis(at + wait), wamid, row.outbox_id],
     )
+    kept_counts.move(tx, Counted.OUTBOX, row.status, way)
+    return True
 
 
 async def _keep_wamids(tx: Tx, wamids: Sequence[tuple[int, str]]) -> None:

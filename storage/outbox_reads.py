@@ -1,4 +1,4 @@
-"""Reads the outbox: what is to be sent, what statuses may be about, and how many rows have each status."""
+"""Reads the outbox: what is to be sent, and what statuses may be about."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -158,12 +158,6 @@ async def find_due_customers(
         ],
     )
     return [row[0] for row in rows]
-
-
-async def count_statuses(tx: Tx) -> dict[OutboxStatus, int]:
-    """Counts the rows of each status."""
-    rows = await tx.fetch("SELECT status, COUNT(*) FROM outbox GROUP BY status")
-    return {OutboxStatus(status): int(count) for status, count in rows}
 
 
 async def find_asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:

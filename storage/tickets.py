@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from storage import event_log
+from storage import event_log, kept_counts
 from storage.event_log import TicketEvent
+from storage.kept_counts import Counted
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.sql.row_mapper import RowMapper
@@ -67,6 +68,8 @@ _MAPPER = RowMapper(StoredTicket, {"ticket_id": "id"})
 async def insert(tx: Tx, tickets: Sequence[StoredTicket]) -> None:
     """Inserts new tickets."""
     await tx.insert("ticket", _MAPPER.columns, [_MAPPER.to_row(ticket) for ticket in tickets])
+    for ticket in tickets:
+        kept_counts.add(tx, Counted.TICKET, [ticket.status], topic=ticket.issue_type)
 
 
 async def lock(tx: Tx, ticket_id: int) -> None:
@@ -74,12 +77,14 @@ async def lock(tx: Tx, ticket_id: int) -> None:
     await tx.execute("UPDATE ticket SET status = status WHERE id = ?", [ticket_id])
 
 
-async def set_status(tx: Tx, change: TicketEvent) -> None:
-    """Gives a ticket the status that it became, and logs the change; the caller looked at MOVES behind the fence."""
+async def set_status(tx: Tx, change: TicketEvent, issue_type: str) -> None:
+    """Gives a ticket of this issue type the status that it became, counts and logs the change; the caller looked at
+    MOVES behind the fence."""
     await tx.execute(
         "UPDATE ticket SET status = ?, updated_at = ? WHERE id = ?",
         [change.became, to_millis(change.at), change.ticket_id],
     )
+    kept_counts.move(tx, Counted.TICKET, change.was, change.became, topic=issue_type)
     await event_log.write(tx, [change])
 
 

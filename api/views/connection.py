@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from api.views import delivery_text
 from bot.account.phone_number import parse_snapshot
 from bot.delivery.circuit_breaker import SUBJECT
-from storage import alerts, connection_health, journal_retention, meta_snapshots, outbox_reads
+from storage import alerts, connection_health, kept_counts, meta_snapshots
 from storage.alerts import Alert
 from storage.sql.database import Tx
 from storage.statuses import AlertSeverity, Why
@@ -63,8 +63,8 @@ class Status(BaseModel):
 
 async def read_status(tx: Tx, phone_number_id: str) -> Status:
     """Reads how the connection does now."""
-    items = (await journal_retention.count_items(tx))._asdict()
-    rows = await outbox_reads.count_statuses(tx)
+    items = (await kept_counts.count_items(tx))._asdict()
+    rows = await kept_counts.count_outbox(tx)
     health = await connection_health.read(tx)
     open_alerts = await alerts.list_open(tx)
     number = parse_snapshot(await meta_snapshots.read(tx, phone_number_id))

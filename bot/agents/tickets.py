@@ -110,7 +110,7 @@ class TicketCommands:
                 return TicketChange(ticket, None)
             if status not in MOVES[ticket.status]:
                 raise IllegalStatusChange(ticket.status, status)
-            await tickets.set_status(tx, replace(change, was=ticket.status))
+            await tickets.set_status(tx, replace(change, was=ticket.status), ticket.issue_type)
             await audit.write(tx, replace(line, detail=f"{ticket.status} -> {status}"))
             is_wanted = ticket.whatsapp_enabled and ticket.whatsapp_notifications
             delivery = await enqueue(tx, customer, notice, now) if is_wanted else None

@@ -1,4 +1,5 @@
-"""Runs the loops of a process beside its lanes: the heartbeat, the sweep, the breaker's probe, and retention.
+"""Runs the loops of a process beside its lanes: the heartbeat, the sweep, the breaker's probe, retention, and once the
+settlement of the kept counts.
 
 Invariants
 - What Redis forgets, the sweep finds in SQL within a second or two.
@@ -15,7 +16,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
-from storage import journal, journal_retention, outbox_reads
+from storage import count_settlement, journal, journal_retention, outbox_reads
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
@@ -23,6 +24,7 @@ from storage.sql.database import Database, DatabaseDown
 DEAD_AFTER = timedelta(seconds=1.5)  # a little more than a heartbeat lasts
 DEAD_AFTER_REDIS_LOSS = timedelta(seconds=60)  # just after Redis came back, nobody has spoken yet and nobody is dead
 MAX_LANES_PER_SWEEP = 1000
+SETTLE_SECONDS = 3600.0  # after the start: by then nobody is at work who does not count
 RETAIN_SECONDS = 3600.0  # between two runs of the retention
 MAX_RETAINED_PER_BATCH = 500  # rows that one transaction empties: others want the database too
 MAX_BATCHES_PER_RUN = 1000
@@ -58,6 +60,7 @@ class Maintenance:
             # Beside the sweep, which would wait for Meta's answer.
             self._run_every(self._sweep_seconds, self._probe_number),
             self._run_every(RETAIN_SECONDS, self._retain),
+            self._run_every(SETTLE_SECONDS, self._settle_counts, first_after=SETTLE_SECONDS),
         ]
 
     async def _beat(self) -> None:
@@ -96,7 +99,14 @@ class Maintenance:
                 return
             await asyncio.sleep(0.1)
 
-    async def _run_every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _settle_counts(self) -> None:
+        if wrong := await count_settlement.settle(self._database):
+            log.info("counts_settled", count=wrong)
+
+    async def _run_every(
+        self, seconds: float, work: Callable[[], Awaitable[None]], *, first_after: float = 0.0
+    ) -> None:
+        await asyncio.sleep(first_after)
         while True:
             try:
                 await work()

@@ -5,7 +5,7 @@ Invariants
 - An item is closed in the transaction that writes its effects, and only if it was still pending.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from storage import alerts, customers, event_log, fence, files, held, journal, o
 from storage.alerts import Alert
 from storage.event_log import TicketEvent
 from storage.fence import LaneStateUpdate
-from storage.outbox import MOVES, LockedRow, Way
+from storage.outbox import LockedRow, Way
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx
 from storage.statuses import NO_REASON, AlertSeverity, Fate, OutboxStatus, Why
@@ -119,32 +119,31 @@ class RoundTransaction:
         )
         events: list[TicketEvent] = []
         for status, wamids in matched.advances.items():
-            known = {row: wamid for row, wamid in wamids.items() if row in rows and rows[row].status in MOVES[status]}
-            if status is OutboxStatus.FAILED:
-                for row_id, wamid in known.items():
-                    await outbox.advance(tx, status, {row_id: wamid}, self.now, matched.failures[row_id])
-            elif known:
-                await outbox.advance(tx, status, known, self.now)
-            for row_id in known:
-                events += self._make_events(rows[row_id], status, matched.failures.get(row_id, NO_REASON))
-        for row_id, reroute in sorted(matched.reroutes.items()):
-            move = reroute.move
+            if status is not OutboxStatus.FAILED:
+                moved = await outbox.advance(tx, status, wamids, rows, self.now)
+                events += [event for row in moved for event in self._make_events(row, status)]
+                continue
+            for row_id, wamid in wamids.items():
+                why = matched.failures[row_id]
+                moved = await outbox.advance(tx, status, {row_id: wamid}, rows, self.now, why)
+                events += [event for row in moved for event in self._make_events(row, status, why)]
+        return events + await self._reroute(tx, rows, states)
+
+    async def _reroute(
+        self, tx: Tx, rows: Mapping[int, LockedRow], states: Mapping[int, LaneState]
+    ) -> list[TicketEvent]:
+        """Has rows go out another way; returns the events of that."""
+        events: list[TicketEvent] = []
+        for row_id, reroute in sorted(self.matched.reroutes.items()):
+            row, move = rows.get(row_id), reroute.move
             is_open = is_window_open(states[reroute.customer_id].last_inbound_at, self.now)
             is_held = move.status is OutboxStatus.HELD and not (move.unless_open and is_open)
             way: Way = OutboxStatus.HELD if is_held else OutboxStatus.QUEUED
             wait = timedelta(seconds=move.due_seconds or 0.0)
-            await outbox.take_another_way(
-                tx,
-                outbox_id=row_id,
-                attempts=reroute.attempts,
-                way=way,
-                wamid=reroute.wamid,
-                at=self.now,
-                why=move.why,
-                wait=wait,
-            )
-            if row_id in rows and rows[row_id].status in MOVES[way]:
-                events += self._make_events(rows[row_id], way, move.why)
+            if row and await outbox.take_another_way(
+                tx, row, reroute.attempts, way, reroute.wamid, self.now, move.why, wait
+            ):
+                events += self._make_events(row, way, move.why)
         return events
 
     def _make_events(self, row: LockedRow, became: OutboxStatus, why: Why = NO_REASON) -> list[TicketEvent]:

@@ -13,11 +13,11 @@ from tests.bot.world import World, open_world
 async def world(database: Database, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(database, redis_url, tmp_path) as world:
         yield world
-        await world.expect_a_true_log()
+        await world.expect_true_records()
 
 
 @pytest.fixture
 async def mariadb_world(mariadb_database: Database, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(mariadb_database, redis_url, tmp_path) as world:
         yield world
-        await world.expect_a_true_log()
+        await world.expect_true_records()

@@ -37,9 +37,10 @@ from bot.worker.rounds import Rounds
 from bot.worker.turns import Turns
 from bot.worker.worker import Worker
 from flows import DEFAULT_ISSUE_TYPES
-from storage import journal_retention
+from storage import kept_counts
 from storage.blobs.open import open_store
 from storage.blobs.store import FileStore
+from storage.count_settlement import LACKING
 from storage.customers import NOBODY
 from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
 from storage.redis.lanes import ClaimedLane, Lanes
@@ -110,7 +111,7 @@ class World:
         self.per_second = 0.0
         self.pair_burst = 10_000
         self.token = "token"
-        self.is_written_by_hand = False  # a test changes tables itself, so that the event log can't know
+        self.is_written_by_hand = False  # a test changes tables itself, so that log and counts can't know
         self._wamids = count(1)
 
     def another(self) -> "World":
@@ -242,6 +243,7 @@ class World:
     # what has become of it
 
     async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        self.is_written_by_hand |= not sql.lstrip().startswith(("SELECT", "WITH"))
         async with self.database.reading() as tx:
             return [tuple(row) for row in await tx.fetch(sql, values)]
 
@@ -294,14 +296,15 @@ class World:
         """One round, without Redis."""
         await (rounds or self.rounds()).play(lanes or [await self.lane()])
 
-    async def expect_a_true_log(self) -> None:
-        """The event log and the tables that it tells about agree."""
+    async def expect_true_records(self) -> None:
+        """The event log and the kept counts agree with the tables that they tell about."""
         if not self.is_written_by_hand:
             assert find_disagreements(LoggedTables(*[await self.rows(sql) for sql in SELECTS])) == []
+            assert await self.rows(LACKING) == [], "counts that lack something of what they count"
 
     async def counts(self) -> dict[str, int]:
         async with self.database.reading() as tx:
-            found = (await journal_retention.count_items(tx))._asdict()
+            found = (await kept_counts.count_items(tx))._asdict()
         assert found["received"] == found["done"] + found["ignored"] + found["dead"] + found["pending"]
         return found
 

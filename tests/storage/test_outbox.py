@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage import outbox, outbox_reads
+from storage import kept_counts, outbox, outbox_reads
 from storage.outbox import MOVES, Move, OutboxRow
 from storage.sql.columns import to_millis
-from storage.sql.database import Database
+from storage.sql.database import Database, Tx
 from storage.statuses import Origin, OutboxStatus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -102,7 +102,11 @@ async def test_an_acceptance_never_takes_a_status_back(database: Database) -> No
         row(2, status=OutboxStatus.SENDING),
         row(3, status=OutboxStatus.SENDING),
     )
-    await database.run(lambda tx: outbox.advance(tx, OutboxStatus.READ, {1: "wamid.1"}, NOW))
+
+    async def read(tx: Tx) -> None:
+        await outbox.advance(tx, OutboxStatus.READ, {1: "wamid.1"}, await outbox.lock(tx, [1]), NOW)
+
+    await database.run(read)
     wamids = {1: "wamid.1", 2: "wamid.AbC", 3: "wamid.aBc"}
     await database.run(lambda tx: outbox.mark_accepted(tx, wamids, NOW))
     assert [await status(database, at) for at in (1, 2, 3)] == ["read", "accepted", "accepted"]
@@ -132,4 +136,4 @@ async def test_the_sweep_finds_what_is_due_and_whose_sender_is_dead(database: Da
         assert sorted(await outbox_reads.find_due_customers(tx, later, later, ["alive", "us"], 100)) == [1, 2, 4]
         assert sorted(await outbox_reads.find_due_customers(tx, later, NOW, ["alive", "us"], 100)) == [1, 4]
         assert len(await outbox_reads.find_due_customers(tx, later + timedelta(seconds=5), later, ["us"], 2)) == 2
-        assert (await outbox_reads.count_statuses(tx))[OutboxStatus.SENDING] == 2
+        assert (await kept_counts.count_outbox(tx))[OutboxStatus.SENDING] == 2

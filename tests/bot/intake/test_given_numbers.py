@@ -10,7 +10,7 @@ from storage import outbox
 from storage.outbox import OutboxRow
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Tx
-from storage.statuses import Origin
+from storage.statuses import Origin, OutboxStatus
 from tests.bot.graph import LOST
 from tests.bot.world import ANNE, BEN, World
 
@@ -26,11 +26,12 @@ async def ask_for_number(
     await world.write("Hi", phone="", bsuid=bsuid)
     customer_id = (await world.customers())[f"b:{bsuid}"]
     payload = '{"type":"contact_request","text":"Your number?"}'
-    row = OutboxRow(world.ids.next(), customer_id, 0, Origin.AGENT, payload, world.clock())
+    at, outbox_id = world.clock(), world.ids.next()
+    row = OutboxRow(outbox_id, customer_id, 0, Origin.AGENT, payload, at, status=OutboxStatus(status))
 
     async def send(tx: Tx) -> None:
         await outbox.insert(tx, [row])
-        await tx.execute("UPDATE outbox SET status = ?, wamid = ? WHERE id = ?", [status, wamid, row.outbox_id])
+        await tx.execute("UPDATE outbox SET wamid = ? WHERE id = ?", [wamid, row.outbox_id])
 
     await world.database.run(send)
     return customer_id

@@ -11,7 +11,7 @@ from bot.group_commit import GroupCommit
 from bot.intake.intake import Intake
 from bot.metrics import Metrics
 from bot.whatsapp.webhook.items import Item
-from storage import journal, journal_retention
+from storage import journal, kept_counts
 from storage.journal import NewItem
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
@@ -224,7 +224,7 @@ async def test_redis_down_costs_the_webhook_nothing(world: World) -> None:
     items: Any = await intake.receive(world.body(world.message("Hi")))
     assert [type(item) for item in items] == [Item]
     async with world.database.reading() as tx:
-        assert (await journal_retention.count_items(tx)).pending == 1
+        assert (await kept_counts.count_items(tx)).pending == 1
     await nowhere.aclose()
 
 

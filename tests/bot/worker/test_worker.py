@@ -15,7 +15,7 @@ import pytest
 from bot.settings import BotSettings
 from bot.worker.rounds import MAX_ITEMS_PER_ROUND
 from flows import DEFAULT_ISSUE_TYPES
-from storage import journal_retention
+from storage import kept_counts
 from storage.customers import NOBODY
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseDown
@@ -169,6 +169,7 @@ async def test_a_sender_that_died_is_in_doubt_and_then_sent_again(world: World) 
     await world.write("Hi")
     await world.play()
     at = int(world.clock().timestamp() * 1000)
+    world.is_written_by_hand = True
     await world.database.run(
         lambda tx: tx.execute("UPDATE outbox SET status = 'sending', owner = 'gone', attempts = 1, marked_at = ?", [at])
     )
@@ -249,7 +250,7 @@ async def test_retention_runs_beside_the_work(world: World) -> None:
     async with world.working():
         await world.until(lambda: world.rows("SELECT 1 FROM daily_total"))
     async with world.database.reading() as tx:
-        assert (await journal_retention.count_items(tx))._asdict() == before
+        assert (await kept_counts.count_items(tx))._asdict() == before
     assert await world.rows("SELECT 1 FROM item") == []
 
 
@@ -269,6 +270,7 @@ async def test_a_mark_that_its_living_owner_has_lost_is_found(world: World) -> N
         await world.at_rest()
         marked_at = to_millis(world.clock() - timedelta(seconds=61))
         async with world.database.transaction() as tx:
+            world.is_written_by_hand = True
             lost = "UPDATE outbox SET status = 'sending', wamid = NULL, owner = ?, marked_at = ?"
             await tx.execute(lost, [worker._lanes.owner, marked_at])
         await world.at_rest()

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from storage.count_settlement import LACKING
 from storage.sql.database import DatabaseSettings
 from storage.sql.migrate import migrate
 from tests.support.event_log import SELECTS, LoggedTables, find_disagreements
@@ -54,6 +55,7 @@ async def tick(service: Tick, variant: Variant, ran: Callable[[str], None]) -> A
     service.graph.reset()
     yield service
     assert find_disagreements(LoggedTables(*[await service.tables.fetch(sql) for sql in SELECTS])) == []
+    assert await service.tables.fetch(LACKING) == [], "counts that lack something of what they count"
 
 
 @contextmanager

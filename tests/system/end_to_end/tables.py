@@ -18,7 +18,7 @@ Row: TypeAlias = tuple[Any, ...]
 # All but what a running process remembers by itself: the numbers it has reserved, and who may call.
 EMPTIED = (
     "item", "outbox", "outbox_wamid", "reply", "ticket", "ticket_message", "file", "alert", "alias", "conversation",
-    "customer", "audit", "daily_total", "ticket_event", "file_budget",
+    "customer", "audit", "daily_total", "ticket_event", "file_budget", "kept_count",
 )  # fmt: skip
 
 
