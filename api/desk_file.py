@@ -2,7 +2,7 @@
 
 Invariants
 - The file is read once, when Tick starts, and checked whole: a customer never meets what is wrong with it.
-- Each fault is one line that names the file, the place in it and the mend. No line repeats a text of the file, since
+- Each fault is one line that names the file, the place in it and the fix. No line repeats a text of the file, since
   the setting may name another one by mistake, with secrets in it.
 - A key that is not known is refused, so that a mistyped one is not passed over.
 
@@ -62,7 +62,7 @@ NO_DESK_FILE = DeskFile()
 
 
 class DeskFileError(ValueError):
-    """The file can't be used. Each of `lines` follows the setting's name: the problem, a colon, and the mend."""
+    """The file can't be used. Each of `lines` follows the setting's name: the problem, a colon, and the fix."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("; ".join(lines))
@@ -118,7 +118,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         found = TOML_PLACE.fullmatch(str(error))
         where = f" at {found[2].replace('end of', 'the end of the')} ({found[1]})" if found else ""
-        raise DeskFileError([f"names {path}, which is not TOML{where}: mend it, .env.example shows how"]) from None
+        raise DeskFileError([f"names {path}, which is not TOML{where}: fix it, .env.example shows how"]) from None
 
 
 def _find_text_faults(desk_file: DeskFile) -> Iterator[str]:
@@ -126,12 +126,12 @@ def _find_text_faults(desk_file: DeskFile) -> Iterator[str]:
     from flows import find_issue_type_faults
 
     for fault in find_issue_type_faults(list_issue_types(desk_file) if desk_file.issue_types else ()):
-        yield f"{fault.problem}: {fault.mend}"
+        yield f"{fault.problem}: {fault.fix}"
     texts = {one.type_id: one.label.keys() | one.description.keys() for one in desk_file.issue_types}
     for language in sorted({language for languages in texts.values() for language in languages} - {DEFAULT_LANGUAGE}):
         for fault in find_issue_type_faults(list_issue_types(desk_file, language), language):
             if any(language in texts[type_id] for type_id in fault.type_ids):
-                yield f"{fault.problem}: {fault.mend}"
+                yield f"{fault.problem}: {fault.fix}"
 
 
 class _Reading:
@@ -146,8 +146,8 @@ class _Reading:
             if key not in known:
                 shown = key if BARE_KEY.fullmatch(key) else "that can't be shown"
                 meant = get_close_matches(key, known, 1)
-                mend = f"write {meant[0]}" if meant else f"remove it; valid is {', '.join(known)}"
-                self.faults.append(f"{where} has the unknown key {shown}: {mend}")
+                fix = f"write {meant[0]}" if meant else f"remove it; valid is {', '.join(known)}"
+                self.faults.append(f"{where} has the unknown key {shown}: {fix}")
 
     def read_issue_types(self, value: object) -> tuple[DeskIssueType, ...]:
         """Each entry is named by its number until it has an id."""
@@ -195,8 +195,8 @@ class _Reading:
             if not LANGUAGE.fullmatch(language):
                 self.faults.append(f"{where} has {_name_wrong_language(language)}")
         if DEFAULT_LANGUAGE not in value:
-            mend = f'add {DEFAULT_LANGUAGE} = "..."; it is for all whose language is not there'
-            self.faults.append(f"{where} has no text in {DEFAULT_LANGUAGE}: {mend}")
+            fix = f'add {DEFAULT_LANGUAGE} = "..."; it is for all whose language is not there'
+            self.faults.append(f"{where} has no text in {DEFAULT_LANGUAGE}: {fix}")
         return dict(value)
 
 
@@ -205,5 +205,5 @@ def _name_wrong_language(language: str) -> str:
         return "a language that is no code: use codes such as en, es or pt_BR"
     code, _, region = language.replace("-", "_").partition("_")
     meant = f"{code.lower()}_{region.upper()}" if region else code.lower()
-    mend = f"write {meant}" if LANGUAGE.fullmatch(meant) else "use codes of ISO 639-1, such as en, es or pt_BR"
-    return f"the language {language}, which is no code: {mend}"
+    fix = f"write {meant}" if LANGUAGE.fullmatch(meant) else "use codes of ISO 639-1, such as en, es or pt_BR"
+    return f"the language {language}, which is no code: {fix}"

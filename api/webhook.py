@@ -168,7 +168,7 @@ class WebhookMiddleware:
         except (DatabaseDown, TimeoutError):
             return 503
         except Exception:
-            log.exception("intake_failed")  # Meta keeps it for us until this is mended
+            log.exception("intake_failed")  # Meta keeps it for us until this is fixed
             return 503
         return 200
 

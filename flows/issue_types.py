@@ -39,12 +39,12 @@ TYPE_ID = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_ID_CHARACTERS - 1}}}")
 class IssueTypeFault(NamedTuple):
     """What is wrong with issue types. `type_ids` names those that it is about; none: all of them together.
 
-    `problem` says where and what, `mend` what to do. Neither repeats a text of the operator's.
+    `problem` says where and what, `fix` what to do. Neither repeats a text of the operator's.
     """
 
     type_ids: tuple[str, ...]
     problem: str
-    mend: str
+    fix: str
 
 
 def find_issue_type_faults(issue_types: Sequence[IssueType], language: str = "") -> Iterator[IssueTypeFault]:

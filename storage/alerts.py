@@ -1,4 +1,4 @@
-"""Raises, clears and lists alerts (table `alert`): what an operator has to know or mend, one row for each subject.
+"""Raises, clears and lists alerts (table `alert`): what an operator has to know or fix, one row for each subject.
 
 Invariants
 - Of two words about one subject the one counts that was said later, not the one that came later: an older redelivery

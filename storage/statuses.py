@@ -88,7 +88,7 @@ class AlertSeverity(StrEnum):
 
     RED = "red"  # something does not work
     YELLOW = "yellow"  # something may soon not work
-    INFO = "info"  # good to know, and nothing to mend
+    INFO = "info"  # good to know, and nothing to fix
 
 
 class TicketStatus(StrEnum):

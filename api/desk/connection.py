@@ -53,5 +53,5 @@ async def try_now() -> AnyResponse:
 @blueprint.get("/doctor")
 @needs(Permission.MANAGE)
 async def show_doctor() -> Response:
-    """Shows what is wrong with the set-up, and how to mend it."""
+    """Shows what is wrong with the set-up, and how to fix it."""
     return await show_page("doctor", report=await desk_services().doctor.report())

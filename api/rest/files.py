@@ -143,7 +143,7 @@ async def upload_file() -> Response:
 
 @blueprint.errorhandler(UploadRefused)
 async def refuse_upload(error: UploadRefused) -> Response:
-    """The form can't be taken, for a reason that its sender can mend."""
+    """The form can't be taken, for a reason that its sender can fix."""
     return refuse(error.status, str(error))
 
 

@@ -1,7 +1,7 @@
 """Keeps what is set up at Meta: the app, the access token, the business phone number, the templates.
 
 It is one object, which everything in the simulator reads at each request, so a set-up is broken by one assignment and
-mended by another: by a test, over HTTP, or from the page. It begins with everything as it should be.
+fixed by another: by a test, over HTTP, or from the page. It begins with everything as it should be.
 """
 
 import copy

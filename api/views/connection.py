@@ -27,7 +27,7 @@ class LastError(BaseModel):
 
 
 class Channel(BaseModel):
-    """Whether messages go out. While it is stopped they are kept, and go out by themselves once it is mended."""
+    """Whether messages go out. While it is stopped they are kept, and go out by themselves once it is fixed."""
 
     state: Literal["open", "stopped"] = Field(description="Whether messages go out.")
     reason: str | None = Field(description="What stopped it.")
@@ -35,7 +35,7 @@ class Channel(BaseModel):
 
 
 class ShownAlert(BaseModel):
-    """Something to know or to mend. `red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
+    """Something to know or to fix. `red`: something does not work; `yellow`: it soon may not; `info`: good to know."""
 
     subject: str = Field(description="What it is about; one alert a subject.")
     severity: AlertSeverity = Field(description="How bad it is.")

@@ -19,7 +19,7 @@ class ConnectionCommands:
         self._transaction = transaction
 
     async def retry_stopped_channel(self, actor: Actor) -> bool:
-        """Has sending tried again, because what stopped it was mended at Meta: every process tries within a second, and
+        """Has sending tried again, because what stopped it was fixed at Meta: every process tries within a second, and
         stops again if it was not. Returns False where nothing was stopped."""
         line = self._transaction.make_audit_line(actor, AuditAction.CHANNEL_TRY, circuit_breaker.SUBJECT)
 

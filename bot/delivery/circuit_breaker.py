@@ -6,7 +6,7 @@ which every process shows, says why nothing goes out.
 Invariants
 - While the breaker is tripped, rows stay queued and lose no try.
 - One message at a time goes out as the probe, at the pace that the table of errors states; the first that Meta takes
-  resets the breaker. Nobody has to tell Tick that something was mended.
+  resets the breaker. Nobody has to tell Tick that something was fixed.
 - When somebody clears the alert, the next message is a probe at once, in every process.
 """
 

@@ -33,7 +33,7 @@ WRONG_ACCOUNT = (
 class TemplateListing:
     """What one listing brought. `problem`: why it is not complete, as a sentence, else "".
 
-    `is_refused`: Meta said no, so somebody has to mend something. Any other problem may pass by itself.
+    `is_refused`: Meta said no, so somebody has to fix something. Any other problem may pass by itself.
     """
 
     templates: list[StoredTemplate]

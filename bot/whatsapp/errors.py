@@ -5,7 +5,7 @@ Invariants
   same code, and Meta's own words are in the language of the account.
 - A reason is read by an agent beside the message that did not go out, so it says what happened and whose move it is.
 - `wait_seconds` is the wait after the first refusal, and `compute_backoff_seconds` says how it grows. For what stops
-  all sending it is the time until one message may go out to see whether it was mended.
+  all sending it is the time until one message may go out to see whether it was fixed.
 
 Source: Meta, support/error-codes.
 """
@@ -24,7 +24,7 @@ class Action(StrEnum):
     TEMPLATE = "template"  # only a template may go out now
     DROP = "drop"  # this message can't go out as it is
     RECIPIENT = "recipient"  # nothing goes out to this customer
-    STOP = "stop"  # nothing goes out at all until somebody mends it
+    STOP = "stop"  # nothing goes out at all until somebody fixes it
 
 
 class Scope(StrEnum):

@@ -25,7 +25,7 @@ PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
 MAX_PARTS_AT_ONCE = 2
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _SENTENCES = {
-    "NoSuchBucket": "The bucket of FILES_URL does not exist at this store: create it, or mend the name.",
+    "NoSuchBucket": "The bucket of FILES_URL does not exist at this store: create it, or fix the name.",
     "InvalidAccessKeyId": "The store of FILES_URL does not know the access key: check AWS_ACCESS_KEY_ID.",
     "SignatureDoesNotMatch": "The store of FILES_URL refuses the secret: check AWS_SECRET_ACCESS_KEY.",
     "InvalidToken": "The store of FILES_URL refuses the session token: check AWS_SESSION_TOKEN.",

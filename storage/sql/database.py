@@ -4,7 +4,7 @@ Hand-written SQL is written once for both databases, with `?` for parameters.
 
 Invariants
 - Every transaction and every reading has a deadline, so a database that hangs never hangs a webhook.
-- An error that a second try may mend is tried again here (`Database.run`) and nowhere else.
+- An error that a second try may fix is tried again here (`Database.run`) and nowhere else.
 - What has failed is rolled back, and a connection that saw the failure is not used again.
 """
 
@@ -170,7 +170,7 @@ class Database:
                     yield Tx(self.client, self.dialect)
 
     async def run(self, work: Callable[[Tx], Awaitable[T]], *, clash: Clash = Clash.RAISE) -> T:
-        """Runs `work` in one transaction, and again when it failed in a way that another try may mend.
+        """Runs `work` in one transaction, and again when it failed in a way that another try may fix.
 
         `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
         that were made before. With `clash` RUN_AGAIN, it reads before it inserts, and a clash of keys means that

@@ -36,7 +36,7 @@ SQLITE_SENTENCES = {  # by words of its messages: the driver of Python 3.11 does
 
 
 def explain_refused_write(error: BaseException) -> str:
-    """Returns the sentence for an operator: what is wrong, and what mends it."""
+    """Returns the sentence for an operator: what is wrong, and what fixes it."""
     seen: BaseException | None = error
     while seen is not None:
         code = seen.args[0] if seen.args else None

@@ -254,7 +254,7 @@ def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path, content: bytes, 
     path.write_bytes(content)
     (line,) = refused(path)
     assert line.startswith(f"names {path}, which is not TOML{where}")
-    assert line.endswith(": mend it, .env.example shows how")
+    assert line.endswith(": fix it, .env.example shows how")
 
 
 def test_a_pipe_keeps_no_start_waiting(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_a_file_that_is_not_there_or_no_file(tmp_path: Path) -> None:
     path = tmp_path / "desk.toml"
     assert refused(path) == [f"names {path}, which is not there: create it, or leave DESK_FILE out"]
     path.mkdir()
-    mend = "it must be a file that Tick's user may read"
-    assert refused(path) == [f"names {path}, which can't be read (Is a directory): {mend}"]
+    fix = "it must be a file that Tick's user may read"
+    assert refused(path) == [f"names {path}, which can't be read (Is a directory): {fix}"]
 
 
 def test_what_the_file_says_is_what_customers_pick_from(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def fit_to_limits(message: Message) -> list[dict[str, object]]:
     """Returns the same as messages that `build_body` takes, in the order of sending, with nothing lost.
 
     The first of them quotes; keys that are not known here stay. Raises Unsendable for what no list and no split can
-    mend, such as eleven options.
+    fix, such as eleven options.
     """
     kind = message.get("type")
     itself = {key: value for key, value in message.items() if key != "quoted"}

@@ -20,7 +20,7 @@ BODY = '[{"type":"BODY","text":"Your ticket {{1}} has news."}]'
 PARAMETERS = ParameterMapping.from_request(["ticket_id"], []).to_json()
 SUBJECT = "template:ticket_update:en"
 WAITS = (
-    "Outside of the 24 hours these notices wait until that is mended, or another template carries them: "
+    "Outside of the 24 hours these notices wait until that is fixed, or another template carries them: "
     "closed (en), in_progress (en)."
 )
 

@@ -101,7 +101,7 @@ async def test_a_message_that_fails_five_times_is_dead_and_the_lane_goes_on(worl
 
     ((item_id,),) = await world.rows("SELECT id FROM item WHERE fate = 'dead'")
     assert await world.database.run(lambda tx: journal.replay(tx, item_id))
-    async with world.working():  # mended
+    async with world.working():  # fixed
         await world.at_rest()
     assert await world.rows("SELECT fate, late, attempts FROM item WHERE id = ?", item_id) == [("done", 1, 0)]
     assert len(world.graph.requests) == 6

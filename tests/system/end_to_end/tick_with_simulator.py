@@ -53,7 +53,7 @@ class System:
         self._settings = settings
 
     def reset(self) -> None:
-        """Mends everything at Meta, and forgets what was asked of it."""
+        """Fixes everything at Meta, and forgets what was asked of it."""
         self.meta.faults.clear()
         self.meta.requests.clear()
         right = make_setup(self._settings)
