@@ -112,6 +112,7 @@ def _make_simulator_settings(settings: Settings) -> SimulatorSettings:
     return SimulatorSettings(
         folder=settings.data_dir / "simulator",
         webhook_url=f"http://127.0.0.1:{settings.port}{WEBHOOK_PATH}",
+        graph_url=settings.whatsapp_api_url,
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
         access_token=settings.whatsapp_access_token.get_secret_value(),
         phone_number_id=settings.whatsapp_phone_number_id,

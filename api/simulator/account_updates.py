@@ -17,7 +17,7 @@ from api.simulator.records import Customer
 UPDATES: Final = (
     "template_paused", "template_disabled", "template_rejected", "template_approved", "quality_red", "quality_green",
     "account_restricted", "account_unrestricted", "account_banned", "account_reinstated", "name_approved",
-    "rate_limited", "user_id_update", "echo", "handover", "standby",
+    "rate_limited", "echo", "handover", "standby",
 )  # fmt: skip
 DAY_SECONDS: Final = 86_400
 TEMPLATE_EVENTS: Final = {
@@ -25,6 +25,10 @@ TEMPLATE_EVENTS: Final = {
     "template_disabled": ("DISABLED", "DISABLED", "LOW_QUALITY"),
     "template_approved": ("APPROVED", "APPROVED", "NONE"),
     "template_rejected": ("REJECTED", "REJECTED", "INVALID_FORMAT"),
+}
+REJECTION: Final = {
+    "reason": "A parameter stands at the end of the text.",
+    "recommendation": "Put some words after the last parameter.",
 }
 QUALITIES: Final = {"quality_red": ("RED", "FLAGGED", "TIER_250"), "quality_green": ("GREEN", "UNFLAGGED", "TIER_2K")}
 ACCOUNTS: Final = {
@@ -56,8 +60,6 @@ class AccountUpdates:
             self._approve_name()
         elif name == "rate_limited":
             self._send_error(130429)
-        elif name == "user_id_update":
-            self._send_user_id_update(phone)
         elif name == "echo":
             self._send_echo(phone, text)
         elif name == "handover":
@@ -85,6 +87,10 @@ class AccountUpdates:
             }
             if status == "PAUSED":
                 value["other_info"] = {"title": "FIRST_PAUSE", "description": "It is paused for 3 hours."}
+            elif status == "DISABLED":
+                value["disable_info"] = {"disable_date": int(self._meta.clock())}
+            elif status == "REJECTED":
+                value["rejection_info"] = REJECTION
             self._send_about_account("message_template_status_update", value)
 
     def _update_quality(self, update: str) -> None:
@@ -118,17 +124,6 @@ class AccountUpdates:
     def _send_error(self, code: int) -> None:
         error = bodies.build_status_error(code, "Rate limit hit", "Cloud API message throughput has been reached.")
         self._send_messaging("messages", {"errors": [error]})
-
-    def _send_user_id_update(self, phone: str) -> None:
-        customer = self._find_customer(phone)
-        person = self._meta.show_person(customer)
-        change: Json = {
-            "detail": "The user id of this user has changed.",
-            "user_id": {"previous": f"{customer.user_id}0", "current": customer.user_id},
-            "timestamp": self._get_timestamp(),
-        }
-        change |= {"wa_id": person.wa_id} if person.wa_id else {}
-        self._send_messaging("user_id_update", {"contacts": [bodies.build_contact(person)], "user_id_update": [change]})
 
     def _send_echo(self, phone: str, text: str) -> None:
         """Sends what somebody of the business answered in the Business app."""
@@ -167,9 +162,7 @@ class AccountUpdates:
 
     def _build_echo(self, phone: str, text: str) -> Json:
         person = self._meta.show_person(self._find_customer(phone))
-        to: Json = ({"to": person.wa_id} if person.wa_id else {}) | (
-            {"to_user_id": person.user_id} if person.user_id else {}
-        )
+        to: Json = ({"to": person.wa_id} if person.wa_id else {}) | {"to_user_id": person.user_id}
         content = {"body": text or "I have called you, all is well now."}
         wamid = bodies.make_wamid(phone, os.urandom(10))
         whole: Json = {"from": self._meta.setup.display_phone_number} | to

@@ -53,6 +53,21 @@ class Chats:
         """Gives a customer another number; the chat goes with them."""
         self._append({"put": "moved", "phone": phone, "to": to})
 
+    def remove_customer(self, phone: str) -> None:
+        """Forgets a customer, their chat and their files. What is to be posted yet is posted all the same."""
+        media_ids = {message.media_id for message in self.list_messages(phone) if message.media_id}
+        self._append({"put": "customer_removed", "phone": phone})
+        for media_id in media_ids:
+            self.remove_media(media_id)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        for media_id in list(self.media):
+            self.get_file_path(media_id).unlink(missing_ok=True)
+        for held in (self.customers, self.messages, self.media, self.webhooks):
+            held.clear()
+        self._log.rewrite([])
+
     def find_by_user_id(self, user_id: str) -> Customer | None:
         """Returns whose business-scoped user id this is."""
         return next((one for one in self.customers.values() if user_id and one.user_id == user_id), None)
@@ -117,9 +132,14 @@ class Chats:
     def _apply(self, record: Record) -> None:
         match record:
             case {"put": "customer", "phone": phone, **who}:
+                if phone not in self.customers:
+                    self._forget_messages(phone)  # they were sent to whoever had the number before, or to nobody
                 self.customers[phone] = Customer(phone, **who)
             case {"put": "moved", "phone": phone, "to": to}:
                 self._apply_move(phone, to)
+            case {"put": "customer_removed", "phone": phone}:
+                self.customers.pop(phone, None)
+                self._forget_messages(phone)
             case {"put": "media", "media": fields}:
                 self.media[fields["media_id"]] = Media(**fields)
             case {"put": "media_removed", "media_id": media_id}:
@@ -147,7 +167,12 @@ class Chats:
         elif message.kind == "revoke":
             about.revoked = True
 
+    def _forget_messages(self, phone: str) -> None:
+        for message in self.list_messages(phone):
+            del self.messages[message.wamid]
+
     def _apply_move(self, phone: str, to: str) -> None:
+        self._forget_messages(to)
         # Rebuilt, so that the customers stay in their order on the page.
         moved = {
             one.phone: dataclasses.replace(one, phone=to) if one.phone == phone else one

@@ -86,6 +86,13 @@ async def send_webhook() -> Response:
     return make_data_response({}, 201)
 
 
+@control_routes.post("/api/anew")
+async def begin_anew() -> Response:
+    """Begins anew: the first customers, no chats, no faults, the set-up of the first start."""
+    await current_simulator().begin_anew()
+    return make_done_response()
+
+
 @control_routes.get("/api/news")
 async def list_updates() -> Response:
     """Answers with the names of the account updates that can be sent."""

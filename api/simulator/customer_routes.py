@@ -7,7 +7,6 @@ from werkzeug.exceptions import BadRequest
 
 from api.simulator import views
 from api.simulator.json_api import make_data_response, make_done_response, read_object, read_string
-from api.simulator.people import make_user_id
 from api.simulator.records import Choice, Customer, Message, Visibility
 from api.simulator.simulator import Simulator, current_simulator
 
@@ -29,13 +28,21 @@ async def add_customer() -> Response:
     if not name or len(name) > MAX_NAME_CHARACTERS or len(username) > MAX_NAME_CHARACTERS:
         raise BadRequest(f"A customer needs a name of at most {MAX_NAME_CHARACTERS} characters.")
     if shows not in get_args(Visibility):
-        raise BadRequest("A customer shows phone, user_id or both.")
+        raise BadRequest("A customer shows phone or user_id.")
     if len(simulator.chats.customers) >= MAX_CUSTOMERS:
         raise BadRequest(f"There is room for {MAX_CUSTOMERS} customers.")
     phone = _choose_phone(simulator.chats.customers, read_string(body, "phone").strip())
-    user_id = read_string(body, "user_id") or ("" if shows == "phone" else make_user_id(phone))
+    user_id = read_string(body, "user_id")
     customer = simulator.people.save(Customer(phone, name, user_id, username, shows))  # type: ignore[arg-type]
     return make_data_response(views.describe_customer(customer, simulator.chats), 201)
+
+
+@customer_routes.delete("/api/customers/<phone>")
+async def remove_customer(phone: str) -> Response:
+    """Removes a customer with their chat."""
+    simulator = current_simulator()
+    simulator.people.remove(_find_customer(simulator, phone))
+    return make_done_response()
 
 
 @customer_routes.post("/api/customers/<phone>/messages")
@@ -91,7 +98,8 @@ async def open_chat(phone: str) -> Response:
 
 @customer_routes.post("/api/customers/<phone>/identity")
 async def change_identity(phone: str) -> Response:
-    """Changes one of: what they show (`shows`), their number (`phone`), their user id (`user_id`: "new")."""
+    """Changes one of: what they show (`shows`), their number (`phone`; "": the next free one), their user id
+    (`user_id`: "new")."""
     simulator = current_simulator()
     customer, body = _find_customer(simulator, phone), await read_object()
     if "shows" in body:

@@ -22,12 +22,13 @@ class MessageHead(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A file as a webhook names it: by its id and digest (the 32 bytes of SHA-256), never by its content."""
+    """A file as a webhook names it: by its id and digest (the 32 bytes of SHA-256), and by a link that soon expires."""
 
     media_id: str
     mime_type: str
     sha256: bytes
     filename: str = ""
+    url: str = ""
 
 
 def message(head: MessageHead, kind: str, content: Json | list[Json]) -> Json:
@@ -40,9 +41,10 @@ def message(head: MessageHead, kind: str, content: Json | list[Json]) -> Json:
     return whole | {"id": head.wamid, "timestamp": str(head.timestamp), "type": kind, kind: content}
 
 
-def quote(from_: str, wamid: str) -> Json:
-    """Builds the `context` of an answer to a message; `from_` is the number of whoever wrote the quoted one."""
-    return {"from": from_, "id": wamid}
+def quote(author: Person, wamid: str) -> Json:
+    """Builds the `context` of an answer to a message; `author` is whoever wrote the quoted one."""
+    known = {"from": author.wa_id} if author.wa_id else {}
+    return known | ({"from_user_id": author.user_id} if author.user_id else {}) | {"id": wamid}
 
 
 def text(head: MessageHead, body: str) -> Json:
@@ -120,22 +122,29 @@ def revoke(head: MessageHead, about: str) -> Json:
     return message(head, "revoke", {"original_message_id": about})
 
 
-def number_change(head: MessageHead, name: str, phone: str) -> Json:
-    """Builds the system message that a customer has another number; the head's person is who they were."""
-    body = f"User {name} changed from {head.person.wa_id} to {phone}"
-    return message(head, "system", {"body": body, "type": "user_changed_number", "wa_id": phone})
+def number_change(head: MessageHead, now: Person) -> Json:
+    """Builds the system message that a customer has another number, and with it another user id; the head's person is
+    who they were."""
+    before = head.person
+    body = f"User {now.name} changed from {before.wa_id} to {now.wa_id}"
+    ids = {"user_id": now.user_id, "previous_user_id": before.user_id}
+    return message(head, "system", {"body": body, "type": "user_changed_number", "wa_id": now.wa_id} | ids)
 
 
-def user_id_change(head: MessageHead, name: str, user_id: str) -> Json:
-    """Builds the system message that a customer has another user id; the head's person is who they were."""
-    content: Json = {"body": f"User {name} changed their user id", "type": "user_changed_user_id", "user_id": user_id}
-    return message(head, "system", content | ({"wa_id": head.person.wa_id} if head.person.wa_id else {}))
+def user_id_change(head: MessageHead, now: Person) -> Json:
+    """Builds the system message that a customer whose number is hidden has another user id. `from_user_id` is the new
+    one already: who they were is said by `previous_user_id` alone."""
+    before, hidden = head.person, Person(user_id=now.user_id)
+    body = f"User {now.name} changed from {before.user_id} to {now.user_id}"
+    ids = {"user_id": now.user_id, "previous_user_id": before.user_id}
+    return message(head._replace(person=hidden), "system", {"body": body, "type": "user_changed_user_id"} | ids)
 
 
 def attached_file(file: Attached) -> Json:
     """Builds the part of a message that names its file."""
     digest = base64.b64encode(file.sha256).decode()
-    return {"mime_type": file.mime_type, "sha256": digest, "id": file.media_id}
+    named = {"mime_type": file.mime_type, "sha256": digest, "id": file.media_id}
+    return named | ({"url": file.url} if file.url else {})
 
 
 def _caption(caption: str) -> Json:

@@ -4,6 +4,7 @@ Pure. A client that passes here has kept the documented limits of the types that
 counted in characters. Source: Meta's reference of POST /messages.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"
 MAX_EMOJI_CODE_POINTS: Final = 16  # families and flags have many
 WORDLESS: Final = frozenset({"audio", "sticker"})  # without a caption
 MAX_CONTACTS: Final = 257
+USER_ID: Final = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+# A number with its punctuation, never with 00 for the +; or a user id, which does not belong there but is taken.
+ADDRESS: Final = re.compile(rf"(?!00)\+?[0-9][0-9 ()-]{{3,24}}|{USER_ID.pattern}")
 NAMED_ACTIONS: Final = {
     "cta_url": "cta_url",
     "location_request_message": "send_location",
@@ -37,6 +41,8 @@ def _list_errors(body: object, has_media: Callable[[str], bool]) -> Iterator[Gra
         yield GraphError(131008, "The parameter to is required.")
     elif not isinstance(addresses[0], str):  # of both, `to` counts
         yield GraphError(131009, "to, or else recipient, must name who the message is for.")
+    elif not (ADDRESS if body.get("to") else USER_ID).fullmatch(addresses[0]):
+        yield GraphError(100, "Parameter Invalid")
     opaque = body.get("biz_opaque_callback_data", "")
     if not isinstance(opaque, str) or len(opaque) > 512:
         yield GraphError(131009, "biz_opaque_callback_data must be a string of at most 512 characters.")

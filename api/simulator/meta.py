@@ -95,11 +95,19 @@ class Meta:
             if message.by == "business" and message.status == "delivered":
                 self._report_status(message, "read")
 
+    def forget_customer(self, customer: Customer) -> None:
+        """Removes a customer: nothing more is reported of what was sent to them."""
+        for message in self.chats.list_messages(customer.phone):
+            if timer := self._timers.pop(message.wamid, None):
+                timer.cancel()
+        self.chats.remove_customer(customer.phone)
+        self._streams.publish("gone", {"phone": customer.phone})
+
     # The business's side
 
     def accept(self, body: dict[str, Any], phone: str, *, fails_with: int = 0, dropped: bool = False) -> Message:
         """Takes a message that no rule refused. Whether it arrives is reported later."""
-        wamid = bodies.make_wamid(phone, os.urandom(10))
+        wamid = bodies.make_wamid(phone if body.get("to") else body["recipient"], os.urandom(10))
         message = views.parse_sent_message(body, phone=phone, at=self.clock(), wamid=wamid)
         message.to_user_id = not body.get("to")
         message.dropped = dropped
@@ -163,7 +171,7 @@ class Meta:
         return bodies.Person(
             name=customer.name,
             wa_id="" if customer.shows == "user_id" else customer.phone,
-            user_id="" if customer.shows == "phone" else customer.user_id,
+            user_id=customer.user_id,
             username=customer.username if named else "",
         )
 
@@ -216,9 +224,7 @@ class Meta:
         if customer is None:
             return bodies.Person(user_id=message.phone) if message.to_user_id else bodies.Person(wa_id=message.phone)
         person = self.show_person(customer, named=named)
-        if message.to_user_id:
-            return dataclasses.replace(person, user_id=customer.user_id)
-        return dataclasses.replace(person, wa_id=message.phone)
+        return person if message.to_user_id else dataclasses.replace(person, wa_id=message.phone)
 
     def _drop_unsubscribed(self, field: str, body: bytes) -> bytes:
         """Returns the body, or nothing where this field does not reach the service at all."""

@@ -4,11 +4,11 @@ An action returns the record that is kept of it, and raises CannotDo for what a 
 """
 
 import dataclasses
-import hashlib
 import os
 from typing import Any, Final, NamedTuple, get_args
 
 from api.simulator import bodies, message_bodies, views
+from api.simulator.media_links import MediaLinks
 from api.simulator.message_bodies import Attached, MessageHead
 from api.simulator.meta import Meta
 from api.simulator.records import SILENT_KINDS, Choice, Customer, Media, Message, Visibility
@@ -30,12 +30,14 @@ class Draft(NamedTuple):
 class People:
     """Does what customers do with their phones, each action as a record of the chat and a webhook."""
 
-    def __init__(self, meta: Meta) -> None:
+    def __init__(self, meta: Meta, links: MediaLinks) -> None:
         self._meta = meta
         self._chats = meta.chats
+        self._links = links
 
     def save(self, customer: Customer) -> Customer:
         """Adds a customer, or replaces who they were, and shows them on the page."""
+        customer = dataclasses.replace(customer, user_id=customer.user_id or make_user_id())
         self._chats.save_customer(customer)
         self._meta.publish_customer(customer)
         return customer
@@ -63,7 +65,7 @@ class People:
         """Sends a file that was saved before. `kind`, where the file alone does not tell: voice, sticker."""
         message_kind = {"voice": "audio"}.get(kind, kind) or views.get_media_kind(media.mime_type)
         draft = self._draft(customer, message_kind, text=caption, quote=quote, media_id=media.media_id)
-        file = _attach(media)
+        file = self._attach(media)
         if message_kind == "audio":
             body = message_bodies.audio(draft.head, file, voice=kind == "voice")
         elif message_kind == "sticker":
@@ -101,7 +103,7 @@ class People:
         content: bodies.Json = {"body": text}
         media = self._chats.media.get(original.media_id)
         if media is not None:
-            content = {"caption": text} | message_bodies.attached_file(_attach(media))
+            content = {"caption": text} | message_bodies.attached_file(self._attach(media))
         draft = self._draft(customer, "edit", text=text, quote=about)
         return self._meta.receive(
             draft.record, message_bodies.edit(draft.head, about, kind=original.kind, content=content)
@@ -114,39 +116,44 @@ class People:
         return self._meta.receive(draft.record, message_bodies.revoke(draft.head, about))
 
     def change_number(self, customer: Customer, phone: str) -> Customer:
-        """Moves the chat to another number; Meta says so in a system message, from the old one."""
-        draft = self._draft(customer, "system")
-        before = bodies.Person(customer.name, customer.phone, draft.head.person.user_id)
-        head = draft.head._replace(person=before)
-        self._meta.receive(draft.record, message_bodies.number_change(head, customer.name, phone))
+        """Moves the chat to another number, and to another user id, as Meta does. A system message says so: of the
+        numbers where they are shown, else of the user ids alone."""
+        moved = dataclasses.replace(customer, phone=phone, user_id=make_user_id())
+        self._announce_change(customer, moved)
         self._chats.move_customer(customer.phone, phone)
-        moved = self._chats.customers[phone]
+        self._chats.save_customer(moved)
         self._meta.publish_customer(moved, before=customer.phone)
         return moved
 
     def change_user_id(self, customer: Customer) -> Customer:
-        """Gives them another business-scoped user id; Meta says so in a system message."""
-        if not customer.user_id:
-            raise CannotDo("This customer has no user id.")
-        changed = dataclasses.replace(customer, user_id=make_user_id(customer.user_id))
-        draft = self._draft(customer, "system")
-        body = message_bodies.user_id_change(draft.head, customer.name, changed.user_id)
-        self._meta.receive(draft.record, body)
+        """Gives a customer whose number is hidden another user id; Meta says so in a system message."""
+        if customer.shows != "user_id":
+            raise CannotDo("While their number is shown, only another number brings another user id.")
+        changed = dataclasses.replace(customer, user_id=make_user_id())
+        self._announce_change(customer, changed)
         return self.save(changed)
 
     def change_visibility(self, customer: Customer, shows: Any) -> Customer:
-        """Decides what of them the business gets to see from now on: the phone, the user id, or both."""
+        """Decides whether the business gets to see their number from now on."""
         if shows not in get_args(Visibility):
-            raise CannotDo("A customer shows phone, user_id or both.")
-        user_id = customer.user_id or make_user_id(customer.phone)
-        return self.save(dataclasses.replace(customer, shows=shows, user_id=user_id))
+            raise CannotDo("A customer shows phone or user_id.")
+        return self.save(dataclasses.replace(customer, shows=shows))
+
+    def remove(self, customer: Customer) -> None:
+        """Removes a customer with their chat. Who gets their number later is somebody else."""
+        self._meta.forget_customer(customer)
+
+    def _announce_change(self, before: Customer, now: Customer) -> None:
+        draft = self._draft(before, "system")
+        build = message_bodies.number_change if now.shows == "phone" else message_bodies.user_id_change
+        self._meta.receive(draft.record, build(draft.head, self._meta.show_person(now)))
 
     def _draft(self, customer: Customer, kind: str, **content: Any) -> Draft:
-        wamid = bodies.make_wamid(customer.phone, os.urandom(10))
-        at = self._meta.clock()
+        person, at = self._meta.show_person(customer), self._meta.clock()
+        wamid = bodies.make_wamid(person.wa_id or person.user_id, os.urandom(10))
         record = Message(wamid, customer.phone, "customer", at, kind, "sent", **content)
-        context = None if kind in SILENT_KINDS else self._quote_context(record.quote)
-        return Draft(record, MessageHead(self._meta.show_person(customer), wamid, int(at), context))
+        context = None if kind in SILENT_KINDS else self._quote_context(person, record.quote)
+        return Draft(record, MessageHead(person, wamid, int(at), context))
 
     def _find_in_chat(self, customer: Customer, wamid: str) -> Message:
         message = self._chats.messages.get(wamid)
@@ -160,19 +167,20 @@ class People:
             raise CannotDo("This message is somebody else's.")
         return message
 
-    def _quote_context(self, quote: str) -> bodies.Json | None:
+    def _quote_context(self, person: bodies.Person, quote: str) -> bodies.Json | None:
+        """`person`: the customer, whose own words may be quoted."""
         if not quote:
             return None
         quoted = self._chats.messages.get(quote)
-        business = self._meta.setup.display_phone_number
-        author = business if quoted is None or quoted.by == "business" else quoted.phone
-        return message_bodies.quote(author, quote)
+        business = bodies.Person(wa_id=self._meta.setup.display_phone_number)
+        is_own = quoted is not None and quoted.by == "customer"
+        return message_bodies.quote(person if is_own else business, quote)
+
+    def _attach(self, media: Media) -> Attached:
+        digest, url = bytes.fromhex(media.sha256), self._links.make_for_webhook(media.media_id)
+        return Attached(media.media_id, media.mime_type, digest, media.filename, url)
 
 
-def make_user_id(seed: str) -> str:
-    """Makes a business-scoped user id; always another one than the seed."""
-    return f"US.{int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8])}"
-
-
-def _attach(media: Media) -> Attached:
-    return Attached(media.media_id, media.mime_type, bytes.fromhex(media.sha256), media.filename)
+def make_user_id() -> str:
+    """Makes a business-scoped user id, of somebody who was nobody so far."""
+    return f"US.{int.from_bytes(os.urandom(8))}"

@@ -24,6 +24,11 @@ class RateLimits:
         self._sent_in_second = 0
         self._paid_until: dict[str, float] = {}  # when nothing that was borrowed is left, by phone
 
+    def clear(self) -> None:
+        """Forgets what was sent."""
+        self._second, self._sent_in_second = 0, 0
+        self._paid_until.clear()
+
     def admit(self, phone: str, now: float) -> GraphError | None:
         """Counts a message to this customer; returns the error when it comes too soon, and then counts nothing."""
         max_per_second = self._setup.messages_per_second

@@ -6,12 +6,13 @@ from typing import Any, Final, Literal
 # Types of messages that change another message, or a customer, and show nothing of their own in a chat.
 SILENT_KINDS: Final = frozenset({"reaction", "edit", "revoke", "system"})
 
-Visibility = Literal["phone", "user_id", "both"]
+Visibility = Literal["phone", "user_id"]  # the number beside the user id, or the user id alone
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Somebody who writes. Everybody has a phone number; `shows` says what of them the business gets to see."""
+    """Somebody who writes. Everybody has a phone number and, once they are saved, a business-scoped user id (BSUID),
+    which the business always gets to see; `shows` says whether it sees the number too."""
 
     phone: str
     name: str

@@ -21,7 +21,6 @@ FIELDS: Final = frozenset(
         "account_alerts", "account_review_update", "account_update", "message_template_quality_update",
         "message_template_status_update", "messages", "messaging_handovers", "phone_number_name_update",
         "phone_number_quality_update", "security", "smb_message_echoes", "standby", "template_category_update",
-        "user_id_update",
     }
 )  # fmt: skip
 TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
@@ -120,6 +119,11 @@ class Setup:
         parsed = {name: self._parse(name, value) for name, value in values.items()}
         for name, value in parsed.items():
             setattr(self, name, value)
+
+    def restore(self, whole: "Setup") -> None:
+        """Sets all values as they are in another set-up."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(whole, one.name))
 
     def describe(self) -> dict[str, Any]:
         """Returns everything but the secrets, as JSON has it."""

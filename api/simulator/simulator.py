@@ -13,6 +13,7 @@ from quart import current_app
 from api.simulator.account_updates import AccountUpdates
 from api.simulator.chats import Chats
 from api.simulator.faults import Faults
+from api.simulator.media_links import MediaLinks
 from api.simulator.media_store import MediaStore
 from api.simulator.meta import Meta
 from api.simulator.people import People
@@ -55,6 +56,7 @@ class Simulator:
         self.chats = Chats(settings.folder)
         self.streams = Streams()
         self.media = MediaStore(self.chats, self.clock)
+        self.media_links = MediaLinks(self.setup, self.clock, settings.graph_url)
         self.rate_limits = RateLimits(self.setup)
         self.qr_codes: dict[str, dict[str, Any]] = {}  # by their code
         self.requests: list[GraphCall] = []
@@ -73,7 +75,7 @@ class Simulator:
             streams=self.streams,
             clock=self.clock,
         )
-        self.people = People(self.meta)
+        self.people = People(self.meta, self.media_links)
         self.account_updates = AccountUpdates(self.meta)
 
     def clock(self) -> float:
@@ -90,9 +92,26 @@ class Simulator:
         """Brings the chats back and posts what is not acknowledged yet; the service may come up later than this."""
         self.chats.open(self.clock())
         if not self.chats.customers:
-            for customer in FIRST_CUSTOMERS:
-                self.people.save(customer)
+            self._add_first_customers()
         self.meta.start()
+
+    async def begin_anew(self) -> None:
+        """Throws away all customers, chats, files, faults and what waits to be posted, and puts the set-up as it was at
+        the first start. The time stays: it does not run backwards."""
+        self.meta.stop()
+        self.faults.clear()
+        await self._sender.stop()
+        self.chats.clear()
+        self.setup.restore(make_setup(self.settings))
+        self.rate_limits.clear()
+        self.qr_codes.clear()
+        self.meta.calls.clear()
+        self._add_first_customers()
+        self.streams.publish("anew", {})
+
+    def _add_first_customers(self) -> None:
+        for customer in FIRST_CUSTOMERS:
+            self.people.save(customer)
 
     def end_streams(self) -> None:
         """Ends the pages' event streams, and what faults hold back: for a server that waits before it stops."""

@@ -84,6 +84,8 @@ class WebhookSender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for held in (self._tasks, self._waiting, self._overtakers):
+            held.clear()  # a task that had not begun has left its lane behind
 
     async def _work_off(self, lane: str) -> None:
         waiting = self._waiting[lane]

@@ -18,6 +18,7 @@ from api.simulator.graph.qr_codes import qr_codes
 from api.simulator.graph.responses import make_error_response, read_json
 from api.simulator.graph.templates import templates
 from api.simulator.graph.tokens import find_token_error, tokens
+from api.simulator.graph.versions import find_serving_version, is_known_version
 from api.simulator.graph_error import GraphError
 from api.simulator.simulator import GraphCall, Simulator, current_simulator
 
@@ -50,6 +51,16 @@ async def write_down() -> None:
 
 
 @graph.before_request
+async def check_version() -> Response | None:
+    """Refuses a version that there never was."""
+    if is_known_version(g.version):
+        return None
+    return make_error_response(
+        GraphError(2500, message=f"Unknown path components: {request.path.removeprefix(PREFIX)}")
+    )
+
+
+@graph.before_request
 async def strike() -> ResponseReturnValue | None:
     """Lets a fault answer instead."""
     return await strike_call(current_simulator().faults, g.call, g.phone)
@@ -67,7 +78,7 @@ async def check_token() -> Response | None:
 async def finish_answer(response: Response) -> Response:
     """Names the version that answers, and lets a fault spoil the answer."""
     simulator = current_simulator()
-    response.headers["facebook-api-version"] = simulator.setup.served_version or str(g.get("version", ""))
+    response.headers["facebook-api-version"] = simulator.setup.served_version or find_serving_version(g.version)
     return await spoil_answer(simulator.faults, response)
 
 

@@ -4,9 +4,7 @@ An uploaded file goes to the disk in pieces, however large it is. Source: Meta's
 types for the sizes.
 """
 
-import hashlib
-import hmac
-from typing import Any, Final
+from typing import Final
 
 from quart import Blueprint, Response, g, jsonify, request
 
@@ -16,7 +14,6 @@ from api.simulator.graph_error import GraphError
 from api.simulator.records import Media
 from api.simulator.simulator import Simulator, current_simulator
 
-LINK_SECONDS: Final = 300
 MEGABYTE: Final = 1024 * 1024
 # The types that may be sent.
 MAX_MEGABYTES: Final = {
@@ -40,7 +37,7 @@ async def upload(phone_number_id: str) -> Response:
     simulator = current_simulator()
     if phone_number_id != simulator.setup.phone_number_id:
         return make_no_such_object_response(phone_number_id)
-    file, form = (await request.files).get("file"), await request.form
+    file, form = (await request.files).get("file"), request.args.to_dict() | (await request.form).to_dict()
     if file is None or form.get("messaging_product") != "whatsapp":
         return make_error_response(GraphError(100, "The parameters messaging_product and file are required."))
     mime_type = (form.get("type") or file.mimetype or "application/octet-stream").lower()
@@ -72,10 +69,8 @@ async def download(media_id: str) -> Response:
     """Serves a file whose link is genuine and has not expired; else 404."""
     simulator = current_simulator()
     found = simulator.media.find(media_id)
-    expires = request.args.get("ext", "")
-    given = request.args.get("hash", "").encode("utf-8", "replace")
-    genuine = hmac.compare_digest(_sign_link(simulator, media_id, expires).encode(), given)
-    if found is None or not genuine or int(expires) < simulator.clock():
+    expires, signature = request.args.get("ext", ""), request.args.get("hash", "")
+    if found is None or not simulator.media_links.is_good(media_id, expires, signature):
         return Response("", 404)
     return await serve_file(simulator.chats.get_file_path(media_id), found.mime_type, found.filename)
 
@@ -88,22 +83,10 @@ def make_media_response(simulator: Simulator, found: Media) -> Response:
     return jsonify(
         {
             "messaging_product": "whatsapp",
-            "url": _build_link(simulator, found),
+            "url": simulator.media_links.make(found.media_id, f"{request.host_url}simulator/graph/{g.version}"),
             "mime_type": found.mime_type,
             "sha256": found.sha256,
             "file_size": found.size,
             "id": found.media_id,
         }
     )
-
-
-def _build_link(simulator: Simulator, found: Media) -> str:
-    expires = str(int(simulator.clock()) + LINK_SECONDS)
-    known: dict[str, Any] = {"ext": expires, "hash": _sign_link(simulator, found.media_id, expires)}
-    query = "&".join(f"{key}={value}" for key, value in known.items())
-    return f"{request.host_url}simulator/graph/{g.version}/files/{found.media_id}?{query}"
-
-
-def _sign_link(simulator: Simulator, media_id: str, expires: str) -> str:
-    signed = f"{media_id}.{expires}".encode("utf-8", "replace")
-    return hmac.new(simulator.setup.app_secret.encode(), signed, hashlib.sha256).hexdigest()

@@ -18,6 +18,7 @@ from api.simulator.simulator import current_simulator
 NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
 CATEGORIES: Final = frozenset({"UTILITY", "MARKETING", "AUTHENTICATION"})
 FILTERS: Final = ("name", "status", "language", "category")
+QUALITY_DATE: Final = 1_767_225_600  # when Meta last judged the templates
 MAX_CHARACTERS: Final = {"BODY": 1024, "HEADER": 60, "FOOTER": 60}
 
 templates = Blueprint("templates", __name__)
@@ -69,7 +70,9 @@ async def remove_templates(waba_id: str) -> Response:
 
 def describe_template(template: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields that the query asks for; by default those that Meta gives without being asked."""
-    whole = {"parameter_format": "POSITIONAL", "quality_score": {"score": "GREEN"}} | template
+    score = "UNKNOWN" if template["status"] == "PENDING" else "GREEN"
+    judged: dict[str, Any] = {"quality_score": {"score": score, "date": QUALITY_DATE}, "rejected_reason": "NONE"}
+    whole = {"parameter_format": "POSITIONAL"} | judged | template
     default = "name,parameter_format,components,language,status,category,id"
     asked = {name.strip() for name in request.args.get("fields", default).split(",")} | {"id"}
     return {key: value for key, value in whole.items() if key in asked}

@@ -46,6 +46,7 @@ class EchoService:
         self.status = 200
         self.refused = 0
         self.bodies: list[dict[str, Any]] = []
+        self.posts: list[tuple[bytes, str]] = []  # the same, as they came, with their signatures
         self.odd: list[str] = []
         self._arrival = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,6 +59,7 @@ class EchoService:
             await self.notify()
             return "", self.status
         self.bodies.append(json.loads(body))
+        self.posts.append((body, request.headers["X-Hub-Signature-256"]))
         self.odd += find_oddities(self.bodies[-1])
         await self.notify()
         for message in self.values("messages")[-1:] if b'"messages":[' in body else []:
@@ -168,6 +170,7 @@ async def run_echo_service(folder: Path, port: int = 0, **changes: Any) -> Async
         settings = SimulatorSettings(
             folder=folder,
             webhook_url=f"{url}/webhook",
+            graph_url=f"{url}/simulator/graph/v25.0",
             app_secret=SECRET,
             access_token=TOKEN,
             phone_number_id=NUMBER_ID,

@@ -26,9 +26,12 @@ ACCOUNT = {
     "account_reinstated": ("account_update", "account:ban", "clear"),
     "name_approved": ("phone_number_name_update", "number:name", "clear"),
 }
+NEWS_OF_TEMPLATES = {
+    "event", "message_template_id", "message_template_name", "message_template_language",
+    "message_template_category", "reason",
+}  # fmt: skip
 MESSAGING = {
     "rate_limited": ("messages", {"errors"}),
-    "user_id_update": ("user_id_update", {"contacts", "user_id_update"}),
     "echo": ("smb_message_echoes", {"message_echoes"}),
     "standby": ("standby", {"contacts", "standby"}),
 }
@@ -53,6 +56,23 @@ async def test_news_of_the_account(tmp_path: Path, what: str) -> None:
     assert (change["field"], "metadata" in change["value"], "time" in entry) == (field, False, True)
     (news,) = read_account_updates(json.dumps(change))
     assert (news.subject, news.severity) == (subject, severity)
+
+
+@pytest.mark.parametrize(
+    ("what", "more"),
+    [
+        ("template_paused", {"other_info": {"title", "description"}}),
+        ("template_disabled", {"disable_info": {"disable_date"}}),
+        ("template_rejected", {"rejection_info": {"reason", "recommendation"}}),
+        ("template_approved", {}),
+    ],
+)
+async def test_news_of_a_template_says_more_where_meta_does(
+    tmp_path: Path, what: str, more: dict[str, set[str]]
+) -> None:
+    _, change, _ = await send_update(tmp_path, what)
+    value = change["value"]
+    assert {key: set(value[key]) for key in value.keys() - NEWS_OF_TEMPLATES} == more
 
 
 @pytest.mark.parametrize("what", MESSAGING)
@@ -107,5 +127,6 @@ async def test_every_piece_of_news_is_known_here_and_others_are_refused(tmp_path
     async with run_echo_service(tmp_path) as service:
         url = f"{service.url}/simulator/api/news"
         assert (await service.http.get(url)).json()["data"] == list(UPDATES)
-        for wrong in ({"what": "nothing"}, {"what": "echo"}, {"what": "template_paused", "text": "unheard_of"}):
+        gone = {"what": "user_id_update", "phone": ANA}  # another user id is told of in a system message
+        for wrong in ({"what": "nothing"}, {"what": "echo"}, {"what": "template_paused", "text": "unheard_of"}, gone):
             assert (await service.http.post(url, json=wrong)).status_code == 400

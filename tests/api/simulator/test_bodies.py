@@ -12,6 +12,7 @@ from tests.support.places import PAYLOADS
 
 NUMBER = bodies.BusinessNumber("106540352242922", "15550783881", "102290129340398")
 SHEENA = bodies.Person("Sheena Nelson", "16505551234")
+WITH_USER_ID = bodies.Person("Sheena Nelson", "16505551234", "US.13491208655302741918")
 HEAD = MessageHead(SHEENA, "w", 1)
 PICTURE = Attached("1003383421387256", "image/jpeg", bytes.fromhex("49f8" + "00" * 30))
 
@@ -46,7 +47,7 @@ def test_a_slash_after_a_backslash_survives() -> None:
 
 
 def test_an_image_with_a_quote() -> None:
-    context = message_bodies.quote("15550783881", "wamid.OUT000001")
+    context = message_bodies.quote(bodies.Person(wa_id="15550783881"), "wamid.OUT000001")
     ours = json.loads(
         bodies.build_messages_webhook(
             NUMBER, [SHEENA], [message_bodies.image(MessageHead(SHEENA, "w", 1, context), PICTURE)]
@@ -124,9 +125,8 @@ def test_any_address_makes_an_id(to: str) -> None:
 
 
 def test_the_rules_for_a_webhook_notice_what_is_wrong() -> None:
-    right = json.loads(
-        bodies.build_messages_webhook(NUMBER, [SHEENA], [message_bodies.text(MessageHead(SHEENA, "wamid.1", 1), "Hi")])
-    )
+    head = MessageHead(WITH_USER_ID, "wamid.1", 1)
+    right = json.loads(bodies.build_messages_webhook(NUMBER, [WITH_USER_ID], [message_bodies.text(head, "Hi")]))
     assert list(find_oddities(right)) == []
     wrong = json.loads(json.dumps(right))
     message = wrong["entry"][0]["changes"][0]["value"]["messages"][0]

@@ -27,16 +27,18 @@ async def test_what_the_service_sends_along_comes_back_with_each_status(tmp_path
     async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
         await service.until(lambda: service.texts() == ["silence"])
+        user_id = service.values("messages")[0]["from_user_id"]
         sent = await service.send(to=f"+{ANA}", text={"body": "Hello"}, biz_opaque_callback_data="row-7")
         wamid = sent.json()["messages"][0]["id"]
         assert sent.json() == {
             "messaging_product": "whatsapp",
-            "contacts": [{"input": f"+{ANA}", "wa_id": ANA}],
+            "contacts": [{"input": f"+{ANA}", "wa_id": ANA, "user_id": user_id}],
             "messages": [{"id": wamid}],
         }
         await service.until(lambda: len(service.statuses(wamid)) == 2)
         assert {status["biz_opaque_callback_data"] for status in service.values("statuses")} == {"row-7"}
         assert {status["recipient_id"] for status in service.values("statuses")} == {ANA}
+        assert {status["recipient_user_id"] for status in service.values("statuses")} == {user_id}
 
 
 async def test_the_services_own_client_is_understood(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What customers do with their phones, and who they are, as webhooks report it to the service."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ async def post(service: EchoService, path: str, status: int = 200, **data: Any) 
     return answer.json().get("data")
 
 
+async def read_customer(service: EchoService, phone: str) -> dict[str, Any]:
+    chats = (await service.http.get(f"{service.url}/simulator/api/chats")).json()["data"]
+    customer: dict[str, Any] = next(one for one in chats["customers"] if one["phone"] == phone)
+    return customer
+
+
 async def read_newest(service: EchoService) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the value and the message of the newest webhook with a message."""
     values = [body["entry"][0]["changes"][0]["value"] for body in service.bodies]
@@ -23,7 +30,7 @@ async def read_newest(service: EchoService) -> tuple[dict[str, Any], dict[str, A
     return value, value["messages"][0]
 
 
-SIMPLE = {"id", "timestamp", "type", "from"}
+SIMPLE = {"id", "timestamp", "type", "from", "from_user_id"}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,8 @@ async def test_a_voice_note_and_a_sticker(tmp_path: Path, kind: str, mime_type: 
         shown = message[message["type"]]
         assert {key: shown[key] for key in expected} == expected
         assert len(shown["sha256"]) == 44
+        fetched = await service.http.get(shown["url"], headers={"Authorization": f"Bearer {TOKEN}"})
+        assert fetched.content == b"content"
 
 
 async def test_a_reaction_its_removal_an_edit_and_a_revoke(tmp_path: Path) -> None:
@@ -221,10 +230,11 @@ async def test_a_user_id_in_to_is_silently_dropped(tmp_path: Path) -> None:
 
 async def test_a_phone_vanishes_and_comes_back(tmp_path: Path) -> None:
     async with run_echo_service(tmp_path) as service:
+        user_ids = set()
         for shows, keys in (
-            ("both", {"from", "from_user_id"}),
+            ("phone", {"from", "from_user_id"}),
             ("user_id", {"from_user_id"}),
-            ("phone", {"from"}),
+            ("phone", {"from", "from_user_id"}),
         ):
             await post(service, f"/{ANA}/identity", shows=shows)
             before = len(service.values("messages"))
@@ -232,41 +242,119 @@ async def test_a_phone_vanishes_and_comes_back(tmp_path: Path) -> None:
             await service.until(lambda before=before: len(service.values("messages")) > before)  # type: ignore[misc]
             _, message = await read_newest(service)
             assert {"from", "from_user_id"} & message.keys() == keys
+            user_ids.add(message["from_user_id"])
+        assert len(user_ids) == 1
         await post(service, f"/{ANA}/identity", 400, shows="nothing")
 
 
 async def test_a_customer_gets_another_number_and_keeps_the_chat(tmp_path: Path) -> None:
     async with run_echo_service(tmp_path) as service:
         await service.write(ANA, text="silence")
+        was = (await read_customer(service, ANA))["user_id"]
         moved = await post(service, f"/{ANA}/identity", phone="+1 555 010 7777")
         assert (moved["phone"], len(moved["messages"])) == ("15550107777", 1)
         await service.until(lambda: len(service.values("messages")) == 2)
         value, message = await read_newest(service)
         assert "contacts" not in value
-        assert (message["from"], message["type"]) == (ANA, "system")
+        assert (message["from"], message["from_user_id"], message["type"]) == (ANA, was, "system")
+        assert moved["user_id"] != was
         assert message["system"] == {
             "body": f"User Ana changed from {ANA} to 15550107777",
             "type": "user_changed_number",
             "wa_id": "15550107777",
+            "user_id": moved["user_id"],
+            "previous_user_id": was,
         }
         await service.write("15550107777", text="silence 2")
         await service.until(lambda: len(service.values("messages")) == 3)
         assert service.values("messages")[-1]["from"] == "15550107777"
+        assert service.values("messages")[-1]["from_user_id"] == moved["user_id"]
         await post(service, "/15550107777/identity", 400, phone=BEN)
+        await post(service, "/15550107777/identity", 400, user_id="new")  # it comes with a number alone
     async with run_echo_service(tmp_path) as service:
-        assert [one["text"] for one in await service.chat("15550107777")] == ["silence", "silence 2"]
+        chat = await service.chat("15550107777")
+        assert [one["text"] for one in chat if one["by"] == "customer"] == ["silence", "silence 2"]
+        assert (await read_customer(service, "15550107777"))["user_id"] == moved["user_id"]
 
 
-async def test_a_customer_gets_another_user_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"phone": "+1 555 010 7777"}, {"user_id": "new"}])
+async def test_of_somebody_whose_number_is_hidden_only_the_user_id_changes(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
     async with run_echo_service(tmp_path) as service:
-        was = (await post(service, f"/{ANA}/identity", shows="both"))["user_id"]
-        now = (await post(service, f"/{ANA}/identity", user_id="new"))["user_id"]
-        assert was != now
+        was = (await post(service, f"/{ANA}/identity", shows="user_id"))["user_id"]
+        now = (await post(service, f"/{ANA}/identity", **change))["user_id"]
         await service.until(lambda: len(service.values("messages")) == 1)
-        _, message = await read_newest(service)
-        assert (message["from_user_id"], message["system"]["user_id"]) == (was, now)
-        assert message["system"]["type"] == "user_changed_user_id"
-        await post(service, f"/{BEN}/identity", 400, user_id="new")
+        value, message = await read_newest(service)
+        assert ("contacts" in value, "from" in message) == (False, False)
+        assert message["from_user_id"] == now  # already: who they were is said by previous_user_id alone
+        assert message["system"] == {
+            "body": f"User Ana changed from {was} to {now}",
+            "type": "user_changed_user_id",
+            "user_id": now,
+            "previous_user_id": was,
+        }
+        assert ANA not in json.dumps(service.bodies)
+
+
+async def test_a_quote_says_who_is_quoted(tmp_path: Path) -> None:
+    async with run_echo_service(tmp_path) as service:
+        user_id = (await read_customer(service, ANA))["user_id"]
+        own = (await service.write(ANA, text="silence"))["wamid"]
+        sent = (await service.send(to=f"+{ANA}", text={"body": "Hello"})).json()["messages"][0]["id"]
+        for quoted in (own, sent):
+            await service.write(ANA, text="silence", quote=quoted)
+        await service.until(lambda: len(service.values("messages")) == 3)
+        of_own, of_ours = (message["context"] for message in service.values("messages")[1:])
+        assert of_own == {"from": ANA, "from_user_id": user_id, "id": own}
+        assert of_ours == {"from": "15550783881", "id": sent}
+
+
+async def test_a_customer_is_removed_and_the_number_is_somebody_elses(tmp_path: Path) -> None:
+    async with run_echo_service(tmp_path) as service:
+        files = {"file": ("a.pdf", b"%PDF", "application/pdf")}
+        assert (await service.http.post(f"{service.url}/simulator/api/customers/{ANA}/files", files=files)).is_success
+        was = (await read_customer(service, ANA))["user_id"]
+        await service.until(lambda: len(service.values("messages")) == 1)
+        address = f"{service.url}/simulator/api/customers/{ANA}"
+        assert (await service.http.delete(address)).json() == {"success": True}
+        assert (await service.http.delete(address)).status_code == 400
+        assert list((tmp_path / "files").iterdir()) == []
+        unknown = (await service.send(to=f"+{ANA}", text={"body": "Hello"})).json()["messages"][0]["id"]
+        await service.until(lambda: service.statuses(unknown) == ["failed"])
+    async with run_echo_service(tmp_path) as service:
+        chats = (await service.http.get(f"{service.url}/simulator/api/chats")).json()["data"]["customers"]
+        assert [one["phone"] for one in chats] == [BEN]
+        again = await post(service, "", 201, name="Abe", phone=ANA)
+        assert again["messages"] == []
+        assert again["user_id"] != was
+
+
+async def test_the_stage_is_begun_anew(tmp_path: Path) -> None:
+    async with run_echo_service(tmp_path, status=503) as service:
+        simulator = service.simulator
+        was = (await read_customer(service, ANA))["user_id"]
+        await service.write(ANA, text="never acknowledged")
+        await service.until(lambda: service.refused > 0)
+        await post(service, "", 201, name="Chen")
+        await service.http.post(f"{service.url}/simulator/api/faults", json={"then": "lost", "where": "statuses"})
+        await service.http.post(f"{service.url}/simulator/api/setup", json={"quality": "RED"})
+        simulator.advance(60)
+        ahead = simulator.clock()
+
+        assert (await service.http.post(f"{service.url}/simulator/api/anew", json={})).json() == {"success": True}
+
+        chats = (await service.http.get(f"{service.url}/simulator/api/chats")).json()["data"]["customers"]
+        assert [(one["phone"], one["name"], one["messages"]) for one in chats] == [(ANA, "Ana", []), (BEN, "Ben", [])]
+        assert chats[0]["user_id"] != was
+        assert (simulator.faults.list_all(), simulator.setup.quality) == ([], "GREEN")
+        assert simulator.clock() >= ahead
+        service.status = 200
+        await service.write(ANA, text="silence")
+        await service.until(lambda: bool(service.values("messages")))
+        assert service.texts() == ["silence"]  # what waited to be posted is gone
+    async with run_echo_service(tmp_path) as service:
+        assert [one["text"] for one in await service.chat(ANA)] == ["silence"]
 
 
 async def test_a_large_upload_goes_to_the_disk_and_back_with_its_name(tmp_path: Path) -> None:

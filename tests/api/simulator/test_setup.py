@@ -205,6 +205,46 @@ async def test_a_number_is_registered_and_its_webhooks_go_elsewhere(tmp_path: Pa
         }
 
 
+@pytest.mark.parametrize("version", ["v99.0", "v27.0", "v1.0", "v3.4", "v25", "25.0", "latest", "v25.0.1", "v025.0"])
+async def test_a_version_that_never_was_is_an_unknown_path(tmp_path: Path, version: str) -> None:
+    async with run_echo_service(tmp_path) as service:
+        path = f"/{version}/{NUMBER_ID}"
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        refused = await service.http.get(f"{service.url}/simulator/graph{path}", headers=headers)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"]) == (400, 2500)
+        assert error["message"] == f"Unknown path components: {path}"
+
+
+@pytest.mark.parametrize(("asked", "answers"), [("v26.0", "v26.0"), ("v20.0", "v21.0"), ("v2.12", "v21.0")])
+async def test_an_expired_version_is_answered_by_the_oldest_that_lives(
+    tmp_path: Path, asked: str, answers: str
+) -> None:
+    async with run_echo_service(tmp_path) as service:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = await service.http.get(f"{service.url}/simulator/graph/{asked}/{NUMBER_ID}", headers=headers)
+        assert (answer.status_code, answer.headers["facebook-api-version"]) == (200, answers)
+
+
+async def test_parameters_may_stand_in_the_address(tmp_path: Path) -> None:
+    async with run_echo_service(tmp_path) as service:
+        headers, params = {"Authorization": f"Bearer {TOKEN}"}, {"messaging_product": "whatsapp", "type": "image/png"}
+        files = {"file": ("a.png", b"\x89PNG", "application/octet-stream")}
+        address = f"{service.graph}/{NUMBER_ID}/media"
+        uploaded = await service.http.post(address, params=params, files=files, headers=headers)
+        assert uploaded.status_code == 200
+        located = await call(service, "GET", uploaded.json()["id"])
+        assert located.json()["mime_type"] == "image/png"
+
+        codes, text = f"{NUMBER_ID}/message_qrdls", {"prefilled_message": "Hi", "generate_qr_image": "SVG"}
+        made = await service.http.post(f"{service.graph}/{codes}", params=text, headers=headers)
+        assert made.json().keys() == {"code", "prefilled_message", "deep_link_url", "qr_image_url"}
+        change = {"code": made.json()["code"], "prefilled_message": "Hello"}
+        await service.http.post(f"{service.graph}/{codes}", params=change, headers=headers)
+        [listed] = (await call(service, "GET", codes)).json()["data"]
+        assert (listed["code"], listed["prefilled_message"]) == (change["code"], "Hello")
+
+
 async def test_another_version_may_answer(tmp_path: Path) -> None:
     async with run_echo_service(tmp_path) as service:
         service.simulator.setup.served_version = "v26.0"

@@ -161,6 +161,16 @@ async def test_templates_are_listed_in_pages_and_by_status(tmp_path: Path) -> No
         assert (await call(service, "GET", templates, params={"after": "junk"})).json()["error"]["code"] == 100
 
 
+async def test_the_quality_of_a_template_has_its_date(tmp_path: Path) -> None:
+    async with run_echo_service(tmp_path) as service:
+        asked = {"fields": "quality_score,rejected_reason"}
+        listed = (await call(service, "GET", f"{WABA}/message_templates", params=asked)).json()["data"]
+        for template in listed:
+            assert template.keys() == {"id", "quality_score", "rejected_reason"}
+            assert template["quality_score"].keys() == {"score", "date"}
+            assert isinstance(template["quality_score"]["date"], int)
+
+
 async def test_a_template_is_made_waits_for_its_review_and_is_removed(tmp_path: Path) -> None:
     async with run_echo_service(tmp_path) as service:
         templates = f"{WABA}/message_templates"

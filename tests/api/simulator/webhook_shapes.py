@@ -22,15 +22,15 @@ def keys(must: str, may: str = "") -> Keys:
 ACCOUNT_FIELDS = frozenset(
     {"message_template_status_update", "phone_number_quality_update", "phone_number_name_update", "account_update"}
 )
-MESSAGE = keys("id timestamp type", "from from_user_id context")
-FILE = "mime_type sha256 id"
+MESSAGE = keys("id timestamp type from_user_id", "from context")
+FILE = "mime_type sha256 id url"
 CONTENT = {
     "text": keys("body"),
-    "image": keys(FILE, "caption url"),
-    "video": keys(FILE, "caption url"),
-    "audio": keys(f"{FILE} voice", "url"),
-    "document": keys(f"{FILE} filename", "caption url"),
-    "sticker": keys(f"{FILE} animated", "url"),
+    "image": keys(FILE, "caption"),
+    "video": keys(FILE, "caption"),
+    "audio": keys(f"{FILE} voice"),
+    "document": keys(f"{FILE} filename", "caption"),
+    "sticker": keys(f"{FILE} animated"),
     "location": keys("latitude longitude", "name address url"),
     "contacts": keys("phones origin", "name"),
     "interactive": keys("type", "button_reply list_reply"),
@@ -38,13 +38,14 @@ CONTENT = {
     "reaction": keys("message_id", "emoji"),
     "edit": keys("original_message_id message"),
     "revoke": keys("original_message_id"),
-    "system": keys("body type", "wa_id user_id"),
+    "system": keys("body type user_id previous_user_id", "wa_id"),
 }
 REPLIES = {"button_reply": keys("id title"), "list_reply": keys("id title", "description")}
 STATUS = keys("id status timestamp", "recipient_id recipient_user_id biz_opaque_callback_data pricing errors")
 PRICING = keys("billable pricing_model type category")
 ERROR = keys("code title message error_data href")
 CONTACT = keys("", "profile wa_id user_id")
+CONTEXT = keys("id", "from from_user_id")
 PROFILE = keys("name", "username")
 SENT_WITH_PRICE = {"sent": True, "delivered": False, "read": True, "failed": False}
 USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
@@ -90,8 +91,10 @@ def _check_message(message: Mapping[str, Any]) -> Iterator[str]:
         yield f"a message of the kind {kind}"
         return
     yield from _check_keys(f"a message ({kind})", message, Keys(MESSAGE.must | {kind}, MESSAGE.may))
-    if not {"from", "from_user_id"} & message.keys():
-        yield "a message from nobody"
+    if "context" in message:
+        yield from _check_keys("a context", message["context"], CONTEXT)
+    if kind == "system" and ("wa_id" in message[kind]) != (message[kind]["type"] == "user_changed_number"):
+        yield "a number belongs to the change of a number"
     if not message["id"].startswith("wamid.") or not message["timestamp"].isdecimal():
         yield "id or timestamp"
     if not USER_ID.fullmatch(message.get("from_user_id", "US.1")) or not message.get("from", "1").isdecimal():
