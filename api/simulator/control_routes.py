@@ -86,10 +86,10 @@ async def send_webhook() -> Response:
     return make_data_response({}, 201)
 
 
-@control_routes.post("/api/anew")
-async def begin_anew() -> Response:
-    """Begins anew: the first customers, no chats, no faults, the set-up of the first start."""
-    await current_simulator().begin_anew()
+@control_routes.post("/api/start-over")
+async def start_over() -> Response:
+    """Starts over: the first customers, no chats, no faults, the set-up of the first start."""
+    await current_simulator().start_over()
     return make_done_response()
 
 

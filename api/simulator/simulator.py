@@ -95,7 +95,7 @@ class Simulator:
             self._add_first_customers()
         self.meta.start()
 
-    async def begin_anew(self) -> None:
+    async def start_over(self) -> None:
         """Throws away all customers, chats, files, faults and what waits to be posted, and puts the set-up as it was at
         the first start. The time stays: it does not run backwards."""
         self.meta.stop()
@@ -107,7 +107,7 @@ class Simulator:
         self.qr_codes.clear()
         self.meta.calls.clear()
         self._add_first_customers()
-        self.streams.publish("anew", {})
+        self.streams.publish("started-over", {})
 
     def _add_first_customers(self) -> None:
         for customer in FIRST_CUSTOMERS:

@@ -27,12 +27,20 @@ export function openIdentityMenu(phone) {
     act: () => phone.attempt(() => server.changeIdentity(phone.number, wanted)),
   });
   const things = [
-    change("Show the phone number alone", "person", { shows: "phone" }),
-    change("Show a user id alone, no phone", "gone", { shows: "user_id" }),
-    change("Show both", "check", { shows: "both" }),
+    change("Show the phone number", "person", { shows: "phone" }),
+    change("Hide the phone number", "gone", { shows: "user_id" }),
     change("Move to another number", "edit", { phone: "" }),
   ];
-  if (phone.customer.user_id) things.push(change("Get another user id", "edit", { user_id: "new" }));
+  if (phone.customer.shows === "user_id") things.push(change("Get another user id", "edit", { user_id: "new" }));
+  things.push({ label: `Remove ${phone.name} …`, icon: "close", act: () => askBeforeRemoving(phone) });
   openMenu(phone.frame, `What ${phone.name} shows`, things);
   phone.frame.scrollIntoView({ block: "nearest" });
+}
+
+function askBeforeRemoving(phone) {
+  const act = () => phone.attempt(() => server.removeCustomer(phone.number));
+  openMenu(phone.frame, `Remove ${phone.name}?`, [
+    { label: "Remove, with the whole chat", icon: "close", act },
+    { label: "Keep", icon: "back", act: () => {} },
+  ]);
 }

@@ -28,9 +28,17 @@ function show(customer) {
   phone.scrollToEnd();
 }
 
+function remove(number) {
+  phones.get(number)?.node.remove();
+  phones.delete(number);
+  sessionStorage.removeItem(`left:${number}`);
+}
+
 async function readAll() {
   const chats = await server.readChats();
   business = chats.business;
+  const there = new Set(chats.customers.map((customer) => customer.phone));
+  for (const number of [...phones.keys()]) if (!there.has(number)) remove(number);
   for (const customer of chats.customers) show(customer);
 }
 
@@ -44,6 +52,8 @@ function listen() {
     });
   });
   on("customer", show);
+  on("gone", ({ phone }) => remove(phone));
+  on("started-over", () => location.reload());
   on("message", (message) => phones.get(message.phone)?.put(message));
   on("typing", ({ phone }) => phones.get(phone)?.showTyping(true));
   events.addEventListener("error", () => {

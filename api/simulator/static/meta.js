@@ -19,6 +19,13 @@ export function openPanel(customers) {
   at("fault-kind").addEventListener("change", askForCode);
   at("fault-form").addEventListener("submit", (event) => attempt(event, addFault));
   at("news-form").addEventListener("submit", (event) => attempt(event, tellNews));
+  const asking = at("start-over-dialog");
+  at("start-over").addEventListener("click", () => asking.showModal());
+  at("start-over-cancel").addEventListener("click", () => asking.close());
+  at("start-over-form").addEventListener("submit", (event) => {
+    asking.close();
+    attempt(event, server.startOver); // the page then loads again
+  });
   for (const [label, seconds] of TIMES) {
     const pass = button("quiet", label);
     pass.addEventListener("click", (event) => attempt(event, async () => showTime(await server.letPass(seconds))));

@@ -125,7 +125,8 @@ export class Phone {
     this.customer = customer;
     this.node.dataset.phone = customer.phone;
     const number = phoneNumber(customer.phone);
-    this.shown.textContent = { user_id: `${customer.user_id}, no phone`, both: `${number}, and a user id` }[customer.shows] ?? number;
+    this.shown.textContent = customer.shows === "user_id" ? "User id alone, number hidden" : number;
+    this.shown.title = `${number}, ${customer.user_id}`;
   }
 
   arrange() {

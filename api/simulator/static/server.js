@@ -23,6 +23,7 @@ const about = (phone, wamid) => `/customers/${phone}/messages/${encodeURICompone
 export const readChats = () => call("/chats", {});
 export const addCustomer = (who) => post("/customers", who);
 export const changeIdentity = (phone, change) => post(`/customers/${phone}/identity`, change);
+export const removeCustomer = (phone) => call(`/customers/${phone}`, { method: "DELETE" });
 export const openChat = (phone) => post(`/customers/${phone}/open`, {});
 export const sendText = (phone, text, quote) => post(`/customers/${phone}/messages`, { text, quote });
 export const sendOption = (phone, wamid, optionId) =>
@@ -55,4 +56,5 @@ export const addFault = (fault) => post("/faults", fault);
 export const removeFault = (faultId) => call(`/faults/${faultId}`, { method: "DELETE" });
 export const readClock = () => call("/clock", {});
 export const letPass = (seconds) => post("/clock", { advance_seconds: seconds });
+export const startOver = () => post("/start-over", {});
 export const tellNews = (what, phone) => post("/news", { what, phone });

@@ -172,10 +172,10 @@ async def test_what_a_customer_shows_is_changed_on_the_page(tmp_path: Path, brow
     async with run_echo_service(tmp_path) as service:
         ana = phone_of(await open_page(service, browser, complaints), "Ana")
         for item, shown in (
-            ("Show a user id alone, no phone", "no phone"),
-            ("Show both", "+1 555 010 0001, and a user id"),
-            ("Move to another number", "+1 555 010 0003, and a user id"),
-            ("Show the phone number alone", "+1 555 010 0003"),
+            ("Hide the phone number", "number hidden"),
+            ("Get another user id", "number hidden"),
+            ("Show the phone number", "+1 555 010 0001"),
+            ("Move to another number", "+1 555 010 0003"),
         ):
             await ana.get_by_role("button", name="What Ana shows").click()
             await ana.get_by_role("dialog", name="What Ana shows").get_by_role("button", name=item).click()
@@ -184,6 +184,31 @@ async def test_what_a_customer_shows_is_changed_on_the_page(tmp_path: Path, brow
         await expect(ana.get_by_text("Echo: Still me")).to_be_visible()
         assert service.values("messages")[-1]["from"] == "15550100003"
         assert complaints == []
+
+
+async def test_a_customer_is_removed_and_the_stage_set_anew(tmp_path: Path, browser: Browser) -> None:
+    complaints: list[str] = []
+    async with run_echo_service(tmp_path) as service:
+        page = await open_page(service, browser, complaints)
+        ana, ben = phone_of(page, "Ana"), phone_of(page, "Ben")
+        await write(ben, "silence")
+        for answer, left in (("Keep", 1), ("Remove, with the whole chat", 0)):
+            await ana.get_by_role("button", name="What Ana shows").click()
+            await ana.get_by_role("dialog", name="What Ana shows").get_by_role("button", name="Remove Ana").click()
+            await ana.get_by_role("dialog", name="Remove Ana?").get_by_role("button", name=answer).click()
+            await expect(ana).to_have_count(left)
+        await expect(bubbles(ben, "customer")).to_have_count(1)
+
+        await page.get_by_role("button", name="Meta").click()
+        await page.get_by_role("button", name="Start over …").click()
+        asked = page.get_by_role("dialog", name="Start over?")
+        await asked.get_by_role("button", name="Cancel").click()
+        await expect(bubbles(ben, "customer")).to_have_count(1)
+        await page.get_by_role("button", name="Start over …").click()
+        await asked.get_by_role("button", name="Start over", exact=True).click()
+        await expect(ana).to_be_visible()
+        await expect(bubbles(ben, "customer")).to_have_count(0)
+        assert [line for line in complaints if "ERR_" not in line] == []
 
 
 async def test_a_narrow_screen_shows_all_of_it(tmp_path: Path, browser: Browser) -> None:

@@ -342,7 +342,7 @@ async def test_the_stage_is_begun_anew(tmp_path: Path) -> None:
         simulator.advance(60)
         ahead = simulator.clock()
 
-        assert (await service.http.post(f"{service.url}/simulator/api/anew", json={})).json() == {"success": True}
+        assert (await service.http.post(f"{service.url}/simulator/api/start-over", json={})).json() == {"success": True}
 
         chats = (await service.http.get(f"{service.url}/simulator/api/chats")).json()["data"]["customers"]
         assert [(one["phone"], one["name"], one["messages"]) for one in chats] == [(ANA, "Ana", []), (BEN, "Ben", [])]
