@@ -31,6 +31,7 @@ from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.open import open_store
 from storage.errors import OperatorError, WrongDatabase
+from storage.original_tables import is_takeover_due
 from storage.redis.client import Redis, RedisDown, RedisSettings, describe_refusal, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis, RedisInUse
 from storage.redis.lanes import Lanes
@@ -148,10 +149,19 @@ async def _open_database(settings: Settings) -> Database:
             await apply(database)
         elif lacking := await list_missing(database):
             raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
+        else:
+            await _refuse_half_taken_over(database)
     except BaseException:
         await database.close()
         raise
     return database
+
+
+async def _refuse_half_taken_over(database: Database) -> None:
+    """Raises WrongDatabase where customers would miss tickets that they have, or get numbers that others have."""
+    async with database.reading() as tx:
+        if await is_takeover_due(tx):
+            raise WrongDatabase("The original system's tickets are not all taken over yet: run `tick migrate` first.")
 
 
 async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) -> tuple[Redis, str]:

@@ -50,6 +50,8 @@ WHERE = {  # to find the value of each variable, or what it may be
     "RECEIPT_SECONDS": "least seconds between two receipts on one ticket, 0 to 86400",
     "DOUBT_SECONDS": "seconds to wait for news of a send in doubt, 1 to 3600",
     "QUIET_SECONDS": "seconds for which the bot is quiet after a person answered in the Business app, 0 to 86400",
+    "TAKEOVER_COUNTRY": "for `tick migrate`: the country of the original system's phone numbers without +, such as DE",
+    "TAKEOVER_TIME_ZONE": "for `tick migrate`: the time zone of the original system's dates, such as Europe/Berlin",
     "LOG_LEVEL": "debug, info, warning or error",
     "LOG_FORMAT": "json or console; left out, console on a terminal and json elsewhere",
 }  # fmt: skip
@@ -84,6 +86,8 @@ class StorageSettings(BaseSettings):
     aws_session_token: Annotated[SecretStr, validate_with(checks.check_secret)] = SecretStr("")
     aws_region: Annotated[str, validate_with(checks.check_word)] = ""
     aws_endpoint_url: Annotated[str, validate_with(checks.check_web_url)] = ""
+    takeover_country: Annotated[str, validate_with(checks.check_country)] = ""
+    takeover_time_zone: Annotated[str, validate_with(checks.check_time_zone)] = ""
     log_level: Annotated[LogLevel, validate_with(checks.check_one_of(*get_args(LogLevel)))] = "info"
     log_format: Annotated[LogFormat, validate_with(checks.check_one_of("json", "console"))] = ""
 

@@ -8,13 +8,16 @@ Invariants
 import math
 import re
 from collections.abc import Callable
+from datetime import timedelta, timezone, tzinfo
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator
 
 from api.server.client_address import Network
+from bot.phones import is_country
 from storage.sql.mysql_url import parse_tls
 
 PLACEHOLDER = re.compile(
@@ -173,6 +176,30 @@ def check_number(minimum: float, maximum: float) -> Callable[[str], float]:
         return found
 
     return check
+
+
+def check_country(value: str) -> str:
+    """Accepts a country that has phone numbers."""
+    if not is_country(value):
+        raise ValueError("is not a country as ISO 3166 writes it")
+    return value
+
+
+def check_time_zone(value: str) -> str:
+    """Accepts the name of a time zone, or an offset."""
+    read_time_zone(value)
+    return value
+
+
+def read_time_zone(value: str) -> tzinfo:
+    """Reads the name of a time zone (Europe/Berlin), or an offset (+02:00)."""
+    if match := re.fullmatch(r"([+-])([01]?[0-9]):?([0-5][0-9])", value):
+        sign, hours, minutes = match.groups()
+        return timezone((-1 if sign == "-" else 1) * timedelta(hours=int(hours), minutes=int(minutes)))
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, OSError, ValueError):  # the second for the name of a folder of names
+        raise ValueError("is not a time zone that is known here") from None
 
 
 def check_port(value: str) -> int:

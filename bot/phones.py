@@ -9,7 +9,21 @@ Sources: ITU-T E.164 (at most 15 digits with the country code); Meta, business-p
 
 import re
 
-from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+from phonenumbers import (
+    SUPPORTED_REGIONS,
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+    format_number,
+    is_possible_number_for_type_with_reason,
+    is_valid_number,
+    parse,
+    region_code_for_country_code,
+    region_code_for_number,
+)
 
 MIN_DIGITS, MAX_DIGITS = 7, 15  # with the country code
 _TYPED = re.compile(r"\+[0-9 ()./-]{2,40}", re.ASCII)
@@ -25,6 +39,7 @@ _FULL_WIDTH = {chr(ord(plain) + 0xFEE0): plain for plain in "+0123456789()./-"}
 _AS_TYPED = str.maketrans(
     _FULL_WIDTH | dict.fromkeys(_SPACES, " ") | dict.fromkeys(_DASHES, "-") | dict.fromkeys(_UNSEEN, "")
 )
+_TYPED_AT_HOME = re.compile(r"\+?[0-9 ()./-]{4,40}", re.ASCII)
 _BRAZIL = re.compile(r"55([0-9]{2})(9?)([6-9][0-9]{7})")
 _MEXICO = re.compile(r"52(1?)([0-9]{10})")
 _ARGENTINA = re.compile(r"549([0-9]{10})")
@@ -44,6 +59,62 @@ def read_phone(text: str) -> str | None:
     except NumberParseException:
         return None
     return digits if MIN_DIGITS <= len(digits) <= MAX_DIGITS else None
+
+
+def read_local_phone(text: str, country: str) -> str | None:
+    """Returns the digits, with the country code, of a number that may have been typed without one, by somebody in
+    `country` (as in ISO 3166: `DE`) or by a program that leaves out the `+`; None for what is none.
+
+    A number that is a good one both at home and abroad, as 33612345678 is in Germany and in France, is none either: to
+    take one for the other would show a ticket to a stranger.
+    """
+    text = text.translate(_AS_TYPED).strip()
+    if not _TYPED_AT_HOME.fullmatch(text):
+        return None
+    digits = re.sub(r"[^0-9]", "", text)
+    if text.startswith("+") or digits.startswith("00"):
+        return read_phone(f"+{digits.removeprefix('00')}")
+    home, abroad = _parse(digits, country), _parse(f"+{digits}")
+    found = _choose(digits, country, home, abroad)
+    number = format_number(found, PhoneNumberFormat.E164).removeprefix("+") if found else ""
+    return number if MIN_DIGITS <= len(number) <= MAX_DIGITS else None
+
+
+def _choose(digits: str, country: str, home: PhoneNumber | None, abroad: PhoneNumber | None) -> PhoneNumber | None:
+    """Chooses one of two readings of a number that was typed without `+`."""
+    is_abroad = abroad is not None and is_valid_number(abroad)
+    if home is None or (is_abroad and digits.startswith(str(home.country_code))):
+        return abroad if is_abroad else None
+    if is_valid_number(home):
+        prefix = getattr(PhoneMetadata.metadata_for_region(country), "national_prefix", None)
+        # In North America hardly anybody types it.
+        is_written = not prefix or prefix == "1" or digits.startswith(prefix)
+        return home if is_written or not is_abroad else None
+    if is_abroad:
+        return abroad
+    length = is_possible_number_for_type_with_reason(home, PhoneNumberType.MOBILE)
+    return home if length == ValidationResult.IS_POSSIBLE else None
+
+
+def _parse(text: str, country: str | None = None) -> PhoneNumber | None:
+    try:
+        return parse(text, country)
+    except NumberParseException:
+        return None
+
+
+def find_country(text: str) -> str:
+    """Returns the country of an international number, as in ISO 3166; "" where it has none."""
+    number = _parse(text)
+    if number is None:
+        return ""
+    found = region_code_for_number(number) or region_code_for_country_code(number.country_code or 0)
+    return found if is_country(found) else ""
+
+
+def is_country(code: str) -> bool:
+    """Returns whether this is a country with phone numbers, as ISO 3166 writes it."""
+    return code in SUPPORTED_REGIONS
 
 
 def list_phone_variants(digits: str) -> tuple[str, ...]:

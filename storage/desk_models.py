@@ -145,3 +145,19 @@ class DailyTotal(Model):
 
     class Meta:
         table = "daily_total"
+
+
+class Takeover(Model):
+    """How far a table of the original system, which this is named after, was copied into ours."""
+
+    name = AsciiField(max_length=16, primary_key=True)
+    highest_id = fields.BigIntField()
+    last_id = fields.BigIntField()
+    copied = fields.BigIntField()
+    country = AsciiField(max_length=2)
+    time_zone = AsciiField(max_length=64)
+    begun_at = InstantField()
+    finished_at = InstantField(null=True)
+
+    class Meta:
+        table = "takeover"

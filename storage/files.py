@@ -20,13 +20,14 @@ from storage.sql.row_mapper import RowMapper
 from storage.statuses import FileState
 
 _S = FileState
-# For each state, those from which a file may come into it. A customer's file begins `waiting`, an agent's `loose`.
+# For each state, those from which a file may come into it. A customer's file begins `waiting`. What an agent sends, and
+# what is taken over, begins `loose`.
 MOVES: Mapping[FileState, frozenset[FileState]] = {
     _S.WAITING: frozenset({_S.FETCHING, _S.FAILED}),
     _S.FETCHING: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),  # the last: taken over from a process that is gone
     _S.STORED: frozenset({_S.FETCHING, _S.LOOSE}),
     _S.FAILED: frozenset({_S.FETCHING}),
-    _S.REFUSED: frozenset({_S.FETCHING}),
+    _S.REFUSED: frozenset({_S.FETCHING, _S.LOOSE}),
     _S.EXPIRED: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),
     _S.LOOSE: frozenset({_S.STORED}),  # it was not sent in time, and goes
 }
@@ -117,6 +118,32 @@ async def mark_uploaded(tx: Tx, row: FileRow) -> None:
         "UPDATE file SET state = ?, kind = ?, size = ?, sha256 = ?, stored_at = ? WHERE id = ? AND state = ?",
         [FileState.STORED, row.kind, row.size, row.sha256, stored_at, row.file_id, FileState.LOOSE],
     )
+
+
+async def list_loose(tx: Tx, end_id: int, limit: int) -> list[FileRow]:
+    """Lists customers' files that are loose, by their ids, which are below `end_id`."""
+    rows = await tx.fetch(
+        f"SELECT {MAPPER.column_list} FROM file WHERE id < ? AND direction = 'in' AND state = ? ORDER BY id LIMIT ?",
+        [end_id, FileState.LOOSE, limit],
+    )
+    return MAPPER.from_rows(rows)
+
+
+async def mark_lost(tx: Tx, file_id: int, reason: str) -> None:
+    """Notes that a loose file will never be in the store, and why."""
+    await tx.execute(
+        "UPDATE file SET state = ?, reason = ? WHERE id = ? AND state = ?",
+        [FileState.REFUSED, reason[:MAX_REASON_LENGTH], file_id, FileState.LOOSE],
+    )
+
+
+async def sum_between(tx: Tx, first_id: int, end_id: int) -> dict[FileState, tuple[int, int]]:
+    """Counts files and their bytes by state, from `first_id` up to but without `end_id`."""
+    rows = await tx.fetch(
+        "SELECT state, COUNT(*), COALESCE(SUM(size), 0) FROM file WHERE id >= ? AND id < ? GROUP BY state",
+        [first_id, end_id],
+    )
+    return {FileState(state): (int(count), int(size)) for state, count, size in rows}
 
 
 async def loosen_unsent(tx: Tx, before: datetime, limit: int) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from storage.outbox import FOR_A_PERSON
 from storage.sql.columns import from_millis, to_millis
-from storage.sql.database import Row, Tx
+from storage.sql.database import Row, Tx, placeholders
 from storage.sql.row_mapper import RowMapper
 from storage.statuses import Origin, OutboxReason, OutboxStatus, ReplyAuthor, ReplyKind, Why
 
@@ -102,6 +102,30 @@ async def insert(tx: Tx, reply: StoredReply) -> None:
     at = to_millis(reply.written_at)
     await tx.insert("reply", (*_MAPPER.columns, "created_at"), [(*_MAPPER.to_row(reply), at)])
     await tx.execute("UPDATE ticket SET updated_at = ? WHERE id = ?", [at, reply.ticket_id])
+
+
+async def insert_copies(tx: Tx, replies: Sequence[StoredReply]) -> None:
+    """Inserts what was said before Tick was there. Their tickets are not touched by it."""
+    rows = [(*_MAPPER.to_row(reply), to_millis(reply.written_at)) for reply in replies]
+    await tx.insert("reply", (*_MAPPER.columns, "created_at"), rows)
+
+
+async def find_many(tx: Tx, reply_ids: Sequence[int]) -> dict[int, StoredReply]:
+    """Finds the replies and notes that have one of these ids, by their id."""
+    if not reply_ids:
+        return {}
+    rows = await tx.fetch(
+        f"SELECT {_MAPPER.column_list} FROM reply WHERE id IN ({placeholders(len(reply_ids))})", reply_ids
+    )
+    return {reply.reply_id: reply for reply in _MAPPER.from_rows(rows)}
+
+
+async def list_between(tx: Tx, first_id: int, end_id: int) -> list[StoredReply]:
+    """Lists replies and notes by their ids, from `first_id` up to but without `end_id`."""
+    rows = await tx.fetch(
+        f"SELECT {_MAPPER.column_list} FROM reply WHERE id >= ? AND id < ? ORDER BY id", [first_id, end_id]
+    )
+    return _MAPPER.from_rows(rows)
 
 
 async def find(tx: Tx, reply_id: int) -> StoredReply | None:

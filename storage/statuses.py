@@ -151,6 +151,7 @@ class AuditAction(StrEnum):
     CUSTOMER_NUMBER_MOVED = "customer.number_moved"  # a number went from another customer to this one
     CUSTOMER_USER_ID_MOVED = "customer.user_id_moved"  # a user id went from another customer to this one
     JOURNAL_REPLAY = "journal.replay"  # set a dead item pending again
+    TAKEOVER = "takeover"  # took over what the original system kept
 
 
 class TicketEventKind(StrEnum):

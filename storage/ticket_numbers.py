@@ -29,7 +29,7 @@ class TicketNumbers:
         while (lacking := wanted - len(self._free)) > 0:
             count = -(-lacking // BLOCK_SIZE) * BLOCK_SIZE
             try:
-                last = await self._database.run(partial(_reserve, count=count))
+                last = await self._database.run(partial(reserve, count=count))
             except IntegrityError:
                 continue  # two processes made the counter at once: the other's is there now
             self._free.extend(range(last - count + 1, last + 1))
@@ -54,7 +54,23 @@ class TicketNumbers:
             await tx.execute("UPDATE counter SET value = ? WHERE name = 'ticket' AND value = ?", [first, last])
 
 
-async def _reserve(tx: Tx, count: int) -> int:
+async def raise_above(tx: Tx, number: int) -> None:
+    """Sees to it that new tickets get numbers above this one, and above all that there are. Only for MySQL."""
+    await tx.execute(
+        "INSERT INTO counter (name, value) SELECT 'ticket', GREATEST(?, COALESCE(MAX(id), 0)) FROM ticket "
+        "ON DUPLICATE KEY UPDATE value = GREATEST(value, VALUES(value))",
+        [number],
+    )
+
+
+async def find_last(tx: Tx) -> int:
+    """Finds the last number that is given out or reserved."""
+    rows = await tx.fetch("SELECT value FROM counter WHERE name = 'ticket'")
+    return int(rows[0][0]) if rows else 0
+
+
+async def reserve(tx: Tx, count: int) -> int:
+    """Reserves so many numbers in this transaction; returns the last of them."""
     if not await tx.execute("UPDATE counter SET value = value + ? WHERE name = 'ticket'", [count]):
         # a database that was taken over goes on after the numbers it has
         rows = await tx.fetch("SELECT COALESCE(MAX(id), 0) FROM ticket")

@@ -101,6 +101,16 @@ async def find(tx: Tx, ticket_id: int) -> StoredTicket | None:
     return _MAPPER.from_row(rows[0]) if rows else None
 
 
+async def find_many(tx: Tx, ticket_ids: Sequence[int]) -> dict[int, StoredTicket]:
+    """Finds the tickets that have one of these numbers, by their number."""
+    if not ticket_ids:
+        return {}
+    rows = await tx.fetch(
+        f"SELECT {_MAPPER.column_list} FROM ticket WHERE id IN ({placeholders(len(ticket_ids))})", ticket_ids
+    )
+    return {ticket.ticket_id: ticket for ticket in _MAPPER.from_rows(rows)}
+
+
 async def load_page(
     tx: Tx, *, status: TicketStatus | None, mobiles: Sequence[str], offset: int, limit: int
 ) -> TicketPage:

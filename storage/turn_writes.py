@@ -116,7 +116,10 @@ def _store_ticket(ticket: NewTicket) -> StoredTicket:
 
 
 async def insert_replies(tx: Tx, replies: Sequence[NewReply]) -> None:
-    """Inserts customers' replies and notes, and notes on the tickets of the replies that they were touched."""
+    """Inserts customers' replies and notes, and notes on the tickets of the replies that they were touched.
+
+    Who writes on WhatsApp can be answered there, whatever the original system had noted.
+    """
     if not replies:
         return
     rows = []
@@ -129,8 +132,8 @@ async def insert_replies(tx: Tx, replies: Sequence[NewReply]) -> None:
     if not (ticket_ids := sorted({reply.ticket_id for reply in replies if reply.kind is ReplyKind.MESSAGE})):
         return
     await tx.execute(
-        f"UPDATE ticket SET updated_at = ? WHERE id IN ({placeholders(len(ticket_ids))})",
-        [to_millis(replies[-1].created_at), *ticket_ids],
+        f"UPDATE ticket SET updated_at = ?, whatsapp_enabled = ? WHERE id IN ({placeholders(len(ticket_ids))})",
+        [to_millis(replies[-1].created_at), True, *ticket_ids],
     )
 
 

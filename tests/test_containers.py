@@ -50,7 +50,8 @@ def test_every_setting_is_handed_on_and_a_secret_as_a_file(services: dict[str, A
 def test_migrate_is_given_the_secret_of_the_database_alone(services: dict[str, Any]) -> None:
     assert services["migrate"]["secrets"] == ["database_url"]
     handed = set(services["migrate"]["environment"])
-    assert handed == {"DATABASE_URL_FILE", "DATA_DIR", "FILES_URL", "LOG_LEVEL", "LOG_FORMAT"}
+    takeover = {"TAKEOVER_COUNTRY", "TAKEOVER_TIME_ZONE"}
+    assert handed == {"DATABASE_URL_FILE", "DATA_DIR", "FILES_URL", "LOG_LEVEL", "LOG_FORMAT"} | takeover
 
 
 def test_what_is_missing_is_named(docker_compose: str) -> None:

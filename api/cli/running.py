@@ -91,8 +91,16 @@ def worker(
     run_until_stopped(lambda stop: run_worker(settings, stop, heartbeat_file=heartbeat_file))
 
 
-def migrate() -> None:
-    """Bring the database to the shape that this version needs."""
+def migrate(
+    country: Annotated[
+        str,
+        typer.Option(help="Taking over: the country of the phone numbers without +, such as DE.", show_default=False),
+    ] = "",
+    time_zone: Annotated[
+        str, typer.Option(help="Taking over: the time zone of the dates, such as Europe/Berlin.", show_default=False)
+    ] = "",
+) -> None:
+    """Bring the database to the shape that this version needs, and take over what the original system left in it."""
     settings = load_settings_and_logs()
 
     from storage.sql.database import DatabaseSettings
@@ -101,7 +109,11 @@ def migrate() -> None:
     names = run(migrate(DatabaseSettings(settings.database)))
     for name in names:
         typer.echo(f"Applied {name}")
-    if not names:
+
+    from api.cli.takeover import take_over_original
+
+    is_done = not settings.on_sqlite and take_over_original(settings, country, time_zone)
+    if not names and not is_done:
         typer.echo("Nothing to do: the database is up to date.")
 
 

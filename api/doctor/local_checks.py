@@ -13,6 +13,7 @@ from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
 from storage.diagnostics import open_redis_at, probe_redis, read_traffic
 from storage.errors import WrongDatabase
+from storage.original_tables import is_takeover_due
 from storage.redis.client import RedisDown, RedisRefusal, describe_refusal
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
@@ -97,6 +98,10 @@ async def check_migrations(context: CheckContext) -> Finding:
     async with asyncio.timeout(10):
         lacking = await list_missing(context.database)
     if not lacking:
+        async with context.database.reading() as tx:
+            is_due = await is_takeover_due(tx)
+        if is_due:
+            return fail_check("The original system's tickets are not all taken over yet.", "Run `tick migrate`.")
         return pass_check("All are applied.")
     if require(context.storage).on_sqlite:
         return pass_check(f"{len(lacking)} are missing: `tick serve` applies them when it starts.")

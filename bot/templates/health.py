@@ -128,6 +128,4 @@ def find_assignment_mismatches(assignment: NoticeAssignment, template: StoredTem
 
 def _describe_waiting(assignments: Sequence[NoticeAssignment]) -> str:
     names = ", ".join(f"{assignment.kind} ({assignment.language})" for assignment in assignments)
-    return (
-        f"Outside of the 24 hours these notices wait until that is fixed, or another template carries them: {names}."
-    )
+    return f"Outside of the 24 hours these notices wait until that is fixed, or another template carries them: {names}."

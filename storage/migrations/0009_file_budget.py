@@ -8,7 +8,7 @@ from tortoise.indexes import Index
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0007_wamids")]
+    dependencies = [("models", "0008_takeover")]
 
     operations = [
         ops.CreateModel(

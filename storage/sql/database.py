@@ -169,7 +169,13 @@ class Database:
                 else:
                     yield Tx(self.client, self.dialect)
 
-    async def run(self, work: Callable[[Tx], Awaitable[T]], *, clash: Clash = Clash.RAISE) -> T:
+    async def run(
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        clash: Clash = Clash.RAISE,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> T:
         """Runs `work` in one transaction, and again when it failed in a way that another try may fix.
 
         `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
@@ -178,7 +184,7 @@ class Database:
         """
         for attempt in range(MAX_TRIES):
             try:
-                async with self.transaction() as tx:
+                async with self.transaction(deadline_seconds) as tx:
                     return await work(tx)
             except (DatabaseDown, IntegrityError) as error:
                 final = attempt == MAX_TRIES - 1

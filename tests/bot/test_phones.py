@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.phones import list_phone_variants, read_phone
+from bot.phones import find_country, is_country, list_phone_variants, read_local_phone, read_phone
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,45 @@ def test_the_other_form_of_a_number(digits: str, also: str) -> None:
 )
 def test_a_typed_number(typed: str, digits: str | None) -> None:
     assert read_phone(typed) == digits
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "digits"),
+    [
+        ("+49 171 5550001", "US", "491715550001"),
+        ("0049 171 5550001", "US", "491715550001"),
+        ("650-555-0123", "US", "16505550123"),
+        ("5550001234", "US", "15550001234"),  # no area has this code, and the length is right
+        ("15550001234", "US", "15550001234"),
+        ("6235550123", "US", "16235550123"),  # Indonesia has it too, but this is how Americans write
+        ("5550123", "US", None),  # in which area?
+        ("911", "US", None),
+        ("0171 5550001", "DE", "491715550001"),
+        ("0171\u00a05550\u20110001\u200f", "DE", "4917155500001"),
+        ("1715550001", "DE", "491715550001"),
+        ("491715550001", "DE", "491715550001"),  # as WhatsApp's ids are
+        ("33612345678", "DE", None),  # there are such numbers in both countries
+        ("33612345678", "US", "33612345678"),
+        ("447700900123", "GB", "447700900123"),
+        ("07700 900123", "GB", "447700900123"),
+        ("(11) 95550-1234", "BR", "5511955501234"),
+        ("12345", "DE", None),
+        ("call me", "DE", None),
+        ("0171 5550001 ext. 4", "DE", None),
+        ("", "DE", None),
+        ("+", "DE", None),
+        ("0171 5550001", "", None),
+    ],
+)
+def test_a_number_without_its_country(typed: str, country: str, digits: str | None) -> None:
+    assert read_local_phone(typed, country) == digits
+
+
+def test_the_country_of_a_number() -> None:
+    assert [find_country(number) for number in ("+1 555-078-3881", "+49 171 5550001", "171", "")] == [
+        "US",
+        "DE",
+        "",
+        "",
+    ]
+    assert [is_country(code) for code in ("DE", "de", "XX", "")] == [True, False, False, False]

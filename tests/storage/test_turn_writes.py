@@ -1,9 +1,11 @@
 """Tests what turns write about tickets: whole texts in every script, and no more than the columns hold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from storage import turn_writes
 from storage.sql.database import Database
+from storage.statuses import ReplyKind
 from storage.turn_writes import NewReply, NewTicket
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,6 +46,17 @@ async def test_the_ticket_last_touched_comes_first_and_a_closed_one_not_at_all(d
         found = await turn_writes.list_open_tickets(tx, [1, 2, 9])
         assert await turn_writes.list_open_tickets(tx, []) == {}
     assert {customer: [row[0] for row in rows] for customer, rows in found.items()} == {1: [2, 5, 1], 2: [4]}
+
+
+async def test_who_writes_on_whatsapp_can_be_answered_there(database: Database) -> None:
+    """Most tickets of the original system said otherwise."""
+    await database.run(lambda tx: turn_writes.insert_tickets(tx, [ticket(1), ticket(2), ticket(3)]))
+    await database.run(lambda tx: tx.execute("UPDATE ticket SET whatsapp_enabled = ?", [False]))
+    note = replace(reply(2, 2), kind=ReplyKind.NOTE)
+    await database.run(lambda tx: turn_writes.insert_replies(tx, [reply(1, 1), note]))
+    async with database.reading() as tx:
+        rows = await tx.fetch("SELECT id, whatsapp_enabled FROM ticket ORDER BY id")
+    assert [(row[0], bool(row[1])) for row in rows] == [(1, True), (2, False), (3, False)]
 
 
 async def test_nothing_is_filed_from_nothing(database: Database) -> None:

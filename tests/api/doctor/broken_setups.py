@@ -87,6 +87,9 @@ HERE = [
            {"DATABASE_URL": "{mariadb}?charset=latin1"}),
     Broken("data in a file", "database", "is no folder", "DATA_DIR", {"DATABASE_URL": "sqlite://{file}/tick.db"}),
     Broken("migrations missing", "migrations", "0001_initial", "tick migrate", {"DATABASE_URL": "{empty_mariadb}"}),
+    Broken("an original that waits", "migrations", "tickets are not all taken over yet", "Run `tick migrate`", MYSQL,
+           sql=("CREATE TABLE {name}.tickets (id INT PRIMARY KEY, description TEXT, issue_type TEXT, status TEXT, "
+                "created_at DATETIME)", "DROP TABLE {name}.tickets")),
     Broken("database latin1", "database_text", "latin1", "CHARACTER SET utf8mb4", MYSQL,
            sql=("ALTER DATABASE {name} CHARACTER SET latin1", "ALTER DATABASE {name} CHARACTER SET utf8mb4")),
     Broken("a table latin1", "database_text", "Columns of ticket are not utf8mb4", "ALTER TABLE `ticket`", MYSQL,
