@@ -24,9 +24,12 @@ from api.settings_loader import load_storage_settings
 from api.views.fate_text import IGNORED_SENTENCES, explain_fate
 from api.web.credentials import Role, digest_key, is_password_right
 from bot.whatsapp.webhook.items import IgnoredReason
+from storage import kept_counts
 from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
+from storage.kept_counts import Counted
 from storage.sql.columns import to_millis
+from storage.statuses import Fate
 from tests.api.cli.tick_command import KNOWN, environment, tick
 from tests.support.servers import RedisServer
 
@@ -303,6 +306,7 @@ async def dead_item(item_id: int, payload: str = "{}") -> None:
         )
         await add_attempt(tx, [item_id], "ValueError: \x1b[31m too red")
         await tx.execute("UPDATE item SET fate = 'dead', closed_at = ? WHERE id = ?", [to_millis(AT), item_id])
+        kept_counts.move(tx, Counted.ITEM, Fate.PENDING, Fate.DEAD)
 
 
 @pytest.mark.usefixtures("tables")

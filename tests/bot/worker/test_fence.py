@@ -21,6 +21,7 @@ from tests.bot.world import ANNE, World
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
+COUNT_PENDING = "INSERT INTO kept_count (id, counted, state, topic, total) VALUES ('item.x', 'item', 'pending', '', 1)"
 SELECT_FATES = "SELECT fate, late FROM item ORDER BY meta_at, id"
 
 
@@ -115,6 +116,7 @@ async def test_an_older_message_that_comes_between_is_taken_in_order(world: Worl
             [customer_id, ANNE, int(item["messages"][0]["timestamp"]) * 1000, int(world.clock().timestamp() * 1000),
              '{"message":{"id":"wamid.x","type":"text","text":{"body":"My printer is on fire"}}}'],
         )  # fmt: skip
+        rival.execute(COUNT_PENDING)
         rival.commit()
         (played,) = await playing
     assert played.forced
