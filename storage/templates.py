@@ -9,7 +9,7 @@ Invariants
 - A template that is gone at Meta stays here as REMOVED, with what is assigned to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -71,6 +71,15 @@ async def find(tx: Tx, name: str, language: str) -> StoredTemplate | None:
     return _TEMPLATES.from_row(rows[0]) if rows else None
 
 
+async def list_named(tx: Tx, name: str) -> list[StoredTemplate]:
+    """Lists the templates of this name that Meta has, by their languages."""
+    rows = await tx.fetch(
+        f"SELECT {_TEMPLATES.column_list} FROM template WHERE name = ? AND status <> ? ORDER BY language, id",
+        [name, REMOVED],
+    )
+    return _TEMPLATES.from_rows(rows)
+
+
 async def record_status(tx: Tx, template: StoredTemplate) -> bool:
     """Writes down the status that Meta reports of a template; returns False when something newer is known. One that was
     never listed is inserted as it is given. `reason` is "" where there is nothing to say."""
@@ -89,9 +98,11 @@ async def record_status(tx: Tx, template: StoredTemplate) -> bool:
     )
 
 
-async def store_listing(tx: Tx, listing: Sequence[StoredTemplate], at: datetime, *, complete: bool) -> None:
+async def store_listing(
+    tx: Tx, listing: Sequence[StoredTemplate], at: datetime, *, complete: bool, unreadable: Collection[str] = ()
+) -> None:
     """Stores what Meta listed when it was asked at `at`. Where the listing is complete, a template that is not in it is
-    set REMOVED."""
+    set REMOVED; `unreadable`: the ids of those that are in it and stay as they were."""
     lock = "" if tx.dialect == "sqlite" else " FOR UPDATE"
     rows = await tx.fetch(f"SELECT {_TEMPLATES.column_list} FROM template{lock}")
     known = {template.template_id: template for template in _TEMPLATES.from_rows(rows)}
@@ -101,7 +112,10 @@ async def store_listing(tx: Tx, listing: Sequence[StoredTemplate], at: datetime,
         changed += [
             replace(template, status=REMOVED, reason="", status_at=at)
             for template_id, template in known.items()
-            if template_id not in listed and template.status != REMOVED and template.status_at <= at
+            if template_id not in listed
+            and template_id not in unreadable
+            and template.status != REMOVED
+            and template.status_at <= at
         ]
     new = [_TEMPLATES.to_row(_cut(template)) for template_id, template in listed.items() if template_id not in known]
     await tx.insert("template", _TEMPLATES.columns, new)
@@ -131,13 +145,23 @@ async def list_assignments(tx: Tx) -> list[NoticeAssignment]:
 
 async def find_assignments(tx: Tx, kind: str, language: str) -> list[NoticeAssignment]:
     """Finds what may carry this notice, the best language first."""
-    languages = _list_languages(language)
-    rows = await tx.fetch(
-        f"SELECT {_ASSIGNMENTS.column_list} FROM notice_template "
-        f"WHERE kind = ? AND language IN ({placeholders(len(languages))})",
-        [kind, *languages],
-    )
-    return sorted(_ASSIGNMENTS.from_rows(rows), key=lambda assignment: languages.index(assignment.language))
+    rows = await tx.fetch(f"SELECT {_ASSIGNMENTS.column_list} FROM notice_template WHERE kind = ?", [kind])
+    found = [row for row in _ASSIGNMENTS.from_rows(rows) if may_carry(row.language, language)]
+    return sorted(found, key=lambda row: (_rank_language(row.language, language), row.language))
+
+
+def may_carry(assigned_language: str, language: str) -> bool:
+    """Whether what is assigned for one language may carry a notice in another."""
+    return _rank_language(assigned_language, language) is not None
+
+
+def _rank_language(assigned_language: str, language: str) -> int | None:
+    """Ranks what is assigned for a language by how well it suits a notice: the language itself, then without its
+    country, or in any country where the notice has none, then English, which every desk has."""
+    exact = language.replace("-", "_") or "en"
+    wanted = dict.fromkeys((exact, exact.partition("_")[0], f"{exact}_*", "en", "en_*"))
+    given = (assigned_language, f"{assigned_language.partition('_')[0]}_*")
+    return next((rank for rank, one in enumerate(wanted) if one in given), None)
 
 
 async def list_assignments_of(tx: Tx, template_name: str, template_language: str) -> list[NoticeAssignment]:
@@ -162,15 +186,6 @@ async def delete_assignment(tx: Tx, kind: str, language: str) -> bool:
     return bool(await tx.execute("DELETE FROM notice_template WHERE id = ?", [_to_assignment_id(kind, language)]))
 
 
-async def find_usable_name(tx: Tx, kind: str, language: str) -> str:
-    """Finds the name of the template that would carry this notice now; "" when there is none."""
-    for assignment in await find_assignments(tx, kind, language):
-        template = await find(tx, assignment.template_name, assignment.template_language)
-        if template is not None and template.status == APPROVED:
-            return template.name
-    return ""
-
-
 def can_be_stored(template: StoredTemplate) -> bool:
     """Returns whether the columns can hold it. Meta's own names are ASCII and short; what is not has been forged."""
     sizes = (
@@ -180,12 +195,6 @@ def can_be_stored(template: StoredTemplate) -> bool:
     return bool(template.template_id and template.name and template.language) and all(
         text.isascii() and text.isprintable() and len(text) <= max_length for text, max_length in sizes
     )
-
-
-def _list_languages(language: str) -> list[str]:
-    """Lists where to look for a language: itself, then without its country, then English, which every desk has."""
-    exact = language.replace("-", "_") or "en"
-    return list(dict.fromkeys((exact, exact.partition("_")[0], "en")))
 
 
 def _to_assignment_id(kind: str, language: str) -> str:

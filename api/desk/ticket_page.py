@@ -14,10 +14,10 @@ from api.desk.pages import show_page
 from api.services import services
 from api.views.thread import ThreadEntry, TicketCustomer, read_thread, read_ticket_customer
 from api.web.auth import PERMISSIONS, Permission, caller
-from bot.agents import notices
 from bot.agents.errors import TicketNotFound
-from bot.templates.notice_kinds import NoticeKind
-from storage import files, templates, tickets
+from bot.templates import choice
+from bot.templates.notice_kinds import LANGUAGE, NoticeKind
+from storage import files, tickets
 from storage.replies import StoredReply
 from storage.statuses import ReplyAuthor, TicketStatus
 from storage.tickets import MOVES, StoredTicket
@@ -37,7 +37,7 @@ async def show_ticket_page(
         thread = await read_thread(tx, ticket)
         customer = await read_ticket_customer(tx, ticket, services().clock())
         attached = [row for file_id in draft.file_ids if (row := await files.find(tx, file_id))]
-        template = await templates.find_usable_name(tx, NoticeKind.REPLY, notices.LANGUAGE)
+        template = await choice.find_usable_name(tx, NoticeKind.REPLY, LANGUAGE)
     permissions = PERMISSIONS[caller().role]
     may_change = Permission.CHANGE_TICKETS in permissions
     return await show_page(

@@ -17,7 +17,7 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.openapi import describe_blueprint
 from api.web.responses import Answer, Body, Problem, Refusal, refuse, respond
 from bot.templates.assignments import Assignment, TemplateMismatch
-from bot.templates.health import TemplateKey, describe_obstacle
+from bot.templates.health import describe_obstacle
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
 from bot.templates.parameters import ParameterMapping, parse_components
 from bot.templates.sync import SyncState
@@ -52,7 +52,9 @@ class NewAssignment(Body):
         description="The template's name at Meta.", examples=["ticket_news"]
     )
     template_language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = Field(
-        default=None, description="The template's language, where it is not that of the notice.", examples=["en_US"]
+        default=None,
+        description="The template's language. Without it, that of the notice, or its only country that Meta has it in.",
+        examples=["en_US"],
     )
     body: ParameterValues = Field(
         default=[],
@@ -84,6 +86,9 @@ class TemplateList(BaseModel):
 
     listed_at: datetime | None = Field(description="When Meta last told of all of them, in UTC.")
     problem: str = Field(description='Why the list may be out of date; "" when it is not.')
+    unreadable: list[str] = Field(
+        description="The names of some that Meta has and Tick can't read, which keeps nothing from the others."
+    )
     templates: list[ListedTemplate] = Field(description="The templates in all their languages.")
 
 
@@ -159,7 +164,8 @@ async def assign_template(kind: str, language: str, data: NewAssignment) -> Resp
         actor=caller().actor.name,
         kind=NoticeKind(kind),
         language=language,
-        template=TemplateKey(data.template, data.template_language or language),
+        template_name=data.template,
+        template_language=data.template_language,
         mapping=ParameterMapping.from_request(data.body, data.header),
     )
     return respond(Answer[NoticeLanguage](data=_show_assignment(assignment)))
@@ -189,7 +195,9 @@ async def _respond_with_templates(state: SyncState) -> Response:
     assignments = services().template_assignments
     assigned = [assignment.row for assignment in await assignments.list_assignments()]
     found = [_show_template(template, assigned) for template in await assignments.list_templates()]
-    shown = TemplateList(listed_at=state.listed_at, problem=state.problem, templates=found)
+    shown = TemplateList(
+        listed_at=state.listed_at, problem=state.problem, unreadable=list(state.unreadable), templates=found
+    )
     return respond(Answer[TemplateList](data=shown))
 
 

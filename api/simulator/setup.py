@@ -37,6 +37,20 @@ TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
         ],
     },
     {
+        "name": "ticket_resolved",
+        "language": "en",
+        "status": "APPROVED",
+        "category": "UTILITY",
+        "id": "1192339204654489",
+        "components": [
+            {
+                "type": "BODY",
+                "text": "Your ticket {{1}} is resolved. If anything is still wrong, just write here.",
+                "example": {"body_text": [["#12"]]},
+            },
+        ],
+    },
+    {
         "name": "ticket_news",
         "language": "en",
         "status": "APPROVED",

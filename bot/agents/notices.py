@@ -7,7 +7,7 @@ Invariants
 
 from collections.abc import Mapping
 
-from bot.templates.notice_kinds import NoticeKind, NoticeValue
+from bot.templates.notice_kinds import LANGUAGE, NoticeKind, NoticeValue
 from storage.tickets import StoredTicket
 
 # A reply is in no line: it is the agent's own words.
@@ -23,7 +23,6 @@ TEXTS: Mapping[NoticeKind, str] = {
     ),
     NoticeKind.CLOSED: "Ticket *#{ticket_id}* is closed. Thank you! If you need us again, just write here.",
 }
-LANGUAGE = "en"
 
 
 def compose_notice(kind: NoticeKind, ticket: StoredTicket) -> dict[str, object]:

@@ -11,8 +11,9 @@ an error code asks for is in one table, whatsapp/errors.py, and means the same i
   when it is the number's. In a status it is one refusal like another.
 - A closed window that is an answer queues the row, which then finds its window closed. A status closes the window
   whatever has become of the row, and queues it for another try by a template; a prompt is lost.
-- An answer blames the template when the message was one, and holds the row. A row does not record as what it went out,
-  so a status blames by the code alone, and holds the row while it has tries left; a prompt is lost.
+- An answer blames the template when the message was one, unless it is the recipient whom nothing reaches, and holds the
+  row. A row does not record as what it went out, so a status blames by the code alone, and holds the row while it has
+  tries left; a prompt is lost.
 - A status without a code says nothing but that the message is lost.
 
 Of a send that is over, since its row was put back after it, only that it has arrived counts: Meta may take a failure
@@ -47,6 +48,7 @@ MOMENTARY_TYPES = ("reaction", "location_request", "contact_request")  # worth n
 ARRIVED = (OutboxStatus.DELIVERED, OutboxStatus.READ)
 WAITING = (OutboxStatus.QUEUED, OutboxStatus.HELD)  # nothing of such a row is on its way
 TEMPLATE_CODES = range(132000, 132100)
+RECIPIENT_CODES = (131021, 131030)  # our own number, or one that a test number may not write to: no template's fault
 MAX_REFUSALS = 5
 MAX_REFUSALS_FOR_STATUS = 3  # the customer has waited for each of these sends already
 FIRST_BACKOFF_SECONDS = 1.0
@@ -115,7 +117,8 @@ def decide_answer(
         case NotSent(reason=reason):
             return _queue_again(Why(OutboxReason.NOT_SENT, reason), _compute_backoff_seconds(row))
         case Refused():
-            return _decide_refusal(_Refusal(row=row, refused=answer, sent_at=sent_at, blames_template=is_template))
+            blames_template = is_template and answer.code not in RECIPIENT_CODES
+            return _decide_refusal(_Refusal(row=row, refused=answer, sent_at=sent_at, blames_template=blames_template))
 
 
 def decide_status(row: SentRow, status: MessageStatus, current: OutboxStatus, *, is_over: bool = False) -> Decision:
@@ -180,13 +183,18 @@ class _Refusal:
 
     @property
     def text(self) -> str:
-        """What an agent reads beside the message: the code, our sentence, and of a status Meta's own words."""
+        """What an agent reads beside the message: the code, and what was wrong."""
+        if self.is_late and self.refused.code is None:
+            return self.refused.detail
+        return f"{self.refused.code}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What was wrong: our sentence, and of a status or a template's fault Meta's own words too."""
         refused = self.refused
-        if not self.is_late:
-            return f"{refused.code}: {refused.reason}"
-        if refused.code is None:
-            return refused.detail
-        return f"{refused.code}: {refused.reason}" + (f" ({refused.detail})" if refused.detail else "")
+        is_explained = self.is_late or (self.blames_template and refused.action is Action.DROP)
+        has_words = refused.detail and is_explained
+        return f"{refused.reason} ({refused.detail})" if has_words else refused.reason
 
     def may_become(self, status: OutboxStatus) -> bool:
         """Whether the row has another try left, and can still take this way."""
@@ -243,7 +251,7 @@ def _list_effects(refusal: _Refusal, move: RowMove) -> tuple[SideEffect, ...]:
         case Action.RECIPIENT if refused.scope is Scope.PAIR:
             effects.append(MarkUnreachable(refusal.text))
         case Action.DROP if refusal.blames_template:
-            effects.append(BlameTemplate(refused.code or 0, refused.reason, refusal.sent_at))
+            effects.append(BlameTemplate(refused.code or 0, refusal.sentence, refusal.sent_at))
     return tuple(effects)
 
 

@@ -2,6 +2,7 @@
 
 Invariants
 - A template is assigned only when Meta has approved it and each of its parameters gets a value that we have.
+- What is assigned for a language in which no notice is ever written says so, and does not count as working.
 - Each change leaves a line in the audit, in its own transaction.
 """
 
@@ -12,13 +13,15 @@ from bot.clock import Clock
 from bot.ids import IdMaker
 from bot.templates import health, refusals
 from bot.templates.health import TemplateKey, describe_obstacle, find_assignment_mismatches
-from bot.templates.notice_kinds import NoticeKind
+from bot.templates.notice_kinds import LANGUAGE, NoticeKind
 from bot.templates.parameters import Mismatch, ParameterMapping, find_mismatches, parse_components
 from storage import audit, templates
 from storage.audit import AuditLine
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import AuditAction
-from storage.templates import NoticeAssignment, StoredTemplate
+from storage.templates import REMOVED, NoticeAssignment, StoredTemplate
+
+UNKNOWN_TEMPLATE = "Meta has no template of this name: sync the templates."
 
 
 class TemplateMismatch(Exception):
@@ -56,35 +59,44 @@ class TemplateAssignments:
             return await templates.list_templates(tx)
 
     async def assign(
-        self, *, actor: str, kind: NoticeKind, language: str, template: TemplateKey, mapping: ParameterMapping
+        self,
+        *,
+        actor: str,
+        kind: NoticeKind,
+        language: str,
+        template_name: str,
+        template_language: str | None,
+        mapping: ParameterMapping,
     ) -> Assignment:
         """Lets a template carry a notice, in the place of another, and releases the notices held for want of one.
+        Without `template_language` it is the template's in the notice's language, or in a country of that.
 
         Raises TemplateMismatch.
         """
-        now = self._clock()
-        row = NoticeAssignment(
-            kind=kind,
-            language=language,
-            template_name=template.name,
-            template_language=template.language,
-            parameters=mapping.to_json(),
-            updated_at=now,
-        )
-        detail = f"{template} {row.parameters}"
-        line = AuditLine(self._ids.next(), now, actor, AuditAction.NOTICE_TEMPLATE, f"{kind}/{language}", detail)
+        now, audit_id = self._clock(), self._ids.next()
 
         async def work(tx: Tx) -> Assignment:
-            if await audit.is_committed(tx, line.audit_id):
+            template = await _choose_template(tx, template_name, template_language, language)
+            row = NoticeAssignment(
+                kind=kind,
+                language=language,
+                template_name=template.name,
+                template_language=template.language,
+                parameters=mapping.to_json(),
+                updated_at=now,
+            )
+            if await audit.is_committed(tx, audit_id):
                 return await self._judge(tx, row)
-            await self._check(tx, row, mapping)
+            _check(row, template, mapping)
             replaced = await self._find_rows(tx, kind, language)
+            detail = f"{TemplateKey(template.name, template.language)} {row.parameters}"
+            line = AuditLine(audit_id, now, actor, AuditAction.NOTICE_TEMPLATE, f"{kind}/{language}", detail)
             await audit.write(tx, line)
             await templates.save_assignment(tx, row)
             for each in (*replaced, row):
                 await self._update_alerts(tx, each)
             await health.release_held_notices(tx, [row], now)
-            return Assignment(row, "")
+            return await self._judge(tx, row)
 
         return await self._database.run(work, clash=Clash.RUN_AGAIN)
 
@@ -107,18 +119,6 @@ class TemplateAssignments:
 
         return await self._database.run(work)
 
-    async def _check(self, tx: Tx, row: NoticeAssignment, mapping: ParameterMapping) -> None:
-        template = await templates.find(tx, row.template_name, row.template_language)
-        if template is None:
-            sentence = "Meta has no such template in this language: sync the templates."
-            raise TemplateMismatch([Mismatch("template", sentence)])
-        if obstacle := describe_obstacle(template):
-            sentence = f"This template {obstacle}: only an approved one can be sent."
-            raise TemplateMismatch([Mismatch("template", sentence)])
-        components = parse_components(template.components, template.category)
-        if mismatches := find_mismatches(row.kind, components, mapping):
-            raise TemplateMismatch(mismatches)
-
     async def _find_rows(self, tx: Tx, kind: str, language: str) -> list[NoticeAssignment]:
         return [row for row in await templates.list_assignments(tx) if (row.kind, row.language) == (kind, language)]
 
@@ -133,5 +133,45 @@ class TemplateAssignments:
         if obstacle := describe_obstacle(template):
             return Assignment(row, f"The template {obstacle}.")
         assert template is not None
-        mismatches = find_assignment_mismatches(row, template)
-        return Assignment(row, " ".join(mismatch.sentence for mismatch in mismatches))
+        sentences = [mismatch.sentence for mismatch in find_assignment_mismatches(row, template)]
+        if not templates.may_carry(row.language, LANGUAGE):
+            sentences.append(f"Notices are written in {LANGUAGE} only so far, so nothing is sent in {row.language}.")
+        return Assignment(row, " ".join(sentences))
+
+
+async def _choose_template(tx: Tx, name: str, template_language: str | None, language: str) -> StoredTemplate:
+    """Chooses the template that is meant. Raises TemplateMismatch, which says which ones there are instead."""
+    wanted = template_language or language
+    exact = await templates.find(tx, name, wanted)
+    if exact is not None and exact.status != REMOVED:
+        return exact
+    others = await templates.list_named(tx, name)
+    regional = [] if template_language else [one for one in others if _is_regional(one.language, language)]
+    usable = [one for one in regional if not describe_obstacle(one)] or regional
+    if len(usable) == 1:
+        return usable[0]
+    if not others:
+        sentence = f"The template {describe_obstacle(exact)}." if exact else UNKNOWN_TEMPLATE
+        raise TemplateMismatch([Mismatch("template", sentence)])
+    there = _list_words([one.language for one in usable or others])
+    sentence = f"Meta has no such template in {wanted}, but in {there}: say which by `template_language`."
+    raise TemplateMismatch([Mismatch("template_language", sentence)])
+
+
+def _is_regional(template_language: str, language: str) -> bool:
+    """Whether a template's language is the one that is wanted, as it is spoken somewhere."""
+    return template_language.partition("_")[0] == language.partition("_")[0]
+
+
+def _list_words(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _check(row: NoticeAssignment, template: StoredTemplate, mapping: ParameterMapping) -> None:
+    if obstacle := describe_obstacle(template):
+        sentence = f"This template {obstacle}: only an approved one can be sent."
+        raise TemplateMismatch([Mismatch("template", sentence)])
+    components = parse_components(template.components, template.category)
+    if mismatches := find_mismatches(row.kind, components, mapping):
+        raise TemplateMismatch(mismatches)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.templates.health import TemplateKey, describe_obstacle
+from bot.templates.health import TemplateKey, describe_obstacle, find_assignment_mismatches
 from bot.templates.parameters import (
     ParameterMapping,
     describe_mismatch,
@@ -50,6 +50,16 @@ async def convert_to_template(tx: Tx, message: Mapping[str, object]) -> dict[str
         name = _shorten(assignment.template_name)
         obstacles.append(f"{OUTSIDE_WINDOW} the template {name} {obstacle}")
     return Why(OutboxReason.TEMPLATE_UNFIT, obstacles[0]) if obstacles else NO_TEMPLATE
+
+
+async def find_usable_name(tx: Tx, kind: str, language: str) -> str:
+    """Finds the name of the template that would carry this notice now; "" when none would."""
+    for assignment in await templates.find_assignments(tx, kind, language):
+        template = await templates.find(tx, assignment.template_name, assignment.template_language)
+        is_fit = template is not None and not find_assignment_mismatches(assignment, template)
+        if is_fit and not describe_obstacle(template):
+            return assignment.template_name
+    return ""
 
 
 def fill_template(

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from storage.statuses import TicketStatus
 
+LANGUAGE = "en"  # in which all notices are written so far
+
 
 class NoticeKind(StrEnum):
     """What a notice is about. Its values stand in the API, in SQL and in the payloads of messages that are held."""

@@ -7,7 +7,7 @@ Invariants
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,6 +32,7 @@ INTERVAL_ON_REQUEST = timedelta(minutes=1)  # also for processes that start toge
 INTERVAL_AFTER_PROBLEM = timedelta(minutes=5)
 INTERVAL_BY_HAND = timedelta(seconds=10)  # an admin asked for it
 CHECK_SECONDS = 60.0
+MAX_SHOWN_UNREADABLE = 3  # of the templates that can't be read, by name
 SYNC_ALERT = "templates:sync"
 TEXT_CHANGED_PREFIX = "template-text:"  # of the alerts that a template's text was changed at Meta
 NO_ACCOUNT = "WHATSAPP_BUSINESS_ACCOUNT_ID is not set: without it Meta can't be asked for the templates."
@@ -40,11 +41,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """When the last complete listing was and how many templates it had; `problem`: why the copy may be out of date."""
+    """When the last complete listing was and how many templates it had; `problem`: why the copy may be out of date;
+    `unreadable`: some of those that were listed and can't be read, by name."""
 
     listed_at: datetime | None
     count: int
     problem: str
+    unreadable: tuple[str, ...] = ()
 
 
 class TemplateSync:
@@ -85,6 +88,7 @@ class TemplateSync:
             listed_at=None if listed_at is None else from_millis(listed_at),
             count=found.get("count", 0),
             problem=found.get("problem", "") if self._waba_id else NO_ACCOUNT,
+            unreadable=tuple(found.get("unreadable", ())),
         )
 
     async def convert_to_template(self, message: Mapping[str, object]) -> dict[str, object] | Why:
@@ -132,21 +136,37 @@ class TemplateSync:
         await self._store_templates(tx, listing, at)
         state = json.loads(await meta_snapshots.read(tx, self._snapshot_id))
         if listing.is_complete:
-            state = {"listed_at": to_millis(at), "count": len(listing.templates)}
+            labels = [entry.label for entry in listing.unreadable[:MAX_SHOWN_UNREADABLE]]
+            state = {"listed_at": to_millis(at), "count": len(listing.templates), "unreadable": labels}
         await meta_snapshots.write(tx, self._snapshot_id, json.dumps(state | {"problem": listing.problem}))
         if listing.is_refused:
             await alerts.raise_alert(tx, Alert(SYNC_ALERT, AlertSeverity.YELLOW, listing.problem, at))
         elif listing.is_complete:
-            await alerts.clear(tx, SYNC_ALERT, at)
+            await self._update_sync_alert(tx, state["unreadable"], at)
             for alert in await alerts.list_open(tx):
                 if alert.subject.startswith(TEXT_CHANGED_PREFIX):  # which has been compared now
                     await alerts.clear(tx, alert.subject, at)
+
+    async def _update_sync_alert(self, tx: Tx, unreadable: Sequence[str], at: datetime) -> None:
+        if unreadable:
+            message = (
+                f"Meta lists templates that Tick can't read, and all others are up to date: {', '.join(unreadable)}."
+            )
+            await alerts.raise_alert(tx, Alert(SYNC_ALERT, AlertSeverity.INFO, message, at))
+        else:
+            await alerts.clear(tx, SYNC_ALERT, at)
 
     async def _store_templates(self, tx: Tx, listing: TemplateListing, at: datetime) -> None:
         """Stores what was listed, also when the listing broke off, and judges the templates that notices use."""
         used = {TemplateKey(row.template_name, row.template_language) for row in await templates.list_assignments(tx)}
         before = {key: await templates.find(tx, *key) for key in sorted(used)}
-        await templates.store_listing(tx, listing.templates, at, complete=listing.is_complete)
+        await templates.store_listing(
+            tx,
+            listing.templates,
+            at,
+            complete=listing.tells_what_is_gone,
+            unreadable={entry.template_id for entry in listing.unreadable},
+        )
         for key, old in before.items():
             await health.update_alert(tx, key, at)
             new = await templates.find(tx, *key)

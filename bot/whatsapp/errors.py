@@ -101,7 +101,7 @@ ERROR_POLICIES: Mapping[int, ErrorPolicy] = MappingProxyType(
         131000: _retry("Something went wrong on Meta's side."),
         131005: _stop(_PERMISSION),
         131008: _drop(_BUG),
-        131009: _drop("Meta did not accept a value in this message, such as a message quoted that is too old."),
+        131009: _drop("Meta did not accept a value in it, such as what fills a template or a message that is too old."),
         131016: _retry(_BUSY),
         131020: _drop(_GROUPS),
         131021: _drop("A number can't write to itself."),

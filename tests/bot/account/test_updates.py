@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from bot.account.updates import record_updates
+from bot.templates.choice import find_usable_name
 from bot.templates.parameters import ParameterMapping
 from bot.whatsapp.webhook.updates import AccountUpdate, Severity, TemplateChange
 from storage import alerts, templates
@@ -79,14 +80,14 @@ async def test_template_in_use_is_switched_off_with_an_alert(
 ) -> None:
     await store_template(database)
     async with database.reading() as tx:
-        assert await templates.find_usable_name(tx, "closed", "en_GB") == "ticket_update"
+        assert await find_usable_name(tx, "closed", "en_GB") == "ticket_update"
     await record(database, (1, update_of(event, reason=reason)))
     assert await read_status(database) == left
     assert await read_alerts(database) == [
         Alert(SUBJECT, AlertSeverity.RED, f"The template ticket_update (en) {message} {WAITS}", at(1))
     ]
     async with database.reading() as tx:
-        assert await templates.find_usable_name(tx, "closed", "en_GB") == ""
+        assert await find_usable_name(tx, "closed", "en_GB") == ""
     await record(database, (2, update_of("APPROVED", "clear")))
     assert (await read_status(database), await read_alerts(database)) == ("APPROVED", [])
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ async def test_recorded_answers_mean_what_is_written_down() -> None:
 @pytest.mark.parametrize("code", [code for code in CODES if code is not None])
 def test_a_code_means_the_same_as_an_answer_and_in_a_status(code: int) -> None:
     """But for what decision.py names: what stops all sending stops nothing when it comes in a status."""
-    no = refused(code)
+    no = replace(refused(code), detail="")
     row = OutboxRow(7, 4, 1, Origin.AGENT, "{}", NOW)
     is_template = code in TEMPLATE_CODES
     answer = decide_answer(row, no, MARKED_AT, is_template=is_template, doubt_seconds=15)

@@ -10,7 +10,6 @@ import pytest
 from bot.account.updates import record_updates
 from bot.delivery.outbox_writer import OutboxWriter
 from bot.templates.assignments import TemplateAssignments
-from bot.templates.health import TemplateKey
 from bot.templates.notice_kinds import NoticeKind
 from bot.templates.parameters import ParameterMapping
 from bot.whatsapp.webhook.updates import AccountUpdate, TemplateChange
@@ -42,7 +41,8 @@ class Desk:
                 actor="admin",
                 kind=NoticeKind(kind),
                 language=language,
-                template=TemplateKey(name, "en"),
+                template_name=name,
+                template_language="en",
                 mapping=ParameterMapping.from_request(["ticket_id", "text"], []),
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.account.updates import record_updates
-from bot.templates.choice import NO_TEMPLATE
+from bot.templates.choice import NO_TEMPLATE, find_usable_name
 from bot.templates.health import TemplateKey
 from bot.templates.listing import FIELDS
 from bot.templates.notice_kinds import NoticeKind, NoticeValue
@@ -139,18 +139,46 @@ async def test_what_is_gone_is_marked_and_may_come_back(desk: Desk) -> None:
 
 
 MALFORMED = [
-    "not an object", None, {}, entry(id=None), entry(id=""), entry(id="5" * 33), entry(name=7), entry(name="\u00e9"),
+    "not an object", None, {}, entry(id=None), entry(id=""), entry(name=7), entry(name="\u00e9"),
     entry(name="n" * 513), entry(language=""), entry(language={"code": "en"}), entry(status=None), entry(status=""),
     entry(components="none"), entry(components=[{"type": "BODY", "text": "x" * 60_000}]), entry(category="C" * 31),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", MALFORMED)
-async def test_entry_that_can_not_be_read_takes_nothing_away(light_desk: Desk, odd: object) -> None:
+async def test_entry_that_can_not_be_read_spoils_nothing(light_desk: Desk, odd: object) -> None:
     await light_desk.listing(entry(1), entry(2, name="other"))
-    problem = await light_desk.listing(odd, entry(4, name="new"))
-    assert problem == "Meta listed templates that can't be read (1)."
-    assert await light_desk.statuses() == {"1": "APPROVED", "2": "APPROVED", "4": "APPROVED"}
+    assert await light_desk.listing(odd, entry(4, name="new"), entry(2, name="other", status="PAUSED")) == ""
+    synced = await light_desk.templates.read_state()
+    assert (synced.listed_at, synced.count, len(synced.unreadable)) == (light_desk.now, 2, 1)
+    assert await light_desk.statuses() == {"1": "APPROVED", "2": "PAUSED", "4": "APPROVED"}
+    [alert] = await light_desk.alerts()
+    told = f"info Meta lists templates that Tick can't read, and all others are up to date: {synced.unreadable[0]}."
+    assert alert == told
+    await light_desk.listing(entry(1), entry(4, name="new"))
+    assert (await light_desk.templates.read_state()).unreadable == ()
+    assert await light_desk.statuses() == {"1": "APPROVED", "2": "REMOVED", "4": "APPROVED"}
+    assert await light_desk.alerts() == []
+
+
+@pytest.mark.parametrize(
+    ("odd", "label"),
+    [
+        (entry(components="none"), "ticket_update (en)"), (entry(language=""), "ticket_update"), ({"id": 77}, "77"),
+        (entry(id="5" * 33), "ticket_update (en)"),
+        (entry(name="n" * 513), f"{'n' * 73}… [cut]"), (None, "one without a name"), ({}, "one without a name"),
+        (entry(components=[{"text": "x" * 60_000}]) | {"id": 1}, "ticket_update (en)"),
+    ],
+)  # fmt: skip
+async def test_what_can_not_be_read_is_named(light_desk: Desk, odd: object, label: str) -> None:
+    await light_desk.listing(odd)
+    assert (await light_desk.templates.read_state()).unreadable == (label,)
+
+
+async def test_what_is_gone_is_told_from_what_can_not_be_read(light_desk: Desk) -> None:
+    await light_desk.listing(entry(1), entry(2, name="other"))
+    await light_desk.listing(entry(2, name="other", components="none"))
+    assert await light_desk.statuses() == {"1": "REMOVED", "2": "APPROVED"}
 
 
 async def test_odd_entries_that_can_be_read(light_desk: Desk) -> None:
@@ -223,6 +251,7 @@ AS_TEMPLATES = [
     ("in_progress", "en_GB", {"body": ["Ann", "12"]}),
     ("in_progress", "fr", {"body": ["Ann", "12"]}),
     ("in_progress", "pt_BR", {"language": "pt_BR", "body": {"words": "Printer on fire"}}),
+    ("in_progress", "pt", {"language": "pt_BR", "body": {"words": "Printer on fire"}}),
     ("in_progress", "pt-BR", {"language": "pt_BR", "body": {"words": "Printer on fire"}}),
     ("in_progress", "pt_PT", {"body": ["Ann", "12"]}),
     ("closed", "en", None),
@@ -242,7 +271,7 @@ async def test_notice_as_a_template(desk: Desk, kind: str, language: str, made: 
     if not isinstance(payload, Why):
         assert build_body(payload, to="15550001234", opaque="1")["type"] == "template"
     async with desk.database.reading() as tx:
-        assert await rows.find_usable_name(tx, kind, language) == ("ticket_update" if made else "")
+        assert await find_usable_name(tx, kind, language) == ("ticket_update" if made else "")
 
 
 OFF = ["PAUSED", "DISABLED", "REJECTED", "PENDING", "IN_APPEAL", "LIMIT_EXCEEDED", "SOMETHING_NEW"]
