@@ -42,6 +42,7 @@ class Event:
     option_id: str = ""
     quoted_wamid: str = ""  # the message that a reply quotes, or that a reaction, an edit or a deletion is about
     media: Media | None = None
+    more_media: tuple[Media, ...] = ()  # the other files of a form that was filled in
     late: bool = False  # something that was written after it was handled before it
     shown: str = ""  # what an agent reads besides the text, or in its place; "": nothing
     author: Author = "customer"
@@ -50,3 +51,8 @@ class Event:
     edited: str = ""  # the words of an edit
     about: bool = False  # it says nothing but about the message that it quotes: an edit, a deletion, a reaction
     lost: Lost = ""  # what of it WhatsApp did not pass on, and may pass on if it is sent again
+
+    @property
+    def files(self) -> tuple[Media, ...]:
+        """All of its files."""
+        return (*((self.media,) if self.media else ()), *self.more_media)

@@ -37,6 +37,7 @@ _WINDOWS_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _MAX_FILE_NAME_CHARACTERS = 120
 _PLAIN_ID = re.compile(r"[!-}]{1,200}")
 _MIME_TYPE = re.compile(r'[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*(; ?[a-z0-9_.-]+=[a-z0-9_.+"-]+){0,3}')
+_SHA256 = re.compile(r"[A-Za-z0-9+/=_-]{1,100}")
 MEDIA_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Meta's id of a file that can be part of a Graph API path
 
 
@@ -85,6 +86,11 @@ def clean_mime_type(text: str) -> str:
     """
     lowered = text[:200].strip().lower()
     return lowered if len(lowered) <= 100 and _MIME_TYPE.fullmatch(lowered) else "application/octet-stream"
+
+
+def clean_sha256(text: str) -> str:
+    """Returns a hash as Meta writes one, in base64 or hex; "" for anything else."""
+    return text if _SHA256.fullmatch(text) else ""
 
 
 def clean_json(value: object, depth: int = 32) -> object:

@@ -100,8 +100,8 @@ class Turns:
                 lane.failure = Failure(item, f"{type(error).__name__}: {error}")
                 break
             conversation = turn.conversation
-            if event.media is not None:
-                self._effects.add_file(item_turn, event.media)
+            for media in event.files:
+                self._effects.add_file(item_turn, media)
             if lane.state.note:
                 effects += self._effects.add_waiting_note(item_turn, turn.effects)
             lane.done[item.item_id] = json.dumps(effects, separators=(",", ":"))

@@ -48,9 +48,9 @@ def is_draft_full(context: TurnContext) -> bool:
 
 def has_too_many_pieces(context: TurnContext) -> bool:
     """Whether the draft has no room for one more message, or one more file, whatever its length."""
-    draft, files = context.draft, len(context.draft.attachments)
-    is_file = context.event.media is not None
-    return len(draft.pieces) >= MAX_DRAFT_PIECES or (is_file and files >= MAX_DRAFT_ATTACHMENTS)
+    draft, files = context.draft, len(context.event.files)
+    has_room_for_files = len(draft.attachments) + files <= MAX_DRAFT_ATTACHMENTS
+    return len(draft.pieces) + max(1, files) > MAX_DRAFT_PIECES or (files > 0 and not has_room_for_files)
 
 
 def begin_draft(context: TurnContext) -> None:
@@ -67,7 +67,7 @@ def discard_draft(context: TurnContext) -> None:
 
 def keep_message(context: TurnContext) -> None:
     """Adds what the customer wrote or sent to the draft."""
-    context.draft = replace(context.draft, pieces=(*context.draft.pieces, make_piece(context)))
+    context.draft = replace(context.draft, pieces=(*context.draft.pieces, *_make_pieces(context)))
 
 
 def keep_for_agent(context: TurnContext) -> None:
@@ -87,7 +87,7 @@ def replace_description(context: TurnContext) -> None:
     piece, pieces = make_piece(context), context.draft.pieces
     if piece.text:
         pieces = tuple(replace(old, text="") for old in pieces if old.media or old.shown)
-    context.draft = replace(context.draft, pieces=(*pieces, piece))
+    context.draft = replace(context.draft, pieces=(*pieces, *_make_pieces(context)))
 
 
 def take_topic(context: TurnContext) -> None:
@@ -118,7 +118,7 @@ def apply_change(context: TurnContext) -> None:
         text = event.edited.strip()
         growth = len(event.edited) - sum(len(piece.text) for piece in changed)
         if len(context.draft.description) + growth <= MAX_DRAFT_CHARACTERS:
-            edited = tuple(replace(piece, text=text) if piece in changed else piece for piece in pieces)
+            edited = tuple(replace(piece, text=text) if piece in changed[:1] else piece for piece in pieces)
             context.draft = replace(context.draft, pieces=edited)
 
 
@@ -127,6 +127,12 @@ def make_piece(context: TurnContext) -> Piece:
     event, text = context.event, read_text(context).strip()
     words = "" if event.media and text in PLACEHOLDERS else text
     return Piece(words, event.media, event.wamid, event.shown)
+
+
+def _make_pieces(context: TurnContext) -> tuple[Piece, ...]:
+    """Returns this message as pieces of a draft: a file each, the words with the first."""
+    event = context.event
+    return (make_piece(context), *(Piece(media=media, wamid=event.wamid) for media in event.more_media))
 
 
 def read_text(context: TurnContext) -> str:

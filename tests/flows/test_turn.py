@@ -32,6 +32,7 @@ from flows import (
 from flows.events import Author, Change, EventKind, Lost, MediaKind
 from flows.language.formatting import MAX_EXCERPT_CHARACTERS, MAX_TITLE_UNITS, count_units
 from flows.language.matching import is_blank
+from flows.scripts.draft_actions import MAX_DRAFT_ATTACHMENTS
 from flows.scripts.open_ticket import OPEN_TICKET
 from flows.silent_events import SILENT_KINDS
 from tests.flows.transcript import NOW, OPENING
@@ -79,6 +80,7 @@ EVENTS = st.builds(
     option_id=OPTION_IDS,
     quoted_wamid=WAMIDS,
     media=st.none() | MEDIA,
+    more_media=st.lists(MEDIA, max_size=2).map(tuple),
     late=st.booleans(),
     shown=SHOWN | TEXTS,
     author=st.sampled_from(get_args(Author)),
@@ -404,3 +406,25 @@ def test_what_is_said_to_metas_agent_is_shown_whatever_it_quotes() -> None:
     turn = take_turn(Conversation("open_ticket", "confirm", draft), event, desk)
     assert turn.effects == (Note(41, "[to Meta's agent] I meant this one", "customer"),)
     assert turn.conversation.draft == draft
+
+
+def test_a_form_may_bring_many_files() -> None:
+    photos = tuple(Media(f"m{number}", kind="photo") for number in range(3))
+    event = Event("text", NOW, 9, text="[form] what: Door", media=photos[0], more_media=photos[1:], wamid="w9")
+    draft = Draft(7, "hardware", (Piece("The door is stuck.", wamid="w1"),))
+    turn = take_turn(Conversation("open_ticket", "confirm", draft), event, OPENING)
+    kept = turn.conversation.draft
+    assert (kept.attachments, kept.wamids) == (photos, ("w1", "w9"))
+    assert kept.customer_text.endswith("[form] what: Door")
+    revoked = Event("silent", NOW, 10, quoted_wamid="w9", about=True, change="revoked")
+    assert take_turn(turn.conversation, revoked, OPENING).conversation.draft == draft
+
+
+def test_a_draft_has_room_for_all_files_of_a_form_or_for_none() -> None:
+    pieces = tuple(Piece(media=Media(f"old{number}"), wamid="w1") for number in range(MAX_DRAFT_ATTACHMENTS - 2))
+    draft = Draft(7, "hardware", pieces)
+    for count, fits in ((2, True), (3, False)):
+        photos = tuple(Media(f"m{number}", kind="photo") for number in range(count))
+        event = Event("text", NOW, 9, text="[form]", media=photos[0], more_media=photos[1:], wamid="w9")
+        turn = take_turn(Conversation("open_ticket", "confirm", draft), event, OPENING)
+        assert (turn.conversation.draft.attachments[len(pieces) :] == photos) is fits

@@ -4,7 +4,7 @@ Invariants
 - The line is short whatever was sent, and says how much more there is.
 - The name and numbers in it are what a stranger typed, for people to read.
 
-Sources: Meta, webhooks/overview (messages of the type `contacts`); RFC 2426 (vCard 3.0).
+Sources: Meta, webhooks/overview (messages of the type `contacts`); RFC 2426 and RFC 6350 (vCard 3.0 and 4.0).
 """
 
 import re
@@ -14,7 +14,10 @@ from bot.whatsapp.sanitize import clean_line
 
 _MAX_PHONES, _MAX_EMAILS = 3, 1
 _MAX_PART_CHARACTERS = 120
-_VCARD = re.compile(r"^(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGNORECASE)
+# A property may stand in a group ("item1.TEL"), which ties it to a label.
+_VCARD = re.compile(r"^(?:[A-Z0-9-]{1,40}\.)?(FN|TEL|EMAIL)(?:;[^:\n]*)?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_FOLD = re.compile(r"\n[ \t]")  # a long line goes on behind it
+_ESCAPED = re.compile(r"\\([,;:\\])")
 
 
 def describe_contact_card(card: dict[str, object]) -> str:
@@ -50,7 +53,8 @@ def _count_rest(phones: int, emails: int) -> list[str]:
 
 def _read_vcard(text: str) -> list[str]:
     found = {"FN": list[str](), "TEL": list[str](), "EMAIL": list[str]()}
-    for key, value in _VCARD.findall(text):
-        found[key.upper()].append(clean_line(value, _MAX_PART_CHARACTERS))
+    for key, value in _VCARD.findall(_FOLD.sub("", text)):
+        words = _ESCAPED.sub(r"\1", value.strip()).removeprefix("tel:")
+        found[key.upper()].append(clean_line(words, _MAX_PART_CHARACTERS))
     parts = found["FN"][:1] + found["TEL"][:_MAX_PHONES] + found["EMAIL"][:_MAX_EMAILS]
     return [*filter(None, parts), *_count_rest(len(found["TEL"]), len(found["EMAIL"]))]

@@ -59,6 +59,7 @@ def read_event(payload: str, *, item_id: int, at: datetime, late: bool, kind: It
         option_id=read.option_id if event_kind == "option" else "",
         quoted_wamid=quoted,
         media=read.media,
+        more_media=read.more_media,
         late=late,
         shown=shown,
         author=author,

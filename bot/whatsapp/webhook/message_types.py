@@ -3,7 +3,8 @@
 Invariants
 - Nothing raises, whatever is in the message.
 - Every text stands for itself: "[photo]" is what an agent reads when there is no caption.
-- What a person can't read here is `unreadable`: answered kindly, and shown by a placeholder.
+- What a person can't read here is `unreadable`: answered kindly, and shown by a placeholder. What has words is read by
+  them, whatever its type.
 - What is no message at all (a reaction, an edit, a deletion, a system notice) is `silent`: answered with nothing, and
   shown where it belongs.
 
@@ -19,13 +20,14 @@ from typing import NamedTuple
 
 from bot.whatsapp.addresses import read_phone_digits
 from bot.whatsapp.json_access import get_id, get_instant, get_line, get_object, get_objects, get_text, get_wamid
-from bot.whatsapp.sanitize import MEDIA_ID, clean, clean_file_name, clean_mime_type
+from bot.whatsapp.sanitize import MEDIA_ID, clean, clean_file_name, clean_mime_type, clean_sha256
 from bot.whatsapp.webhook.contact_cards import describe_contact_card
-from bot.whatsapp.webhook.form_replies import describe_form_reply, describe_order
+from bot.whatsapp.webhook.form_replies import describe_order, read_form_reply
+from bot.whatsapp.webhook.other_types import describe_interactive, describe_template, find_words
 from flows.events import Author, Change, EventKind, Lost, Media, MediaKind
 
 MAX_CONTACT_CARDS = 5  # that are shown of a message; the rest is counted
-_SHA256 = re.compile(r"[A-Za-z0-9+/=_-]{1,100}")
+_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,30})?")
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
 _NO_TYPE_NAMES = ("unsupported", "unknown")
 _MEDIA_DOWNLOAD_ERROR = 131052  # the file is over 100 MB, or was lost on Meta's side
@@ -47,6 +49,7 @@ class MessageContent(NamedTuple):
     change: Change = ""
     edited: str = ""
     lost: Lost = ""
+    more_media: tuple[Media, ...] = ()
 
 
 def read_message(message: Message) -> MessageContent:
@@ -66,13 +69,21 @@ def _read_interactive(message: Message) -> MessageContent:
     if kind in ("button_reply", "list_reply"):
         return _read_option(get_id(content, "id"), get_text(content, "title"), message)
     if kind == "nfm_reply":
-        return MessageContent("text", describe_form_reply(content))
+        form = read_form_reply(content)
+        return MessageContent("text", form.text, media=form.files[0] if form.files else None, more_media=form.files[1:])
     if kind == "call_permission_reply":
         return MessageContent("silent", shown=_describe_call_permission(content))
     if kind == "payment_method":
         method = get_line(content, "payment_method", 60)
         return MessageContent("silent", shown=f"[chose to pay by {method}]" if method else "[chose how to pay]")
-    return _read_unsupported(message, kind)
+    words = describe_interactive(interactive)
+    return MessageContent("text", words) if words else _read_unsupported(message, kind)
+
+
+def _read_template(message: Message) -> MessageContent:
+    """Reads a template, which a person of ours sent in the Business app."""
+    words = describe_template(get_object(message, "template"))
+    return MessageContent("text", words) if words else _read_unsupported(message, "template")
 
 
 def _describe_call_permission(content: Message) -> str:
@@ -116,7 +127,7 @@ def _make_media_reader(kind: MediaKind, name: str) -> Callable[[Message], Messag
             mime_type=clean_mime_type(get_text(content, "mime_type")),
             filename=filename,
             kind=own_kind,
-            sha256=sha256 if _SHA256.fullmatch(sha256) else "",
+            sha256=clean_sha256(sha256),
         )
         return MessageContent("media", caption or placeholder, media=media)
 
@@ -201,12 +212,16 @@ def _read_unsupported(message: Message, part: str = "") -> MessageContent:
     name = part or get_text(get_object(message, "unsupported"), "type") or ("" if own in _READERS else own)
     if name in _NO_TYPE_NAMES or not _TYPE_NAME.fullmatch(name):
         return MessageContent("unreadable", "[message of a kind that can't be shown]")
+    words = find_words(get_object(message, own)) if name == own else ""
+    if words:
+        return MessageContent("text", f"[{name.replace('_', ' ')}] {words}")
     return MessageContent("unreadable", f"[message of the kind {name.replace('_', ' ')} that can't be shown]")
 
 
 _READERS: dict[str, Callable[[Message], MessageContent]] = {
     "text": _read_text,
     "interactive": _read_interactive,
+    "template": _read_template,
     "button": _read_button,
     "image": _make_media_reader("photo", "photo"),
     "video": _make_media_reader("video", "video"),
@@ -227,6 +242,8 @@ _READERS: dict[str, Callable[[Message], MessageContent]] = {
 
 def _get_degrees(place: Message, key: str, limit: int) -> float | None:
     degrees = place.get(key)
+    if isinstance(degrees, str) and _DEGREES.fullmatch(degrees.strip()):
+        degrees = float(degrees)
     if isinstance(degrees, bool) or not isinstance(degrees, (int, float)):
         return None
     return float(degrees) if abs(degrees) <= limit else None  # NaN is on no side of a limit

@@ -41,7 +41,9 @@ def _describe(item: Item) -> dict[str, object]:
             del event["opens_window"]  # as everybody would expect
         if len(event["text"]) > 200 and len(set(event["text"])) == 1:
             event["text"] = f"{len(event['text'])} times {event['text'][0]}"
-        described["event"] = _filled(event | {"media": event["media"] and _filled(event["media"])}, keep=("text",))
+        more = [_filled(media) for media in event["more_media"]] or None
+        files = {"media": event["media"] and _filled(event["media"]), "more_media": more}
+        described["event"] = _filled(event | files, keep=("text",))
     if item.ignored is None and item.kind is ItemKind.ACCOUNT:
         described["updates"] = [asdict(update) for update in read_account_updates(item.payload)]
     if item.ignored is None and item.kind is ItemKind.STATUS:
