@@ -48,9 +48,9 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     app = Quart("api", static_folder=None)
     limit_requests(app, Admission(settings.trusted_proxies, PATHS, resources.metrics.count_turned_away))
     services = make_services(resources, list_issue_types(settings.desk_file))
-    app_secret = settings.whatsapp_app_secret.get_secret_value()
+    app_secrets = settings.list_app_secrets()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
-    sessions = Sessions(resources.database, utc_now, app_secret, settings.public_url)
+    sessions = Sessions(resources.database, utc_now, app_secrets, settings.public_url)
     doctor = Doctor(
         settings=settings,
         database=resources.database,
@@ -68,9 +68,10 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     middleware = WebhookMiddleware(
         application=app.asgi_app,
         intake=services.intake,
-        app_secrets=[app_secret],
+        app_secrets=app_secrets,
         on_answer=resources.metrics.count_webhook,
         trusted_proxies=settings.trusted_proxies,
+        on_old_secret=resources.metrics.count_old_secret,
     )
     app.asgi_app = middleware  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app

@@ -26,6 +26,7 @@ WHERE = {  # to find the value of each variable, or what it may be
     "whatsapp_business_messaging and whatsapp_business_management",
     "WHATSAPP_VERIFY_TOKEN": "make one up; enter it at App Dashboard > WhatsApp > Configuration > Verify token",
     "WHATSAPP_APP_SECRET": "App Dashboard > App settings > Basic > App secret",
+    "WHATSAPP_APP_SECRET_OLD": "the app secret from before its change, while Meta may still sign with it",
     "WHATSAPP_BUSINESS_ACCOUNT_ID": "App Dashboard > WhatsApp > API Setup > WhatsApp Business Account ID",
     "WHATSAPP_MESSAGES_PER_SECOND": "what Meta lets your number send in a second: 80, 1000 after its upgrade (20 when "
     "the Business app shares the number); 0 leaves all limits to Meta",
@@ -133,6 +134,7 @@ class Settings(StorageSettings):
     whatsapp_access_token: Annotated[SecretStr, validate_with(checks.check_secret)]
     whatsapp_verify_token: Annotated[SecretStr, validate_with(checks.check_secret)]
     whatsapp_app_secret: Annotated[SecretStr, validate_with(checks.check_app_secret)]
+    whatsapp_app_secret_old: Annotated[SecretStr, validate_with(checks.check_app_secret)] = SecretStr("")
     whatsapp_business_account_id: Annotated[str, validate_with(checks.check_digits)] = ""
     whatsapp_messages_per_second: Annotated[float, validate_with(checks.check_number(0, 10_000))] = 80.0
     host: Annotated[str, validate_with(checks.check_host)] = "127.0.0.1"
@@ -147,3 +149,8 @@ class Settings(StorageSettings):
     receipt_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 600.0
     doubt_seconds: Annotated[float, validate_with(checks.check_number(1, 3600))] = 15.0
     quiet_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 1800.0
+
+    def list_app_secrets(self) -> list[str]:
+        """Returns the app secrets that webhooks may be signed with: today's, and the old one while it is set."""
+        given = (self.whatsapp_app_secret.get_secret_value(), self.whatsapp_app_secret_old.get_secret_value())
+        return [secret for secret in dict.fromkeys(given) if secret]

@@ -26,7 +26,7 @@ from api.server.serving import READ_SECONDS
 from api.server.shares import Standing
 from bot.whatsapp.diagnostics import probe
 from bot.whatsapp.webhook.items import Item
-from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
+from bot.whatsapp.webhook.signature import answer_verification, find_signing_secret
 from storage.sql.database import DatabaseDown
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # Meta's batches have up to 3 MB
@@ -92,9 +92,9 @@ def make_handshake(verify_token: str) -> Blueprint:
 class WebhookMiddleware:
     """ASGI middleware that answers the webhook's POST and hands everything else to `application`.
 
-    `app_secrets`: each of them is good, so that a secret can be changed without a gap. `on_answer` is called with each
-    status, and `on_signed` with the visit of each webhook that was Meta's. `trusted_proxies`: whose X-Forwarded-For is
-    believed, for the answer to a probe.
+    `app_secrets`: each of them is good, so that a secret can be changed without a gap; `on_old_secret` is called when
+    another than the first was needed. `on_answer` is called with each status, and `on_signed` with the visit of each
+    webhook that was Meta's. `trusted_proxies`: whose X-Forwarded-For is believed, for the answer to a probe.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class WebhookMiddleware:
         on_answer: Callable[[int], None],
         trusted_proxies: Sequence[Network] = (),
         on_signed: Callable[[Visit], None] = lambda _: None,
+        on_old_secret: Callable[[], None] = lambda: None,
     ) -> None:
         self._application = application
         self._intake = intake
@@ -112,6 +113,7 @@ class WebhookMiddleware:
         self._on_answer = on_answer
         self._trusted_proxies = trusted_proxies
         self._on_signed = on_signed
+        self._on_old_secret = on_old_secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in PATHS:
@@ -155,10 +157,13 @@ class WebhookMiddleware:
             return 413
         except TimeoutError:
             return 408
-        if not is_signature_valid(body, signature, self._app_secrets):
+        signed_by = find_signing_secret(body, signature, self._app_secrets)
+        if signed_by is None:
             return 401
         if nonce := probe.read_nonce(body):
             raise _ProbeReceived(nonce)
+        if signed_by > 0:
+            self._on_old_secret()
         if visit is not None:
             visit.vouch(Standing.WEBHOOKS)
             self._on_signed(visit)

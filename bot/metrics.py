@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 
 from storage.statuses import Fate
 
+OLD_SECRET_COUNTER = "tick_webhooks_signed_with_old_secret"  # noqa: S105 - no secret; Prometheus adds _total
+
 
 class _Total(Collector):
     """Shows a number that is counted elsewhere."""
@@ -40,6 +42,9 @@ class Metrics:
             "tick_turned_away", "Requests and connections turned away at the front door by reason", "reason"
         )
         self._sends = self._counter("tick_sends", "Requests to the Graph API by outcome", "outcome")
+        self._old_secrets = Counter(
+            OLD_SECRET_COUNTER, "Webhooks that were signed with WHATSAPP_APP_SECRET_OLD", registry=self._registry
+        )
 
     def _counter(self, name: str, description: str, label: str) -> Counter:
         return Counter(name, description, [label], registry=self._registry)
@@ -59,6 +64,10 @@ class Metrics:
     def count_turned_away(self, reason: str) -> None:
         """Counts what the front door turned away: broken_body, too_much or connection."""
         self._turned_away.labels(reason).inc()
+
+    def count_old_secret(self) -> None:
+        """Counts a webhook that the old app secret had to let in."""
+        self._old_secrets.inc()
 
     def count_items(self, fate: Fate, count: int = 1) -> None:
         """Counts items that got their fate here: done, ignored or dead."""

@@ -6,13 +6,14 @@ or an agent being disabled, ends it at once in every process.
 Invariants
 - A session id is made at the sign-in and never taken from a request, so nobody can plant one (session fixation).
 - The keys that sign cookies and make CSRF tokens are derived from the app secret, so all processes agree on them and
-  nothing more needs to be kept.
+  nothing more needs to be kept. While the secret is being changed, what the old one made is good as well, so nobody is
+  signed out: a sign-in lasts SESSION_TIME at most.
 - A change needs the CSRF token of its own session, and an Origin that is ours.
 """
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -38,18 +39,19 @@ _MAX_EMAIL_CHARACTERS = 100
 class Sessions:
     """Keeps the desk's sessions, for its pages and for the API."""
 
-    def __init__(self, database: Database, clock: Clock, app_secret: str, public_url: str) -> None:
+    def __init__(self, database: Database, clock: Clock, app_secrets: Sequence[str], public_url: str) -> None:
         self._database = database
         self._clock = clock
-        self._cookie_key = _derive_key(app_secret, "desk cookie")
-        self._token_key = _derive_key(app_secret, "desk token")
+        self._cookie_keys = [_derive_key(secret, "desk cookie") for secret in app_secrets]
+        self._token_keys = [_derive_key(secret, "desk token") for secret in app_secrets]
         public = urlsplit(public_url)
         self._public_origin = f"{public.scheme}://{public.netloc}" if public_url else ""
         self._is_secure = public.scheme == "https"
 
     def install(self, app: Quart) -> None:
         """Has the application read and write the session cookie."""
-        app.secret_key = self._cookie_key
+        app.secret_key = self._cookie_keys[0]
+        app.config["SECRET_KEY_FALLBACKS"] = self._cookie_keys[1:]
         QuartAuth(
             app,
             cookie_name="__Host-tick" if self._is_secure else "tick",
@@ -129,12 +131,16 @@ class Sessions:
 
     def make_csrf_token(self) -> str:
         """Makes the CSRF token of this session: an HMAC of its id, which every form of the session carries."""
-        return hmac.new(self._token_key, (current_user.auth_id or "").encode(), sha256).hexdigest()
+        return self._make_csrf_token(self._token_keys[0])
+
+    def _make_csrf_token(self, key: bytes) -> str:
+        return hmac.new(key, (current_user.auth_id or "").encode(), sha256).hexdigest()
 
     def has_csrf_proof(self, token: str) -> bool:
         """Whether the request comes from a page of ours and says the CSRF token of its session."""
-        own_token = self.make_csrf_token().encode()
-        return self.is_from_our_page() and hmac.compare_digest(token.encode("utf-8", "replace"), own_token)
+        given = token.encode("utf-8", "replace")
+        matches = [hmac.compare_digest(given, self._make_csrf_token(key).encode()) for key in self._token_keys]
+        return self.is_from_our_page() and any(matches)
 
     def is_from_our_page(self) -> bool:
         """Whether the browser's Origin header names us. Where a proxy hides the address that agents see, PUBLIC_URL has

@@ -217,6 +217,7 @@ async def serve_on(
     *,
     public_url: str = "",
     trusted_proxies: Sequence[Network] = (),
+    app_secrets: Sequence[str] = ("an app secret",),
 ) -> AsyncIterator[Service]:
     """The same on a database that is open, where others may serve as well: all else is each one's own."""
     clock = Clock()
@@ -227,7 +228,7 @@ async def serve_on(
     keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
     app = Quart("served", static_folder=None)
     limit_requests(app)
-    sessions = Sessions(database, clock, "an app secret", public_url)
+    sessions = Sessions(database, clock, app_secrets, public_url)
     services = make_services(resources)
     add_api(app, services, sessions)
     doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")

@@ -266,3 +266,24 @@ async def test_who_guesses_does_not_fill_the_audit(light_service: Service) -> No
         await services.deferred.flush()
         assert len(await light_service.rows("SELECT id FROM audit WHERE actor LIKE 'somebody%'")) == 10 * hour
         light_service.clock.forward(hours=1)
+
+
+async def test_nobody_is_signed_out_while_the_app_secret_is_changed(
+    light_service: Service, migrated_sqlite_url: str, redis_url: str
+) -> None:
+    database = light_service.resources.database
+    async with visitor(light_service, Role.AGENT) as alex:
+        token, cookie = await alex.token(), alex.http.cookies["tick"]
+    headers, form = {"Cookie": f"tick={cookie}"}, {"csrf_token": token}
+    seen = {}
+    for name, secrets in {"both": ["a new secret", "an app secret"], "new alone": ["a new secret"]}.items():
+        async with (
+            serve_on(database, migrated_sqlite_url, redis_url, app_secrets=secrets) as restarted,
+            visitor(restarted) as alex,
+        ):
+            page = await alex.get("/desk", headers=headers)
+            changed = await alex.post("/desk/tickets/5/status", form | {"status": "closed"}, headers=headers)
+            seen[name] = (page.status_code, changed.status_code)  # there is no ticket 5
+            entered = await alex.sign_in(EMAIL)
+            assert (entered.status_code, await is_in(alex)) == (303, True)
+    assert seen == {"both": (200, 404), "new alone": (303, 401)}

@@ -18,21 +18,23 @@ _PREFIX = b"sha256="
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 
 
-def is_signature_valid(body: bytes, header: bytes | None, secrets: Sequence[str]) -> bool:
-    """Whether the header is "sha256=" and the lower-case hex HMAC-SHA256 of the body under one of the secrets.
+def find_signing_secret(body: bytes, header: bytes | None, secrets: Sequence[str]) -> int | None:
+    """Finds which of the secrets signed the body, by its place among them; None when none did.
 
-    `header` is None when the request has none. Several secrets make a rotation possible. An empty one counts as none,
-    so a missing setting lets nobody in.
+    Good is a header that is "sha256=" and the lower-case hex HMAC-SHA256 of the body; `header` is None when the request
+    has none. Several secrets make a rotation possible: each is tried whichever is right, and compared in constant time.
+    An empty one counts as none, so a missing setting lets nobody in.
     """
     if header is None or not header.startswith(_PREFIX):
-        return False
+        return None
     given = header[len(_PREFIX) :]
-    is_good = False
-    for secret in secrets:
+    found = None
+    for place, secret in enumerate(secrets):
         if secret:
             wanted = hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256").hex().encode()
-            is_good |= hmac.compare_digest(wanted, given)
-    return is_good
+            is_right = hmac.compare_digest(wanted, given)
+            found = place if is_right and found is None else found
+    return found
 
 
 def answer_verification(query: Iterable[tuple[str, str]], verify_token: str) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.whatsapp.webhook.signature import answer_verification, is_signature_valid
+from bot.whatsapp.webhook.signature import answer_verification, find_signing_secret
 from tests.support.places import PAYLOADS
 
 SIGNED = json.loads((PAYLOADS / "signatures" / "signatures.json").read_text("utf-8"))
@@ -26,45 +26,47 @@ def test_a_signature_over_the_raw_bytes_is_good(name: str) -> None:
     body = (PAYLOADS / "signatures" / f"{name}.raw").read_bytes()
     case = SIGNED["valid"][name]
     assert len(body) == case["bytes"]
-    assert is_signature_valid(body, case["value"].encode(), [case["secret"]])
-    assert not is_signature_valid(body + b" ", case["value"].encode(), [case["secret"]])
+    assert find_signing_secret(body, case["value"].encode(), [case["secret"]]) == 0
+    assert find_signing_secret(body + b" ", case["value"].encode(), [case["secret"]]) is None
 
 
 @pytest.mark.parametrize("name", SIGNED["invalid_for_as_meta_sends"])
 def test_a_bad_header_is_refused(name: str) -> None:
     header = SIGNED["invalid_for_as_meta_sends"][name]
-    assert not is_signature_valid(BODY, None if header is None else header.encode(), [SECRET])
-    assert header is None or not is_signature_valid(BODY, header.encode("latin-1"), [SECRET])
+    assert find_signing_secret(BODY, None if header is None else header.encode(), [SECRET]) is None
+    assert header is None or find_signing_secret(BODY, header.encode("latin-1"), [SECRET]) is None
 
 
 @pytest.mark.parametrize(
     "header", [GOOD[:-1], GOOD + b"0", GOOD + b"," + GOOD, b" " + GOOD, GOOD + b"\n", GOOD.upper()]
 )
 def test_nothing_but_the_exact_header_will_do(header: bytes) -> None:
-    assert not is_signature_valid(BODY, header, [SECRET])
+    assert find_signing_secret(BODY, header, [SECRET]) is None
 
 
 def test_one_changed_byte_is_enough() -> None:
     for at in range(0, len(BODY), 17):
-        assert not is_signature_valid(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :], GOOD, [SECRET])
+        assert find_signing_secret(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :], GOOD, [SECRET]) is None
 
 
 def test_while_a_secret_is_replaced_both_are_good() -> None:
-    assert is_signature_valid(BODY, GOOD, ["the next one", SECRET])
-    assert is_signature_valid(BODY, GOOD, [SECRET, "the next one"])
+    assert find_signing_secret(BODY, GOOD, ["the next one", SECRET]) == 1
+    assert find_signing_secret(BODY, GOOD, [SECRET, "the next one"]) == 0
+    assert find_signing_secret(BODY, GOOD, [SECRET, SECRET]) == 0
+    assert find_signing_secret(BODY, GOOD, ["the next one", "one more"]) is None
 
 
 def test_without_a_secret_nobody_comes_in() -> None:
     under_an_empty_key = b"sha256=" + hmac.digest(b"", BODY, "sha256").hex().encode()
-    assert not is_signature_valid(BODY, under_an_empty_key, [""])
-    assert not is_signature_valid(BODY, GOOD, [])
+    assert find_signing_secret(BODY, under_an_empty_key, [""]) is None
+    assert find_signing_secret(BODY, GOOD, []) is None
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=50), st.binary(max_size=90), st.lists(st.text(max_size=9), max_size=2))
 def test_nothing_makes_it_raise(body: bytes, header: bytes, secrets: list[str]) -> None:
-    assert not is_signature_valid(body, header, secrets)
-    assert not is_signature_valid(body, b"sha256=" + header, secrets)
+    assert find_signing_secret(body, header, secrets) is None
+    assert find_signing_secret(body, b"sha256=" + header, secrets) is None
 
 
 def query(**values: str) -> list[tuple[str, str]]:
