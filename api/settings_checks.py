@@ -105,11 +105,13 @@ def check_web_url(value: str) -> str:
 
 
 def check_graph_url(value: str) -> str:
-    """Accepts the base of the Graph API: encrypted but on this machine, and with its version."""
+    """Accepts the base of the Graph API: encrypted but on this machine, and with its version at the end."""
     url = check_web_url(value)
     host = parse_host(url, {"http", "https"})
     if url.startswith("http://") and host not in LOOPBACK:
         raise ValueError("would send the access token unencrypted: it must begin with https://")
+    if re.search(r"/v\d+\.\d+/.", url):
+        raise ValueError("has a path behind the version, which must go")
     if host == "graph.facebook.com" and not re.search(r"/v\d+\.\d+$", url):
         raise ValueError("lacks the version at its end")
     return url

@@ -94,11 +94,20 @@ def _find_exposed_secrets(config: Path) -> list[str]:
     return []
 
 
+def is_anything_set(config: Path = CONFIG_FILE) -> bool:
+    """Whether any of the settings that have no default is set, in the environment or in `config`."""
+    try:
+        kept = dotenv_values(config)
+    except (OSError, UnicodeDecodeError):
+        kept = {}
+    needed = [name.upper() for name, info in Settings.model_fields.items() if info.is_required()]
+    names = [*needed, *(f"{name}_FILE" for name in needed)]
+    return any(os.environ.get(name) or kept.get(name) for name in names)
+
+
 def _find_nothing_set(config: Path) -> list[str]:
     """Returns the problem that nothing at all is set: the file is in another folder, or is not there yet."""
-    needed = [name.upper() for name, info in Settings.model_fields.items() if info.is_required()]
-    given = any(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in needed)
-    if given or config.exists():
+    if config.exists() or is_anything_set(config):
         return []
     return [f"{config} is not in this folder: copy .env.example to {config} and fill it in, or start Tick where it is"]
 

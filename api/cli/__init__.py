@@ -98,4 +98,4 @@ def exit_with_reason(error: Exception) -> NoReturn:
     if structlog.is_configured():
         structlog.get_logger().debug("unexpected error", exc_info=error)
     reason = PROCESS_REDACTION.clean("error", f"{type(error).__name__}: {error}")
-    exit_with_error(f"Tick stopped: {reason} (LOG_LEVEL=debug shows where)")
+    exit_with_error(f"Tick stopped because of an error that it does not know ({reason}). LOG_LEVEL=debug shows where.")

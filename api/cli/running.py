@@ -23,16 +23,24 @@ if TYPE_CHECKING:
 
 def demo() -> None:
     """Run all of Tick with a stand-in for Meta, on this machine alone, under DATA_DIR/demo."""
+    from dataclasses import replace
+
     from api.demo.settings import load_demo_settings, replace_port
+    from api.demo.state import load_demo_state, save_demo_state
     from api.server.serving import get_port, listen_nearby
 
     settings = load_demo_settings()
-    listener = listen_nearby(settings.host, settings.port)
+    state = load_demo_state(settings.data_dir)
+    first_port = state.choose_port(settings.port)
+    listener = listen_nearby(settings.host, first_port)
     port = get_port(listener)
-    if port != settings.port:
-        print_notice(f"Port {settings.port} is taken: this demo is on port {port}.")
-    settings = replace_port(settings, port)
+    if port != first_port:
+        print_notice(f"Port {first_port} is taken: this demo is on port {port}.")
+    elif port != settings.port:
+        print_notice(f"This demo is on port {port}, as it was before.")
     set_up_logs(settings)
+    save_demo_state(settings.data_dir, replace(state, wanted_port=settings.port, port=port))
+    settings = replace_port(settings, port)
 
     from api.demo.demo import run_demo
 

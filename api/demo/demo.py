@@ -8,7 +8,8 @@ Invariants
 import asyncio
 import socket
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -17,12 +18,12 @@ from api.admin import add_agent, store_key
 from api.app import make_app, run_together
 from api.bootstrap import build_worker, open_resources
 from api.demo.secrets import DemoSecrets, load_demo_secrets
+from api.demo.state import DemoState, load_demo_state, save_demo_state
 from api.settings import Settings
 from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
 from api.web.credentials import Role
-from bot.clock import utc_now
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.graph.client import open_http
 from storage.desk_models import Agent
@@ -32,22 +33,26 @@ EMAIL = "demo@example.com"
 
 
 class DemoClock:
-    """The service's clock, which is put forward together with the simulator's, so that a day can pass for both."""
+    """The service's clock, which is put forward together with the simulator's, so that a day can pass for both. A
+    restart goes on from there."""
 
-    def __init__(self) -> None:
-        self._ahead = timedelta()
+    def __init__(self, folder: Path, state: DemoState) -> None:
+        self._folder = folder
+        self._state = state
 
     def __call__(self) -> datetime:
-        return utc_now() + self._ahead
+        return self._state.now()
 
     def advance(self, seconds: float) -> None:
         """Puts the clock forward."""
-        self._ahead += timedelta(seconds=seconds)
+        self._state = replace(self._state, ahead_seconds=self._state.ahead_seconds + seconds)
+        save_demo_state(self._folder, self._state)
 
 
 async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """Runs web, worker and simulator in this process, on one port, until `stop`."""
-    clock = DemoClock()
+    state = load_demo_state(settings.data_dir)
+    clock = DemoClock(settings.data_dir, state)
     secrets = load_demo_secrets(settings.data_dir)
     async with (
         # the demo's own token, never that of a real service
@@ -56,7 +61,9 @@ async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Ev
     ):
         await add_demo_accounts(resources.database, secrets, resources.clock())
         app = make_app(settings, resources)
-        simulator = Simulator(_make_simulator_settings(settings), http, on_advance=clock.advance)
+        simulator = Simulator(
+            _make_simulator_settings(settings), http, lambda: state.now().timestamp(), on_advance=clock.advance
+        )
         add_simulator(app, simulator)
         await simulator.start()
         ending = asyncio.create_task(_call_when_set(stop, simulator.end_streams))

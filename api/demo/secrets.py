@@ -10,6 +10,8 @@ from pathlib import Path
 
 from api.web.credentials import make_key
 
+FILE_NAME = "secrets.json"
+
 
 @dataclass(frozen=True, slots=True)
 class DemoSecrets:
@@ -24,7 +26,7 @@ class DemoSecrets:
 
 def load_demo_secrets(folder: Path) -> DemoSecrets:
     """Reads the demo's secrets from `folder`; makes new ones when there are none that can be read."""
-    path = folder / "secrets.json"
+    path = folder / FILE_NAME
     names = [each.name for each in fields(DemoSecrets)]
     try:
         kept = json.loads(path.read_text("utf-8"))

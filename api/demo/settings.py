@@ -9,12 +9,24 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from api.demo.secrets import load_demo_secrets
+from api.demo.secrets import FILE_NAME, load_demo_secrets
 from api.settings import Settings, StorageSettings
 from api.settings_loader import CONFIG_FILE, build_settings
 
 DEMO_PHONE_NUMBER_ID = "100000000000001"
 DEMO_BUSINESS_ACCOUNT_ID = "200000000000002"
+OWN_STORAGE = {"database_url": SecretStr(""), "redis_url": SecretStr("")}
+
+
+def find_demo_folder(config: Path = CONFIG_FILE) -> Path:
+    """Returns where the demo keeps everything; it may not be there. Raises SettingsError when DATA_DIR can't be
+    used."""
+    return build_settings(StorageSettings, config, given=OWN_STORAGE).data_dir / "demo"
+
+
+def has_demo(folder: Path) -> bool:
+    """Whether a demo has been started that keeps everything in this folder."""
+    return (folder / FILE_NAME).exists()
 
 
 def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
@@ -22,8 +34,7 @@ def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
 
     Raises SettingsError when DATA_DIR, or one of the settings that the demo does not replace, can't be used.
     """
-    own_storage = {"database_url": SecretStr(""), "redis_url": SecretStr("")}
-    folder = build_settings(StorageSettings, config, given=own_storage).data_dir / "demo"
+    folder = find_demo_folder(config)
     secrets = load_demo_secrets(folder)
     own_meta = {
         "whatsapp_api_url": _make_simulator_url(0),
@@ -34,7 +45,7 @@ def load_demo_settings(config: Path = CONFIG_FILE) -> Settings:
         "whatsapp_app_secret": SecretStr(secrets.app_secret),
     }
     own_machine = {"data_dir": folder, "host": "127.0.0.1", "public_url": "", "files_url": "", "trusted_proxies": ()}
-    return build_settings(Settings, config, given=own_storage | own_meta).model_copy(update=own_machine)
+    return build_settings(Settings, config, given=OWN_STORAGE | own_meta).model_copy(update=own_machine)
 
 
 def replace_port(settings: Settings, port: int) -> Settings:

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from quart import Response
 
+from api.doctor.finding import Outcome
 from api.views import alert_text, delivery_text, notice_text, ticket_text
 from api.views.file_text import describe_file_state
 from bot.delivery import circuit_breaker
@@ -55,6 +56,7 @@ class PageRenderer:
             "severity_labels": alert_text.SEVERITY_LABELS,
             "AlertSeverity": AlertSeverity,
             "FileState": FileState,
+            "Outcome": Outcome,
             "ReplyAuthor": ReplyAuthor,
             "ReplyKind": ReplyKind,
             "picture_types": PICTURE_TYPES,

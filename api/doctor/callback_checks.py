@@ -13,7 +13,6 @@ from bot.whatsapp.diagnostics.webhook_check import FORGED_ADDRESS, Handshake, Re
 
 MIN_PREFIX_BITS = {4: 8, 6: 16}  # by the version of IP: no proxy's network is larger
 NOT_FROM_HERE = " If webhooks arrive all the same, only this machine can't reach its own public address."
-RESTART = "Restart `tick serve`: it reads its settings when it starts."
 
 
 async def check_server(context: CheckContext) -> Finding:
@@ -26,10 +25,10 @@ async def check_server(context: CheckContext) -> Finding:
     if await context.find_obstacle(own) is None:
         return fail_check(
             f"Another program than Tick answers at {own}.",
-            f"Stop it, or set PORT to another number than {settings.port}, and start `tick serve`.",
+            f"Stop it, or set PORT to another number than {settings.port}, and start `{context.command}`.",
         )
     return fail_check(
-        f"Tick is not running: nothing answers at {own}.", "Start `tick serve`, and look at what it says."
+        f"Tick is not running: nothing answers at {own}.", f"Start `{context.command}`, and read what it says."
     )
 
 
@@ -49,7 +48,7 @@ async def check_public_url(context: CheckContext) -> Finding:
         )
     if not context.has_local_meta and not url.startswith("https://"):
         return fail_check(
-            "PUBLIC_URL begins with http://, and Meta calls https:// alone.",
+            "PUBLIC_URL begins with http://, and Meta only calls https://.",
             "Let your reverse proxy serve TLS, and set PUBLIC_URL to https://...",
         )
     return pass_check(f"{url} is where Meta calls.")
@@ -65,21 +64,19 @@ async def check_callback(context: CheckContext) -> Finding:
         case Step.NAME:
             return fail_check(
                 f"The name {host} of PUBLIC_URL is not found in DNS.",
-                f"Mend the name in PUBLIC_URL, or add a DNS record for {host}.",
+                f"Correct the name in PUBLIC_URL, or add a DNS record for {host}.",
             )
         case Step.REFUSED:
             return fail_check(
                 f"{context.public_url} refuses the connection: nothing listens there.",
-                "Start the reverse proxy or the tunnel, and look at the port in PUBLIC_URL.",
+                "Start the reverse proxy or the tunnel, and check the port in PUBLIC_URL.",
             )
         case Step.SILENT:
             return fail_check(
                 f"{context.public_url} does not answer: a connection does not come about in time.",
                 f"Open its port in the firewall, and see that the DNS record names the right machine.{NOT_FROM_HERE}",
             )
-    return fail_check(
-        f"There is no way to {host} from here.", f"Look at the network, and at the DNS record.{NOT_FROM_HERE}"
-    )
+    return fail_check(f"There is no way to {host} from here.", f"Check the network and the DNS record.{NOT_FROM_HERE}")
 
 
 async def check_tls(context: CheckContext) -> Finding:
@@ -87,7 +84,7 @@ async def check_tls(context: CheckContext) -> Finding:
     obstacle = await context.find_obstacle(context.public_url)
     if obstacle is None or obstacle.step is not Step.TLS:
         return pass_check(
-            "The certificate is good." if context.public_url.startswith("https:") else "No TLS is spoken here."
+            "The certificate is good." if context.public_url.startswith("https:") else "TLS is not used here."
         )
     host = urlsplit(context.public_url).hostname
     if "certificate" not in obstacle.why and not obstacle.why.startswith(("it ", "its ")):
@@ -105,13 +102,11 @@ async def check_callback_answer(context: CheckContext) -> Finding:
     titled = f" titled {seen.detail!r}" if seen.detail else ""
     match seen.responder:
         case Responder.NOTHING:
-            return fail_check(
-                f"{url}: {seen.detail}.", "Look at the reverse proxy or the tunnel, and at what it passes on."
-            )
+            return fail_check(f"{url}: {seen.detail}.", "Check the reverse proxy or the tunnel, and what it passes on.")
         case Responder.NOT_FOUND:
             return fail_check(
                 f"{url} is answered with 404 Not Found{titled}: not by Tick, which has this path.",
-                "Let the reverse proxy pass this path on to Tick unchanged, or mend the path in PUBLIC_URL.",
+                "Let the reverse proxy pass this path on to Tick unchanged, or correct the path in PUBLIC_URL.",
             )
         case Responder.PAGE:
             return fail_check(
@@ -131,7 +126,7 @@ async def check_callback_answer(context: CheckContext) -> Finding:
         case Responder.STRANGE:
             return fail_check(
                 f"{url} is answered with HTTP {seen.status}, and not by Tick.",
-                "Look at what stands in front: a firewall, a sign-in, another service at this address.",
+                "Check what stands in front: a firewall, a sign-in, another service at this address.",
             )
     return pass_check("Tick answers there.")
 
@@ -148,13 +143,13 @@ async def check_verify_token(context: CheckContext) -> Finding:
 
 
 async def _suggest_setting_fix(context: CheckContext, name: str) -> str:
-    """Returns how to mend it: PUBLIC_URL leads to another Tick, or to this one with an older value."""
+    """Returns how to fix it: PUBLIC_URL leads to another Tick, or to this one with an older value."""
     own: Handshake | None = (
         await context.check_handshake(context.own_url) if await context.find_obstacle(context.own_url) is None else None
     )
     if own is not None and own.responder is Responder.TICK:
         return f"PUBLIC_URL leads to another Tick than the one at {context.own_url}: let it lead here."
-    return f"{RESTART} If it was started with other settings than these, set the same {name} for both."
+    return f"{context.restart} If it was started with other settings than these, set the same {name} for both."
 
 
 async def check_signed_webhook(context: CheckContext) -> Finding:
@@ -172,7 +167,8 @@ async def check_signed_webhook(context: CheckContext) -> Finding:
             )
         return fail_check(
             "A signed webhook is refused (401): the running Tick has another app secret than WHATSAPP_APP_SECRET.",
-            f"{RESTART} If it was started with other settings than these, set the same WHATSAPP_APP_SECRET for both.",
+            f"{context.restart} If it was started with other settings than these, set the same WHATSAPP_APP_SECRET for "
+            "both.",
         )
     if came.failure:
         return fail_check(f"A signed webhook gets no answer: {came.failure}.", "Let the proxy pass POST on to Tick.")
@@ -187,7 +183,7 @@ async def check_proxies(context: CheckContext) -> Finding:
     """Checks that X-Forwarded-For is believed from the reverse proxies, and from nobody else."""
     seen = await context.probe(context.public_url)
     if not isinstance(seen, ProbeReport):
-        return fail_check("Nobody has told how a request looks to Tick.", RESTART)
+        return fail_check("Tick did not say how a request looks to it.", context.restart)
     trusted = context.loaded_settings.trusted_proxies
     if wide := [network for network in trusted if network.prefixlen < MIN_PREFIX_BITS[network.version]]:
         return fail_check(
@@ -200,23 +196,24 @@ async def check_proxies(context: CheckContext) -> Finding:
         return fail_check(
             f"TRUSTED_PROXIES trusts too far: {seen.peer} passed on an address that the doctor had made up, and Tick "
             "believed it. Anybody can pose as anybody.",
-            f"Take {seen.peer} out of TRUSTED_PROXIES, or let the proxy there add to X-Forwarded-For whom it hears.",
+            f"Take {seen.peer} out of TRUSTED_PROXIES, or let the proxy there add who connects to it to "
+            "X-Forwarded-For.",
         )
     behind = bool(added) or (context.public_url.startswith("https:") and seen.scheme == "http")
     if behind and not seen.peer_trusted:
         return fail_check(
-            f"Requests come through a proxy at {seen.peer} that is not trusted: to Tick all people have its address, "
-            "and one of them can lock all out of the sign-in.",
-            f"Set TRUSTED_PROXIES={seen.peer} and restart `tick serve`"
+            f"Requests come through a proxy at {seen.peer} that is not trusted: to Tick everybody has the same "
+            "address, and one person can lock everybody out of the sign-in.",
+            f"Set TRUSTED_PROXIES={seen.peer} and restart `{context.command}`"
             + ("." if added else ", and let the proxy set X-Forwarded-For."),
         )
     if behind and not added:
         return fail_check(
-            f"The proxy at {seen.peer} does not say for whom it calls.",
-            "Let it set X-Forwarded-For to the address that it hears.",
+            f"The proxy at {seen.peer} doesn't say whom it forwards requests for.",
+            "Let it set X-Forwarded-For to the address that connects to it.",
         )
     return pass_check(
-        f"A proxy at {seen.peer} says who calls, and is believed." if behind else "No proxy is in between."
+        f"A proxy at {seen.peer} says who is calling, and Tick believes it." if behind else "No proxy is in between."
     )
 
 

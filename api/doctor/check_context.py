@@ -66,6 +66,26 @@ class CheckContext:
         return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
     @property
+    def is_demo(self) -> bool:
+        """Whether Tick plays Meta itself, as it does in the demo alone."""
+        return self.settings is not None and self.settings.whatsapp_api_url.startswith(f"{self.own_url}/")
+
+    @property
+    def command(self) -> str:
+        """The command that starts what is examined."""
+        return "tick demo" if self.is_demo else "tick serve"
+
+    @property
+    def restart(self) -> str:
+        """How a running Tick gets the settings as they are by now."""
+        return f"Restart `{self.command}`: it reads its settings when it starts."
+
+    @property
+    def write_to_number(self) -> str:
+        """How somebody becomes a customer, to see it all work."""
+        return f"write to it at {self.own_url}/simulator" if self.is_demo else "write to the number from a phone"
+
+    @property
     def has_local_meta(self) -> bool:
         """Whether a program on this machine plays Meta: then it reaches what others don't."""
         return reachability.is_on_this_machine(self.loaded_settings.whatsapp_api_url)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, SecretStr
 from quart import Response
 from quart_schema import document_response
 
+from api.doctor.finding import Outcome
 from api.doctor.report import Report
 from api.doctor.run import examine
 from api.settings import Settings
@@ -28,6 +29,10 @@ class Check(BaseModel):
 
     name: str = Field(description="What was looked at.", examples=["access_token"])
     ok: bool = Field(description="Whether it is as it should be.")
+    outcome: Outcome = Field(
+        description="How it came out. A warning works, and needs fixing soon; what is waiting was not looked at, since "
+        "another check failed."
+    )
     reason: str = Field(description="What was found.")
     fix: str = Field(description='How to fix what is wrong; "" where nothing is.')
 
@@ -73,9 +78,12 @@ def make_doctor(doctor: Doctor) -> GuardedBlueprint:
     @needs(Permission.MANAGE)
     @document_response(Answer[Examination])
     async def examine_setup() -> Response:
-        """What is wrong with the set-up, and how to fix it?"""
+        """What is wrong with the set-up, and how do I fix it?"""
         report = await doctor.report()
-        checks = [Check(name=one.name, ok=one.ok, reason=one.reason, fix=one.fix) for one in report.checks]
+        checks = [
+            Check(name=one.name, ok=one.ok, outcome=one.outcome, reason=one.reason, fix=one.fix)
+            for one in report.checks
+        ]
         return respond(Answer[Examination](data=Examination(ok=report.ok, checks=checks)))
 
     return blueprint

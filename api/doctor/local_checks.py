@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from api.doctor.check_context import CheckContext, require
-from api.doctor.finding import Finding, fail_check, pass_check
+from api.doctor.finding import Finding, fail_check, pass_check, warn_check
 from bot.delivery import circuit_breaker
 from storage import alerts
 from storage.blobs.open import open_store
@@ -35,7 +35,7 @@ FIRST_BEAT_SECONDS = 1.2 * BEAT_SECONDS
 MIN_KNOWN_FOR = timedelta(days=7)  # in less there may have been no night and no weekend
 MIN_SILENCE = timedelta(hours=1)  # less is never unusual
 MAX_SILENCE_AT_FIRST = timedelta(days=3)  # while nothing is known of what is usual
-NOT_MADE_YET = "The database is made when `tick serve` first starts."
+NOT_MADE_YET = "The database is made when Tick first starts."
 
 
 async def check_database(context: CheckContext) -> Finding:
@@ -47,16 +47,16 @@ async def check_database(context: CheckContext) -> Finding:
         try:
             context.database = await Database.open(DatabaseSettings(settings.database, pool_size=1))
         except WrongDatabase as error:
-            return _fail_with(str(error), "Look at DATABASE_URL.")
+            return _fail_with(str(error), "Check DATABASE_URL.")
         context.stack.push_async_callback(context.database.close)
     try:
         async with context.database.reading() as tx:
             await tx.fetch("SELECT 1")
     except DatabaseDown as error:
-        return _fail_with(explain_down(error), "Look at DATABASE_URL.")
+        return _fail_with(explain_down(error), "Check DATABASE_URL.")
     except Exception as error:  # noqa: BLE001 - whatever a driver thinks of what it found there
         unknown = f"What DATABASE_URL names can't be used as a database ({type(error).__name__})."
-        return _fail_with(explain_refusal(error) or unknown, "Look at DATABASE_URL.")
+        return _fail_with(explain_refusal(error) or unknown, "Check DATABASE_URL.")
     return pass_check("It answers.")
 
 
@@ -83,7 +83,7 @@ def _check_folder(wanted: Path) -> Finding | None:
 
 
 def _fail_with(sentence: str, default_fix: str) -> Finding:
-    """Makes a finding out of a sentence that names a trouble and, after a colon or in brackets, how to mend it."""
+    """Makes a finding out of a sentence that names a trouble and, after a colon or in brackets, how to fix it."""
     sign = " (" if sentence.endswith(").") else ": "
     reason, found, fix = sentence.partition(sign)
     if not found:
@@ -104,7 +104,7 @@ async def check_migrations(context: CheckContext) -> Finding:
             return fail_check("The original system's tickets are not all taken over yet.", "Run `tick migrate`.")
         return pass_check("All are applied.")
     if require(context.storage).on_sqlite:
-        return pass_check(f"{len(lacking)} are missing: `tick serve` applies them when it starts.")
+        return pass_check(f"{len(lacking)} are missing: `{context.command}` applies them when it starts.")
     return fail_check(
         f"{len(lacking)} are missing: {', '.join(lacking)}.", "Run `tick migrate`, then start `tick serve` again."
     )
@@ -131,9 +131,11 @@ async def check_database_packets(context: CheckContext) -> Finding:
     server = await _read_server(context)
     if server is None:
         return pass_check("SQLite has no such limit.")
-    problem = find_packet_problem(server) or find_durability_problem(server)
-    fitting = f"max_allowed_packet is {server.packet_bytes // 2**20} MB, and each commit is on the disk."
-    return _to_finding(problem, fitting)
+    if problem := find_packet_problem(server):
+        return fail_check(*problem)
+    if problem := find_durability_problem(server):
+        return warn_check(*problem)
+    return pass_check(f"max_allowed_packet is {server.packet_bytes // 2**20} MB, and each commit is on the disk.")
 
 
 async def _read_server(context: CheckContext) -> Server | None:
@@ -151,17 +153,17 @@ async def check_redis(context: CheckContext) -> Finding:
     url = settings.redis or find_recorded_url(settings.data_dir)
     if not url:
         if context.lanes is not None:
-            return pass_check("Redis is inside the process of `tick serve`, for want of a redis-server.")
-        return pass_check("Tick starts a Redis of its own together with `tick serve`.")
+            return pass_check(f"Redis is inside the process of `{context.command}`, for want of a redis-server.")
+        return pass_check(f"`{context.command}` starts a Redis of its own.")
     client = open_redis_at(url)
     context.stack.push_async_callback(client.aclose)
     server = await probe_redis(client)
     if server is None:
         return fail_check(
-            "Redis can't be reached.", "Start the server of REDIS_URL, and look at the host and the port in it."
+            "Redis can't be reached.", "Start the server of REDIS_URL, and check the host and the port in it."
         )
     if isinstance(server, RedisRefusal):
-        return _fail_with(describe_refusal(server, is_embedded=not settings.redis), "Look at REDIS_URL.")
+        return _fail_with(describe_refusal(server, is_embedded=not settings.redis), "Check REDIS_URL.")
     if server.refusal:
         reason, _, fix = server.refusal.removeprefix("REDIS_URL: ").partition("; ")
         return fail_check(
@@ -184,7 +186,7 @@ async def check_files(context: CheckContext) -> Finding:
         wrong = str(error)
     if wrong:
         return _fail_with(wrong, "FILES_URL names a folder that Tick may write to, or a bucket that its keys may use.")
-    return pass_check("They can be kept.")
+    return pass_check("Files can be stored.")
 
 
 async def check_worker(context: CheckContext) -> Finding:
@@ -198,7 +200,9 @@ async def check_worker(context: CheckContext) -> Finding:
             "No worker is alive: messages are taken in, and nobody answers them.",
             "Start `tick worker` on the same DATABASE_URL and REDIS_URL, or `tick serve` without --no-worker.",
         )
-    return pass_check("One is alive." if alive else "Nobody says otherwise: Redis has just come (back).")
+    return pass_check(
+        "One is alive." if alive else "Probably one is: Redis has only just started, and has not heard from any yet."
+    )
 
 
 async def _is_worker_alive(context: CheckContext) -> bool | None:
@@ -223,8 +227,8 @@ async def check_channel(context: CheckContext) -> Finding:
     if stopped is None:
         return pass_check("Nothing keeps messages from going out.")
     return fail_check(
-        f"Nothing goes out since {stopped.raised_at:%Y-%m-%d %H:%M} UTC: {stopped.message.rstrip('.')}.",
-        "Mend that first. Tick then goes on by itself within the hour, and at once when an admin presses Try now at "
+        f"Nothing has gone out since {stopped.raised_at:%Y-%m-%d %H:%M} UTC: {stopped.message.rstrip('.')}.",
+        "Fix that first. Tick then goes on by itself within the hour, and at once when an admin presses Try now at "
         "/desk/whatsapp.",
     )
 
@@ -237,7 +241,7 @@ async def check_webhooks_lately(context: CheckContext) -> Finding:
     async with context.database.reading() as tx:
         seen = await read_traffic(tx, now)
     if seen.last_at is None:
-        return pass_check("None has come yet: write to the number from a phone to see one.")
+        return pass_check(f"None has come yet: {context.write_to_number} to see one.")
     silence = now - seen.last_at
     known = seen.known_for >= MIN_KNOWN_FOR
     patience = max(MIN_SILENCE, seen.longest * 1.5) if known else MAX_SILENCE_AT_FIRST
@@ -246,7 +250,7 @@ async def check_webhooks_lately(context: CheckContext) -> Finding:
     usual = (
         f"the longest silence before was {_describe_span(seen.longest)}" if known else "that is long for a new number"
     )
-    return fail_check(
+    return warn_check(
         f"No webhook has come for {_describe_span(silence)}; {usual}.",
         "Write to the number from a phone. If nothing comes, look at the app's webhooks in the App Dashboard: "
         "Meta may have stopped calling after many failures.",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from api.doctor.check_context import CheckContext, require
-from api.doctor.finding import Finding, fail_check, pass_check
+from api.doctor.finding import Finding, fail_check, pass_check, warn_check
 from bot.whatsapp.diagnostics.reachability import Step, check_reachability
 from bot.whatsapp.diagnostics.setup import (
     NO_SUCH_OBJECT,
@@ -18,7 +18,7 @@ from bot.whatsapp.diagnostics.versions import find_expiry, read_version
 from bot.whatsapp.graph.client import GraphResponse
 
 MAX_CLOCK_SKEW = timedelta(seconds=60)
-EXPIRY_NOTICE = timedelta(days=14)  # what expires within that is a failed check already
+EXPIRY_NOTICE = timedelta(days=14)  # what expires within that is a warning
 NEEDED_PERMISSIONS = ("whatsapp_business_messaging", "whatsapp_business_management")
 GENERATE_ANOTHER = (
     "Business Settings > System users > Generate token, with expiry Never and the permissions "
@@ -32,15 +32,16 @@ def describe_failure(answer: GraphResponse) -> str:
     error = answer.error
     if error is None:
         return answer.failure
-    detail = f": {error.detail}" if error.detail else ""
-    return f"{error.reason.rstrip('.')} (Meta's code {error.code}{detail})"
+    code = "" if error.code is None else f"Meta's code {error.code}"
+    said = ": ".join(part for part in (code, error.detail) if part)
+    return f"{error.reason.rstrip('.')} ({said})." if said else error.reason
 
 
 def fail_unexpectedly(answer: GraphResponse) -> Finding:
     """Makes the finding of a call that failed for a reason which has nothing to do with what the check looks at."""
-    return fail_check(
-        describe_failure(answer), "Run the doctor again in a few minutes; if it stays, look Meta's code up."
-    )
+    has_code = answer.error is not None and answer.error.code is not None
+    look = "look Meta's code up" if has_code else "see what answers at WHATSAPP_API_URL: a proxy or a firewall, perhaps"
+    return fail_check(describe_failure(answer), f"Run the doctor again in a few minutes; if it stays, {look}.")
 
 
 async def check_graph_api(context: CheckContext) -> Finding:
@@ -57,7 +58,7 @@ async def check_graph_api(context: CheckContext) -> Finding:
     }[obstacle.step]
     return fail_check(
         f"The Graph API at WHATSAPP_API_URL can't be reached: {what}.",
-        "Let this machine call graph.facebook.com, port 443, and look at its DNS, firewall and clock.",
+        "Let this machine call graph.facebook.com, port 443, and check its DNS, firewall and clock.",
     )
 
 
@@ -80,7 +81,7 @@ async def check_access_token(context: CheckContext) -> Finding:
     """Checks that Meta accepts the access token, and for two weeks at least."""
     answer = await context.ask_once("token", require(context.meta).get_token)
     if is_proof_refused(answer):
-        return pass_check("Meta knows the token; more is seen once the app secret is right.")
+        return pass_check("Meta knows the token; the rest can be checked once the app secret is right.")
     if answer.error is not None and answer.error.code in (0, 190):
         return _fail_rejected_token(answer)
     context.token = token = read_token(answer) if answer.ok else await _read_token_by_app(context)
@@ -94,7 +95,7 @@ async def check_access_token(context: CheckContext) -> Finding:
     if token.expires_at is not None and token.expires_at - now < EXPIRY_NOTICE:
         hours = (token.expires_at - now).total_seconds() / 3600
         left = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
-        return fail_check(f"The access token is expiring: it is good for another {left}.", GENERATE_ANOTHER)
+        return warn_check(f"The access token is expiring: it is good for another {left}.", GENERATE_ANOTHER)
     return pass_check("It is valid." if token.expires_at is None else f"It is valid until {token.expires_at:%Y-%m-%d}.")
 
 
@@ -115,7 +116,7 @@ def _fail_rejected_token(answer: GraphResponse) -> Finding:
         467: "it was revoked",
     }.get(require(answer.error).subcode or 0, "Meta can't read it")
     if why == "it has expired":
-        return fail_check("The access token has expired; tokens of the App Dashboard live for a day.", GENERATE_ANOTHER)
+        return fail_check("The access token has expired; tokens from the App Dashboard last one day.", GENERATE_ANOTHER)
     return fail_check(f"The access token is invalid: {why}.", GENERATE_ANOTHER)
 
 
@@ -172,7 +173,7 @@ async def check_phone_number_id(context: CheckContext) -> Finding:
             f"Set WHATSAPP_PHONE_NUMBER_ID={digits[given]}",
         )
     return fail_check(
-        "WHATSAPP_PHONE_NUMBER_ID is nothing that Meta knows, or the token has no access to it.",
+        "WHATSAPP_PHONE_NUMBER_ID is no id that Meta knows, or the token has no access to it.",
         f"Set {choices}." if (choices := _suggest_number_ids(known)) else f"{WHERE_IDS} > Phone number ID.",
     )
 
@@ -212,10 +213,10 @@ async def check_business_account_id(context: CheckContext) -> Finding:
             return fail_unexpectedly(answer)
     if not given:
         return fail_check(
-            "WHATSAPP_BUSINESS_ACCOUNT_ID is not set, and the token does not tell it.",
+            "WHATSAPP_BUSINESS_ACCOUNT_ID is not set, and the token doesn't say which one it is.",
             f"{WHERE_IDS} > WhatsApp Business Account ID.",
         )
-    what = "the id of the number" if given == own else "nothing that Meta knows, or the token has no access to it"
+    what = "the id of the number" if given == own else "no id that Meta knows, or the token has no access to it"
     named = require(context.token).account_ids
     return fail_check(
         f"WHATSAPP_BUSINESS_ACCOUNT_ID is {what}.",
@@ -228,11 +229,17 @@ async def check_graph_version(context: CheckContext) -> Finding:
     version = read_version(context.loaded_settings.whatsapp_api_url)
     until = find_expiry(version)
     newest = "Set WHATSAPP_API_URL=https://graph.facebook.com/v25.0"
+    if not version:
+        return warn_check(
+            "WHATSAPP_API_URL has no version at its end: Meta answers with the oldest that your app may use, and with "
+            "another one once that expires.",
+            f"Set WHATSAPP_API_URL={context.loaded_settings.whatsapp_api_url}/v25.0",
+        )
     if until is not None and until <= context.now():
         return fail_check(f"{version} of the Graph API expired on {until:%Y-%m-%d}.", newest)
     answered = (await context.ask_once("token", require(context.meta).get_token)).api_version
-    if version and answered and answered != version:
+    if answered and answered != version:
         return fail_check(f"Meta answers with {answered} where WHATSAPP_API_URL asks for {version}.", newest)
     if until is not None and until - context.now() < EXPIRY_NOTICE:
-        return fail_check(f"{version} of the Graph API expires on {until:%Y-%m-%d}.", newest)
-    return pass_check(f"{version or 'The version'} is served" + (f" until {until:%Y-%m-%d}." if until else "."))
+        return warn_check(f"{version} of the Graph API expires on {until:%Y-%m-%d}.", newest)
+    return pass_check(f"{version} is served" + (f" until {until:%Y-%m-%d}." if until else "."))

@@ -1,7 +1,7 @@
 """Checks our number and its webhooks at Meta: subscription, registration, restrictions, name, quality."""
 
 from api.doctor.check_context import CheckContext, require
-from api.doctor.finding import Finding, fail_check, pass_check
+from api.doctor.finding import Finding, fail_check, pass_check, warn_check
 from api.doctor.meta_checks import fail_unexpectedly
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.diagnostics.setup import read_apps, read_subscription
@@ -20,6 +20,7 @@ STATUS_REASONS = {  # by the number's status, as Meta names it
     "FLAGGED": "it is flagged for low quality",
     "RATE_LIMITED": "it sends more than it may",
 }
+WORKING_STATUSES = {"RESTRICTED", "FLAGGED", "RATE_LIMITED"}  # the number still answers its customers
 TEST_NUMBER = "Test Number"  # what Meta calls those that it lends
 APPROVED_NAME_STATUSES = {"APPROVED", "AVAILABLE_WITHOUT_REVIEW", ""}
 OVERRIDES = {  # callback URLs that go before the app's
@@ -95,8 +96,9 @@ async def check_number(context: CheckContext) -> Finding:
             '{"messaging_product": "whatsapp", "pin": "six digits of your choice"}.',
         )
     if found.status not in ("CONNECTED", ""):
-        why = STATUS_REASONS.get(found.status, "Meta says no more")
-        return fail_check(f"The number is {found.status}: {why}.", f"See what {MANAGER} says about it.")
+        why = STATUS_REASONS.get(found.status, "Meta doesn't say why")
+        find = warn_check if found.status in WORKING_STATUSES else fail_check
+        return find(f"The number is {found.status}: {why}.", f"See what {MANAGER} says about it.")
     return pass_check(f"{found.shown} is connected.")
 
 
@@ -114,9 +116,10 @@ async def check_restrictions(context: CheckContext) -> Finding:
     what = {"BLOCKED": "can't send at all", "LIMITED": "is limited in what it sends"}.get(worst.state, worst.state)
     by = worst.where.replace("_", " ").lower() or "account"
     why = f": {worst.description}" if worst.description else "."
-    return fail_check(
+    find = fail_check if worst.state == "BLOCKED" else warn_check
+    return find(
         f"The number {what}, because of its {by}{why}",
-        worst.solution or "Look at Business Support Home (business.facebook.com/accountquality).",
+        worst.solution or "Check Business Support Home (business.facebook.com/accountquality).",
     )
 
 
@@ -138,7 +141,7 @@ async def check_quality(context: CheckContext) -> Finding:
     """Checks that the quality of the number is not red: customers who block or report it lower it."""
     found = require(context.number)
     if found.quality == "RED":
-        return fail_check(
+        return warn_check(
             "The quality of the number is red: customers block or report it, and Meta may restrict it.",
             f"Send fewer notices that nobody asked for; {MANAGER} shows what was reported.",
         )

@@ -8,20 +8,25 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from api.doctor.finding import Outcome
 from api.logs import CONTROLS, HIDDEN, PROCESS_REDACTION, SECRETS, Redaction
 
-NOT_LOOKED_AT = "Not looked at until "  # how the reason of a check that has not run begins
 ACRONYMS = {"api": "API", "id": "ID", "meta": "Meta", "tls": "TLS", "url": "URL"}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check. `fix` is empty where nothing is to be mended, or where the check could not run."""
+    """The result of one check. `fix` is empty where nothing needs fixing, and where the check could not run."""
 
     name: str
-    ok: bool
+    outcome: Outcome
     reason: str
     fix: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs fixing here, neither now nor soon."""
+        return self.outcome is Outcome.PASSED
 
     @property
     def title(self) -> str:
@@ -33,33 +38,40 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The results of one examination, in the order in which they are best mended."""
+    """The results of one examination, in the order in which they are best fixed. `farewell`: what to say where nothing
+    needs fixing."""
 
     checks: Sequence[Check]
+    farewell: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is to be mended."""
+        """Whether nothing needs fixing."""
         return all(check.ok for check in self.checks)
 
     @property
     def first_failing(self) -> Check | None:
-        """The check that is to be mended first; None when all have passed."""
-        return next((check for check in self.checks if not check.ok), None)
+        """The check to fix first: one that failed, else one that warns; None when all have passed."""
+        by_outcome = [check for wanted in (Outcome.FAILED, Outcome.WARNING) for check in self._find(wanted)]
+        return next(iter(by_outcome), None)
 
     @property
     def looked_at(self) -> list[Check]:
         """The checks that have run."""
-        return [check for check in self.checks if not check.reason.startswith(NOT_LOOKED_AT)]
+        return [check for check in self.checks if check.outcome is not Outcome.WAITING]
 
     @property
     def waiting(self) -> list[Check]:
-        """The checks that wait until another is mended."""
-        return [check for check in self.checks if check.reason.startswith(NOT_LOOKED_AT)]
+        """The checks that wait until another is fixed."""
+        return self._find(Outcome.WAITING)
 
     def to_json(self) -> str:
         """Returns the report as programs read it."""
-        return json.dumps({"ok": self.ok, "checks": [asdict(check) for check in self.checks]}, indent=2)
+        checks = [{"name": check.name, "ok": check.ok} | asdict(check) for check in self.checks]
+        return json.dumps({"ok": self.ok, "checks": checks}, indent=2)
+
+    def _find(self, outcome: Outcome) -> list[Check]:
+        return [check for check in self.checks if check.outcome is outcome]
 
 
 class SentenceRedaction:

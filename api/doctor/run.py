@@ -2,7 +2,7 @@
 
 Invariants
 - A report comes out of it, whatever is broken, within a bounded time.
-- A check that can't run says which one has to be mended first.
+- A check that can't run says which one has to be fixed first. Behind one that only warns, all goes on.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from api.doctor.check_context import CheckContext, NotOpened
-from api.doctor.finding import Finding, fail_check
-from api.doctor.report import NOT_LOOKED_AT, Check, Report, SentenceRedaction
+from api.doctor.finding import Finding, Outcome, fail_check
+from api.doctor.report import Check, Report, SentenceRedaction
 from api.doctor.table import CHECKS, SETTINGS, Row
 from api.settings import WHERE, Settings, SettingsError, StorageSettings
 from api.settings_loader import load_settings, load_storage_settings
@@ -83,7 +83,10 @@ async def examine(
         )
         checks = [*_check_settings(context)]
         checks += await _run_table(context, settings_ok=checks[0].ok)
-    return Report([Check(one.name, one.ok, redaction.clean(one.reason), redaction.clean(one.fix)) for one in checks])
+    return Report(
+        [Check(one.name, one.outcome, redaction.clean(one.reason), redaction.clean(one.fix)) for one in checks],
+        farewell=f"Everything is as it should be: {context.write_to_number} to see it work.",
+    )
 
 
 def _check_settings(context: CheckContext) -> Iterator[Check]:
@@ -92,22 +95,25 @@ def _check_settings(context: CheckContext) -> Iterator[Check]:
         reason, _, fix = line.partition(": ")
         name = reason.partition(" ")[0]
         name = name if name in WHERE else name.removesuffix("_FILE")
-        yield Check(f"{SETTINGS} {name}" if name in WHERE else SETTINGS, False, f"{reason}.", _to_sentence(fix))
+        shown = f"{SETTINGS} {name}" if name in WHERE else SETTINGS
+        yield Check(shown, Outcome.FAILED, f"{reason}.", _to_sentence(fix))
     if not context.problems:
-        yield Check(SETTINGS, True, "Everything that is needed is set, and looks as it should.", "")
+        own = "They are the demo's own: no Meta account is needed, and none is connected."
+        right = own if context.is_demo else "Everything that is needed is set, and looks as it should."
+        yield Check(SETTINGS, Outcome.PASSED, right, "")
 
 
 async def _run_table(context: CheckContext, *, settings_ok: bool) -> list[Check]:
     checks: list[Check] = []
-    mend_first = {} if settings_ok else {SETTINGS: SETTINGS}
+    fix_first = {} if settings_ok else {SETTINGS: SETTINGS}
     for row in CHECKS:
-        first = next((mend_first[need] for need in row.needs if need in mend_first), "")
+        first = next((fix_first[need] for need in row.needs if need in fix_first), "")
         finding = None if first else await _run_check(row, context)
         if finding is None:
             first = first or SETTINGS
-            finding = fail_check(f"{NOT_LOOKED_AT}{first.replace('_', ' ')} is mended.", "")
-        if not finding.ok:
-            mend_first[row.name] = first or row.name
+            finding = Finding(Outcome.WAITING, f"Not looked at until {first.replace('_', ' ')} is fixed.")
+        if finding.outcome in (Outcome.FAILED, Outcome.WAITING):
+            fix_first[row.name] = first or row.name
         checks.append(Check(row.name, *finding))
     return checks
 
@@ -121,12 +127,15 @@ async def _run_check(row: Row, context: CheckContext) -> Finding | None:
         return None
     except TimeoutError:
         return fail_check(
-            "This took too long to be looked at.", "Run the doctor again; if it stays, look at the network."
+            "This took too long to be looked at.", "Run the doctor again; if it stays, check the network."
         )
     except Exception as error:  # noqa: BLE001 - one broken check must not hide the others
         where = extract_tb(error.__traceback__)[-1]
-        reason = f"This could not be looked at ({type(error).__name__} at {Path(where.filename).name}:{where.lineno})."
-        return fail_check(reason, "Please report this line: the doctor should know better.")
+        place = f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}"
+        return fail_check(
+            f"This could not be looked at, because the doctor itself made a mistake ({place}).",
+            "Please report this line: it is a fault of Tick's, and not of your set-up.",
+        )
 
 
 def _load_or_note(load: Callable[[Path], Kind], config: Path, problems: list[str]) -> Kind | None:

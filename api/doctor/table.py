@@ -1,16 +1,16 @@
-"""Lists the checks, in the order in which a newcomer should mend what they find, and what each of them needs.
+"""Lists the checks, in the order in which a newcomer should fix what they find, and what each of them needs.
 
 Invariants
-- A check runs only when every check that it needs has passed; so the first one that fails is the one to mend, and none
-  fails because of another.
+- A check runs only when no check that it needs has failed; so the first one that fails is the one to fix, and none
+  fails because of another. One that only warns keeps nothing from being looked at.
 
-A new check is a function in one of the four modules, and a row here.
+A new check is a function in one of the modules for checks, and a row here.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from api.doctor import callback_checks, local_checks, meta_checks, number_checks
+from api.doctor import callback_checks, local_checks, meta_checks, number_checks, secret_checks
 from api.doctor.check_context import CheckContext
 from api.doctor.finding import Finding
 
@@ -18,7 +18,7 @@ SETTINGS = "settings"
 
 
 class Row(NamedTuple):
-    """A check of the doctor as a line of the table. `needs`: the names of the checks that must pass before it."""
+    """A check of the doctor as a line of the table. `needs`: the names of the checks that must not fail before it."""
 
     name: str
     needs: tuple[str, ...]
@@ -48,6 +48,7 @@ CHECKS = (
     Row("callback_answer", ("tls",), callback_checks.check_callback_answer),
     Row("verify_token", ("callback_answer",), callback_checks.check_verify_token),
     Row("signed_webhook", ("callback_answer",), callback_checks.check_signed_webhook),
+    Row("old_app_secret", (SETTINGS,), secret_checks.check_old_app_secret),
     Row("proxies", ("signed_webhook",), callback_checks.check_proxies),
     Row("worker", ("server", "redis"), local_checks.check_worker),
     Row("callback_at_meta", ("app_secret", "phone_number_id", "public_url"), number_checks.check_callback_at_meta),

@@ -7,15 +7,22 @@ Invariants
 from rich.console import Console
 from rich.text import Text
 
+from api.doctor.finding import Outcome
 from api.doctor.report import Check, Report
 
 MAX_COLUMNS = 80
 MAX_NAMED_CHECKS = 12  # of more that wait, only their number is printed
+SIGNS = {  # of a check, and its style
+    Outcome.PASSED: ("ok", "green"),
+    Outcome.WARNING: ("!!", "bold yellow"),
+    Outcome.FAILED: ("NO", "bold red"),
+    Outcome.WAITING: ("..", "bright_black"),
+}
 COMMAND = "curl "  # what follows it in a fix is printed unbroken, to be copied
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints every check that has run, then what to mend first."""
+    """Prints every check that has run, then what to fix first."""
     for check in report.looked_at:
         _print_check(check, console)
     if waiting := report.waiting:
@@ -25,13 +32,13 @@ def print_report(report: Report, console: Console) -> None:
             if len(waiting) <= MAX_NAMED_CHECKS
             else f"{len(waiting)} other checks wait for that."
         )
-        _print_line(console, "..", "bright_black", words)
+        _print_line(console, *SIGNS[Outcome.WAITING], words)
     console.print()
     _print_next_step(report, len(waiting), console)
 
 
 def _print_check(check: Check, console: Console) -> None:
-    sign, style = ("ok", "green") if check.ok else ("NO", "bold red")
+    sign, style = SIGNS[check.outcome]
     words = check.reason if check.name.startswith("settings ") else f"{check.title}: {check.reason}"
     _print_line(console, sign, style, words)
     if check.fix:
@@ -39,7 +46,7 @@ def _print_check(check: Check, console: Console) -> None:
 
 
 def _print_fix(console: Console, fix: str) -> None:
-    """Prints how to mend it; a command stands on a line of its own, unbroken, to be copied."""
+    """Prints how to fix it; a command stands on a line of its own, unbroken, to be copied."""
     words, _, command = fix.partition(COMMAND)
     _print_line(console, "->", "yellow", words.rstrip(), indent=3)
     if command:
@@ -58,10 +65,11 @@ def _print_line(console: Console, sign: str, style: str, words: str, indent: int
 def _print_next_step(report: Report, waiting: int, console: Console) -> None:
     first = report.first_failing
     if first is None:
-        _print_line(console, "", "", "Everything is as it should be. Write to the number from a phone to see it work.")
+        _print_line(console, "", "", report.farewell)
         return
     failing = sum(not check.ok for check in report.checks) - waiting
-    many = "One thing is" if failing == 1 else f"{failing} things are"
-    _print_line(console, "", "", f"{many} to be mended. Begin with {first.title}:")
+    many = "One thing needs fixing" if failing == 1 else f"{failing} things need fixing"
+    when = "soon" if first.outcome is Outcome.WARNING else ""
+    _print_line(console, "", "", f"{f'{many} {when}'.rstrip()}. Start with {first.title}:")
     _print_fix(console, first.fix or first.reason)
     _print_line(console, "", "", "Then run `tick doctor` again.")

@@ -194,7 +194,10 @@ def read_findings(answer: GraphResponse, other_version: str, at: datetime) -> It
     if answer.error is not None:
         if answer.error.action is Action.STOP:
             yield _make_finding(
-                "number:access", AlertSeverity.RED, f"Meta does not tell of the number. {answer.error.reason}", at
+                "number:access",
+                AlertSeverity.RED,
+                f"Meta does not answer questions about the number. {answer.error.reason}",
+                at,
             )
         return
     if answer.failure:
@@ -204,7 +207,7 @@ def read_findings(answer: GraphResponse, other_version: str, at: datetime) -> It
     if snapshot.status.upper() == CONNECTED:
         yield Finding("number:status")
     elif snapshot.status:
-        message = f"The number can't be used to send: Meta has its status as {snapshot.status}. See WhatsApp Manager."
+        message = f"The number can't send: Meta says that its status is {snapshot.status}. See WhatsApp Manager."
         yield _make_finding("number:status", AlertSeverity.RED, message, at)
     if warning := QUALITY_WARNINGS.get(snapshot.quality.upper()):
         yield _make_finding("number:quality", warning.severity, warning.message, at)
@@ -218,7 +221,7 @@ def read_findings(answer: GraphResponse, other_version: str, at: datetime) -> It
     if other_version:
         message = (
             f"Meta answers with version {other_version} of the Graph API, which is not the one in WHATSAPP_API_URL: "
-            "that one is too old, or not there yet."
+            "that one is too old, or does not exist yet."
         )
         yield _make_finding("api_version", AlertSeverity.YELLOW, message, at)
     else:

@@ -60,7 +60,7 @@ class QrCodes:
         _raise_for_error(answer)
         created = _parse_entry(answer.value)
         if created is None:
-            raise MetaUnavailable("Meta answered without a code. Look at the list: it may have been made.")
+            raise MetaUnavailable("Meta answered without a code. Check the list: it may be there all the same.")
         return created
 
     async def list_codes(self) -> list[QrCode]:
@@ -83,7 +83,7 @@ class QrCodes:
         answer = await self._graph.delete(f"{self._get_path()}/{code}")
         _raise_for_error(answer)
         if answer.value.get("success") is not True:
-            raise MetaUnavailable("Meta did not say that the code is gone. Look at the list.")
+            raise MetaUnavailable("Meta did not confirm that the code is gone. Check the list.")
 
     def _get_path(self) -> str:
         return f"{self._graph.settings.phone_number_id}/message_qrdls"
@@ -114,4 +114,5 @@ def _to_exception(error: GraphError) -> Exception:
         return MetaRefused("Meta knows no such code, or does not let this number have codes of its own.")
     if error.action is Action.STOP:
         return MetaRefused(f"Meta does not let this account have codes of its own. {error.reason}")
-    return MetaRefused(f"Meta did not accept this (error {error.code}). This account may not have codes of its own.")
+    code = "" if error.code is None else f" (error {error.code})"
+    return MetaRefused(f"Meta did not accept this{code}. This account may not have codes of its own.")

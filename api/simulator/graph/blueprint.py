@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from quart import Blueprint, Response, g, request
 from quart.typing import ResponseReturnValue
+from werkzeug.http import http_date
 
 from api.simulator import access
 from api.simulator.graph.account import account
@@ -76,8 +77,9 @@ async def check_token() -> Response | None:
 
 @graph.after_request
 async def finish_answer(response: Response) -> Response:
-    """Names the version that answers, and lets a fault spoil the answer."""
+    """Names the version that answers and the time at Meta, and lets a fault spoil the answer."""
     simulator = current_simulator()
+    response.headers["Date"] = http_date(simulator.clock())
     response.headers["facebook-api-version"] = simulator.setup.served_version or find_serving_version(g.version)
     return await spoil_answer(simulator.faults, response)
 

@@ -4,7 +4,7 @@ Invariants
 - Nothing is changed at Meta: every call is a GET.
 - What an answer lacks reads as unknown, never as an error.
 
-How a finding is judged and mended is decided in api/doctor.
+How a finding is judged and fixed is decided in api/doctor.
 
 Sources: Meta, business-phone-numbers/phone-numbers, webhooks/overview (subscribed_apps); the Graph API's pages on
 debug_token and on an app's subscriptions.

@@ -90,6 +90,14 @@ class WebhookChecker:
             return True
         return False if fetched.status == 503 and b'"worker"' in fetched.body else None
 
+    async def read_counter(self, base_url: str, name: str) -> int | None:
+        """Reads a counter off the metrics of the Tick at `base_url`; None when it doesn't tell."""
+        fetched = await fetch(self._http, "GET", f"{base_url}/metrics", headers=_AGENT, seconds=self._seconds)
+        found = re.search(
+            rf"^{re.escape(name)}_total ([0-9]{{1,15}})", fetched.body.decode("utf-8", "replace"), re.MULTILINE
+        )
+        return int(found[1]) if found else None
+
 
 def read_handshake(fetched: FetchResult, challenge: str) -> Handshake:
     """Decides who answered a verification request with this `challenge`. Pure."""

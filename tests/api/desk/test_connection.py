@@ -76,8 +76,8 @@ async def test_the_doctor_is_at_the_desk_too(light_service: Service) -> None:
     async with visitor(light_service, Role.ADMIN) as ada:
         assert f'href="{PAGE}/doctor"' in (await ada.get(PAGE)).text
         page = (await ada.get(f"{PAGE}/doctor")).text
-    first, _, rest = page.partition("Begin here")
-    assert "To be mended</span>" in first
+    first, _, rest = page.partition("Start here")
+    assert "Needs fixing</span>" in first
     assert ": Graph API</strong> <bdi>The Graph API at WHATSAPP_API_URL can&#39;t be reached" in rest
-    assert "<bdi>Nothing goes out since 2026-03-01 12:00 UTC: The account is " in rest
+    assert "<bdi>Nothing has gone out since 2026-03-01 12:00 UTC: The account is " in rest
     assert ("canary" in page, "<script>" in page) == (False, False)

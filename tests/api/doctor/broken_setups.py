@@ -10,7 +10,7 @@ from typing import Any
 
 from api.simulator.faults import Fault
 from tests.api.doctor.reverse_proxy import Certificate
-from tests.api.doctor.working_setup import ACCOUNT_ID, NUMBER_ID, PHONE
+from tests.api.doctor.working_setup import ACCOUNT_ID, APP_SECRET, NUMBER_ID, PHONE
 
 MESSAGING, MANAGEMENT = "whatsapp_business_messaging", "whatsapp_business_management"
 
@@ -20,7 +20,7 @@ class Broken:
     """A broken set-up. `first`: the check that has to fail first; `reason`, `fix`: words that have to be in them.
 
     `at_meta`: what is set otherwise at Meta. `front`: what stands before `target`, a port of the world. `sql`: what is
-    done to the MariaDB before, and to undo it.
+    done to the MariaDB before, and to undo it. `warns`: it works so far, and hides nothing else.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Broken:
     sql: tuple[str, str] = ("", "")
     mode: int = 0o600  # of the file of settings
     seconds: float = 5.0  # how long the doctor waits for an answer
+    warns: bool = False
 
 
 def break_setting(name: str, kind: str, value: str | None, words: str) -> Broken:
@@ -58,6 +59,13 @@ SETTINGS = [
         "/nowhere/desk.toml, which is not there.",
         "Create it",
         {"DESK_FILE": "/nowhere/desk.toml"},
+    ),
+    Broken(
+        "a path behind the version",
+        "settings WHATSAPP_API_URL",
+        "has a path behind the version, which must go",
+        "The Graph API with its version",
+        {"WHATSAPP_API_URL": "https://graph.facebook.com/v25.0/106540352242922"},
     ),
     Broken("a port that is none", "settings PORT", "PORT is not a port", "from 1 to 65535", {"PORT": "canary"}),
 ]
@@ -102,7 +110,8 @@ HERE = [
     Broken("packets too small", "database_packets", "max_allowed_packet is 1048576", "max_allowed_packet=16M", MYSQL,
            sql=("SET GLOBAL max_allowed_packet=1048576", "SET GLOBAL max_allowed_packet=67108864")),
     Broken("commits not on disk", "database_packets", "innodb_flush_log_at_trx_commit is 2", "trx_commit=1", MYSQL,
-           sql=("SET GLOBAL innodb_flush_log_at_trx_commit=2", "SET GLOBAL innodb_flush_log_at_trx_commit=1")),
+           sql=("SET GLOBAL innodb_flush_log_at_trx_commit=2", "SET GLOBAL innodb_flush_log_at_trx_commit=1"),
+           warns=True),
     Broken("redis away", "redis", "can't be reached", "REDIS_URL", {"REDIS_URL": "redis://127.0.0.1:1/0"}),
     Broken("redis password", "redis", "refuses the user or the password", "requirepass",
            {"REDIS_URL": "redis://:kitchen-cupboard@127.0.0.1:{locked_redis_port}/0"}),
@@ -116,7 +125,7 @@ HERE = [
     Broken("half of a key to the bucket", "files", "set without the other", "Set both",
            BUCKET | {"AWS_ACCESS_KEY_ID": None}),
     Broken("silence", "webhooks_lately", "No webhook has come for 4 days; the longest silence before was 6 hours",
-           "Write to the number", {"DATABASE_URL": "sqlite://{quiet}"}),
+           "Write to the number", {"DATABASE_URL": "sqlite://{quiet}"}, warns=True),
 ]  # fmt: skip
 
 AT_META = [
@@ -127,7 +136,7 @@ AT_META = [
     Broken("token invalid", "access_token", "is invalid", "Generate token", at_meta={"token_state": "invalid"}),
     Broken("token expired", "access_token", "has expired", "expiry Never", at_meta={"token_state": "expired"}),
     Broken("token expiring", "access_token", "expiring: it is good for another 3 hours", "expiry Never",
-           at_meta={"token_expires_at": time.time() + 3.1 * 3600}),
+           at_meta={"token_expires_at": time.time() + 3.1 * 3600}, warns=True),
     Broken("another token", "access_token", "is invalid", "Generate token",
            {"WHATSAPP_ACCESS_TOKEN": "EAAcanaryofanotherapp0123456789"}),
     Broken("app secret of another app", "app_secret", "is not the secret of the app", "App settings > Basic",
@@ -140,11 +149,11 @@ AT_META = [
            f"WHATSAPP_PHONE_NUMBER_ID={NUMBER_ID}", {"WHATSAPP_PHONE_NUMBER_ID": ACCOUNT_ID}),
     Broken("phone number for its id", "phone_number_id", "is the phone number itself",
            f"WHATSAPP_PHONE_NUMBER_ID={NUMBER_ID}", {"WHATSAPP_PHONE_NUMBER_ID": PHONE}),
-    Broken("number id unknown", "phone_number_id", "nothing that Meta knows", f"WHATSAPP_PHONE_NUMBER_ID={NUMBER_ID}",
+    Broken("number id unknown", "phone_number_id", "no id that Meta knows", f"WHATSAPP_PHONE_NUMBER_ID={NUMBER_ID}",
            {"WHATSAPP_PHONE_NUMBER_ID": "999999999999999"}),
     Broken("number id for WABA id", "business_account_id", "is the id of the number",
            f"WHATSAPP_BUSINESS_ACCOUNT_ID={ACCOUNT_ID}", {"WHATSAPP_BUSINESS_ACCOUNT_ID": NUMBER_ID}),
-    Broken("WABA id unknown", "business_account_id", "nothing that Meta knows",
+    Broken("WABA id unknown", "business_account_id", "no id that Meta knows",
            f"WHATSAPP_BUSINESS_ACCOUNT_ID={ACCOUNT_ID}", {"WHATSAPP_BUSINESS_ACCOUNT_ID": "999999999999999"}),
     Broken("version expired", "graph_version", "v20.0 of the Graph API expired on 2026-09-24", "v25.0",
            {"WHATSAPP_API_URL": "{graph}/v20.0"}),
@@ -160,14 +169,26 @@ AT_META = [
     Broken("app not subscribed", "app_subscription", "not subscribed", 'Bearer $WHATSAPP_ACCESS_TOKEN" http',
            at_meta={"subscribed_apps": False}),
     Broken("not registered", "number", "is not registered", "register", at_meta={"registered": False}),
-    Broken("restricted", "number", "RESTRICTED", "WhatsApp Manager", at_meta={"number_status": "RESTRICTED"}),
+    Broken("restricted", "number", "RESTRICTED", "WhatsApp Manager", at_meta={"number_status": "RESTRICTED"},
+           warns=True),
+    Broken("banned", "number", "The number is BANNED: it is banned.", "WhatsApp Manager",
+           at_meta={"number_status": "BANNED"}),
+    Broken("limited", "restrictions", "is limited in what it sends, because of its phone number", "accountquality",
+           at_meta={"health": "LIMITED"}, warns=True),
     Broken("blocked", "restrictions", "can't send at all, because of its phone number: The account is banned.",
            "Appeal the ban.",
            at_meta={"health": "BLOCKED", "health_errors": [{"error_code": 141014,
                     "error_description": "The account is banned.", "possible_solution": "Appeal the ban."}]}),
     Broken("name declined", "display_name", "not approved (declined)", "another name",
            at_meta={"name_status": "DECLINED"}),
-    Broken("quality", "quality", "is red", "WhatsApp Manager", at_meta={"quality": "RED"}),
+    Broken("quality", "quality", "is red", "WhatsApp Manager", at_meta={"quality": "RED"}, warns=True),
+    Broken("an old app secret", "old_app_secret", "signed with it. It has not been needed since the Tick at",
+           "Remove it once Meta signs with the new one", {"WHATSAPP_APP_SECRET_OLD": "canary-old-app-secret"},
+           warns=True),
+    Broken("an old app secret of today", "old_app_secret", "is the same as WHATSAPP_APP_SECRET", "Remove it",
+           {"WHATSAPP_APP_SECRET_OLD": APP_SECRET}, warns=True),
+    Broken("no Graph API there", "access_token", "", "see what answers at WHATSAPP_API_URL",
+           {"WHATSAPP_API_URL": "{front}/v25.0"}, front="not_found"),
 ]  # fmt: skip
 
 FRONT: dict[str, str | None] = {"PUBLIC_URL": "{front}"}
@@ -208,8 +229,9 @@ WAY_IN = [
            FRONT, front="pass"),
     Broken("trusted too far", "proxies", "passed on an address that the doctor had made up", "out of TRUSTED_PROXIES",
            BLIND | {"PUBLIC_URL": "{other}", "WHATSAPP_VERIFY_TOKEN": "canary-other-token"}),
-    Broken("a proxy that passes lies on", "proxies", "Anybody can pose as anybody", "add to X-Forwarded-For",
-           BLIND | {"WHATSAPP_VERIFY_TOKEN": "canary-other-token"}, front="blind", target="other"),
+    Broken("a proxy that passes lies on", "proxies", "Anybody can pose as anybody",
+           "add who connects to it to X-Forwarded-For", BLIND | {"WHATSAPP_VERIFY_TOKEN": "canary-other-token"},
+           front="blind", target="other"),
     Broken("trusted: everybody", "proxies", "0.0.0.0/0", "reverse proxies alone", {"TRUSTED_PROXIES": "0.0.0.0/0"}),
     Broken("no worker", "worker", "No worker is alive", "tick worker",
            BLIND | {"WHATSAPP_VERIFY_TOKEN": "canary-other-token"}, front="pass", target="other"),
@@ -228,7 +250,7 @@ WAY_IN.append(
     )
 )
 
-# Unusual, and nothing to be mended: what is set, what Meta says once, and the words of a check.
+# Unusual, and nothing that needs fixing: what is set, what Meta says once, and the words of a check.
 RIGHT: list[tuple[dict[str, str | None], dict[str, Any], list[Fault], str, str]] = [
     ({}, {}, [], "restrictions", "Meta lets it send."),
     ({"WHATSAPP_BUSINESS_ACCOUNT_ID": None}, {}, [], "business_account_id", f"It is {ACCOUNT_ID}, by the token"),

@@ -17,20 +17,31 @@ import pytest
 import pytest_asyncio
 from rich.console import Console
 
+from api.doctor.finding import Outcome
 from api.doctor.report import Report
 from api.doctor.run import examine_files
 from api.doctor.terminal import print_report
+from api.simulator.bodies import sign
 from api.simulator.faults import Fault
 from api.web.credentials import Role, digest_key, make_key, shorten_key
 from bot.clock import utc_now
 from tests.api.doctor.broken_setups import ALL, RIGHT, Broken
 from tests.api.doctor.reverse_proxy import run_reverse_proxy
-from tests.api.doctor.working_setup import CANARIES, LockedRedis, Meta, TickServer, make_right_settings, run_meta
+from tests.api.doctor.working_setup import (
+    APP_SECRET,
+    CANARIES,
+    LockedRedis,
+    Meta,
+    TickServer,
+    make_right_settings,
+    run_meta,
+)
 from tests.support.places import ROOT
 from tests.support.plain_http import plain_http
 from tests.support.servers import MariaDBServer, RedisServer, free_port
 
 WEBHOOK = "/api/whatsapp/webhook"
+OLD_SECRET = "canary-old-app-secret"
 
 
 @dataclass
@@ -68,7 +79,8 @@ async def world(
         right = make_right_settings(meta)
         tick = TickServer(right)
         changed = {"TRUSTED_PROXIES": "127.0.0.1", "WHATSAPP_VERIFY_TOKEN": "canary-other-token"}
-        other = TickServer(right | changed | {"REDIS_URL": redis_server.url}, "--no-worker")
+        changed |= {"WHATSAPP_APP_SECRET_OLD": OLD_SECRET, "REDIS_URL": redis_server.url}
+        other = TickServer(right | changed, "--no-worker")
         locked = LockedRedis()
         evicting = RedisServer("--maxmemory-policy", "allkeys-lru")
         with ExitStack() as stack:
@@ -143,7 +155,7 @@ def set_at_meta(world: World, public_url: str, changed: dict[str, object]) -> It
 
 @contextmanager
 def break_mariadb(world: World, broken: Broken) -> Iterator[None]:
-    """Runs the SQL that breaks the MariaDB, and mends it when the block ends."""
+    """Runs the SQL that breaks the MariaDB, and repairs it when the block ends."""
     before, after = (statement.format(name=world.database) for statement in broken.sql)
     if before:
         world.mariadb.execute(before)
@@ -192,14 +204,17 @@ async def test_the_right_thing_is_named_first(world: World, broken: Broken, tmp_
     assert first.name == broken.first, plain
     assert broken.reason in first.reason
     assert broken.fix in first.fix
-    assert f"Begin with {first.title}" in plain or first.name.startswith("settings")
+    assert first.outcome is (Outcome.WARNING if broken.warns else Outcome.FAILED)
+    assert not (broken.warns and report.waiting), plain
+    assert "code None" not in plain
+    assert f"Start with {first.title}" in plain or first.name.startswith("settings")
     assert max(len(line) for line in plain.splitlines() if "curl " not in line) <= 80
     assert_no_secret(plain, print_to_text(report, colours=True), report.to_json(), repr(report))
 
 
 @pytest.mark.parametrize(("settings", "at_meta", "faults", "name", "words"), RIGHT)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_set_up_that_is_right_has_nothing_to_mend(
+async def test_a_set_up_that_is_right_has_nothing_to_fix(
     world: World,
     tmp_path: Path,
     settings: dict[str, str | None],
@@ -237,13 +252,29 @@ async def test_a_token_that_may_not_be_asked_about_itself_is_asked_about_as_the_
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_webhooks_of_the_old_app_secret_are_taken_and_counted(world: World, tmp_path: Path) -> None:
+    async with plain_http(world.other.url, timeout=30) as http:
+        statuses = [
+            (await http.post(WEBHOOK, content=b"[]", headers={"X-Hub-Signature-256": sign(b"[]", secret)})).status_code
+            for secret in (APP_SECRET, OLD_SECRET, "a third secret", "")
+        ]
+    assert statuses == [200, 200, 401, 401]
+    settings = {"PORT": world.places["other_port"], "PUBLIC_URL": None, "REDIS_URL": world.places["redis"]}
+    config = world.config(tmp_path, **settings, WHATSAPP_APP_SECRET_OLD=OLD_SECRET)
+    report = await examine_files(config, utc_now)
+    [reason] = [check.reason for check in report.checks if check.name == "old_app_secret"]
+    assert "It was needed once since the Tick at" in reason
+    assert_no_secret(print_to_text(report))
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_doctor_leaves_no_trace(world: World, tmp_path: Path) -> None:
     nowhere = tmp_path / "data"
     config = world.config(tmp_path, DATA_DIR=str(nowhere), PORT=world.places["free_port"], PUBLIC_URL=None)
     report = await examine_files(config, utc_now)
     checks = {check.name: check for check in report.checks}
-    assert "made when `tick serve` first starts" in checks["database"].reason
-    assert checks["worker"].reason == "Not looked at until server is mended."
+    assert "made when Tick first starts" in checks["database"].reason
+    assert checks["worker"].reason == "Not looked at until server is fixed."
     assert not nowhere.exists()
     with sqlite3.connect(world.tick.data / "tick.db") as connection:
         assert connection.execute("SELECT COUNT(*) FROM item").fetchone() == (0,)
@@ -301,7 +332,7 @@ async def test_the_command_prints_json_and_ends_with_0(world: World, tmp_path: P
         code, out, err = await doctor(tmp_path, "--json")
     report = json.loads(out)
     assert (code, err, report["ok"]) == (0, "", True)
-    assert {frozenset(check) for check in report["checks"]} == {frozenset({"name", "ok", "reason", "fix"})}
+    assert {frozenset(check) for check in report["checks"]} == {frozenset({"name", "ok", "outcome", "reason", "fix"})}
     assert_no_secret(out)
 
 

@@ -1,6 +1,7 @@
 """The parts of the doctor by themselves: what it reads out of Meta's answers, and what its sentences never show."""
 
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from api.doctor.check_context import CheckContext
+from api.doctor.finding import Outcome
+from api.doctor.meta_checks import check_graph_version, describe_failure
 from api.doctor.report import Check, Report, SentenceRedaction
 from api.doctor.run import examine
 from api.settings import Settings
@@ -21,8 +25,15 @@ from bot.whatsapp.diagnostics.setup import (
     read_token,
 )
 from bot.whatsapp.diagnostics.versions import find_expiry, read_version
-from bot.whatsapp.diagnostics.webhook_check import Handshake, Responder, read_handshake, read_page_title
-from bot.whatsapp.graph.client import GraphResponse
+from bot.whatsapp.diagnostics.webhook_check import (
+    Handshake,
+    Responder,
+    WebhookChecker,
+    read_handshake,
+    read_page_title,
+)
+from bot.whatsapp.graph.client import GraphResponse, open_http
+from bot.whatsapp.graph.response import parse_response
 from tests.support.growth import TIMES_LONGER, compute_growth
 
 HTML = {"content-type": "text/html; charset=utf-8"}
@@ -157,14 +168,69 @@ def test_a_report_never_shows_a_secret_of_the_settings() -> None:
 
 
 def test_a_report_is_json_with_these_names() -> None:
-    report = Report([Check("settings", True, "Fine.", ""), Check("tls", False, "Bad.", "Mend it.")])
+    report = Report([Check("settings", Outcome.PASSED, "Fine.", ""), Check("tls", Outcome.FAILED, "Bad.", "Fix it.")])
     assert json.loads(report.to_json()) == {
         "ok": False,
         "checks": [
-            {"name": "settings", "ok": True, "reason": "Fine.", "fix": ""},
-            {"name": "tls", "ok": False, "reason": "Bad.", "fix": "Mend it."},
+            {"name": "settings", "ok": True, "outcome": "passed", "reason": "Fine.", "fix": ""},
+            {"name": "tls", "ok": False, "outcome": "failed", "reason": "Bad.", "fix": "Fix it."},
         ],
     }
+
+
+def test_a_failure_is_said_before_what_warns() -> None:
+    passed, warning = Check("tls", Outcome.PASSED, "", ""), Check("quality", Outcome.WARNING, "", "Soon.")
+    failed, waiting = Check("worker", Outcome.FAILED, "", "Now."), Check("proxies", Outcome.WAITING, "", "")
+    report = Report([waiting, passed, warning, failed])
+    assert (report.ok, report.first_failing, report.waiting) == (False, failed, [waiting])
+    report = Report([passed, warning])
+    assert (report.ok, report.first_failing, report.waiting) == (False, warning, [])
+
+
+def make_settings(api_url: str, **changed: object) -> Settings:
+    known = Settings(
+        data_dir=Path("data"),
+        whatsapp_api_url=api_url,
+        whatsapp_phone_number_id="106540352242922",
+        whatsapp_access_token=SecretStr("EAAcanarytoken"),
+        whatsapp_verify_token=SecretStr("canary-verify"),
+        whatsapp_app_secret=SecretStr("canary-secret"),
+        database_url=SecretStr("sqlite:///nowhere/at/all/tick.db"),
+        redis_url=SecretStr("redis://127.0.0.1:1"),
+        port=1,
+    )
+    return known.model_copy(update=changed)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (b"<html>", "answered HTTP 404 in its place."),
+        (b'{"error": {"code": 100, "message": "Invalid parameter"}}', "(Meta's code 100: Invalid parameter)."),
+        (b'{"error": {"message": "Who knows"}}', "(Who knows)."),
+    ],
+)
+def test_a_refusal_is_a_sentence_before_it_is_a_code(error: bytes, sentence: str) -> None:
+    told = describe_failure(parse_response(404, {}, error))
+    assert told.endswith(sentence)
+    assert "None" not in told
+
+
+async def test_an_address_of_the_graph_api_without_its_version_is_told() -> None:
+    async with AsyncExitStack() as stack, open_http() as http:
+        context = CheckContext(
+            settings=make_settings("https://graph.example/api"),
+            storage=None,
+            problems=[],
+            visitor=WebhookChecker(http),
+            meta=None,
+            now=utc_now,
+            stack=stack,
+        )
+        found = await check_graph_version(context)
+    assert found.outcome is Outcome.WARNING
+    assert "has no version at its end" in found.reason
+    assert found.fix == "Set WHATSAPP_API_URL=https://graph.example/api/v25.0"
 
 
 @pytest.mark.parametrize(
@@ -176,20 +242,10 @@ def test_a_report_is_json_with_these_names() -> None:
     ],
 )
 async def test_what_meta_itself_can_not_call_is_said(public_url: str, reason: str) -> None:
-    known = Settings(
-        data_dir=Path("data"),
-        whatsapp_api_url="https://graph.invalid/v25.0",
-        whatsapp_phone_number_id="106540352242922",
-        whatsapp_access_token=SecretStr("EAAcanarytoken"),
-        whatsapp_verify_token=SecretStr("canary-verify"),
-        whatsapp_app_secret=SecretStr("canary-secret"),
-        database_url=SecretStr("sqlite:///nowhere/at/all/tick.db"),
-        redis_url=SecretStr("redis://127.0.0.1:1"),
-        port=1,
-    ).model_copy(update={"public_url": public_url})
+    known = make_settings("https://graph.invalid/v25.0", public_url=public_url)
     report = await examine(known, utc_now)
     checks = {check.name: check for check in report.checks}
     assert reason in checks["public_url"].reason
     assert checks["graph_api"].reason.endswith("its name is not found in DNS.")
-    assert checks["callback"].reason == "Not looked at until public url is mended."
-    assert checks["quality"].reason == "Not looked at until graph api is mended."
+    assert checks["callback"].reason == "Not looked at until public url is fixed."
+    assert checks["quality"].reason == "Not looked at until graph api is fixed."

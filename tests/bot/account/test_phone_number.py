@@ -94,7 +94,7 @@ async def test_all_processes_together_ask_once_in_ten_minutes(watched: Watched) 
 
 
 TROUBLES: list[tuple[dict[str, Any], list[str]]] = [
-    ({"status": "FLAGGED"}, ["red number:status: The number can't be used to send: Meta has its status as FLAGGED."]),
+    ({"status": "FLAGGED"}, ["red number:status: The number can't send: Meta says that its status is FLAGGED."]),
     ({"status": "BANNED", "quality_rating": "RED"}, ["red number:quality", "red number:status"]),
     ({"quality_rating": "YELLOW"}, ["yellow number:quality: The quality of the number is falling"]),
     ({"quality_rating": "UNKNOWN"}, []),
@@ -146,7 +146,7 @@ async def test_what_an_answer_does_not_speak_of_stays(light_watched: Watched) ->
     [
         (
             refusal(190, 401),
-            "red number:access: Meta does not tell of the number. The access token",
+            "red number:access: Meta does not answer questions about the number. The access token",
             "The access token",
         ),
         (refusal(100, error_subcode=33), "red number:access", "Meta knows nothing under this id"),
