@@ -1,1 +1,1 @@
-"""The contract test against Meta's OpenAPI document, which lies beside the checkout; without it nothing is checked."""
+"""Two contracts: our requests against Meta's document, which may lie beside the checkout; our answers against ours."""
