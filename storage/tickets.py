@@ -112,13 +112,20 @@ async def find_many(tx: Tx, ticket_ids: Sequence[int]) -> dict[int, StoredTicket
 
 
 async def load_page(
-    tx: Tx, *, status: TicketStatus | None, mobiles: Sequence[str], offset: int, limit: int
+    tx: Tx,
+    *,
+    status: TicketStatus | None,
+    mobiles: Sequence[str],
+    offset: int,
+    limit: int,
+    issue_type: str | None = None,
 ) -> TicketPage:
-    """Loads one page of the tickets that have this status and one of these numbers, the newest first. None and [] stand
-    for any."""
+    """Loads one page of the tickets that have this status, one of these numbers and this issue type, the newest first.
+    None and [] stand for any."""
     conditions = ["status = ?"] * bool(status) + [f"mobile IN ({placeholders(len(mobiles))})"] * bool(mobiles)
+    conditions += ["issue_type = ?"] * bool(issue_type)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    values = [*([status] if status else []), *mobiles]
+    values = [*([status] if status else []), *mobiles, *([issue_type] if issue_type else [])]
     total = int((await tx.fetch(f"SELECT COUNT(*) FROM ticket {where}", values))[0][0])
     if offset >= total:
         return TicketPage([], total)

@@ -11,12 +11,14 @@ from api.desk.pages import AnyResponse, go_to, show_page
 from api.desk.ticket_page import show_ticket_page
 from api.services import services
 from api.web.auth import GuardedBlueprint, Permission, caller, needs
+from bot.whatsapp.sanitize import clean_line
 from storage import tickets
 from storage.statuses import TicketStatus
 
 TICKETS_PER_PAGE = 25
 MAX_PAGE = 100_000  # far behind any list
 MAX_PAGE_DIGITS = 8
+MAX_TOPIC_CHARACTERS = 50  # as its column has
 
 blueprint = GuardedBlueprint("tickets", __name__)
 
@@ -26,11 +28,16 @@ blueprint = GuardedBlueprint("tickets", __name__)
 async def list_tickets() -> Response:
     """Lists tickets, the newest first."""
     status, page = _read_status(request.args.get("status", "")), _read_page(request.args.get("page", ""))
+    topic = clean_line(request.args.get("topic", ""), MAX_TOPIC_CHARACTERS)
     offset = (page - 1) * TICKETS_PER_PAGE
     async with services().database.reading() as tx:
-        found, total = await tickets.load_page(tx, status=status, mobiles=[], offset=offset, limit=TICKETS_PER_PAGE)
+        found, total = await tickets.load_page(
+            tx, status=status, mobiles=[], offset=offset, limit=TICKETS_PER_PAGE, issue_type=topic or None
+        )
     pages = max(1, -(-total // TICKETS_PER_PAGE))
-    return await show_page("tickets", tickets=found, total=total, page=page, pages=pages, status=status or "")
+    return await show_page(
+        "tickets", tickets=found, total=total, page=page, pages=pages, status=status or "", topic=topic
+    )
 
 
 @blueprint.get("/desk/tickets/<ticket:ticket_id>")

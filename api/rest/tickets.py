@@ -72,6 +72,9 @@ class Filter(Query):
     mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = Field(
         default=None, description="Only tickets of this number; its national variants are found too."
     )
+    issue_type: Topic | None = Field(
+        default=None, description="Only tickets with this topic, whether it is still one to choose from or not."
+    )
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = Field(default=1, description="Which page; the first is 1.")
     limit: Annotated[int, Field(ge=1, le=MAX_TICKETS_PER_PAGE)] = Field(
         default=20, description="How many tickets a page has at most."
@@ -161,7 +164,12 @@ async def list_tickets(query_args: Filter) -> Response:
     offset = (query_args.page - 1) * limit
     async with services().database.reading() as tx:
         found, total = await tickets.load_page(
-            tx, status=query_args.status, mobiles=mobiles, offset=offset, limit=limit
+            tx,
+            status=query_args.status,
+            mobiles=mobiles,
+            offset=offset,
+            limit=limit,
+            issue_type=query_args.issue_type,
         )
     pagination = Pagination(page=query_args.page, limit=limit, total=total)
     shown = [Ticket(**_show_columns(ticket)) for ticket in found]

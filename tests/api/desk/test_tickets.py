@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 from api.web.credentials import Role
 from storage import templates
@@ -40,6 +41,26 @@ async def test_the_list(light_service: Service) -> None:
             assert await listed(query) == newest[:25]
         assert "status=new&amp;page=2" in (await alex.get("/desk?status=new")).text
         assert "page=1" in (await alex.get("/desk?page=2")).text
+
+
+async def test_a_topic_that_is_no_longer_one_to_choose_from(light_service: Service) -> None:
+    """Such as those of the original system."""
+    topic = "Paiement & Facturation?"
+    ids = [await open_ticket(light_service) for _ in range(27)]
+    await light_service.execute("UPDATE ticket SET issue_type = ? WHERE id <> ?", [topic, ids[0]])
+    await light_service.execute("UPDATE ticket SET status = 'closed' WHERE id = ?", [ids[1]])
+    async with visitor(light_service, Role.VIEWER) as alex:
+        link = 'href="/desk?topic=Paiement%20%26%20Facturation%3F"><bdi>Paiement &amp; Facturation?</bdi>'
+        assert link in (await alex.get(f"/desk/tickets/{ids[1]}")).text
+        page = (await alex.get("/desk?topic=Paiement%20%26%20Facturation%3F")).text
+        assert len(re.findall(r'aria-label="Ticket (\d+)"', page)) == 25
+        assert "Topic: <bdi>Paiement &amp; Facturation?</bdi>" in page
+        (older,) = re.findall(r'rel="next" href="([^"]+)"', page)
+        rest = (await alex.get(unescape(older))).text
+        assert re.findall(r'aria-label="Ticket (\d+)"', rest) == [str(ids[1])]
+        (closed,) = re.findall(r'href="([^"]+status=closed)"', page)
+        assert re.findall(r'aria-label="Ticket (\d+)"', (await alex.get(unescape(closed))).text) == [str(ids[1])]
+        assert "No ticket has this topic" in (await alex.get("/desk?topic=%3Cscript%3E")).text
 
 
 async def test_answering_and_moving(service: Service) -> None:

@@ -196,6 +196,9 @@ async def test_list(service: Service) -> None:
     assert await list_tickets(status="closed") == ([ids[-4]], {"page": 1, "limit": 20, "total": 1})
     mine = [ticket_id for at, ticket_id in enumerate(ids) if at % 2]
     assert (await list_tickets(mobile=PHONE, limit=5))[0] == mine[:5]
+    await service.execute("UPDATE ticket SET issue_type = ? WHERE id = ?", ["Paiement & Facturation", ids[5]])
+    assert (await list_tickets(issue_type="Paiement & Facturation"))[0] == [ids[5]]
+    assert (await list_tickets(issue_type="Paiement & Facturation", status="closed"))[0] == []
     unescaped = await service.call("GET", f"/api/tickets?mobile={PHONE}&limit=5")  # the + arrives as a space
     assert [ticket["id"] for ticket in unescaped.json()["data"]] == mine[:5]
     assert (await list_tickets(mobile="+15550009999"))[0] == []
