@@ -3,7 +3,6 @@
 Invariants
 - Nothing but a migration changes the schema.
 - The start refuses a database that lacks one.
-- Each table names its engine, which is InnoDB.
 """
 
 import os
@@ -12,11 +11,12 @@ from pathlib import Path
 
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
-from tortoise.migrations.schema_editor import BaseSchemaEditor, MySQLSchemaEditor
+from tortoise.migrations.schema_editor import BaseSchemaEditor
 
 from storage.errors import WrongDatabase
 from storage.sql.database import APPS, Database, DatabaseSettings
-from storage.sql.server_checks import ENGINE, check_server
+from storage.sql.schema_editor import ResumingSchemaEditor
+from storage.sql.server_checks import check_server
 
 
 async def migrate(settings: DatabaseSettings) -> list[str]:
@@ -64,14 +64,9 @@ async def list_unwritten(settings: DatabaseSettings) -> list[str]:
 
 
 class _Executor(MigrationExecutor):
-    """Tortoise's, which leaves the engine to the server."""
+    """Tortoise's, with an editor of ours for MySQL."""
 
     def _schema_editor(self, atomic: bool = True, collect_sql: bool = False) -> BaseSchemaEditor:
         if self.connection.capabilities.dialect == "mysql":
-            return _InnoDBSchemaEditor(self.connection, atomic=atomic, collect_sql=collect_sql)
+            return ResumingSchemaEditor(self.connection, atomic=atomic, collect_sql=collect_sql)
         return super()._schema_editor(atomic, collect_sql)
-
-
-class _InnoDBSchemaEditor(MySQLSchemaEditor):
-    def _table_generate_extra(self, table: str) -> str:
-        return f" ENGINE={ENGINE} {super()._table_generate_extra(table).strip()}"

@@ -1,5 +1,6 @@
 """Tests that the migrations make the whole schema, each once, and that the models hold nothing else."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -25,6 +26,46 @@ async def test_a_database_is_made_once(database_url: str) -> None:
     opened = await Database.open(settings)
     assert await list_missing(opened) == []
     await opened.close()
+
+
+async def test_a_migration_that_is_interrupted_goes_on(
+    mariadb_server: MariaDBServer, mariadb_url: str, mariadb_tables: tuple[str, list[str]]
+) -> None:
+    """MySQL commits each change of the schema by itself, and takes none back."""
+    settings, steps, tries = DatabaseSettings(mariadb_url), 300, 0
+    while True:
+        task = asyncio.create_task(migrate(settings))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        if not isinstance(outcome, BaseException):
+            break
+        assert isinstance(outcome, asyncio.CancelledError), outcome
+        steps, tries = steps + steps // 3, tries + 1
+    assert tries > 2
+    assert await migrate(settings) == []
+    assert read_schema(mariadb_server, mariadb_url.rpartition("/")[2]) == read_schema(mariadb_server, mariadb_tables[0])
+
+
+def read_schema(server: MariaDBServer, name: str) -> list[tuple[object, ...]]:
+    columns = server.execute(
+        "SELECT table_name, column_name, column_type, is_nullable, column_default FROM information_schema.columns "
+        "WHERE table_schema = %s ORDER BY table_name, column_name",
+        (name,),
+    )
+    indexes = server.execute(
+        "SELECT table_name, index_name, seq_in_index, column_name, non_unique FROM information_schema.statistics "
+        "WHERE table_schema = %s ORDER BY table_name, index_name, seq_in_index",
+        (name,),
+    )
+    return [*columns, *indexes]
+
+
+async def test_a_table_of_somebody_else_is_not_taken_for_ours(mariadb_server: MariaDBServer, mariadb_url: str) -> None:
+    mariadb_server.execute(f"CREATE TABLE `{mariadb_url.rpartition('/')[2]}`.account (iban VARCHAR(40))")
+    with pytest.raises(WrongDatabase, match="a table `account` that is not Tick's"):
+        await migrate(DatabaseSettings(mariadb_url))
 
 
 async def test_the_models_ask_for_nothing_more(migrated_url: str) -> None:
