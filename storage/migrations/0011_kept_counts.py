@@ -8,7 +8,7 @@ from storage.sql.columns import AsciiField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0011_access")]
+    dependencies = [("models", "0010_access")]
 
     operations = [
         ops.CreateModel(
