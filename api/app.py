@@ -21,6 +21,7 @@ from api.server.front_door import Admission
 from api.server.serving import limit_requests, serve_http
 from api.services import make_services
 from api.settings import Settings
+from api.web.hosts import check_hosts
 from api.webhook import PATHS, WebhookMiddleware, make_handshake
 from bot.bootstrap import Resources
 from bot.clock import Clock, utc_now
@@ -47,6 +48,7 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     """Makes the web application of a process."""
     app = Quart("api", static_folder=None)
     limit_requests(app, Admission(settings.trusted_proxies, PATHS, resources.metrics.count_turned_away))
+    check_hosts(app, settings.public_url, settings.allowed_hosts)
     services = make_services(resources, list_issue_types(settings.desk_file))
     app_secrets = settings.list_app_secrets()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.

@@ -3,11 +3,19 @@
 They are read in settings_loader.py, once, and frozen.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from api import settings_checks as checks
 from api.desk_file import NO_DESK_FILE, DeskFile, read_desk_file
@@ -44,6 +52,7 @@ WHERE = {  # to find the value of each variable, or what it may be
     "HOST": "the address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for every network",
     "PORT": "a whole number from 1 to 65535, 5000 unless you say otherwise",
     "PUBLIC_URL": "the address at which Meta and agents reach Tick, such as https://desk.example.com",
+    "ALLOWED_HOSTS": "hosts that desk and API answer to besides PUBLIC_URL's, separated by commas: desk.internal",
     "TRUSTED_PROXIES": "addresses or networks of your reverse proxies, separated by commas, such as 10.0.0.0/8",
     "TICK_FLOW": "guided or instant",
     "DESK_FILE": "a TOML file with your issue types (.env.example shows one), or leave it out for Tick's own",
@@ -68,12 +77,46 @@ class SettingsError(OperatorError):
         self.lines = lines
 
 
+class ConfigFile(DotEnvSettingsSource):
+    """Reads config.env without filling in `${...}`: a secret may hold it, and stays as it is written."""
+
+    @staticmethod
+    def _static_read_env_file(
+        file_path: Path,
+        *,
+        encoding: str | None = None,
+        case_sensitive: bool = False,
+        ignore_empty: bool = False,
+        parse_none_str: str | None = None,
+    ) -> Mapping[str, str | None]:
+        kept = read_config_file(file_path, encoding or "utf-8")
+        return {name if case_sensitive else name.lower(): kept[name] for name in kept if kept[name] or not ignore_empty}
+
+
+def read_config_file(config: Path, encoding: str = "utf-8") -> dict[str, str | None]:
+    """Reads the variables of config.env as they are written; none where it isn't there. Raises OSError and
+    UnicodeDecodeError."""
+    return dotenv_values(config, interpolate=False, encoding=encoding)
+
+
 class StorageSettings(BaseSettings):
     """The settings of the commands that work on the database alone."""
 
     model_config = SettingsConfigDict(
         frozen=True, validate_default=False, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Has config.env read as it is written."""
+        return init_settings, env_settings, ConfigFile(settings_cls, getattr(dotenv_settings, "env_file", None))
 
     database_url: Annotated[SecretStr, validate_with(checks.check_database_url)] = SecretStr("")
     redis_url: Annotated[SecretStr, validate_with(checks.check_redis_url)] = SecretStr("")
@@ -139,7 +182,8 @@ class Settings(StorageSettings):
     whatsapp_messages_per_second: Annotated[float, validate_with(checks.check_number(0, 10_000))] = 80.0
     host: Annotated[str, validate_with(checks.check_host)] = "127.0.0.1"
     port: Annotated[int, validate_with(checks.check_port)] = 5000
-    public_url: Annotated[str, validate_with(checks.check_web_url)] = ""
+    public_url: Annotated[str, validate_with(checks.check_public_url)] = ""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, validate_with(checks.check_hosts)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, validate_with(checks.check_networks)] = ()
     tick_flow: Annotated[Literal["guided", "instant"], validate_with(checks.check_one_of("guided", "instant"))] = (
         "guided"

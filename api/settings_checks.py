@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import timedelta, timezone, tzinfo
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,14 +20,20 @@ from api.server.client_address import Network
 from bot.phones import is_country
 from storage.sql.mysql_url import parse_tls
 
+# What is left of an example: words that nobody has in a secret by chance, a value in brackets or of dots, a variable
+# that nobody has filled in, a value of nothing but the words of examples. What only has such words in it is a secret.
+_EXAMPLE_WORD = (
+    "(?:access|account|api|app|business|dummy|enter|example|facebook|fill|goes|here|id|in|insert|key|meta|none|null"
+    "|number|paste|password|phone|put|secret|the|this|todo|token|type|undefined|value|verify|whatsapp|your)"
+)
 PLACEHOLDER = re.compile(
-    r"change[-_ ]?me|replace[-_ ]?me|place[-_ ]?holder|^(your|example|insert|enter|todo|dummy)([-_ ]|$)|[-_ ]here$"
-    r"|^(secret|token|password|none|null|undefined)$|^<.*>$|^\{.*\}$|^\$|^(x{3,}|\*{3,}|\.{3,}|-{3,})$",
+    r"(?<![a-z])(?:change[-_ ]?me|replace[-_ ]?me|place[-_ ]?holder)(?![a-z])|^<.*>$|^\{.*\}$"
+    r"|(?-i:^\$(?:\{\w+\}|[A-Z_]+)$)"
+    rf"|^(?:x{{3,}}|\*{{3,}}|\.{{3,}}|-{{3,}})$|^{_EXAMPLE_WORD}(?:[-_ ]{_EXAMPLE_WORD})*$",
     re.IGNORECASE,
 )
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 MIN_SECRET_CHARACTERS = 8
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def validate_with(check: Callable[[str], Any] = str) -> BeforeValidator:
@@ -43,7 +49,7 @@ def validate_with(check: Callable[[str], Any] = str) -> BeforeValidator:
             raise ValueError("is blank")
         if value != value.strip():
             raise ValueError("has spaces around its value, which must go")
-        if value[0] in QUOTES or value[-1] in QUOTES:
+        if value[0] in QUOTES and value[-1] in QUOTES:
             raise ValueError("has quotes around its value, which must go")
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             raise ValueError("has a line break or another control character in it")
@@ -104,11 +110,37 @@ def check_web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def check_public_url(value: str) -> str:
+    """Accepts the address at which Tick is reached: scheme and host, since its paths are its own."""
+    url = check_web_url(value)
+    if urlsplit(url).path:
+        raise ValueError("has a path behind its host, which must go: Tick has no prefix, and needs a host of its own")
+    return url
+
+
+def check_hosts(value: str) -> tuple[str, ...]:
+    """Accepts names and addresses of hosts without a port, separated by commas or spaces."""
+    hosts = [part for part in re.split(r"[,\s]+", value.lower()) if part]
+    if not all(re.fullmatch(r"[0-9a-z._-]+|\[[0-9a-f:.]+\]", host) for host in hosts):
+        raise ValueError("is not a list of host names or addresses, without scheme and port")
+    return tuple(host.rstrip(".") for host in hosts)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is that of this machine itself, where nobody else gets."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def check_graph_url(value: str) -> str:
     """Accepts the base of the Graph API: encrypted but on this machine, and with its version at the end."""
     url = check_web_url(value)
     host = parse_host(url, {"http", "https"})
-    if url.startswith("http://") and host not in LOOPBACK:
+    if url.startswith("http://") and not is_loopback(host):
         raise ValueError("would send the access token unencrypted: it must begin with https://")
     if re.search(r"/v\d+\.\d+/.", url):
         raise ValueError("has a path behind the version, which must go")

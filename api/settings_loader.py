@@ -14,12 +14,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from api.desk_file import NO_DESK_FILE, DeskFileError
 from api.logs import PROCESS_REDACTION
-from api.settings import WHERE, Settings, SettingsError, StorageSettings
+from api.settings import WHERE, Settings, SettingsError, StorageSettings, read_config_file
 
 CONFIG_FILE = Path("config.env")
 MIN_SIMILARITY = 0.85  # of two names that differ by one slip of the keys; other settings differ by more
@@ -86,7 +85,7 @@ def _find_exposed_secrets(config: Path) -> list[str]:
     looked."""
     try:
         if os.name == "posix" and config.stat().st_mode & 0o007:
-            kept = dotenv_values(config)
+            kept = read_config_file(config)
             if any(kept.get(name) for name in _list_secret_names(Settings)):
                 return [f"{config} holds secrets and is open to every user of this machine: chmod 600 {config}"]
     except (OSError, UnicodeDecodeError):
@@ -97,7 +96,7 @@ def _find_exposed_secrets(config: Path) -> list[str]:
 def is_anything_set(config: Path = CONFIG_FILE) -> bool:
     """Whether any of the settings that have no default is set, in the environment or in `config`."""
     try:
-        kept = dotenv_values(config)
+        kept = read_config_file(config)
     except (OSError, UnicodeDecodeError):
         kept = {}
     needed = [name.upper() for name, info in Settings.model_fields.items() if info.is_required()]
@@ -118,7 +117,7 @@ def _find_misspelt_names(config: Path) -> list[str]:
     Other names are the settings of other programs.
     """
     try:
-        kept = dotenv_values(config)
+        kept = read_config_file(config)
     except (OSError, UnicodeDecodeError):
         return []  # build_settings finds it unreadable, and says so
     ours = {*WHERE, *(f"{name}_FILE" for name in _list_secret_names(Settings))}
@@ -134,7 +133,7 @@ def _read_secret_files(kind: type[StorageSettings], config: Path) -> dict[str, A
     """Reads the secrets that are given as NAME_FILE, the file that holds NAME, as container platforms mount them."""
     given = {}
     try:
-        kept = dotenv_values(config)
+        kept = read_config_file(config)
     except (OSError, UnicodeDecodeError):
         kept = {}  # build_settings finds it unreadable, and says so
     for name in _list_secret_names(kind):

@@ -12,6 +12,7 @@ from api.cli.terminal import (
     print_notice,
     run_until_stopped,
     set_up_logs,
+    warn_of_weak_settings,
 )
 from api.server.process import run
 
@@ -61,6 +62,7 @@ def serve(
 
     settings = load_settings()
     set_up_logs(settings)
+    warn_of_weak_settings(settings)
     if processes > 1:
         _supervise(settings, worker=worker, processes=processes)
 
@@ -91,6 +93,7 @@ def worker(
 
     settings = load_settings()
     set_up_logs(settings)
+    warn_of_weak_settings(settings)
     if heartbeat_file is not None:
         _check_heartbeat_file(heartbeat_file)
 

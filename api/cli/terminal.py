@@ -5,6 +5,7 @@ Invariants
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from api.server.line_writer import guard_standard_output
-from api.server.process import run, stop_on_signals
+from api.server.process import PARENT_FD, run, stop_on_signals
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from api.settings import StorageSettings
+    from api.settings import Settings, StorageSettings
 
 
 def load_settings_and_logs() -> "StorageSettings":
@@ -34,6 +35,20 @@ def set_up_logs(settings: "StorageSettings") -> None:
     from api.logs import configure_logs
 
     configure_logs(settings.log_level, settings.log_format, secrets=settings.list_secrets())
+
+
+def warn_of_weak_settings(settings: "Settings") -> None:
+    """Logs what is weak or exposed in settings that work; once, where a process starts others with the same ones."""
+    if PARENT_FD in os.environ:
+        return
+
+    import structlog
+
+    from api.settings_loader import CONFIG_FILE
+    from api.weak_settings import find_weaknesses
+
+    for weakness in find_weaknesses(settings, CONFIG_FILE):
+        structlog.get_logger(__name__).warning("weak_setting", weakness=weakness)
 
 
 def run_until_stopped(main: "Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]") -> NoReturn:

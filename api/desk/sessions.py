@@ -16,11 +16,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from quart import Quart, g, request
+from quart import Quart, g, has_request_context, request
 from quart_auth import Action, AuthUser, QuartAuth, current_user, login_user, logout_user
 
+from api.server.front_door import get_visit
 from api.web.auth import Principal
 from api.web.credentials import Role
 from bot.agents.actor import Actor
@@ -34,6 +36,19 @@ from storage.statuses import AuditAction, EventAuthor
 SESSION_TIME = timedelta(hours=12)  # a working day
 _MAX_NAME_CHARACTERS = 80  # of an agent, in a line of the audit
 _MAX_EMAIL_CHARACTERS = 100
+
+
+class _DeskAuth(QuartAuth):
+    """Signs the cookie, which is Secure where its request came by https."""
+
+    @property
+    def cookie_secure(self) -> bool:
+        """Whether the cookie is for https alone."""
+        return has_request_context() and request.is_secure
+
+    @cookie_secure.setter
+    def cookie_secure(self, value: bool | None) -> None:
+        """Takes what the library sets, which is nothing."""
 
 
 class Sessions:
@@ -52,20 +67,20 @@ class Sessions:
         """Has the application read and write the session cookie."""
         app.secret_key = self._cookie_keys[0]
         app.config["SECRET_KEY_FALLBACKS"] = self._cookie_keys[1:]
-        QuartAuth(
+        _DeskAuth(
             app,
             cookie_name="__Host-tick" if self._is_secure else "tick",
-            cookie_secure=self._is_secure,
             cookie_http_only=True,
             cookie_samesite="Lax",
             duration=int(SESSION_TIME.total_seconds()),
             salt="tick desk",
         )
-        if self._is_secure:
 
-            @app.before_request
-            async def trust_public_url() -> None:
-                request.scheme = "https"  # TLS ends in front of us, and PUBLIC_URL says that it is there
+        @app.before_request
+        async def find_scheme() -> None:
+            visit = get_visit(cast(dict[str, Any], request.scope))
+            if self._is_secure or (visit is not None and visit.came_by_https):
+                request.scheme = "https"  # TLS ends in front of us, as PUBLIC_URL says, or a proxy of ours
 
     async def find_agent(self) -> StoredAgent | None:
         """Finds who makes this request; looks it up once a request."""

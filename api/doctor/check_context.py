@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from api.settings import Settings, StorageSettings
+from api.settings_loader import CONFIG_FILE
 from bot.whatsapp.diagnostics import reachability
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH, ProbeReport
 from bot.whatsapp.diagnostics.setup import PhoneNumber, SetupClient, Token
@@ -31,7 +33,7 @@ class CheckContext:
     """What the checks of one examination look at, and what they leave for later ones.
 
     `settings` and `storage` are None when they don't load, for the reasons in `problems`. `visitor` calls Tick from
-    outside and `meta` asks the Graph API. What stands after `stack` is filled in by the checks.
+    outside and `meta` asks the Graph API. What stands after `config`, the file of settings, is filled in by the checks.
     """
 
     settings: Settings | None
@@ -41,6 +43,7 @@ class CheckContext:
     meta: SetupClient | None
     now: Callable[[], datetime]
     stack: AsyncExitStack
+    config: Path = CONFIG_FILE
     database: Database | None = None
     lanes: Lanes | None = None
     token: Token | None = None

@@ -14,15 +14,14 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
 
-from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from api.doctor.check_context import CheckContext, NotOpened
 from api.doctor.finding import Finding, Outcome, fail_check
 from api.doctor.report import Check, Report, SentenceRedaction
 from api.doctor.table import CHECKS, SETTINGS, Row
-from api.settings import WHERE, Settings, SettingsError, StorageSettings
-from api.settings_loader import load_settings, load_storage_settings
+from api.settings import WHERE, Settings, SettingsError, StorageSettings, read_config_file
+from api.settings_loader import CONFIG_FILE, load_settings, load_storage_settings
 from bot.whatsapp.diagnostics.reachability import ANSWER_SECONDS
 from bot.whatsapp.diagnostics.setup import SetupClient
 from bot.whatsapp.diagnostics.webhook_check import WebhookChecker
@@ -45,6 +44,7 @@ async def examine_files(config: Path, now: Callable[[], datetime], *, answer_sec
         storage=storage,
         problems=problems,
         secrets=list_typed_secrets(config),
+        config=config,
         answer_seconds=answer_seconds,
     )
 
@@ -56,13 +56,15 @@ async def examine(
     storage: StorageSettings | None = None,
     problems: Sequence[str] = (),
     secrets: Sequence[str] = (),
+    config: Path = CONFIG_FILE,
     database: Database | None = None,
     lanes: Lanes | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Report:
     """Runs every check. `settings` are None when they don't load, for the reasons in `problems`.
 
-    `database`, `lanes`: what a running service has open already. `secrets`: more that must not be shown.
+    `database`, `lanes`: what a running service has open already. `secrets`: more that must not be shown. `config`: the
+    file of settings.
     """
     known = settings or storage
     redaction = SentenceRedaction([*secrets, *(known.list_secrets() if known else ())])
@@ -78,6 +80,7 @@ async def examine(
             meta=meta,
             now=now,
             stack=stack,
+            config=config,
             database=database,
             lanes=lanes,
         )
@@ -149,7 +152,7 @@ def _load_or_note(load: Callable[[Path], Kind], config: Path, problems: list[str
 def list_typed_secrets(config: Path) -> list[str]:
     """Returns every secret as it was typed, also of settings that don't load."""
     try:
-        kept = dotenv_values(config)
+        kept = read_config_file(config)
     except (OSError, UnicodeDecodeError):
         kept = {}
     names = [name.upper() for name, info in Settings.model_fields.items() if info.annotation is SecretStr]

@@ -10,7 +10,7 @@ A new check is a function in one of the modules for checks, and a row here.
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from api.doctor import callback_checks, local_checks, meta_checks, number_checks, secret_checks
+from api.doctor import callback_checks, exposure_checks, local_checks, meta_checks, number_checks, secret_checks
 from api.doctor.check_context import CheckContext
 from api.doctor.finding import Finding
 
@@ -60,4 +60,5 @@ CHECKS = (
     Row("quality", ("number",), number_checks.check_quality),
     Row("channel", ("migrations",), local_checks.check_channel),
     Row("webhooks_lately", ("migrations",), local_checks.check_webhooks_lately),
+    Row("weak_settings", (SETTINGS,), exposure_checks.check_weak_settings),  # it works, so it comes last
 )

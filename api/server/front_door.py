@@ -17,6 +17,7 @@ from api.server.shares import BODY_BYTES, UNFINISHED_REQUESTS, KnownNetworks, Sh
 SCOPE_KEY = "tick.visit"
 MAX_BODY_BYTES = 300_000  # of JSON and of plain forms: the longest answer in the longest writing is 262 kB
 FORWARDED_HEADER = b"x-forwarded-for"
+SCHEME_HEADER = b"x-forwarded-proto"
 BROKEN_BODY = 400
 TOO_MUCH = 503
 ANSWERS = {
@@ -65,6 +66,7 @@ class Visit:
     def __init__(self, admission: Admission, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
         forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED_HEADER]
+        self._headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.peer: Peer = (host, int(port))
         self.forwarded = forwarded
         self.network = find_client_network(host, forwarded, admission.trusted_proxies)
@@ -80,6 +82,13 @@ class Visit:
     def has_undeclared_proxy(self) -> bool:
         """Whether the peer says for whom it calls, and TRUSTED_PROXIES does not name it."""
         return bool(self.forwarded) and not is_trusted_proxy(self.peer[0], self._admission.trusted_proxies)
+
+    @property
+    def came_by_https(self) -> bool:
+        """Whether a trusted proxy, the one that is nearest to us, says that it was asked by https."""
+        schemes = [value for name, value in self._headers if name == SCHEME_HEADER]
+        nearest = schemes[-1].rpartition(b",")[2].strip().lower() if schemes else b""
+        return nearest == b"https" and is_trusted_proxy(self.peer[0], self._admission.trusted_proxies)
 
     def vouch(self, standing: Standing) -> None:
         """Notes that this request has proved where it comes from: its network has this standing from now on."""

@@ -21,10 +21,12 @@ from api.desk.sessions import Sessions
 from api.doctor.endpoint import Doctor, make_doctor
 from api.rest.register import add_api
 from api.server.client_address import Network
+from api.server.front_door import Admission
 from api.server.serving import get_port, limit_requests, listen_nearby, serve_http
 from api.services import make_services
 from api.settings import Settings
 from api.web.credentials import Role
+from api.web.hosts import check_hosts
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources
 from bot.ids import IdMaker
@@ -196,13 +198,23 @@ async def open_resources(
 
 @asynccontextmanager
 async def serve_api(
-    database_url: str, redis_url: str, *, public_url: str = "", trusted_proxies: Sequence[Network] = ()
+    database_url: str,
+    redis_url: str,
+    *,
+    public_url: str = "",
+    trusted_proxies: Sequence[Network] = (),
+    allowed_hosts: Sequence[str] = (),
 ) -> AsyncIterator[Service]:
     """The API and the desk on a port of their own, with a key for each role. The database has to be migrated."""
     database = await Database.open(DatabaseSettings(database_url))
     try:
         async with serve_on(
-            database, database_url, redis_url, public_url=public_url, trusted_proxies=trusted_proxies
+            database,
+            database_url,
+            redis_url,
+            public_url=public_url,
+            trusted_proxies=trusted_proxies,
+            allowed_hosts=allowed_hosts,
         ) as service:
             yield service
     finally:
@@ -218,6 +230,7 @@ async def serve_on(
     public_url: str = "",
     trusted_proxies: Sequence[Network] = (),
     app_secrets: Sequence[str] = ("an app secret",),
+    allowed_hosts: Sequence[str] = (),
 ) -> AsyncIterator[Service]:
     """The same on a database that is open, where others may serve as well: all else is each one's own."""
     clock = Clock()
@@ -227,7 +240,8 @@ async def serve_on(
     resources = await stack.enter_async_context(open_resources(database, clock, store, redis_url=redis_url))
     keys = {role: await create_key(database, f"the {role}'s", role, clock.now) for role in Role}
     app = Quart("served", static_folder=None)
-    limit_requests(app)
+    limit_requests(app, Admission(trusted_proxies))
+    check_hosts(app, public_url, allowed_hosts)
     sessions = Sessions(database, clock, app_secrets, public_url)
     services = make_services(resources)
     add_api(app, services, sessions)

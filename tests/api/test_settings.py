@@ -8,8 +8,10 @@ import pytest
 
 from api.demo.settings import load_demo_settings
 from api.desk_file import list_issue_types
+from api.doctor.run import list_typed_secrets
 from api.settings import SettingsError
 from api.settings_loader import load_settings, load_storage_settings, read_access_token
+from api.weak_settings import find_weaknesses
 from flows import DEFAULT_ISSUE_TYPES, IssueType
 
 GOOD = {
@@ -20,8 +22,20 @@ GOOD = {
 }
 PLACEHOLDERS = [
     "changeme", "CHANGE_ME_PLEASE", "your_token", "your-app-secret", "EXAMPLE", "example_secret", "<app secret>",
-    "xxxxxxxx", "replace-me", "put_token_here", "${WHATSAPP_APP_SECRET}", "placeholder", "password",
+    "xxxxxxxx", "replace-me", "put_token_here", "${WHATSAPP_APP_SECRET}", "placeholder", "password", "changeme123",
+    "YOUR_WHATSAPP_ACCESS_TOKEN", "$APP_SECRET", "app-secret", "enter-your-verify-token-here", "{app_secret}",
 ]  # fmt: skip
+AS_WRITTEN = [
+    "exchange-media-desk", "somewhere-over-here", "enter-sandman-1991", "your2dogs", "replacement-bus-7", "password1!x",
+    "workplaceholders", "pa${HOME}ss", "$ecret-${x}-4711", "$1a$2b$3c", "a{b}c-12345", "it's-a-secret'",
+    "`tick`tock-99", "secretive-fox-8", "x" * 2 + "y-tokens-77", "pass#word-77", "back\\slash-77", "ключ-от-двери",
+]  # fmt: skip
+
+
+OURS = (
+    "ALLOWED_", "DATABASE_", "DATA_DIR", "DESK_", "HOST", "LOG_", "PORT", "PUBLIC_", "REDIS_", "TICK_", "TRUSTED_",
+    "WHATSAPP_",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +43,7 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's own settings, if it has any, stay out of these tests."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith(("WHATSAPP_", "DATABASE_", "REDIS_", "TICK_", "DATA_DIR", "DESK_", "HOST", "PORT", "LOG_")):
+        if name.startswith(OURS):
             monkeypatch.delenv(name)
 
 
@@ -99,6 +113,10 @@ def test_a_placeholder_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: st
         ("PORT", "5e3"),
         ("PUBLIC_URL", "desk.example.org"),
         ("PUBLIC_URL", "https://user@desk.example.org"),
+        ("PUBLIC_URL", "https://desk.example.org/tick"),
+        ("ALLOWED_HOSTS", "https://desk.example.org"),
+        ("ALLOWED_HOSTS", "desk.example.org:5000"),
+        ("ALLOWED_HOSTS", "*.example.org"),
         ("TRUSTED_PROXIES", "*"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
         ("TICK_FLOW", "quick"),
@@ -116,6 +134,67 @@ def test_a_malformed_value_is_named_and_never_repeated(monkeypatch: pytest.Monke
     assert "\n" not in line
     if name in GOOD:
         assert value.strip() not in line
+
+
+@pytest.mark.parametrize("value", AS_WRITTEN)
+def test_a_secret_is_taken_as_it_is_written(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    set_all(monkeypatch, WHATSAPP_VERIFY_TOKEN=value)
+    assert load_settings().whatsapp_verify_token.get_secret_value() == value
+    monkeypatch.delenv("WHATSAPP_VERIFY_TOKEN")
+    Path("config.env").write_text(f"WHATSAPP_VERIFY_TOKEN={value}\n" if "'" not in value and "`" not in value else "")
+    if Path("config.env").read_text():
+        Path("config.env").chmod(0o600)
+        assert load_settings().whatsapp_verify_token.get_secret_value() == value
+        assert value in list_typed_secrets(Path("config.env"))
+
+
+@pytest.mark.parametrize("quoted", ["'pa${HOME}ss-$x'", '"pa${HOME}ss-$x"'])
+def test_no_variable_is_filled_in_between_quotes(monkeypatch: pytest.MonkeyPatch, quoted: str) -> None:
+    set_all(monkeypatch)
+    monkeypatch.delenv("WHATSAPP_APP_SECRET")
+    Path("config.env").write_text(f"WHATSAPP_APP_SECRET={quoted}\n")
+    Path("config.env").chmod(0o600)
+    assert load_settings().whatsapp_app_secret.get_secret_value() == "pa${HOME}ss-$x"
+
+
+def test_hosts_are_read_as_browsers_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, ALLOWED_HOSTS="Desk.internal, 192.0.2.1 desk.example.com., [2001:db8::1]")
+    assert load_settings().allowed_hosts == ("desk.internal", "192.0.2.1", "desk.example.com", "[2001:db8::1]")
+    assert load_settings().public_url == ""
+
+
+def test_what_is_weak_or_exposed_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    strong = {"WHATSAPP_APP_SECRET": "0123456789abcdef0123456789abcdef", "PUBLIC_URL": "https://desk.example.com"}
+    config, secret = Path("config.env"), tmp_path / "token"
+    secret.write_text("EAAtesttoken123")
+    secret.chmod(0o640)
+    config.write_text("REDIS_URL=redis://:pw@cache\n")
+    config.chmod(0o640)
+    for name, changed in {
+        "": {"HOST": "0.0.0.0"},
+        "WHATSAPP_APP_SECRET is not 32 digits of 0-9 and a-f": {"WHATSAPP_APP_SECRET": "0123456789ABCDEF" * 2},
+        "WHATSAPP_APP_SECRET is not 32": {"WHATSAPP_APP_SECRET": "0123456789abcdef"},
+        "WHATSAPP_VERIFY_TOKEN is the same as WHATSAPP_ACCESS_TOKEN": {"WHATSAPP_VERIFY_TOKEN": "EAAtesttoken123"},
+        "HOST is 0.0.0.0, and PUBLIC_URL is no https": {"HOST": "0.0.0.0", "PUBLIC_URL": "http://desk.example.com"},
+        "HOST is ::, and": {"HOST": "::", "PUBLIC_URL": ""},
+        f"{secret} holds secrets and can be read by other users": {"WHATSAPP_ACCESS_TOKEN_FILE": str(secret)},
+    }.items():
+        config.chmod(0o600)
+        for unset in ("HOST", "PUBLIC_URL", "WHATSAPP_ACCESS_TOKEN_FILE"):
+            monkeypatch.delenv(unset, raising=False)
+        set_all(monkeypatch, **(strong | changed))
+        if changed.get("PUBLIC_URL") == "":
+            monkeypatch.delenv("PUBLIC_URL")
+        weaknesses = find_weaknesses(load_settings(), config)
+        assert [weakness.startswith(name) for weakness in weaknesses] == ([True] if name else []), weaknesses
+        assert not any("0123456789" in weakness or "EAAtest" in weakness for weakness in weaknesses)
+    monkeypatch.delenv("WHATSAPP_ACCESS_TOKEN_FILE")
+    config.chmod(0o640)
+    assert find_weaknesses(load_settings(), config) == [
+        "config.env holds secrets and can be read by other users of this machine: chmod 600 config.env"
+    ]
+    config.write_text("PORT=6000\n")
+    assert find_weaknesses(load_settings(), config) == []
 
 
 def test_a_blank_optional_value_means_its_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,6 +206,34 @@ async def test_https_in_front(migrated_sqlite_url: str, redis_url: str) -> None:
             assert page.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("trusted", "schemes", "is_secure"),
+    [
+        ("127.0.0.0/8", ["https"], True),
+        ("127.0.0.0/8", ["http, https"], True),
+        ("127.0.0.0/8", ["https, http"], False),
+        ("127.0.0.0/8", ["https", "http"], False),
+        ("127.0.0.0/8", [], False),
+        ("10.0.0.0/8", ["https"], False),
+    ],
+)
+async def test_https_in_front_as_a_trusted_proxy_says(
+    migrated_sqlite_url: str, redis_url: str, trusted: str, schemes: list[str], is_secure: bool
+) -> None:
+    proxies = [ip_network(trusted)]
+    async with (
+        serve_api(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service,
+        visitor(service) as alex,
+    ):
+        form = {"email": await hire(service, Role.AGENT), "password": PASSWORD}
+        headers = [("X-Forwarded-Proto", each) for each in schemes]
+        entered = await alex.http.post(
+            "/desk/sign-in", data=form, headers=[*headers, ("Origin", str(alex.http.base_url).rstrip("/"))]
+        )
+        assert entered.status_code == 303
+        assert ("Secure" in read_cookie(entered)) == is_secure
+
+
 async def test_the_hash_is_renewed_at_a_sign_in(service: Service) -> None:
     async with visitor(service, Role.AGENT) as alex:
         [[renewed]] = await service.rows("SELECT password_hash FROM agent")

@@ -124,6 +124,10 @@ HERE = [
     Broken("bucket away", "files", "does not answer", "AWS_ENDPOINT_URL", BUCKET | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),
     Broken("half of a key to the bucket", "files", "set without the other", "Set both",
            BUCKET | {"AWS_ACCESS_KEY_ID": None}),
+    Broken("a verify token that is a password", "weak_settings", "is the same as AWS_SESSION_TOKEN", "Make up another",
+           {"AWS_SESSION_TOKEN": "canary-verify-token"}, warns=True),
+    Broken("settings that the group reads", "weak_settings", "can be read by other users", "Chmod 600", mode=0o640,
+           warns=True),
     Broken("silence", "webhooks_lately", "No webhook has come for 4 days; the longest silence before was 6 hours",
            "Write to the number", {"DATABASE_URL": "sqlite://{quiet}"}, warns=True),
 ]  # fmt: skip

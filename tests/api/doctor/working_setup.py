@@ -26,9 +26,9 @@ NUMBER_ID = "106540352242922"
 ACCOUNT_ID = "102290129340398"
 PHONE = "15550783881"
 TOKEN = "EAAcanarycanarycanarytoken0123456789"
-APP_SECRET = "canary-app-secret-0123456789abcdef"
+APP_SECRET = "0123456789abcdef0a5eca11ab1ec0de"
 VERIFY_TOKEN = "canary-verify-token"
-CANARIES = ("canary", "kitchen-cupboard")  # the second is a password of the tests' databases
+CANARIES = ("canary", "kitchen-cupboard", APP_SECRET)  # the second is a password of the tests' databases
 
 
 class TickServer(Server):
