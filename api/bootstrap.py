@@ -22,6 +22,7 @@ from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources, make_resource_monitor, make_worker
 from bot.clock import Clock, utc_now
 from bot.ids import IdMaker
+from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
@@ -73,24 +74,32 @@ async def open_resources(
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
+        ids, megabytes = IdMaker(clock), settings.customer_files_mb_per_day
+        budget = FileBudget(database=database, lanes=lanes, ids=ids, clock=clock, megabytes_per_day=megabytes)
+        media = MediaTransfer(
+            database=database,
+            store=store,
+            graph=graph,
+            downloads=downloads,
+            clock=clock,
+            budget=budget,
+            owner=lanes.owner,
+        )
+        waba_id, phone_number_id = settings.whatsapp_business_account_id, settings.whatsapp_phone_number_id
         resources = Resources(
             database=database,
             lanes=lanes,
-            limits=Limits(redis, settings.whatsapp_phone_number_id, per_second, pair_burst=burst),
+            limits=Limits(redis, phone_number_id, per_second, pair_burst=burst),
             graph=graph,
             store=store,
-            ids=IdMaker(clock),
+            ids=ids,
             numbers=numbers,
             metrics=_make_metrics(),
             clock=clock,
-            media=MediaTransfer(
-                database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=lanes.owner
-            ),
-            templates=TemplateSync(
-                database=database, graph=graph, clock=clock, waba_id=settings.whatsapp_business_account_id
-            ),
+            media=media,
+            templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id),
             phone_number=PhoneNumberMonitor(
-                database=database, graph=graph, clock=clock, phone_number_id=settings.whatsapp_phone_number_id
+                database=database, graph=graph, clock=clock, phone_number_id=phone_number_id
             ),
             read_token=read_token,
             redis_line=redis_line,

@@ -62,6 +62,8 @@ WHERE = {  # to find the value of each variable, or what it may be
     "QUIET_SECONDS": "seconds for which the bot is quiet after a person answered in the Business app, 0 to 86400",
     "TAKEOVER_COUNTRY": "for `tick migrate`: the country of the original system's phone numbers without +, such as DE",
     "TAKEOVER_TIME_ZONE": "for `tick migrate`: the time zone of the original system's dates, such as Europe/Berlin",
+    "CUSTOMER_FILES_MB_PER_DAY": "megabytes of files that one customer may have stored in a day, 1 to 1000000; what is "
+    "beyond them waits at Meta until an agent asks for it",
     "LOG_LEVEL": "debug, info, warning or error",
     "LOG_FORMAT": "json or console; left out, console on a terminal and json elsewhere",
 }  # fmt: skip
@@ -193,6 +195,7 @@ class Settings(StorageSettings):
     receipt_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 600.0
     doubt_seconds: Annotated[float, validate_with(checks.check_number(1, 3600))] = 15.0
     quiet_seconds: Annotated[float, validate_with(checks.check_number(0, 86400))] = 1800.0
+    customer_files_mb_per_day: Annotated[float, validate_with(checks.check_number(1, 1_000_000))] = 500.0
 
     def list_app_secrets(self) -> list[str]:
         """Returns the app secrets that webhooks may be signed with: today's, and the old one while it is set."""

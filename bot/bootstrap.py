@@ -16,6 +16,7 @@ from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.delivery.sender import Sender
 from bot.ids import IdMaker
+from bot.media.leftovers import Leftovers
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.resource_monitor import ResourceMonitor
@@ -96,6 +97,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         doubt_seconds=settings.doubt_seconds,
     )
     turns = Turns(settings, resources.ids, resources.numbers)
+    leftovers = Leftovers(database=database, store=resources.store, clock=clock)
     return Worker(
         lanes=lanes,
         rounds=Rounds(
@@ -119,6 +121,6 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         ),
         read_receipts=read_receipts,
         media=resources.media,
-        background=(resources.media.run, resources.templates.run, resources.phone_number.run),
+        background=(resources.media.run, leftovers.run, resources.templates.run, resources.phone_number.run),
         slow_seconds=settings.slow_seconds,
     )

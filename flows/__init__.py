@@ -7,10 +7,12 @@ from flows.effects import AddReply, Effect, Note, Offer, OpenTicket, Option, Say
 from flows.events import Event, Media
 from flows.issue_types import DEFAULT_ISSUE_TYPES, IssueTypeFault, find_issue_type_faults
 from flows.limits import LIMITS
+from flows.scripts.texts import FILES_WAIT
 from flows.turn import Turn, take_turn
 
 __all__ = [
     "DEFAULT_ISSUE_TYPES",
+    "FILES_WAIT",
     "LIMITS",
     "About",
     "AddReply",

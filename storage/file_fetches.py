@@ -15,6 +15,8 @@ from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.statuses import FileState
 
+FETCHED_ON_DEMAND = frozenset({FileState.FAILED, FileState.DEFERRED})  # when an agent asks for it
+
 
 @dataclass(frozen=True, slots=True)
 class FetchOutcome:
@@ -98,11 +100,13 @@ async def finish(tx: Tx, outcome: FetchOutcome, at: datetime) -> bool:
 
 
 async def retry(tx: Tx, file_id: int, at: datetime) -> bool:
-    """Has a file that failed fetched now, since an agent wants it; returns False when it isn't one that failed."""
+    """Has a file fetched now that failed or was left at Meta, since an agent wants it; returns False for any other."""
+    millis, sources = to_millis(at), sorted(FETCHED_ON_DEMAND)
     return bool(
         await tx.execute(
-            "UPDATE file SET state = ?, due_at = ? WHERE id = ? AND state = ?",
-            [FileState.WAITING, to_millis(at), file_id, FileState.FAILED],
+            "UPDATE file SET state = ?, due_at = ?, wanted_at = ? "
+            f"WHERE id = ? AND state IN ({placeholders(len(sources))})",
+            [FileState.WAITING, millis, millis, file_id, *sources],
         )
     )
 

@@ -4,7 +4,7 @@ The bytes are in a store (`blobs/`). How a customer's file is fetched from Meta 
 
 Invariants
 - A state moves as MOVES says, and in no other way.
-- What is stored stays stored, but for an upload that no reply carries.
+- What is stored stays stored, but for an upload that no reply carries, and a customer's file that nothing has taken.
 - There are no bytes in the store without a row that names them: the row comes before the first byte, and goes after the
   last.
 """
@@ -12,7 +12,7 @@ Invariants
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
@@ -23,13 +23,14 @@ _S = FileState
 # For each state, those from which a file may come into it. A customer's file begins `waiting`. What an agent sends, and
 # what is taken over, begins `loose`.
 MOVES: Mapping[FileState, frozenset[FileState]] = {
-    _S.WAITING: frozenset({_S.FETCHING, _S.FAILED}),
+    _S.WAITING: frozenset({_S.FETCHING, _S.FAILED, _S.DEFERRED}),
     _S.FETCHING: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),  # the last: taken over from a process that is gone
     _S.STORED: frozenset({_S.FETCHING, _S.LOOSE}),
     _S.FAILED: frozenset({_S.FETCHING}),
+    _S.DEFERRED: frozenset({_S.FETCHING}),
     _S.REFUSED: frozenset({_S.FETCHING, _S.LOOSE}),
-    _S.EXPIRED: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING}),
-    _S.LOOSE: frozenset({_S.STORED}),  # it was not sent in time, and goes
+    _S.EXPIRED: frozenset({_S.WAITING, _S.FAILED, _S.FETCHING, _S.DEFERRED}),
+    _S.LOOSE: frozenset({_S.STORED, _S.REFUSED, _S.EXPIRED}),  # nothing took it in time, and it goes
 }
 MAX_MIME_TYPE_LENGTH = 100  # characters
 MAX_FILENAME_LENGTH = 255  # characters
@@ -40,7 +41,8 @@ MAX_REASON_LENGTH = 300  # characters
 class FileRow:
     """A row of the table `file`, whole: its fields are the columns. `direction`: `in` (from a customer) or `out` (from
     an agent); `media_id`: Meta's, good until `media_until`; `due_at`: when to fetch it, or until when `owner`, the
-    process that does so, has it; `sha256`: in hex."""
+    process that does so, has it; `sha256`: in hex; `reserved_bytes`: what it takes of its customer's budget while it is
+    fetched; `wanted_at`: when an agent asked for it, whatever the budget is."""
 
     file_id: int
     direction: Literal["in", "out"]
@@ -62,6 +64,16 @@ class FileRow:
     attempts: int = 0
     owner: str = ""
     stored_at: datetime | None = None
+    reserved_bytes: int | None = None
+    wanted_at: datetime | None = None
+
+
+class UnclaimedFile(NamedTuple):
+    """A customer's file that is on no ticket, under the id that Meta gave it."""
+
+    file_id: int
+    customer_id: int
+    media_id: str
 
 
 MAPPER = RowMapper(FileRow, {"file_id": "id"})
@@ -88,8 +100,9 @@ async def attach(
     if media_ids:
         await tx.execute(
             "UPDATE file SET ticket_id = ?, reply_id = ? WHERE customer_id = ? "
-            f"AND media_id IN ({placeholders(len(media_ids))}) AND direction = 'in' AND ticket_id IS NULL",
-            [ticket_id, reply_id, customer_id, *media_ids],
+            f"AND media_id IN ({placeholders(len(media_ids))}) AND direction = 'in' AND ticket_id IS NULL "
+            "AND state <> ?",
+            [ticket_id, reply_id, customer_id, *media_ids, FileState.LOOSE],
         )
 
 
@@ -159,6 +172,31 @@ async def loosen_unsent(tx: Tx, before: datetime, limit: int) -> list[int]:
     await tx.execute(
         f"UPDATE file SET state = ? WHERE {these} AND {unsent} AND state = ?",
         [FileState.LOOSE, *file_ids, FileState.STORED],
+    )
+    found = await tx.fetch(f"SELECT id FROM file WHERE {these} AND state = ? ORDER BY id", [*file_ids, FileState.LOOSE])
+    return [row[0] for row in found]
+
+
+async def list_unclaimed(tx: Tx, before: datetime, *, after_id: int, limit: int) -> list[UnclaimedFile]:
+    """Lists customers' files from before `before` that are on no ticket and that nobody fetches, in the order of their
+    ids."""
+    states = sorted({*MOVES[FileState.LOOSE], FileState.LOOSE})
+    rows = await tx.fetch(
+        "SELECT id, customer_id, media_id FROM file WHERE ticket_id IS NULL AND reply_id IS NULL AND direction = 'in' "
+        f"AND created_at <= ? AND id > ? AND state IN ({placeholders(len(states))}) ORDER BY id LIMIT ?",
+        [to_millis(before), after_id, *states, limit],
+    )
+    return [UnclaimedFile(*row) for row in rows]
+
+
+async def loosen_unclaimed(tx: Tx, file_ids: Collection[int]) -> list[int]:
+    """Sets those of these files loose that are on no ticket still, so that none will ever have them; returns the ids of
+    those whose bytes may be deleted. Safe to run again."""
+    these, sources = f"id IN ({placeholders(len(file_ids))})", sorted(MOVES[FileState.LOOSE])
+    await tx.execute(
+        f"UPDATE file SET state = ? WHERE {these} AND ticket_id IS NULL AND reply_id IS NULL AND direction = 'in' "
+        f"AND state IN ({placeholders(len(sources))})",
+        [FileState.LOOSE, *file_ids, *sources],
     )
     found = await tx.fetch(f"SELECT id FROM file WHERE {these} AND state = ? ORDER BY id", [*file_ids, FileState.LOOSE])
     return [row[0] for row in found]

@@ -78,6 +78,7 @@ class FileState(StrEnum):
     FETCHING = "fetching"  # a process has it until its lease ends
     STORED = "stored"  # all of its bytes are in the store
     FAILED = "failed"  # could not be fetched: tried again once it is due, or at once when an agent says so
+    DEFERRED = "deferred"  # left at Meta, since its customer's budget is used up: fetched when an agent says so
     REFUSED = "refused"  # not fetched, and never will be: too large, or not from Meta's servers
     EXPIRED = "expired"  # Meta has it no more
     LOOSE = "loose"  # an agent's: nobody knows whether its bytes are there yet, or any more, as they are being deleted

@@ -23,7 +23,7 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from api.web.fields import Emoji, read_id
 from bot.agents.replies import Request
 from storage import files
-from storage.statuses import FileState
+from storage.file_fetches import FETCHED_ON_DEMAND
 
 # What a customer is asked where the agent wrote nothing.
 USUAL_QUESTIONS: Mapping[Request, str] = {
@@ -102,10 +102,10 @@ async def send_again(ticket_id: int, reply_id: str) -> AnyResponse:
 @blueprint.post("/files/<file_id>/retry")
 @needs(Permission.CHANGE_TICKETS)
 async def fetch_file_again(ticket_id: int, file_id: str) -> AnyResponse:
-    """Has a file of the customer fetched again that could not be fetched."""
+    """Has a file of the customer fetched now that could not be, or that was left at Meta."""
     async with services().database.reading() as tx:
         found = await files.find(tx, read_id(file_id) or NO_ID)
-    if found is None or found.ticket_id != ticket_id or found.state is not FileState.FAILED:
+    if found is None or found.ticket_id != ticket_id or found.state not in FETCHED_ON_DEMAND:
         raise FormRefused("This file can't be fetched again.", status=409)
     await services().files.retry(caller().actor, found.file_id)
     return go_to(f"/desk/tickets/{ticket_id}")

@@ -33,13 +33,14 @@ from api.web.responses import Answer, Refusal, refuse, respond
 from bot.whatsapp.messages.media_types import ANY_TYPE
 from storage import files
 from storage.blobs.store import NoFile, StoreDown, make_file_key
+from storage.file_fetches import FETCHED_ON_DEMAND
 from storage.files import FileRow
 from storage.statuses import FileState
 
 # A reader slower than this is cut off: who reads a byte now and then would keep a connection for ever.
 MIN_BYTES_PER_SECOND = 20_000
 MIN_TIMEOUT_SECONDS = 60.0
-RETRIABLE = frozenset({FileState.FAILED, FileState.WAITING, FileState.FETCHING})
+RETRIABLE = FETCHED_ON_DEMAND | {FileState.WAITING, FileState.FETCHING}
 HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -119,13 +120,15 @@ async def read_file_state(file_id: str) -> Response:
 @document_response(Refusal, 404)
 @document_response(Refusal, 409)
 async def fetch_file_again(file_id: str) -> Response:
-    """Have a file fetched now that could not be."""
+    """Have a file fetched now that could not be, or that was left at Meta because its customer had sent so many."""
     row = await _find(file_id)
     if row.state not in RETRIABLE:
         reason = f"Only a file that could not be fetched can be fetched again. {describe_file_state(row)}"
         return refuse(409, reason.strip())
     await services().files.retry(caller().actor, row.file_id)
-    return _respond_with_file(replace(row, state=FileState.WAITING) if row.state is FileState.FAILED else row)
+    if row.state in FETCHED_ON_DEMAND:
+        row = replace(row, state=FileState.WAITING)
+    return _respond_with_file(row)
 
 
 @blueprint.post("")

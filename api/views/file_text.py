@@ -25,6 +25,8 @@ def describe_file_state(row: FileRow) -> str:
         return f"Refused: {row.reason}"
     if row.state is FileState.FAILED:
         return f"Could not be fetched: {row.reason} It is tried again{_describe_until(row.media_until)}."
+    if row.state is FileState.DEFERRED:
+        return f"Not fetched: {row.reason} Meta keeps it{_describe_until(row.media_until)}: fetch it if you need it."
     if row.state is FileState.WAITING and row.reason:
         return f"Still to be fetched: {row.reason}"
     return "Still being fetched."

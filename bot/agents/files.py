@@ -1,4 +1,4 @@
-"""Has customers' files fetched again that could not be fetched."""
+"""Has customers' files fetched now that could not be fetched, or that were left at Meta."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ class FileCommands:
         self._ring = ring
 
     async def retry(self, actor: Actor, file_id: int) -> None:
-        """Has a file fetched now whose last try failed; another is left as it is."""
+        """Has a file fetched now whose last try failed, or that was left at Meta; another is left as it is."""
         line = self._transaction.make_audit_line(actor, AuditAction.FILE_RETRY, file_id)
 
         async def write(tx: Tx) -> None:

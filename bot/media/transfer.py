@@ -6,20 +6,21 @@ Invariants
   have slots of their own. The slots bound the memory too.
 - Every fetch ends in a state of the file's row.
 - What is the account's trouble, or our own store's, is held against no file: all wait, and then one is tried.
+- No more of a customer's files are stored in a day than their budget (`file_budget.py`), and none where the disk has
+  nothing but its reserve left (`storage/blobs/folder.py`).
 
 Source: Meta, business-phone-numbers/media (GET /{media-id}).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from bot.clock import Clock
-from bot.media.orphaned_uploads import INTERVAL_SECONDS, delete_orphaned_uploads
+from bot.media.file_budget import FileBudget
 from bot.media.uploader import STORE_DOWN_SECONDS, MediaUploader
 from bot.whatsapp.graph.client import GraphClient
 from bot.whatsapp.graph.media import AccountStopped, MediaFailed, MediaLocation, locate_media
@@ -67,6 +68,7 @@ class MediaTransfer:
         graph: GraphClient,
         downloads: Downloads,
         clock: Clock,
+        budget: FileBudget,
         owner: str,
     ) -> None:
         self._database = database
@@ -74,6 +76,7 @@ class MediaTransfer:
         self._graph = graph
         self._downloads = downloads
         self._clock = clock
+        self._budget = budget
         self._owner = owner
         self._uploader = MediaUploader(database=database, store=store, graph=graph, clock=clock)
         self._rung = asyncio.Event()
@@ -91,30 +94,29 @@ class MediaTransfer:
         return await self._uploader.ensure_uploaded(file_id)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Fetches files and deletes orphaned uploads until `stop` is set; what is under way then is given back."""
+        """Fetches files until `stop` is set; what is under way then is given back."""
         renewing = asyncio.create_task(self._renew_leases())
-        deleting = asyncio.create_task(self._delete_orphaned_uploads())
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self.ring())
         try:
             while not stop.is_set():
                 self._rung.clear()
-                seconds = await self._run_safely(self._start_fetches)
+                seconds = await self._start_safely()
                 try:
                     async with asyncio.timeout(SWEEP_SECONDS if seconds is None else seconds):
                         await self._rung.wait()
                 except TimeoutError:
                     pass
         finally:
-            tasks = [*(fetch.task for fetch in self._running.values()), renewing, deleting, stopping]
+            tasks = [*(fetch.task for fetch in self._running.values()), renewing, stopping]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run_safely(self, work: Callable[[], Coroutine[Any, Any, float | None]]) -> float | None:
-        """Runs one turn of a loop, so that the loop outlives whatever goes wrong in it."""
+    async def _start_safely(self) -> float | None:
+        """Starts fetches, and outlives whatever goes wrong with it."""
         try:
-            return await work()
+            return await self._start_fetches()
         except DatabaseDown as error:
             log.warning("database_down", error=str(error))
         except Exception:
@@ -169,11 +171,6 @@ class MediaTransfer:
             except DatabaseDown as error:
                 log.warning("database_down", error=str(error))
 
-    async def _delete_orphaned_uploads(self) -> None:
-        while True:
-            await self._run_safely(lambda: delete_orphaned_uploads(self._database, self._store, self._clock()))
-            await asyncio.sleep(INTERVAL_SECONDS)
-
     async def _fetch(self, row: FileRow) -> None:
         try:
             fetched = await self._try_fetch(row)
@@ -185,9 +182,15 @@ class MediaTransfer:
     async def _finish(self, fetched: FetchOutcome) -> None:
         at = self._clock()
         try:
-            settled = await self._database.run(lambda tx: file_fetches.finish(tx, fetched, at))
+            if fetched.state is FileState.DEFERRED:
+                settled = await self._budget.defer(fetched, at)
+            else:
+                settled = await self._database.run(lambda tx: file_fetches.finish(tx, fetched, at))
         except DatabaseDown as error:  # its lease runs out, and it is fetched again
             log.warning("database_down", error=str(error))
+            return
+        except Exception:  # likewise, of its customer by then
+            log.exception("file_not_settled", file_id=fetched.row.file_id)
             return
         log.info("file", file_id=fetched.row.file_id, state=fetched.state, reason=fetched.reason, settled=settled)
 
@@ -195,6 +198,9 @@ class MediaTransfer:
         """Fetches one file, and says what became of it; raises nothing but CancelledError."""
         try:
             located = await locate_media(self._graph, row.media_id)
+            size = self._downloads.limits.max_bytes if located.size is None else located.size
+            if not await self._budget.reserve(row, size):
+                return self._budget.make_outcome(row, located.size)
             try:
                 fetched = await self._download(row, located)
             except MediaUrlExpired:
@@ -203,6 +209,9 @@ class MediaTransfer:
             return self._pause_all(row, str(error), error.wait_seconds)
         except StoreDown as error:
             return self._pause_all(row, str(error), STORE_DOWN_SECONDS)
+        except DatabaseDown as error:
+            log.warning("database_down", error=str(error))
+            return FetchOutcome(row, FileState.WAITING, row.reason, is_attempt=False)
         except MediaRefused as error:
             fetched = FetchOutcome(row, FileState.REFUSED, str(error))
         except MediaFailed as error:

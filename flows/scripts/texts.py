@@ -8,6 +8,9 @@ from flows.limits import LIMITS
 from flows.scripts.draft_actions import OTHER, has_content
 from flows.scripts.ticket_actions import find_ticket_id, has_open_ticket
 
+# Said beside the conversation, once a day at most.
+FILES_WAIT = "You've sent us a lot of files today, so we'll only open the latest ones if we need them."
+
 
 def ask_topic(context: TurnContext) -> str:
     """Asks what it is about, or, where nothing is written yet, what is wrong."""

@@ -9,8 +9,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_RESERVE_BYTES = 1024**3
-RESERVE_SHARE = 0.05  # of the disk, at most
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """How much of a disk is kept free: a share of it, and no more than so many bytes."""
+
+    share: float
+    max_bytes: int
+
+
+RESERVE = Reserve(share=0.05, max_bytes=1024**3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +34,11 @@ class DiskRoom:
         return self.free_bytes < self.reserve_bytes
 
 
-def measure_room(folder: Path) -> DiskRoom:
+def measure_room(folder: Path, reserve: Reserve) -> DiskRoom:
     """Measures the disk on which the folder is, or is going to be; raises OSError."""
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     disk = os.statvfs(existing)
     return DiskRoom(
         free_bytes=disk.f_bavail * disk.f_frsize,
-        reserve_bytes=min(MAX_RESERVE_BYTES, int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE)),
+        reserve_bytes=min(reserve.max_bytes, int(disk.f_blocks * disk.f_frsize * reserve.share)),
     )

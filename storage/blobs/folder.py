@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from storage.blobs.disk_room import DiskRoom, measure_room
+from storage.blobs.disk_room import RESERVE, DiskRoom, Reserve, measure_room
 from storage.blobs.store import PIECE_BYTES, PROBE, NoFile, StoreDown
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{16}")
@@ -26,8 +26,9 @@ _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{16}")
 class FolderStore:
     """A store of files in at most 256 folders inside of one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: Reserve = RESERVE) -> None:
         self._folder = folder
+        self._reserve = reserve
 
     async def put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         path = self._find_path(key)
@@ -73,7 +74,7 @@ class FolderStore:
         part.file.write(piece)
 
     def _keep_reserve(self) -> None:
-        room = measure_room(self._folder)
+        room = measure_room(self._folder, self._reserve)
         if room.is_short:
             raise StoreDown(
                 f"The disk with the folder of files (FILES_URL or DATA_DIR) has less than {_in_megabytes(room)} MB "

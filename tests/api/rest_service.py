@@ -31,6 +31,7 @@ from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
+from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.phones import read_phone
@@ -174,20 +175,28 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """What a process has open, with a Graph API or a Redis that is not there unless they are given."""
     redis = open_redis(RedisSettings(redis_url))
+    lanes, ids = Lanes(redis, "tests"), IdMaker(clock)
+    budget = FileBudget(database=database, lanes=lanes, ids=ids, clock=clock, megabytes_per_day=500)
     async with open_http() as http, open_downloads(NO_META) as downloads:
         graph = graph or GraphClient(GraphSettings(NO_META, NUMBER, "a token", "an app secret"), http)
         yield Resources(
             database=database,
-            lanes=Lanes(redis, "tests"),
+            lanes=lanes,
             limits=Limits(redis, NUMBER, 0),
             graph=graph,
             store=store,
-            ids=IdMaker(clock),
+            ids=ids,
             numbers=TicketNumbers(database),
             metrics=Metrics(),
             clock=clock,
             media=MediaTransfer(
-                database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner="tests"
+                database=database,
+                store=store,
+                graph=graph,
+                downloads=downloads,
+                clock=clock,
+                budget=budget,
+                owner="tests",
             ),
             templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id),
             phone_number=PhoneNumberMonitor(database=database, graph=graph, clock=clock, phone_number_id=NUMBER),

@@ -27,6 +27,7 @@ from bot.agents.transaction import AgentTransaction
 from bot.bootstrap import Resources, make_worker
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
+from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
@@ -112,6 +113,7 @@ class World:
         self.pair_burst = 10_000
         self.token = "token"
         self.is_written_by_hand = False  # a test changes tables itself, so that log and counts can't know
+        self.megabytes_per_day = 500.0
         self._wamids = count(1)
 
     def another(self) -> "World":
@@ -210,6 +212,13 @@ class World:
                 graph=graph,
                 downloads=self.downloads,
                 clock=self.clock,
+                budget=FileBudget(
+                    database=self.database,
+                    lanes=lanes,
+                    ids=IdMaker(self.clock),
+                    clock=self.clock,
+                    megabytes_per_day=self.megabytes_per_day,
+                ),
                 owner=lanes.owner,
             ),
             templates=TemplateSync(database=self.database, graph=graph, clock=self.clock, waba_id=WABA),

@@ -92,3 +92,18 @@ async def test_files_and_where_they_stand(light_service: Service) -> None:
     assert [tuple(row) for row in waiting] == [(broken, to_millis(now) + 60_000)]
     audit = await light_service.rows("SELECT object_id FROM audit WHERE action = 'file.retry'")
     assert [row[0] for row in audit] == [str(broken)]
+
+
+async def test_a_file_that_was_left_at_meta_is_fetched_for_an_agent(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    left = await add_customer_file(
+        light_service, ticket_id, FileState.DEFERRED, filename="a.pdf", reason="The customer has sent too much."
+    )
+    path = f"/desk/tickets/{ticket_id}"
+    async with visitor(light_service, Role.AGENT) as alex:
+        page = (await alex.get(path)).text
+        assert "Not fetched: The customer has sent too much. Meta keeps it" in page
+        assert "Fetch it</button>" in page
+        assert (await alex.send(f"{path}/files/{left}/retry")).status_code == 303
+        assert "/retry" not in (await alex.get(path)).text
+    assert [tuple(row) for row in await light_service.rows("SELECT id, state FROM file")] == [(left, "waiting")]

@@ -17,6 +17,7 @@ from storage.blobs.open import open_store
 from storage.blobs.store import S3Access
 from storage.sql.database import Database, DatabaseSettings
 from tests.api.rest.files_service import serve_files
+from tests.bot.file_budgets import make_budget
 
 
 async def main() -> None:
@@ -31,7 +32,13 @@ async def main() -> None:
     ):
         graph = GraphClient(GraphSettings(given["api_url"], "106540352242922", "token", "secret"), http)
         media = MediaTransfer(
-            database=database, store=store, graph=graph, downloads=downloads, clock=service.clock, owner="child"
+            database=database,
+            store=store,
+            graph=graph,
+            downloads=downloads,
+            clock=service.clock,
+            budget=make_budget(database, service.clock),
+            owner="child",
         )
         stop = asyncio.Event()
         working = asyncio.create_task(media.run(stop))

@@ -219,13 +219,21 @@ async def test_nobody_else_gets_in_and_there_is_nothing_to_guess(light: FilesSer
     assert len(light.list_stored()) == 1
 
 
-async def test_a_file_that_is_not_there_yet_says_why_and_is_fetched_again(there: FilesService) -> None:
-    file_id = await there.file(state="failed", reason="Nothing came.", attempts=3)
-    told = "Could not be fetched: Nothing came. It is tried again until 8 Mar, 12:00 UTC."
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("failed", "Could not be fetched: Why not. It is tried again until 8 Mar, 12:00 UTC."),
+        ("deferred", "Not fetched: Why not. Meta keeps it until 8 Mar, 12:00 UTC: fetch it if you need it."),
+    ],
+)
+async def test_a_file_that_is_not_there_yet_says_why_and_is_fetched_again(
+    there: FilesService, before: str, told: str
+) -> None:
+    file_id = await there.file(state=before, reason="Why not.", attempts=3)
     read = await there.call("GET", f"/api/files/{file_id}")
     assert (read.status_code, read.json()["message"]) == (409, told)
     state = (await there.call("GET", f"/api/files/{file_id}/state")).json()["data"]
-    assert (state["state"], state["told"], state["id"]) == ("failed", told, str(file_id))
+    assert (state["state"], state["told"], state["id"]) == (before, told, str(file_id))
     for _ in range(2):
         again = await there.call("POST", f"/api/files/{file_id}/retry", json={})
         assert (again.status_code, again.json()["data"]["state"]) == (200, "waiting")

@@ -21,11 +21,13 @@ from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media import to_sha256_hex
 from bot.whatsapp.graph.media_download import DownloadLimits, open_downloads
 from storage import file_fetches, files
+from storage.blobs.disk_room import RESERVE, Reserve
 from storage.blobs.folder import FolderStore
 from storage.blobs.store import FileStore, NoFile, StoreDown, make_file_key
 from storage.files import FileRow
 from storage.sql.database import Database
 from tests.bot import file_host as host_of
+from tests.bot.file_budgets import make_budget
 from tests.bot.file_host import BYTES, Behaviour, FileHost, base64_hash, listening
 
 NOW = datetime(2026, 3, 6, 14, tzinfo=UTC)  # a Friday
@@ -106,16 +108,27 @@ async def place(
     resolver: AbstractResolver | None = None,
     api_url: str = "",
     limits: DownloadLimits = LIMITS,
+    megabytes_per_day: float = 500.0,
+    graph_seconds: float = 2.0,
+    reserve: Reserve = RESERVE,
 ) -> AsyncIterator[Place]:
     async with listening(FileHost()) as host, open_http() as http:
         url = api_url or host.api_url
         async with open_downloads(url, limits, resolver) as downloads:
-            graph = GraphClient(GraphSettings(host.api_url, NUMBER, TOKEN, "secret", 1.0, 2.0), http)
-            clock, store = Clock(), FolderStore(folder / "files")
+            graph = GraphClient(
+                GraphSettings(host.api_url, NUMBER, TOKEN, "secret", graph_seconds, graph_seconds), http
+            )
+            clock, store = Clock(), FolderStore(folder / "files", reserve)
 
             def make_transfer(owner: str) -> MediaTransfer:
                 return MediaTransfer(
-                    database=database, store=store, graph=graph, downloads=downloads, clock=clock, owner=owner
+                    database=database,
+                    store=store,
+                    graph=graph,
+                    downloads=downloads,
+                    clock=clock,
+                    budget=make_budget(database, clock, megabytes_per_day),
+                    owner=owner,
                 )
 
             yield Place(database, host, store, clock, make_transfer("a"), make_transfer, folder / "files")

@@ -23,6 +23,7 @@ from storage.files import FileRow
 from storage.sql.database import Database
 from storage.statuses import FileState
 from tests.api.simulator.echo_service import NUMBER_ID, SECRET, TOKEN, run_echo_service
+from tests.bot.file_budgets import make_budget
 
 ANA = "15550100001"
 BYTES = b"\x89PNG\r\n\x1a\n" + b"a picture " * 5000
@@ -50,6 +51,7 @@ async def test_what_a_customer_sends_arrives(sqlite_database: Database, tmp_path
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
         media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",
+                              budget=make_budget(sqlite_database, lambda: now),
                               clock=lambda: now + timedelta(seconds=next(seconds)))  # fmt: skip
         row = FileRow(1, "in", "image", FileState.WAITING, now, now, media_id=image["id"],
                       media_until=now + timedelta(days=7), sha256=to_sha256_hex(image["sha256"]),
@@ -79,6 +81,7 @@ async def test_what_an_agent_sends_is_taken(sqlite_database: Database, tmp_path:
         graph = GraphClient(GraphSettings(meta.graph, NUMBER_ID, TOKEN, SECRET), http)
         store = FolderStore(tmp_path / "files")
         media = MediaTransfer(database=sqlite_database, store=store, graph=graph, downloads=downloads, owner="a",
+                              budget=make_budget(sqlite_database, lambda: now),
                               clock=lambda: now)  # fmt: skip
         rows = [
             FileRow(at, "out", "image", FileState.STORED, now, now, mime_type=kind, filename="a.png", size=len(BYTES))
