@@ -44,7 +44,7 @@ class NoticeTemplate(Model):
 
 
 class Alert(Model):
-    """Something that an operator has to know or fix, one row a subject."""
+    """Something that an operator has to know or mend, one row a subject."""
 
     subject = AsciiField(max_length=200, primary_key=True)
     severity = AsciiField(max_length=8)

@@ -114,6 +114,8 @@ def _list_statuses_of_kind(rule: Rule, view: Callable[..., Any], permission: Per
         yield 404
     if hasattr(view, QUART_SCHEMA_REQUEST_ATTRIBUTE):
         yield from WITH_BODY
+    elif permission is not None and rule.methods and {"POST", "PUT", "PATCH"} & rule.methods:
+        yield 415  # a body that the route takes nothing of
     if issubclass(getattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE, object), Query):
         yield 422
 

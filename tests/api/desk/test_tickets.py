@@ -129,9 +129,11 @@ async def test_the_window(light_service: Service) -> None:
     at = service.clock.now
 
     async def choose(tx: Tx) -> None:
-        made = StoredTemplate("1", "answer_en", "en", "UTILITY", "APPROVED", "", "[]", at, at)
+        body = '[{"type": "BODY", "text": "We say: {{1}}. Just write here."}]'
+        made = StoredTemplate("1", "answer_en", "en", "UTILITY", "APPROVED", "", body, at, at)
         await templates.store_listing(tx, [made], at, complete=True)
-        await templates.save_assignment(tx, NoticeAssignment("reply", "en", "answer_en", "en", "{}", at))
+        filled = '{"body": {"1": "text"}, "header": {}}'
+        await templates.save_assignment(tx, NoticeAssignment("reply", "en", "answer_en", "en", filled, at))
 
     async with visitor(service, Role.AGENT) as alex:
         path = f"/desk/tickets/{ticket_id}"
