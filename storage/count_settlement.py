@@ -35,15 +35,17 @@ async def settle(database: Database) -> int:
             return 0
     try:
         async with database.transaction(MAX_SECONDS) as tx:
-            return await _settle(tx)
+            await tx.insert("kept_count", ("id", "counted", "state", "topic", "total"), [(SETTLED, SETTLED, "", "", 0)])
+            return await add_lacking(tx, SETTLED)
     except IntegrityError:
         return 0  # another process does it
 
 
-async def _settle(tx: Tx) -> int:
-    await tx.insert("kept_count", ("id", "counted", "state", "topic", "total"), [(SETTLED, SETTLED, "", "", 0)])
+async def add_lacking(tx: Tx, shard: str) -> int:
+    """Adds what the counts lack, as rows of a shard of their own; returns how many they are."""
+    parts = ("counted", "'.'", "state", f"'.{shard}.'", "ROW_NUMBER() OVER ()")
+    key = " || ".join(parts) if tx.dialect == "sqlite" else f"CONCAT({', '.join(parts)})"
     return await tx.execute(
         "INSERT INTO kept_count (id, counted, state, topic, total) "
-        "SELECT CONCAT(counted, '.', state, '.settled.', ROW_NUMBER() OVER ()), counted, state, topic, total "
-        f"FROM ({LACKING}) AS lacking"
+        f"SELECT {key}, counted, state, topic, total FROM ({LACKING}) AS lacking"
     )

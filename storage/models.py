@@ -107,7 +107,11 @@ class Outbox(Model):
 
     class Meta:
         table = "outbox"
-        indexes = (Index(fields=("customer_id", "status")), Index(fields=("status", "due_at")))
+        indexes = (
+            Index(fields=("customer_id", "status")),
+            Index(fields=("status", "due_at")),
+            Index(fields=("reason", "id")),  # most rows have none: the few others are found at once
+        )
 
 
 class OutboxWamid(Model):

@@ -137,20 +137,47 @@ def bench(
     storm: Annotated[
         bool, typer.Option("--storm", help="Instead: what the others notice when Meta refuses half of the customers.")
     ] = False,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Instead: fill the empty database of DATA_DIR, or with --mysql that of DATABASE_URL, with so many "
+            "items and a fifth as many tickets.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours."""
+    """Measure Tick against a bare loop that keeps the same things, on this machine. Touches nothing of yours, but for
+    what --seed fills in."""
     from api.bench.run import BenchOptions, run_bench
     from api.bench.storm import StormOptions, run_storm_bench
 
     url = load_settings_and_logs().database if mysql else ""
     if mysql and not url.startswith("mysql:"):
         exit_with_error("--mysql needs a DATABASE_URL that begins with mysql://.", 2)
+    if seed:
+        _seed(seed, mysql=mysql)
     if storm:
         stormy = StormOptions(seconds=seconds, runs=runs, database_url=url)
         raise typer.Exit(run(run_storm_bench(stormy, json_only=as_json)))
     options = BenchOptions(customers=customers, seconds=seconds, runs=runs, steps=steps, database_url=url)
     raise typer.Exit(run(run_bench(options, json_only=as_json)))
+
+
+def _seed(items: int, *, mysql: bool) -> NoReturn:
+    """Fills the database of the settings, which is MySQL only where that was said."""
+    from api.admin import open_database
+    from api.bench.seed import run_seed
+
+    settings = load_settings_and_logs()
+
+    async def fill() -> int:
+        async with open_database(settings) as database:
+            return await run_seed(database, items)
+
+    if not mysql and not settings.on_sqlite:
+        exit_with_error("DATABASE_URL names a MySQL database: give --mysql too, if it is that one which you mean.", 2)
+    raise typer.Exit(run(fill()))
 
 
 def _check_heartbeat_file(path: Path) -> None:

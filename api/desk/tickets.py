@@ -14,9 +14,10 @@ from api.web.auth import GuardedBlueprint, Permission, caller, needs
 from bot.whatsapp.sanitize import clean_line
 from storage import tickets
 from storage.statuses import TicketStatus
+from storage.tickets import MAX_DEPTH, TicketFilter
 
 TICKETS_PER_PAGE = 25
-MAX_PAGE = 100_000  # far behind any list
+MAX_PAGE = MAX_DEPTH // TICKETS_PER_PAGE
 MAX_PAGE_DIGITS = 8
 MAX_TOPIC_CHARACTERS = 50  # as its column has
 
@@ -31,13 +32,12 @@ async def list_tickets() -> Response:
     topic = clean_line(request.args.get("topic", ""), MAX_TOPIC_CHARACTERS)
     offset = (page - 1) * TICKETS_PER_PAGE
     async with services().database.reading() as tx:
-        found, total = await tickets.load_page(
-            tx, status=status, mobiles=[], offset=offset, limit=TICKETS_PER_PAGE, issue_type=topic or None
-        )
-    pages = max(1, -(-total // TICKETS_PER_PAGE))
-    return await show_page(
-        "tickets", tickets=found, total=total, page=page, pages=pages, status=status or "", topic=topic
-    )
+        wanted = TicketFilter(status, topic or None)
+        found, total = await tickets.load_page(tx, wanted, offset=offset, limit=TICKETS_PER_PAGE)
+    pages = min(max(1, -(-total // TICKETS_PER_PAGE)), MAX_PAGE)
+    is_cut_off = page == MAX_PAGE and total > MAX_DEPTH
+    shown = {"tickets": found, "total": total, "page": page, "pages": pages, "is_cut_off": is_cut_off}
+    return await show_page("tickets", status=status or "", topic=topic, **shown)
 
 
 @blueprint.get("/desk/tickets/<ticket:ticket_id>")

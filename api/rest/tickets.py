@@ -8,7 +8,7 @@ Invariants
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo
 from quart import Response
 from quart_schema import document_response, validate_querystring, validate_request
 
@@ -25,10 +25,9 @@ from bot.agents.tickets import TicketChange
 from bot.phones import list_phone_variants
 from storage import files, tickets
 from storage.statuses import OutboxStatus, TicketStatus
-from storage.tickets import StoredTicket
+from storage.tickets import MAX_DEPTH, StoredTicket, TicketFilter
 
 MAX_TICKETS_PER_PAGE = 100
-MAX_PAGE = 1_000_000  # far behind any list; a larger offset would not fit into the database's integers
 
 blueprint = GuardedBlueprint("tickets", __name__, url_prefix="/api/tickets")
 describe_blueprint(blueprint, "Tickets")
@@ -64,20 +63,33 @@ class NewRequest(Body):
     message: Text = Field(description="What the customer reads.", examples=["Where is the printer?"])
 
 
+def _check_depth(page: int, info: ValidationInfo) -> int:
+    """Refuses a page that lies too deep; where the limit is wrong, that is said instead."""
+    if page * info.data.get("limit", 1) > MAX_DEPTH:
+        raise ValueError(
+            f"The list is read down to ticket {MAX_DEPTH:,}: narrow it with status, issue_type or mobile to see others"
+        )
+    return page
+
+
 class Filter(Query):
     """Which tickets to list, and which page of the list."""
 
     status: TicketStatus | None = Field(default=None, description="Only tickets with this status.")
+    issue_type: Topic | None = Field(
+        default=None, description="Only tickets with this topic, whether it is still one to choose from or not."
+    )
     # in a query string, a + that was not escaped arrives as a space
     mobile: Annotated[Phone | None, BeforeValidator(lambda text: "+" + text[1:] if text[:1] == " " else text)] = Field(
         default=None, description="Only tickets of this number; its national variants are found too."
     )
-    issue_type: Topic | None = Field(
-        default=None, description="Only tickets with this topic, whether it is still one to choose from or not."
-    )
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = Field(default=1, description="Which page; the first is 1.")
     limit: Annotated[int, Field(ge=1, le=MAX_TICKETS_PER_PAGE)] = Field(
         default=20, description="How many tickets a page has at most."
+    )
+    page: Annotated[int, Field(ge=1), AfterValidator(_check_depth)] = Field(
+        default=1,
+        description=f"Which page; the first is 1. Page times limit is {MAX_DEPTH} at most.",
+        json_schema_extra={"maximum": MAX_DEPTH},
     )
 
 
@@ -159,19 +171,12 @@ async def open_ticket(data: NewTicket) -> Response:
 @document_response(Refusal, 422)
 async def list_tickets(query_args: Filter) -> Response:
     """List tickets, the newest first."""
-    limit = query_args.limit
+    page, limit = query_args.page, query_args.limit
     mobiles = [f"+{form}" for form in list_phone_variants(query_args.mobile)] if query_args.mobile else []
-    offset = (query_args.page - 1) * limit
+    wanted = TicketFilter(query_args.status, query_args.issue_type, mobiles)
     async with services().database.reading() as tx:
-        found, total = await tickets.load_page(
-            tx,
-            status=query_args.status,
-            mobiles=mobiles,
-            offset=offset,
-            limit=limit,
-            issue_type=query_args.issue_type,
-        )
-    pagination = Pagination(page=query_args.page, limit=limit, total=total)
+        found, total = await tickets.load_page(tx, wanted, offset=(page - 1) * limit, limit=limit)
+    pagination = Pagination(page=page, limit=limit, total=total)
     shown = [Ticket(**_show_columns(ticket)) for ticket in found]
     return respond(PageAnswer[list[Ticket]](data=shown, pagination=pagination))
 

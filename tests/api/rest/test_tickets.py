@@ -181,7 +181,8 @@ async def test_list(service: Service) -> None:
     ids = []
     for number in range(23):
         service.clock.forward(seconds=1)
-        body = TICKET | ({"mobile": PHONE} if number % 2 else {})
+        body = TICKET | {"issue_type": "software" if number < 4 else "hardware"}
+        body |= {"mobile": PHONE} if number % 2 else {}
         ids.append((await service.data("POST", "/api/tickets", body, status=201))["id"])
     await service.data("PUT", f"/api/tickets/{ids[3]}/status", {"status": "closed"})
     ids.reverse()
@@ -192,8 +193,17 @@ async def test_list(service: Service) -> None:
 
     assert await list_tickets() == (ids[:20], {"page": 1, "limit": 20, "total": 23})
     assert await list_tickets(page=2) == (ids[20:], {"page": 2, "limit": 20, "total": 23})
-    assert await list_tickets(page=1_000_000, limit=100) == ([], {"page": 1_000_000, "limit": 100, "total": 23})
+    assert await list_tickets(page=1000, limit=100) == ([], {"page": 1000, "limit": 100, "total": 23})
     assert await list_tickets(status="closed") == ([ids[-4]], {"page": 1, "limit": 20, "total": 1})
+    assert await list_tickets(issue_type="software") == (ids[-4:], {"page": 1, "limit": 20, "total": 4})
+    assert await list_tickets(issue_type="software", status="new") == (
+        ids[-3:], {"page": 1, "limit": 20, "total": 3},
+    )  # fmt: skip
+    assert await list_tickets(issue_type="hardware", status="closed") == ([], {"page": 1, "limit": 20, "total": 0})
+    assert await list_tickets(issue_type="no longer configured") == ([], {"page": 1, "limit": 20, "total": 0})
+    assert await list_tickets(issue_type="software", mobile=PHONE) == (
+        [ids[-4], ids[-2]], {"page": 1, "limit": 20, "total": 2},
+    )  # fmt: skip
     mine = [ticket_id for at, ticket_id in enumerate(ids) if at % 2]
     assert (await list_tickets(mobile=PHONE, limit=5))[0] == mine[:5]
     await service.execute("UPDATE ticket SET issue_type = ? WHERE id = ?", ["Paiement & Facturation", ids[5]])
@@ -202,6 +212,14 @@ async def test_list(service: Service) -> None:
     unescaped = await service.call("GET", f"/api/tickets?mobile={PHONE}&limit=5")  # the + arrives as a space
     assert [ticket["id"] for ticket in unescaped.json()["data"]] == mine[:5]
     assert (await list_tickets(mobile="+15550009999"))[0] == []
+
+
+@pytest.mark.parametrize("query", ["page=5001", "page=1001&limit=100", "page=100001&limit=1", "page=" + "9" * 30])
+async def test_a_page_that_lies_too_deep(light_service: Service, query: str) -> None:
+    answer = await light_service.expect_refusal(422, "GET", f"/api/tickets?{query}")
+    [problem] = answer["errors"]
+    assert problem["field"] == "page"
+    assert "narrow it with status, issue_type or mobile" in problem["message"]
 
 
 @pytest.mark.parametrize(

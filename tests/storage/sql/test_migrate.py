@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
+from tortoise.indexes import Index
 
 from storage.errors import WrongDatabase
 from storage.sql.database import Database, DatabaseSettings
@@ -70,6 +71,47 @@ async def test_a_table_of_somebody_else_is_not_taken_for_ours(mariadb_server: Ma
 
 async def test_the_models_ask_for_nothing_more(migrated_url: str) -> None:
     assert await list_unwritten(DatabaseSettings(migrated_url)) == []
+
+
+async def test_every_index_of_the_models_is_there_and_no_other(
+    database: Database, mariadb_server: MariaDBServer, migrated_url: str
+) -> None:
+    """A migration that alters a column may make the table anew, and lose what nobody misses until it is large."""
+    wanted = set()
+    for model in database.apps["models"].values():
+        table = model._meta.db_table
+        wanted |= {(table, tuple(index.fields)) for index in model._meta.indexes if isinstance(index, Index)}
+        wanted |= {(table, (name,)) for name, field in model._meta.fields_map.items() if field.index and not field.pk}
+        wanted |= {(table, (name,)) for name, field in model._meta.fields_map.items() if field.unique and not field.pk}
+    found = (
+        list_sqlite_indexes(migrated_url)
+        if database.dialect == "sqlite"
+        else list_indexes(mariadb_server, migrated_url)
+    )
+    assert {index for index in found if "migrations" not in index[0]} == wanted
+
+
+def list_sqlite_indexes(url: str) -> set[tuple[str, tuple[str, ...]]]:
+    """(table, columns) of each index but those of primary keys."""
+    with sqlite3.connect(url.removeprefix("sqlite://")) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        indexes = [(table, *row) for (table,) in tables for row in connection.execute(f"PRAGMA index_list({table})")]
+        found = {
+            (table, tuple(row[2] for row in connection.execute(f"PRAGMA index_info({name})")))
+            for table, _, name, _, origin, _ in indexes
+            if origin != "pk"
+        }
+    connection.close()
+    return found
+
+
+def list_indexes(server: MariaDBServer, url: str) -> set[tuple[str, tuple[str, ...]]]:
+    rows = server.execute(
+        "SELECT table_name, index_name, GROUP_CONCAT(column_name ORDER BY seq_in_index) "
+        "FROM information_schema.statistics WHERE table_schema = %s AND index_name <> 'PRIMARY' GROUP BY 1, 2",
+        (url.rpartition("/")[2].partition("?")[0],),
+    )
+    return {(table, tuple(columns.split(","))) for table, _, columns in rows}
 
 
 async def test_ids_compare_byte_by_byte_and_text_holds_everything(
