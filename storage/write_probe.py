@@ -18,9 +18,12 @@ THOROUGH_CHARACTERS = 64 * 1024
 
 
 async def rehearse(tx: Tx, work: Callable[[Tx], Awaitable[object]]) -> None:
-    """Runs `work`, and takes back what it wrote."""
+    """Runs `work`, and what a transaction does last, and takes back what they wrote."""
     await tx.execute("SAVEPOINT rehearsal")
-    await work(Tx(tx.client, tx.dialect))
+    rehearsed = Tx(tx.client, tx.dialect)
+    await work(rehearsed)
+    for last in rehearsed.before_commit:
+        await last(rehearsed)
     await tx.execute("ROLLBACK TO SAVEPOINT rehearsal")
 
 

@@ -5,7 +5,7 @@ import pytest
 from bot.intake.rehearsal import Rehearsal
 from tests.bot.world import World
 
-TABLES = ("item", "customer", "alias", "conversation", "outbox", "alert", "daily_total")
+TABLES = ("item", "customer", "alias", "conversation", "outbox", "alert", "daily_total", "kept_count")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def test_nothing_is_left_but_the_probe(world: World, rehearsal: Rehearsal,
     assert size == (65536 if thorough else 0)
 
 
-@pytest.mark.parametrize("table", ["item", "customer", "alias", "conversation", "write_probe"])
+@pytest.mark.parametrize("table", ["item", "customer", "alias", "conversation", "kept_count", "write_probe"])
 async def test_what_is_missing_is_found(world: World, rehearsal: Rehearsal, table: str) -> None:
     await world.database.run(lambda tx: tx.execute(f"ALTER TABLE {table} RENAME TO away"))
     try:

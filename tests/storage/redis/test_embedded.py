@@ -115,3 +115,30 @@ async def test_a_server_that_ended_by_itself_is_started_again(tmp_path: Path) ->
             await asyncio.sleep(0.01)
     assert find_recorded_url(tmp_path) == server.url == url
     server.stop()
+
+
+@pytest.mark.parametrize("program", find_redis_programs(), ids=lambda program: program.parent.parent.name)
+async def test_one_that_can_not_be_started_again_is_tried_until_it_can(tmp_path: Path, program: Path) -> None:
+    server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
+    try:
+        appended = tmp_path / "redis" / "appendonlydir"
+        if not appended.exists():
+            appended = tmp_path / "redis" / "appendonly.aof"  # of servers before 7
+        os.kill(int((tmp_path / "redis" / "pid").read_text()), signal.SIGKILL)
+        appended.rename(tmp_path / "away")
+        appended.symlink_to(tmp_path / "nowhere" / "nothing")  # the server ends over it
+        seen: set[bool] = set()
+        for _ in range(3):
+            seen.add(server.revive())
+            await asyncio.sleep(0.1)  # it takes a moment to end
+        assert seen == {False}
+        appended.unlink()
+        (tmp_path / "away").rename(appended)
+        async with asyncio.timeout(30):
+            while not server.revive():
+                await asyncio.sleep(0.1)
+        client = server.open()
+        await Lanes(client, "one").check_writes()
+        await client.aclose()
+    finally:
+        server.stop()
