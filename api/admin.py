@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from api.settings import StorageSettings
+from api.web.common_passwords import is_common
 from api.web.credentials import MIN_PASSWORD_LENGTH, Role, digest_key, hash_password, make_key, shorten_key
 from bot.ids import IdMaker
 from storage import api_keys, audit, journal, kept_counts
@@ -110,6 +111,8 @@ def check_password(password: str) -> None:
     """Raises CommandRefused for a password that is too easy to guess."""
     if len(password) < MIN_PASSWORD_LENGTH:
         raise CommandRefused(f"The password is too short: it needs {MIN_PASSWORD_LENGTH} characters or more.")
+    if is_common(password):
+        raise CommandRefused("The password is one of those that are tried first: take several words, or a random one.")
 
 
 async def count_journal_items(database: Database) -> dict[str, int]:

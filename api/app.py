@@ -62,7 +62,11 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     )
     add_api(app, services, sessions)
     desk = make_desk_services(
-        sessions=sessions, doctor=doctor, clock=resources.clock, trusted_proxies=settings.trusted_proxies
+        sessions=sessions,
+        doctor=doctor,
+        clock=resources.clock,
+        app_secrets=app_secrets,
+        trusted_proxies=settings.trusted_proxies,
     )
     add_desk(app, desk)
     app.register_blueprint(make_handshake(settings.whatsapp_verify_token.get_secret_value()))
@@ -74,7 +78,9 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
         on_answer=resources.metrics.count_webhook,
         trusted_proxies=settings.trusted_proxies,
         on_old_secret=resources.metrics.count_old_secret,
+        on_signed=services.undeclared_proxies.look_at,
     )
+    services.undeclared_proxies.begin()
     app.asgi_app = middleware  # type: ignore[method-assign,assignment]  # Quart's own place for what stands in front of it
     return app
 

@@ -14,6 +14,7 @@ from api.web.audit_trail import AuditTrail
 from api.web.auth import KeyRing
 from api.web.deferred_writes import DeferredWrites
 from api.web.qr_pictures import QrPainter
+from api.web.undeclared_proxies import UndeclaredProxies
 from api.web.uploads import Uploads
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.account.qr_codes import QrCodes
@@ -53,6 +54,7 @@ class Services:
     readiness: ReadinessCheck
     keys: KeyRing
     deferred: DeferredWrites
+    undeclared_proxies: UndeclaredProxies
     audit_trail: AuditTrail
     intake: WatchedIntake
     tickets: TicketCommands
@@ -105,6 +107,7 @@ def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAU
         ),
         keys=KeyRing(database, clock, deferred),
         deferred=deferred,
+        undeclared_proxies=UndeclaredProxies(deferred, clock),
         audit_trail=AuditTrail(database=database, ids=ids, clock=clock, deferred=deferred),
         intake=watched,
         tickets=TicketCommands(transaction, resources.numbers),

@@ -126,6 +126,17 @@ class DeskSession(Model):
         table = "desk_session"
 
 
+class SignInNetwork(Model):
+    """A network from which an agent has signed in, as a keyed digest of both."""
+
+    digest = AsciiField(max_length=64, primary_key=True)
+    agent_id = fields.BigIntField(db_index=True)
+    last_at = InstantField()
+
+    class Meta:
+        table = "sign_in_network"
+
+
 class Counter(Model):
     """Numbers that people read and type: a process reserves them in blocks."""
 

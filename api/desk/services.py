@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from quart import Quart, current_app
 
+from api.desk.known_places import KnownPlaces
 from api.desk.page_renderer import PageRenderer
 from api.desk.passwords import PasswordChecker
 from api.desk.sessions import Sessions
@@ -26,12 +27,18 @@ class DeskServices:
     static_files: Mapping[str, StaticFile]
     passwords: PasswordChecker
     throttle: SignInThrottle
+    known_places: KnownPlaces
     doctor: Doctor
     trusted_proxies: Sequence[Network]
 
 
 def make_desk_services(
-    *, sessions: Sessions, doctor: Doctor, clock: Clock, trusted_proxies: Sequence[Network] = ()
+    *,
+    sessions: Sessions,
+    doctor: Doctor,
+    clock: Clock,
+    app_secrets: Sequence[str],
+    trusted_proxies: Sequence[Network] = (),
 ) -> DeskServices:
     """Builds the desk's services of one process."""
     return DeskServices(
@@ -40,6 +47,7 @@ def make_desk_services(
         static_files=read_static_files(),
         passwords=PasswordChecker(),
         throttle=SignInThrottle(clock),
+        known_places=KnownPlaces(app_secrets),
         doctor=doctor,
         trusted_proxies=trusted_proxies,
     )

@@ -256,7 +256,10 @@ async def serve_on(
     add_api(app, services, sessions)
     doctor = Doctor(_settings(database_url, Path(folder.name)), database, resources.lanes, clock, lambda: "")
     app.register_blueprint(make_doctor(doctor))
-    add_desk(app, make_desk_services(sessions=sessions, doctor=doctor, clock=clock, trusted_proxies=trusted_proxies))
+    desk = make_desk_services(
+        sessions=sessions, doctor=doctor, clock=clock, app_secrets=app_secrets, trusted_proxies=trusted_proxies
+    )
+    add_desk(app, desk)
     answers = AnswerWatch(app)
     listener, stop, ready = listen_nearby("127.0.0.1", 18400, tries=500), asyncio.Event(), asyncio.Event()
     port = get_port(listener)

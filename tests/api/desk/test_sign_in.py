@@ -8,14 +8,20 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
+import api.services
+from api.desk.known_places import COOKIE
+from api.desk.passwords import MAX_WAITING_CHECKS, TooManyChecks
+from api.desk.services import EXTENSION, DeskServices
 from api.desk.sign_in import WRONG, keep_desk_path
+from api.services import Services
 from api.web.credentials import Role, hash_password
-from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, hire, visitor
+from tests.api.desk.visitor import CHEAP_HASH, PASSWORD, Visitor, hire, visitor
 from tests.api.rest_service import Service, serve_api
 
 
-def read_cookie(response: httpx.Response) -> str:
-    [header] = response.headers.get_list("set-cookie")
+def read_cookie(response: httpx.Response, name: str = "tick") -> str:
+    names = (f"{name}=", f"__Host-{name}=")
+    [header] = [header for header in response.headers.get_list("set-cookie") if header.startswith(names)]
     return str(header)
 
 
@@ -34,7 +40,7 @@ async def test_in_and_out_again(service: Service) -> None:
         kept = f"tick={alex.http.cookies['tick']}"
         gone = await alex.send("/desk/sign-out")
         assert (gone.status_code, gone.headers["location"]) == (303, "/desk/sign-in")
-        assert not alex.http.cookies
+        assert list(alex.http.cookies) == [COOKIE]  # which opens nothing
         replayed = await alex.get("/desk", headers={"Cookie": kept})
         assert (replayed.status_code, replayed.headers["location"]) == (303, "/desk/sign-in?next=%2Fdesk")
     [[actor, action]] = await service.rows("SELECT actor, action FROM audit WHERE action = 'agent.sign_in'")
@@ -168,6 +174,79 @@ async def test_guessing_is_slowed_down_and_locks_nobody_out(light_service: Servi
         assert (await guesser.sign_in(email)).status_code == 303
 
 
+async def test_who_guesses_behind_the_same_proxy_keeps_no_agent_out(light_service: Service) -> None:
+    """All have the address of the proxy; only the cookie of the earlier sign-in tells them apart."""
+    email = await hire(light_service, Role.AGENT)
+    async with visitor(light_service) as alex, visitor(light_service) as guesser, visitor(light_service) as ben:
+        assert (await alex.sign_in(email)).status_code == 303
+        await alex.send("/desk/sign-out")
+        guesses = [await guesser.sign_in(email, "guess") for _ in range(12)]
+        assert guesses[-1].status_code == 429
+        assert (await alex.sign_in(email, "mistyped")).status_code == 401
+        assert (await alex.sign_in(email)).status_code == 303
+        assert (await ben.sign_in(email)).status_code == 429  # a browser that nobody knows
+
+
+async def test_a_known_browser_may_not_guess_for_ever(light_service: Service) -> None:
+    email = await hire(light_service, Role.AGENT)
+    async with visitor(light_service) as alex:
+        assert (await alex.sign_in(email)).status_code == 303
+        statuses = [(await alex.sign_in(email, "guess")).status_code for _ in range(6)]
+        assert statuses == [401, 401, 401, 401, 429, 429]
+
+
+async def test_the_cookie_of_a_browser(light_service: Service) -> None:
+    first, second = await hire(light_service, Role.AGENT), await hire(light_service, Role.ADMIN)
+    async with visitor(light_service) as alex, visitor(light_service) as eve:
+        entered = await alex.sign_in(first)
+        _, _, rest = read_cookie(entered, COOKIE).partition("=")
+        value, *parts = (part.strip() for part in rest.split(";"))
+        assert {part for part in parts if not part.startswith("Expires")} == {
+            "HttpOnly", f"Max-Age={180 * 86400}", "Path=/desk/sign-in", "SameSite=Lax",
+        }  # fmt: skip
+        assert first not in value
+        await alex.sign_in(second)
+        both = alex.http.cookies[COOKIE]
+        assert both.split(".")[0] == value.split(".")[0]
+        assert len(both.split(".")) == 3
+        await lock_out(eve, first)
+        made_up = f"{'0' * 32}.{'0' * 32}"
+        for cookie, status in {"": 429, "x": 429, made_up: 429, value[:-1]: 429, "\u00e9": 429, value: 401}.items():
+            headers = {"Cookie": f"{COOKIE}={cookie}".encode()}
+            form = {"email": first, "password": "guess"}
+            assert (await eve.post("/desk/sign-in", form, headers=headers)).status_code == status, cookie
+
+
+def find_services(service: Service) -> Services:
+    found: Services = service.app.extensions[api.services.EXTENSION]
+    return found
+
+
+async def lock_out(guesser: Visitor, email: str) -> None:
+    while (await guesser.sign_in(email, "guess")).status_code != 429:
+        pass
+
+
+async def test_known_places_have_places_of_their_own(service: Service) -> None:
+    """Before the passwords are checked strangers of many networks wait in one queue, agents in another."""
+    email, services = await hire(service, Role.AGENT), find_services(service)
+    async with visitor(service, Role.AGENT, address="127.0.0.7") as alex, visitor(service, address="127.0.0.7") as new:
+        await services.deferred.flush()
+        assert len(await service.rows("SELECT digest FROM sign_in_network")) == 1
+        await alex.sign_in(email)  # once more from there
+        await services.deferred.flush()
+        assert len(await service.rows("SELECT digest FROM sign_in_network")) == 1
+        desk: DeskServices = service.app.extensions[EXTENSION]
+        slow = hash_password(PASSWORD)
+        crowd = [asyncio.create_task(desk.passwords.is_right(slow, "guess")) for _ in range(MAX_WAITING_CHECKS)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyChecks):
+            await desk.passwords.is_right(slow, "guess")
+        assert (await new.sign_in(email)).status_code == 303  # another browser in a network that is known
+        assert not crowd[-1].done()
+        await asyncio.gather(*crowd)
+
+
 async def test_many_at_once_hold_nothing_else_up(migrated_sqlite_url: str, redis_url: str) -> None:
     proxies = [ip_network("127.0.0.1")]
     async with serve_api(migrated_sqlite_url, redis_url, trusted_proxies=proxies) as service, visitor(service) as crowd:
@@ -277,3 +356,26 @@ async def test_a_sign_in_from_another_page(light_service: Service) -> None:
             refused = await alex.post("/desk/sign-in", form, origin=origin)
             assert refused.status_code == 403
         assert await light_service.rows("SELECT digest FROM desk_session") == []
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.0/8", "127.0.0.0/8"])
+async def test_a_proxy_that_nobody_declared_is_told_of_once(
+    migrated_sqlite_url: str, redis_url: str, trusted: str
+) -> None:
+    forwarded = {"X-Forwarded-For": "198.51.100.7"}
+    async with serve_api(migrated_sqlite_url, redis_url, trusted_proxies=[ip_network(trusted)]) as service:
+        email, services = await hire(service, Role.AGENT), find_services(service)
+        async with visitor(service) as stranger, visitor(service) as alex:
+            await stranger.post("/desk/sign-in", {"email": email, "password": "guess"}, headers=forwarded)
+            await services.deferred.flush()
+            assert await service.rows("SELECT subject FROM alert") == []  # anybody can write that header
+            for _ in range(2):
+                form = {"email": email, "password": PASSWORD}
+                assert (await alex.post("/desk/sign-in", form, headers=forwarded)).status_code == 303
+                await services.deferred.flush()
+        told = await service.rows("SELECT subject, severity, message FROM alert WHERE cleared_at IS NULL")
+        assert [(row[0], row[1]) for row in told] == ([] if trusted[:3] == "127" else [("proxy:undeclared", "yellow")])
+        assert all("Set TRUSTED_PROXIES=127.0.0.1," in row[2] for row in told)
+        services.undeclared_proxies.begin()  # as the next start does
+        await services.deferred.flush()
+        assert await service.rows("SELECT subject FROM alert WHERE cleared_at IS NULL") == []
