@@ -3,8 +3,9 @@
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
 
-KEEP_WORDS = (
-    "UPDATE outbox SET detail = reason, reason = 'refused' WHERE reason NOT IN ('', 'window_closed', 'superseded')"
+KEEP_WORDS = (  # 'refused' is among these, or words would be lost when it is interrupted and runs again
+    "UPDATE outbox SET detail = reason, reason = 'refused' "
+    "WHERE reason NOT IN ('', 'window_closed', 'superseded', 'refused')"
 )
 
 
