@@ -53,6 +53,8 @@ def parse_mysql_url(url: str) -> MysqlAddress:
 def parse_tls(url: str) -> Tls:
     """Parses the URL's `?ssl=true` or `?ssl=verify&ssl_ca=/path/to/ca.pem`. Raises ValueError with the problem, a few
     words that follow the name of the setting and repeat nothing of its value."""
+    if "#" in url:
+        raise ValueError("has a # in it, which has to be %23")
     given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     names = [name for name, _ in given]
     if not set(names) <= set(PARAMETERS) or (urlsplit(url).query and not given):

@@ -39,6 +39,8 @@ def test_how_it_is_encrypted(query: str, tls: Tls) -> None:
         ("?SSL=true", "only ssl and ssl_ca"),
         ("?canary", "only ssl and ssl_ca"),
         ("?&", "only ssl and ssl_ca"),
+        ("?ssl=verify#canary", "has to be %23"),
+        ("#ssl=verify", "has to be %23"),
         ("?ssl", "neither true nor verify"),
         ("?ssl=", "neither true nor verify"),
         ("?ssl=false", "neither true nor verify"),
