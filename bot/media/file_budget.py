@@ -40,7 +40,7 @@ class FileBudget:
 
     async def reserve(self, row: FileRow, size: int) -> bool:
         """Reserves room for a file that is about to be fetched; returns whether there is any. Raises DatabaseDown."""
-        if row.wanted_at is not None:
+        if row.wanted_at is not None or row.customer_id is None:  # an agent wants it, or it is nobody's
             return True
         limit_bytes, since = int(self._megabytes * MEGABYTE), self._clock() - DAY
         return await self._database.run(
