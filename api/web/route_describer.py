@@ -25,6 +25,7 @@ from api.web.responses import Query, Refusal
 REFUSAL: Final[Json] = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
 BINARY: Final[Json] = {"type": "string", "format": "binary"}
 TEXT: Final[Json] = {"type": "string"}
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH"})
 WITH_KEY: Final = (401, 403, 503)
 WITH_BODY: Final = (400, 413, 415, 422)
 
@@ -110,12 +111,12 @@ def _list_statuses_of_kind(rule: Rule, view: Callable[..., Any], permission: Per
     """Lists the refusals that every route of this kind answers with."""
     if permission is not None:
         yield from WITH_KEY
+        if CHANGING & (rule.methods or set()):
+            yield 415  # a body of another type is refused by every route, also by one that takes none
     if rule.arguments:
         yield 404
     if hasattr(view, QUART_SCHEMA_REQUEST_ATTRIBUTE):
         yield from WITH_BODY
-    elif permission is not None and rule.methods and {"POST", "PUT", "PATCH"} & rule.methods:
-        yield 415  # a body that the route takes nothing of
     if issubclass(getattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE, object), Query):
         yield 422
 

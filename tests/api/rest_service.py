@@ -273,7 +273,7 @@ async def serve_on(
         await serving
         await stack.aclose()
         folder.cleanup()
-    assert answers.violations == [], answers.violations  # what it answered is as the OpenAPI document says
+    assert not answers.violations, answers.violations  # what it answered is as the OpenAPI document says
 
 
 def _settings(database_url: str, folder: Path) -> Settings:

@@ -100,4 +100,4 @@ async def serve_files(database: Database, folder: Path, store: FileStore | None 
         finally:
             stop.set()
             await serving
-    assert answers.violations == []
+    assert not answers.violations, answers.violations

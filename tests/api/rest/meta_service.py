@@ -86,4 +86,4 @@ async def serve_with_meta(database: Database, waba_id: str = WABA) -> AsyncItera
         finally:
             stop.set()
             await serving
-        assert answers.violations == []
+        assert not answers.violations, answers.violations

@@ -33,13 +33,24 @@ GENERATOR_SETTINGS = {
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
+_read: list[Object] = []
+
+
 @pytest.fixture
-async def document(light_service: Service) -> Object:
+async def fetched_document(light_service: Service) -> Object:
     """The document as anybody gets it."""
-    response = await light_service.call("GET", DOCUMENT_PATH, role=None)
+    response = await light_service.call("GET", DOCUMENT_PATH, role=None, timeout=30)
     assert response.status_code == 200
     read: Object = response.json()
     return read
+
+
+@pytest.fixture
+def document(request: pytest.FixtureRequest) -> Object:
+    """The same, fetched once for all tests here."""
+    if not _read:
+        _read.append(request.getfixturevalue("fetched_document"))
+    return _read[0]
 
 
 def list_operations(document: Object) -> Iterator[tuple[str, Object]]:
@@ -56,7 +67,7 @@ def walk(held: object) -> Iterator[Object]:
         yield from walk(each)
 
 
-async def test_it_is_valid_and_complete(document: Object) -> None:
+def test_it_is_valid_and_complete(document: Object) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
     names = [operation["operationId"] for _, operation in list_operations(document)]
     assert len(set(names)) == len(names)
@@ -74,7 +85,7 @@ async def test_it_is_valid_and_complete(document: Object) -> None:
             assert described or name == "NewStatus", f"{name}.{key}"
 
 
-async def test_bodies_and_answers_are_named(document: Object) -> None:
+def test_bodies_and_answers_are_named(document: Object) -> None:
     for call, operation in list_operations(document):
         for held in walk([operation["responses"], operation.get("requestBody", {})]):
             schema = held.get("schema", {})
@@ -88,6 +99,7 @@ async def test_bodies_and_answers_are_named(document: Object) -> None:
         ("POST /api/tickets", "201 400 401 403 413 415 422 503"),
         ("GET /api/tickets", "200 401 403 422 503"),
         ("GET /api/tickets/{ticket_id}", "200 401 403 404 503"),
+        ("POST /api/replies/{reply_id}/send-again", "200 401 403 404 409 415 503"),
         ("POST /api/files", "201 400 401 403 413 415 422 503"),
         ("GET /api/files/{file_id}", "200 206 401 403 404 409 410 416 503"),
         ("GET /api/whatsapp/qr", "200 401 403 422 503"),
@@ -97,12 +109,12 @@ async def test_bodies_and_answers_are_named(document: Object) -> None:
         ("POST /api/whatsapp/webhook", "200 401 408 413 503"),
     ],
 )
-async def test_what_a_call_may_answer(document: Object, call: str, statuses: str) -> None:
+def test_what_a_call_may_answer(document: Object, call: str, statuses: str) -> None:
     answers = dict(list_operations(document))[call]["responses"]
     assert set(answers) - {"default"} == set(statuses.split())
 
 
-async def test_answers_that_are_no_json_have_their_types(document: Object) -> None:
+def test_answers_that_are_no_json_have_their_types(document: Object) -> None:
     paths = document["paths"]
     assert set(paths["/api/whatsapp/qr"]["get"]["responses"]["200"]["content"]) == {"image/png", "image/svg+xml"}
     [kind] = paths["/metrics"]["get"]["responses"]["200"]["content"]
@@ -121,14 +133,14 @@ async def test_answers_that_are_no_json_have_their_types(document: Object) -> No
         ("QrCodeShown", "code", ["4O4YGZEG3RIVE1"], ["", "a b"]),
     ],
 )
-async def test_patterns(document: Object, schema: str, field: str, good: list[object], bad: list[object]) -> None:
+def test_patterns(document: Object, schema: str, field: str, good: list[object], bad: list[object]) -> None:
     described = document["components"]["schemas"][schema]["properties"][field]
     validator = jsonschema_rs.Draft202012Validator(described | {"components": document["components"]})
     assert [value for value in good if not validator.is_valid(value)] == []
     assert [value for value in bad if validator.is_valid(value)] == []
 
 
-async def test_examples_are_as_the_schemas_say(document: Object) -> None:
+def test_examples_are_as_the_schemas_say(document: Object) -> None:
     found = [held for held in walk(document) if "examples" in held]
     assert len(found) > 20
     for held in found:
@@ -136,7 +148,7 @@ async def test_examples_are_as_the_schemas_say(document: Object) -> None:
         assert [each for each in held["examples"] if not validator.is_valid(each)] == []
 
 
-async def test_a_list_says_its_maximum(document: Object) -> None:
+def test_a_list_says_its_maximum(document: Object) -> None:
     parameters = {each["name"]: each["schema"] for each in document["paths"]["/api/tickets"]["get"]["parameters"]}
     assert (parameters["limit"]["minimum"], parameters["limit"]["maximum"]) == (1, 100)
 
