@@ -5,6 +5,7 @@ Invariants
 - Any bytes make a form, if only an empty one: it has no CSRF token, so it changes nothing.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
@@ -17,6 +18,8 @@ from api.web.multipart import UploadRefused
 from storage.blobs.store import StoreDown
 from storage.files import FileRow
 
+MAX_KEPT_FORMS = 1000  # nobody sends a form once more after so many others
+MAX_CONTENTS_OF_FORM = 20
 MAX_FORM_FIELDS = 20  # the longest form of the desk has half as many
 URL_ENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -30,6 +33,23 @@ class SentForm:
     fields: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[FileRow] = ()
     upload_problem: str = ""
+
+
+class FormMemory:
+    """Remembers what the forms had in them that one process took lately, and with which ids they acted."""
+
+    def __init__(self) -> None:
+        self._ids_by_content: OrderedDict[int, dict[str, int]] = OrderedDict()
+
+    def find_id(self, form_id: int, content: str, make_id: Callable[[], int]) -> int:
+        """Finds the id with which a form acts that has this content: its own the first time, and another one where it
+        was sent before with something else in it."""
+        while len(self._ids_by_content) >= MAX_KEPT_FORMS and form_id not in self._ids_by_content:
+            self._ids_by_content.popitem(last=False)
+        ids = self._ids_by_content.setdefault(form_id, {})
+        if content not in ids and len(ids) < MAX_CONTENTS_OF_FORM:
+            ids[content] = make_id() if ids else form_id
+        return ids.get(content) or make_id()
 
 
 class FormRefused(Exception):

@@ -14,6 +14,7 @@ from quart import Response
 
 from api.desk.composer import check_message, read_composer_draft
 from api.desk.errors import CHOOSE_AN_EMOJI
+from api.desk.form_ids import read_form_id
 from api.desk.forms import FormRefused, form_field, sent_form
 from api.desk.pages import AnyResponse, go_to
 from api.desk.services import desk_services
@@ -59,7 +60,7 @@ async def answer_customer(ticket_id: int) -> AnyResponse:
         author_name=await _find_author_name(),
         file_ids=draft.file_ids,
         quoted_id=draft.quoted_id,
-        idempotency_id=read_id(form_field("idempotency_id")),
+        idempotency_id=read_form_id(ticket_id),
     )
     return go_to(f"/desk/tickets/{ticket_id}#end")
 
@@ -76,7 +77,7 @@ async def ask_customer(ticket_id: int) -> AnyResponse:
         wanted,
         text=check_message(text if text.strip() else USUAL_QUESTIONS[wanted]),
         author_name=await _find_author_name(),
-        idempotency_id=read_id(form_field("ask_idempotency_id")),
+        idempotency_id=read_form_id(ticket_id, "ask_idempotency_id"),
     )
     return go_to(f"/desk/tickets/{ticket_id}#end")
 
@@ -85,7 +86,7 @@ async def ask_customer(ticket_id: int) -> AnyResponse:
 @needs(Permission.WRITE_TO_CUSTOMERS)
 async def react(ticket_id: int, reply_id: str) -> AnyResponse:
     """Reacts to a message of the customer."""
-    emoji, idempotency_id = _read_emoji(), read_id(form_field("idempotency_id"))
+    emoji, idempotency_id = _read_emoji(), read_form_id(ticket_id)
     await services().replies.react(caller().actor, read_id(reply_id) or NO_ID, emoji, idempotency_id=idempotency_id)
     return go_to(f"/desk/tickets/{ticket_id}#entry-{reply_id}")
 
@@ -94,7 +95,7 @@ async def react(ticket_id: int, reply_id: str) -> AnyResponse:
 @needs(Permission.WRITE_TO_CUSTOMERS)
 async def send_again(ticket_id: int, reply_id: str) -> AnyResponse:
     """Sends an answer again of which it is not known whether the customer has it."""
-    idempotency_id = read_id(form_field("idempotency_id"))
+    idempotency_id = read_form_id(ticket_id)
     await services().replies.send_again(caller().actor, read_id(reply_id) or NO_ID, idempotency_id=idempotency_id)
     return go_to(f"/desk/tickets/{ticket_id}#entry-{reply_id}")
 

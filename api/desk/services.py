@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from quart import Quart, current_app
 
+from api.desk.forms import FormMemory
 from api.desk.known_places import KnownPlaces
 from api.desk.page_renderer import PageRenderer
 from api.desk.passwords import PasswordChecker
@@ -28,6 +29,7 @@ class DeskServices:
     passwords: PasswordChecker
     throttle: SignInThrottle
     known_places: KnownPlaces
+    form_memory: FormMemory
     doctor: Doctor
     trusted_proxies: Sequence[Network]
 
@@ -48,6 +50,7 @@ def make_desk_services(
         passwords=PasswordChecker(),
         throttle=SignInThrottle(clock),
         known_places=KnownPlaces(app_secrets),
+        form_memory=FormMemory(),
         doctor=doctor,
         trusted_proxies=trusted_proxies,
     )

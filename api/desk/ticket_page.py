@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from quart import Response
 
 from api.desk.composer import ComposerDraft
+from api.desk.form_ids import make_form_id
 from api.desk.pages import show_page
 from api.services import services
 from api.views.thread import ThreadEntry, TicketCustomer, read_thread, read_ticket_customer
@@ -56,7 +57,7 @@ async def show_ticket_page(
         quoted=_find_quoted(thread.entries, draft.quoted_id),
         attached=attached,
         emoji=EMOJI,
-        new_idempotency_id=services().ids.next,
+        new_idempotency_id=lambda: make_form_id(ticket_id),
     )
 
 

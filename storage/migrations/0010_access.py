@@ -6,7 +6,7 @@ from storage.sql.columns import InstantField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0010_sign_in")]
+    dependencies = [("models", "0009_file_budget")]
 
     operations = [
         ops.AddField(

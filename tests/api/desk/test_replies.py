@@ -5,7 +5,7 @@ import re
 
 from api.web.credentials import Role
 from bot.whatsapp.sanitize import MAX_TEXT_CHARACTERS
-from tests.api.desk.rows import add_customer_message, open_ticket
+from tests.api.desk.rows import PNG, add_customer_message, open_ticket
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import PHONE, Service
 
@@ -38,8 +38,10 @@ async def test_asking_and_reacting(light_service: Service) -> None:
     path = f"/desk/tickets/{ticket_id}"
     asked = await add_customer_message(service, ticket_id)
     async with visitor(service, Role.AGENT) as alex:
-        for form in ({"for": "location", "message": " "}, {"for": "contact", "message": "Whom?"}):
-            assert (await alex.send(f"{path}/ask", **form, ask_idempotency_id="70")).status_code == 303
+        once = find_form_id((await alex.get(path)).text, "ask_idempotency_id")
+        for _ in range(2):
+            asking = {"for": "location", "message": " ", "ask_idempotency_id": once}
+            assert (await alex.send(f"{path}/ask", **asking)).status_code == 303
         assert (await alex.send(f"{path}/ask", message="Whom?", **{"for": "money"})).status_code == 422
         assert (await alex.send(f"{path}/replies/{asked}/reaction", emoji="👍")).status_code == 303
         page = (await alex.get(path)).text
@@ -71,8 +73,7 @@ async def test_asking_and_reacting(light_service: Service) -> None:
 async def test_a_double_click_answers_once(service: Service) -> None:
     ticket_id = await open_ticket(service)
     async with visitor(service, Role.AGENT) as alex:
-        page = (await alex.get(f"/desk/tickets/{ticket_id}")).text
-        (idempotency_id,) = re.findall(r'name="idempotency_id" value="(\d+)"', page)
+        idempotency_id = find_form_id((await alex.get(f"/desk/tickets/{ticket_id}")).text)
         path = f"/desk/tickets/{ticket_id}/replies"
         both = await asyncio.gather(
             *(alex.send(path, message="We are on it.", idempotency_id=idempotency_id) for _ in range(2))
@@ -82,6 +83,50 @@ async def test_a_double_click_answers_once(service: Service) -> None:
         assert (await alex.send(path, message="And again.", idempotency_id="no number")).status_code == 303
     rows = await service.rows("SELECT message FROM reply ORDER BY id")
     assert [row[0] for row in rows] == ["We are on it.", "And again."]
+
+
+async def test_a_form_that_is_sent_once_more_with_other_words_is_another_answer(service: Service) -> None:
+    """The browser went back to the page as it was."""
+    ticket_id = await open_ticket(service)
+    async with visitor(service, Role.AGENT) as alex:
+        path, once = f"/desk/tickets/{ticket_id}", find_form_id((await alex.get(f"/desk/tickets/{ticket_id}")).text)
+        for message in ("We are on it.", "It is done.", "We are on it."):
+            assert (await alex.send(f"{path}/replies", message=message, idempotency_id=once)).status_code == 303
+        file = ("file", ("lamps.png", PNG, "image/png"))
+        for _ in range(2):
+            sent = await alex.send(f"{path}/replies", files=[file], message="", idempotency_id=once)
+            assert sent.status_code == 303
+    rows = await service.rows("SELECT message FROM reply ORDER BY id")
+    assert [row[0] for row in rows] == ["We are on it.", "It is done.", ""]
+
+
+async def test_a_made_up_form_id_swallows_nothing_and_is_nobodys(service: Service) -> None:
+    first, second = await open_ticket(service), await open_ticket(service)
+    async with visitor(service, Role.AGENT) as alex, visitor(service, Role.ADMIN) as eve:
+        pages = [(await alex.get(f"/desk/tickets/{ticket_id}")).text for ticket_id in (first, second)]
+        own, of_another_ticket = (find_form_id(page) for page in pages)
+        of_another_session = find_form_id((await eve.get(f"/desk/tickets/{first}")).text)
+        number, _, signature = own.partition(".")
+        before = {row[0] for row in await service.rows("SELECT id FROM audit")}
+        taken = str(next(iter(before)))
+        forged = ["", "70", taken, number, f"{taken}.{signature}", f"{number}.", f"{number}.{signature[:-1]}",
+                  "70.\u00e9", of_another_ticket, of_another_session, f"{int(number) + 1}.{signature}"]  # fmt: skip
+        path = f"/desk/tickets/{first}/replies"
+        for once in forged:
+            for _ in range(2):
+                assert (await alex.send(path, message="We are on it.", idempotency_id=once)).status_code == 303
+        assert (await alex.send(path, message="The real one.", idempotency_id=own)).status_code == 303
+    ids = {row[0] for row in await service.rows("SELECT id FROM audit WHERE action = 'ticket.reply'")}
+    assert len(ids) == 2 * len(forged) + 1
+    chosen = {70, int(taken), int(number) + 1, int(of_another_ticket.partition(".")[0])}
+    assert ids & (chosen | {int(of_another_session.partition(".")[0])}) == set()
+    assert int(number) in ids
+
+
+def find_form_id(page: str, name: str = "idempotency_id") -> str:
+    """Finds the idempotency id of the composer on a ticket's page."""
+    [found] = re.findall(rf'name="{name}" value="(\d+\.[0-9a-f]{{64}})"', page.partition('id="end"')[2])
+    return str(found)
 
 
 async def test_an_answer_that_can_not_go_out(light_service: Service) -> None:

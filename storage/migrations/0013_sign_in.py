@@ -7,7 +7,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0009_file_budget")]
+    dependencies = [("models", "0012_fill_counts")]
 
     operations = [
         ops.CreateModel(
