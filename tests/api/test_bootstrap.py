@@ -26,8 +26,8 @@ async def test_a_redis_that_takes_no_writes_refuses_the_start(
 ) -> None:
     settings = Settings(
         whatsapp_phone_number_id="106540352242922",
-        whatsapp_access_token=SecretStr("the-access-token"),
-        whatsapp_verify_token=SecretStr("the-verify-token"),
+        whatsapp_access_token=SecretStr("EAAB0access0of0tests"),
+        whatsapp_verify_token=SecretStr("verify-of-these-tests"),
         whatsapp_app_secret=SecretStr("the-app-secret"),
         database_url=SecretStr(migrated_sqlite_url),
         redis_url=SecretStr(redis_url),

@@ -41,8 +41,8 @@ class ServeProcess(Server):
             "PORT": str(self.port),
             "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0",  # nobody listens there
             "WHATSAPP_PHONE_NUMBER_ID": NUMBER.phone_number_id,
-            "WHATSAPP_ACCESS_TOKEN": "the-access-token",
-            "WHATSAPP_VERIFY_TOKEN": "the-verify-token",
+            "WHATSAPP_ACCESS_TOKEN": "EAAB0access0of0tests",
+            "WHATSAPP_VERIFY_TOKEN": "verify-of-these-tests",
             "WHATSAPP_APP_SECRET": SECRET,
         } | settings
         self._http = httpx.Client(

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import uvloop
 
 from storage.errors import WrongDatabase
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
@@ -18,10 +19,24 @@ from storage.sql.driver_errors import explain_down
 from storage.sql.migrate import migrate
 from storage.sql.server_checks import check_server
 from tests.storage.sql.certificates import Authority
+from tests.support.places import ROOT
 from tests.support.servers import MariaDBServer, started
 
 EMOJI = "Grüße 👍🏽 اهلا"
 CLIENT_SSL = 0x800
+ON_UVLOOP = """
+import asyncio, sys, uvloop
+from storage.sql.database import Database, DatabaseSettings
+
+async def ask():
+    database = await Database.open(DatabaseSettings(sys.argv[1]))
+    ((text,),) = await database.run(lambda tx: tx.fetch("SELECT REPEAT('a', 300000)"))
+    await database.close()
+    return len(text)
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    sys.stdout.write(str(runner.run(ask())))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -161,12 +176,9 @@ async def test_a_cancellation_while_it_encrypts_is_heeded(encrypted_url: str) ->
 
 
 def test_the_loop_that_the_program_runs_on_encrypts_too(encrypted_url: str, authority: Authority) -> None:
-    async def ask() -> object:
-        async with opened(f"{encrypted_url}?ssl=verify&ssl_ca={authority.file}") as database:
-            return await database.run(lambda tx: tx.fetch("SELECT REPEAT('a', 300000)"))
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(ask()) == (("a" * 300_000,),)
+    url = f"{encrypted_url}?ssl=verify&ssl_ca={authority.file}"
+    done = subprocess.run([sys.executable, "-c", ON_UVLOOP, url], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "300000")
 
 
 async def test_every_session_sets_its_character_set_itself(encrypted: MariaDBServer, encrypted_url: str) -> None:
