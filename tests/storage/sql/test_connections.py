@@ -120,9 +120,12 @@ async def test_what_is_to_be_encrypted_is_not_sent_in_the_clear(mariadb_server: 
         (offered,) = struct.unpack_from("<H", greeting, flags)
         struct.pack_into("<H", greeting, flags, offered & ~CLIENT_SSL)
         writer.write(greeting)
-        heard.set_result(await reader.read())
+        said = await reader.read()
         for each in (writer, ours):
             each.close()
+            with contextlib.suppress(ConnectionError):
+                await each.wait_closed()
+        heard.set_result(said)
 
     async with await asyncio.start_server(pass_on, "127.0.0.1", 0) as between:
         port = between.sockets[0].getsockname()[1]
