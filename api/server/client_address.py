@@ -7,6 +7,7 @@ Invariants
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
@@ -32,8 +33,10 @@ def find_client_network(peer: str, forwarded: Sequence[str], trusted: Sequence[N
     return peer if nearest is None else _name_network(nearest, NETWORK_BITS)
 
 
+@lru_cache(maxsize=4096)
 def find_network(address: str) -> str:
-    """Finds the network of an address, which is what one household has; what is no address is one by itself."""
+    """Finds the network of a peer's address, which is what one household has; what is no address is one by itself.
+    Peers come again and again, so their networks are cached; what a header says is not."""
     found = _read_address(address)
     return address if found is None else _name_network(found, NETWORK_BITS)
 

@@ -11,7 +11,7 @@ The application meets the door again in its scope: `get_visit` finds what a requ
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from api.server.client_address import Network, find_client_network, is_trusted_proxy
+from api.server.client_address import Network, find_client_network, find_network, is_trusted_proxy
 from api.server.shares import BODY_BYTES, UNFINISHED_REQUESTS, KnownNetworks, SharedBudget, Shares, Standing
 
 SCOPE_KEY = "tick.visit"
@@ -69,7 +69,8 @@ class Visit:
         self._headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.peer: Peer = (host, int(port))
         self.forwarded = forwarded
-        self.network = find_client_network(host, forwarded, admission.trusted_proxies)
+        trusted = admission.trusted_proxies
+        self.network = find_client_network(host, forwarded, trusted) if forwarded else find_network(host)
         standing = admission.known.find(self.network)
         self.standing = standing if scope["path"] in admission.webhook_paths else min(standing, Standing.AGENTS)
         self.is_unfinished = False
