@@ -5,10 +5,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from api.cli.terminal import warn_of_weak_settings
 from api.demo.settings import load_demo_settings
 from api.desk_file import list_issue_types
 from api.doctor.run import list_typed_secrets
+from api.server.process import PARENT_FD
 from api.settings import SettingsError
 from api.settings_loader import load_settings, load_storage_settings, read_access_token
 from api.weak_settings import find_weaknesses
@@ -195,6 +198,18 @@ def test_what_is_weak_or_exposed_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ]
     config.write_text("PORT=6000\n")
     assert find_weaknesses(load_settings(), config) == []
+
+
+def test_weaknesses_are_logged_by_the_process_that_starts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HOST="0.0.0.0")
+    with capture_logs() as logged:
+        warn_of_weak_settings(load_settings())
+    weak = [(line["event"], line["log_level"], line["weakness"].partition(" ")[0]) for line in logged]
+    assert weak == [("weak_setting", "warning", "WHATSAPP_APP_SECRET"), ("weak_setting", "warning", "HOST")]
+    monkeypatch.setenv(PARENT_FD, "5")
+    with capture_logs() as logged:
+        warn_of_weak_settings(load_settings())
+    assert logged == []
 
 
 def test_a_blank_optional_value_means_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
