@@ -85,39 +85,40 @@ class _Seed:
 
     def make_tables(self) -> list[Table]:
         """Makes the tables, in the order in which they are filled."""
-        customers, tickets = -(-self._items // ITEMS_PER_CUSTOMER), -(-self._items // ITEMS_PER_TICKET)
-        whose = self._id(f"(n % {customers}) * {ITEMS_PER_CUSTOMER}")  # the number of the customer's first item
-        phone = f"{FIRST_PHONE} + n % {customers}"
+        tickets = -(-self._items // ITEMS_PER_TICKET)
         return [
-            *self._make_customers(customers, phone),
-            self._make_items(whose, phone),
-            self._make_messages(whose),
-            self._make_tickets(tickets, whose, phone),
+            *self._make_customers(-(-self._items // ITEMS_PER_CUSTOMER)),
+            self._make_items(),
+            self._make_messages(),
+            self._make_tickets(tickets),
             self._make_replies(tickets),
-            *self._make_events(tickets, whose),
+            *self._make_events(tickets),
         ]
 
-    def _make_customers(self, rows: int, phone: str) -> list[Table]:
-        customer_id = self._id(f"n * {ITEMS_PER_CUSTOMER}")
+    def _make_customers(self, rows: int) -> list[Table]:
+        place = f"n * {ITEMS_PER_CUSTOMER}"
+        customer_id = self._customer(place)
         return [
             Table(
                 "customer",
                 rows,
                 {"id": customer_id, "name": self._join("'Customer '", "n"), "created_at": self._at("0")},
             ),
-            Table("alias", rows, {"alias": self._join("'p:'", phone), "customer_id": customer_id}),
+            Table("alias", rows, {"alias": self._join("'p:'", self._phone(place)), "customer_id": customer_id}),
             Table("conversation", rows, {"customer_id": customer_id, "version": "1", "body": "'{}'"}),
         ]
 
-    def _make_items(self, whose: str, phone: str) -> Table:
+    def _make_items(self) -> Table:
         is_message = f"n % {ITEMS_PER_MESSAGE} = 0"
         at = self._at("n")
         columns = {
             "id": self._id("n"),
-            "key": self._join(f"CASE WHEN {is_message} THEN 'm:' ELSE 's:' END", "'555000000000001:wamid.seed.'", "n"),
+            "key": self._join(
+                f"CASE WHEN {is_message} THEN 'm:' ELSE 's:' END", "'555000000000001:wamid.seed.'", self._pad("n")
+            ),
             "kind": f"CASE WHEN {is_message} THEN 'message' ELSE 'status' END",
-            "customer_id": whose,
-            "address": self._join("''", phone),
+            "customer_id": self._customer("n"),
+            "address": self._join("''", self._phone("n")),
             "meta_at": at,
             "received_at": at,
             "payload": self._join("""'{"type":"text","text":{"body":"'""", f"'{WORDS * 3}'", "n", "'\"}}'"),
@@ -130,19 +131,19 @@ class _Seed:
         }
         return Table("item", self._items, columns)
 
-    def _make_messages(self, whose: str) -> Table:
+    def _make_messages(self) -> Table:
         place = f"n * {ITEMS_PER_MESSAGE}"
         at = self._at(place)
         columns = {
             "id": self._id(place),
-            "customer_id": whose,
+            "customer_id": self._customer(place),
             "version": "1",
             "item_id": self._id(place),
             "origin": "'prompt'",
             "payload": self._join("""'{"type":"text","text":"'""", f"'{WORDS}'", "n", "'\"}'"),
             "status": _choose(OUTCOMES),
             "reason": "CASE WHEN n % 4 = 3 THEN 'window_closed' ELSE '' END",
-            "wamid": self._join("'wamid.seed.out.'", "n"),
+            "wamid": self._join("'wamid.seed.out.'", self._pad("n")),
             "attempts": "1",
             "resent": "0",
             "owner": "''",
@@ -152,13 +153,14 @@ class _Seed:
         }
         return Table("outbox", -(-self._items // ITEMS_PER_MESSAGE), columns)
 
-    def _make_tickets(self, rows: int, whose: str, phone: str) -> Table:
-        at = self._at(f"n * {ITEMS_PER_TICKET}")
+    def _make_tickets(self, rows: int) -> Table:
+        place = f"n * {ITEMS_PER_TICKET}"
+        at = self._at(place)
         columns = {
             "id": "n + 1",
-            "customer_id": whose,
+            "customer_id": self._customer(place),
             "name": self._join("'Customer '", "n"),
-            "mobile": self._join("'+'", phone),
+            "mobile": self._join("'+'", self._phone(place)),
             "description": self._join(f"'{WORDS * 4}'", "n"),
             "issue_type": _choose([issue_type for issue_type in ISSUE_TYPES for _ in STATUSES]),
             "issue_title": self._join("'Printer '", "n"),
@@ -184,8 +186,9 @@ class _Seed:
         }
         return Table("reply", tickets, columns)
 
-    def _make_events(self, tickets: int, whose: str) -> list[Table]:
+    def _make_events(self, tickets: int) -> list[Table]:
         def make(place: str, columns: dict[str, str], condition: str = "1 = 1") -> Table:
+            whose = self._customer(first)
             own = {"id": self._id(place), "ticket_id": "n + 1", "customer_id": whose, "at": self._at(place)}
             return Table("ticket_event", tickets, own | columns, condition)
 
@@ -212,6 +215,17 @@ class _Seed:
     def _id(self, place: str) -> str:
         """The id of what has this place among the items."""
         return f"({self._at(place)} - {EPOCH_MILLIS}) * {1 << RANDOM_BITS} + ({place}) % {1 << RANDOM_BITS}"
+
+    def _customer(self, place: str) -> str:
+        """Whose the item is that has this place: customers wrote one after the other, which is what fills fastest."""
+        return self._id(f"({place}) - ({place}) % {ITEMS_PER_CUSTOMER}")
+
+    def _phone(self, place: str) -> str:
+        return f"{FIRST_PHONE} + ({place}) - ({place}) % {ITEMS_PER_CUSTOMER}"
+
+    def _pad(self, number: str) -> str:
+        """This number in ten digits, so that texts that hold it rise with it."""
+        return f"printf('%010d', {number})" if self._dialect == "sqlite" else f"LPAD({number}, 10, '0')"
 
     def _whole(self, number: str) -> str:
         return f"CAST({number} AS {'INTEGER' if self._dialect == 'sqlite' else 'SIGNED'})"

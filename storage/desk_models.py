@@ -138,7 +138,7 @@ class SignInNetwork(Model):
 
 
 class Counter(Model):
-    """Numbers that people read and type: a process reserves them in blocks."""
+    """Numbers that go on from where they were: tickets' short ones, of which a process reserves blocks, and others."""
 
     name = AsciiField(max_length=32, primary_key=True)
     value = fields.BigIntField()

@@ -31,6 +31,15 @@ class Migration(migrations.Migration):
     dependencies = [("models", "0010_access")]
 
     operations = [
+        ops.AlterModelOptions(
+            name="Counter",
+            options={
+                "table": "counter",
+                "app": "models",
+                "pk_attr": "name",
+                "table_description": "Numbers that go on from where they were: tickets' short ones, of which a process reserves blocks, and others.",
+            },
+        ),
         ops.CreateModel(
             name="KeptCount",
             fields=[

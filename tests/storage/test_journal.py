@@ -253,6 +253,19 @@ async def test_retention_deletes_what_is_old_and_the_counts_stay(database: Datab
     assert await counts(database) == before
 
 
+async def test_retention_looks_at_few_rows_each_time(database: Database, rival: Rival) -> None:
+    """What it has emptied it doesn't look at again: among millions, that would take longer than a transaction may."""
+    await store(database, *(item(at) for at in range(1, 31)))
+    await close(database, list(range(1, 21)), Fate.DONE)
+    await retain(database, NOW + timedelta(days=31), 7)
+    rival.execute("UPDATE item SET payload = 'seen' WHERE id <= 20")
+    await close(database, list(range(21, 31)), Fate.DONE)
+    assert await retain(database, NOW + timedelta(days=32), 7) == 10
+    async with database.reading() as tx:
+        full = await tx.fetch("SELECT id FROM item WHERE payload <> '' ORDER BY id")
+    assert [row[0] for row in full] == list(range(1, 21))
+
+
 async def test_two_processes_retain_at_once_and_count_once(database: Database) -> None:
     await store(database, *(item(at) for at in range(1, 101)))
     await close(database, range(1, 101), Fate.DONE)
