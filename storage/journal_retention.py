@@ -52,10 +52,9 @@ async def _delete_old(tx: Tx, now: datetime, limit: int) -> int:
 
 async def _empty_old(tx: Tx, now: datetime, limit: int) -> int:
     """Goes on where the last run ended: to look for payloads among all that have none would take longer each day."""
-    oldest = await tx.fetch("SELECT MIN(received_at) FROM item WHERE fate = ?", [Fate.PENDING])
-    pending_since = oldest[0][0]
-    until = to_millis(now - EMPTIED_AFTER)
-    until = until if pending_since is None else min(until, pending_since)  # what closes late has its turn yet
+    oldest = await tx.fetch("SELECT received_at FROM item WHERE fate = ? ORDER BY received_at LIMIT 1", [Fate.PENDING])
+    # what is closed late has its turn yet
+    until = min([to_millis(now - EMPTIED_AFTER), *(received_at for (received_at,) in oldest)])
     return sum([await _empty_fate(tx, fate, until, limit) for fate in (Fate.DONE, Fate.IGNORED)])
 
 
