@@ -11,11 +11,12 @@ Invariants
 
 from dataclasses import dataclass
 
-from storage.sql.database import Tx
+from storage.sql.database import Tx, placeholders
 
 # The tables whose rows belong to a customer by their column `customer_id`, and only have to be given to another. The
 # outbox, the aliases, the conversation and the file budget need more. A test holds this list against the models.
 TABLES = ("item", "ticket", "ticket_message", "ticket_event", "file")
+FOUND_BY_TICKET = ("ticket_message", "ticket_event")  # they grow, and have no index on the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,13 @@ async def join(tx: Tx, pair: Join) -> None:
         "UPDATE outbox SET customer_id = ?, version = version + ? WHERE customer_id = ?",
         [kept, pair.kept_version, joined],
     )
+    tickets = [row[0] for row in await tx.fetch("SELECT id FROM ticket WHERE customer_id = ?", [joined])]
     for table in TABLES:
-        await tx.execute(f"UPDATE {table} SET customer_id = ? WHERE customer_id = ?", [kept, joined])
+        if table not in FOUND_BY_TICKET:
+            await tx.execute(f"UPDATE {table} SET customer_id = ? WHERE customer_id = ?", [kept, joined])
+        elif tickets:
+            which = placeholders(len(tickets))
+            await tx.execute(f"UPDATE {table} SET customer_id = ? WHERE ticket_id IN ({which})", [kept, *tickets])
     await _take_reachability(tx, kept, joined)
     await tx.execute("DELETE FROM file_budget WHERE customer_id = ?", [joined])  # what it bounds is counted in files
     await tx.execute("DELETE FROM conversation WHERE customer_id = ?", [joined])

@@ -4,9 +4,8 @@ History, live events, webhooks to others, search and statistics are to be made o
 
 Invariants
 - An event is written in the transaction that makes it true, and is never altered, but for whose it is where two
-  customers become one (`customer_join.py`). What changes the ticket itself is
-  behind the fence of its customer (behind the lock on the ticket, where it is nobody's); a delivery is behind the lock
-  on its row of the outbox.
+  customers become one (`customer_join.py`). What changes the ticket itself is behind the fence of its customer (behind
+  the lock on the ticket, where it is nobody's); a delivery is behind the lock on its row of the outbox.
 - It holds ids and members of enums, and no word that anybody wrote: what was said is found by `reply_id` and
   `outbox_id`, and erased where it stands.
 - Whoever replays a ticket's events gets the status that the ticket has: `opened` and `status` say what it became.

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from api.web.credentials import Role
-from storage import bench_seed, journal, journal_retention, outbox_reads
+from storage import bench_seed, customer_join, journal, journal_retention, outbox_reads
+from storage.customer_join import Join
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import Service
 from tests.support.query_plans import find_wide_looks, watching
@@ -50,6 +51,18 @@ async def test_no_route_looks_at_a_whole_table(
     assert find_wide_looks(migrated_url, statements) == []
 
 
+async def test_no_join_of_customers_looks_at_a_whole_table(
+    service: Service, migrated_url: str, server: MariaDBServer | None
+) -> None:
+    database = service.resources.database
+    await bench_seed.seed(database, ITEMS, service.clock.now, lambda line: None)
+    (kept,), (joined,) = await service.rows("SELECT id FROM customer ORDER BY id LIMIT 2")
+    async with watching(database, server) as statements:
+        await database.run(lambda tx: customer_join.join(tx, Join(kept, joined, 1)))
+    assert any("ticket_event" in statement for statement in statements)
+    assert find_wide_looks(migrated_url, statements) == []
+
+
 async def test_no_loop_looks_at_a_whole_table(
     service: Service, migrated_url: str, server: MariaDBServer | None
 ) -> None:
@@ -61,5 +74,5 @@ async def test_no_loop_looks_at_a_whole_table(
             await journal.find_overdue_customers(tx, now, 1000)
             await outbox_reads.find_due_customers(tx, now, now, ["us"], 1000)
         for _ in range(40):
-            await database.run(lambda tx: journal_retention.apply_retention(tx, now, 500))
+            await database.run(lambda tx: journal_retention.apply_retention(tx, now, 50))
     assert find_wide_looks(migrated_url, statements) == []

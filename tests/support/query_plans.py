@@ -18,12 +18,13 @@ COUNTS = re.compile(r"\b(COUNT|SUM)\(|GROUP BY", re.IGNORECASE)
 COMMON = re.compile(r"\b(status|fate|reason|issue_type|kind|origin)=\?")  # what many rows have in common
 RANGE = re.compile(r"[<>]\?|=\?.*=\?")  # a part of what they have in common
 UNDER_WAY = "status = 'sending'"  # in a condition: never more than a process sends at once
+READS_ROWS = ("SELECT", "WITH", "UPDATE", "DELETE")
 FEW = 100  # rows
 
 
 @asynccontextmanager
 async def watching(database: Database, server: MariaDBServer | None) -> AsyncIterator[list[str]]:
-    """Yields a list that has, once the block has ended, the SELECTs that the database got meanwhile. `server`: where
+    """Yields a list that has, once the block has ended, what the database had to find meanwhile. `server`: where
     the database is one of MariaDB's."""
     seen: list[str] = []
     if server is None:
@@ -43,7 +44,7 @@ async def watching(database: Database, server: MariaDBServer | None) -> AsyncIte
             "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE command_type = 'Query'"
         )
         seen += [statement for (statement,) in rows]
-    seen[:] = sorted({statement for statement in seen if statement.lstrip().upper().startswith(("SELECT", "WITH"))})
+    seen[:] = sorted({statement for statement in seen if statement.lstrip().upper().startswith(READS_ROWS)})
 
 
 def find_wide_looks(url: str, statements: list[str]) -> list[str]:
