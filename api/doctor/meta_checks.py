@@ -15,6 +15,7 @@ from bot.whatsapp.diagnostics.setup import (
     read_token,
 )
 from bot.whatsapp.diagnostics.versions import find_expiry, read_version
+from bot.whatsapp.errors import describe_refusal
 from bot.whatsapp.graph.client import GraphResponse
 
 MAX_CLOCK_SKEW = timedelta(seconds=60)
@@ -32,9 +33,7 @@ def describe_failure(answer: GraphResponse) -> str:
     error = answer.error
     if error is None:
         return answer.failure
-    code = "" if error.code is None else f"Meta's code {error.code}"
-    said = ": ".join(part for part in (code, error.detail) if part)
-    return f"{error.reason.rstrip('.')} ({said})." if said else error.reason
+    return describe_refusal(error.reason, error.code, error.detail)
 
 
 def fail_unexpectedly(answer: GraphResponse) -> Finding:

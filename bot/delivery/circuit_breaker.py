@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.whatsapp.errors import Action
+from bot.whatsapp.errors import Action, describe_refusal
 from bot.whatsapp.graph.client import GraphClient, Refused
 from bot.whatsapp.graph.response import GraphError
 from storage import alerts
@@ -68,8 +68,7 @@ class CircuitBreaker:
         self._asked_at = now  # to ask at once would tell less: many a question is answered where no message goes out
         if self._tripped_for != refused.reason:
             log.error("channel_stopped", code=refused.code, reason=refused.reason, detail=refused.detail)
-            said = ": ".join(str(part) for part in (refused.code, refused.detail) if part is not None and part != "")
-            words = f"{refused.reason} ({said})" if refused.detail else refused.reason
+            words = describe_refusal(refused.reason, refused.code, refused.detail) if refused.detail else refused.reason
             self._tripped_for = refused.reason
             if not await self._write_alert(Alert(SUBJECT, AlertSeverity.RED, words[:500], now)):
                 self._tripped_for = ""  # the next refusal writes it

@@ -36,7 +36,7 @@ from bot.delivery.side_effects import (
     TripBreaker,
 )
 from bot.media.uploader import UploadFailed
-from bot.whatsapp.errors import Action, Scope, classify_error, compute_backoff_seconds
+from bot.whatsapp.errors import Action, Scope, classify_error, compute_backoff_seconds, describe_refusal
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.items import MessageStatus
 from storage.outbox import MOVES, OutboxRow
@@ -183,18 +183,21 @@ class _Refusal:
 
     @property
     def text(self) -> str:
-        """What an agent reads beside the message: the code, and what was wrong."""
+        """What an agent reads beside the message: what was wrong, and Meta's code for it."""
         if self.is_late and self.refused.code is None:
             return self.refused.detail
-        return f"{self.refused.code}: {self.sentence}"
+        return describe_refusal(self.refused.reason, self.refused.code, self._words)
 
     @property
     def sentence(self) -> str:
-        """What was wrong: our sentence, and of a status or a template's fault Meta's own words too."""
-        refused = self.refused
-        is_explained = self.is_late or (self.blames_template and refused.action is Action.DROP)
-        has_words = refused.detail and is_explained
-        return f"{refused.reason} ({refused.detail})" if has_words else refused.reason
+        """What was wrong, without the code."""
+        return describe_refusal(self.refused.reason, None, self._words)
+
+    @property
+    def _words(self) -> str:
+        """Meta's own words, where they say more than ours: of a status, or of a template's fault."""
+        is_explained = self.is_late or (self.blames_template and self.refused.action is Action.DROP)
+        return self.refused.detail if is_explained else ""
 
     def may_become(self, status: OutboxStatus) -> bool:
         """Whether the row has another try left, and can still take this way."""

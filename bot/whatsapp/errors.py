@@ -203,6 +203,12 @@ def compute_backoff_seconds(refused: Backoff, refusals: int) -> float:
     return min(_MAX_WAIT_SECONDS, max(refused.wait_seconds, grown))
 
 
+def describe_refusal(reason: str, code: int | None, detail: str = "") -> str:
+    """Says why Meta refused something: our sentence first, then Meta's code and words, as far as there are any."""
+    said = ": ".join(part for part in ("" if code is None else f"Meta's code {code}", detail) if part)
+    return f"{reason.rstrip('.')} ({said})." if said else reason
+
+
 def classify_error(code: int | None, http_status: int = 0, is_transient: bool = False) -> ErrorPolicy:
     """Returns what an error means. A status has no `http_status`; a response without a code has None for it.
 

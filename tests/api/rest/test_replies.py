@@ -308,15 +308,15 @@ async def test_what_was_changed_says_what_it_said(service: Service) -> None:
     [
         ("held", Why(OutboxReason.NO_TEMPLATE), "The customer has not written for 24 hours, so WhatsApp takes only a "
          "template, and none carries this. It goes out when one does, or when they write again."),
-        ("held", Why(OutboxReason.REFUSED, "132001: There is no such template."), "132001: There is no such template. "
-         "It goes out when the customer writes again."),
-        ("failed", Why(OutboxReason.REFUSED, "131026: No WhatsApp there."), "131026: No WhatsApp there."),
+        ("held", Why(OutboxReason.REFUSED, "No such template (Meta's code 132001)."),
+         "No such template (Meta's code 132001). It goes out when the customer writes again."),
+        ("failed", Why(OutboxReason.REFUSED, "No WhatsApp there."), "No WhatsApp there."),
         ("failed", Why(OutboxReason.SUPERSEDED), "Something newer about the ticket took its place."),
         ("unknown", Why(OutboxReason.ASK_A_PERSON), "It is not known whether the customer has it. Ask them, or "
          "send it again."),
-        ("queued", Why(OutboxReason.REFUSED, "130429: Meta asks for a pause."), "130429: Meta asks for a pause."),
+        ("queued", Why(OutboxReason.REFUSED, "Meta asks for a pause."), "Meta asks for a pause."),
         ("queued", Why(), None),
-        ("read", Why(OutboxReason.REFUSED, "131026: an old trouble"), None),
+        ("read", Why(OutboxReason.REFUSED, "An old trouble."), None),
     ],
 )  # fmt: skip
 async def test_where_it_stands_and_why(light_service: Service, status: str, why: Why, reason: str | None) -> None:

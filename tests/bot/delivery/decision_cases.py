@@ -5,6 +5,7 @@ thousands in decisions.json can be compared and read.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -213,9 +214,9 @@ def _describe(why: Why) -> str:
 
 def _shorten(said: str) -> str:
     """Our sentence for a code is in the table of errors: here it is only `...`."""
-    code, _, _ = said.partition(":")
-    reason = classify_error(int(code) if code.isdecimal() else None).reason
-    return said.replace(reason, "...")
+    code = re.search(r"\(Meta's code (\d+)", said)
+    reason = classify_error(int(code[1]) if code else None).reason
+    return said.replace(reason.rstrip("."), "...")
 
 
 def group_cases(outcomes: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, list[str]]:

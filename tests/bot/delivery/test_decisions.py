@@ -18,7 +18,7 @@ import structlog
 from bot.delivery.decision import MAX_REFUSALS, TEMPLATE_CODES, decide_answer, decide_status
 from bot.delivery.side_effects import AlertOperator, ResetBreaker, SlowDown, TripBreaker
 from bot.media.uploader import UploadFailed
-from bot.whatsapp.errors import Action, Scope, classify_error
+from bot.whatsapp.errors import Action, Scope, classify_error, describe_refusal
 from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import MessageStatus
@@ -209,7 +209,7 @@ def test_a_code_means_the_same_as_an_answer_and_in_a_status(code: int) -> None:
     assert status.move is not None
     if no.action is Action.STOP:
         assert (answer.move.status, answer.effects) == (OutboxStatus.QUEUED, (TripBreaker(no),))
-        text = f"{code}: {no.reason}"
+        text = describe_refusal(no.reason, code)
         assert (status.move.status, status.effects) == (OutboxStatus.FAILED, (AlertOperator(code, text),))
         return
     assert answer.move.status is status.move.status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.whatsapp.errors import classify_error
+from bot.whatsapp.errors import classify_error, describe_refusal
 from storage import alerts
 from tests.bot.graph import Reply, Request
 from tests.bot.test_service_window import last_is, ticket
@@ -143,7 +143,7 @@ async def test_what_may_pass_is_tried_again_after_its_wait(world: World, code: i
         await world.receive(failed)
         await world.until(lambda: last_is(world, "queued"))
         ((reason,),) = await world.rows("SELECT detail FROM outbox WHERE status = 'queued'")
-        assert reason.startswith(f"{code}: ")
+        assert reason.endswith(f"(Meta's code {code}: No).")
         assert await count_sends(world) == 1
         await world.later(ahead_seconds)
         await world.until(lambda: last_is(world, "accepted"))
@@ -175,4 +175,4 @@ async def test_what_would_stop_the_channel_is_told(world: World, code: int) -> N
         (alert,) = [alert for alert in await alerts.list_open(tx) if alert.subject == f"sending:{code}"]
     assert alert.severity == "red"
     assert alert.message.startswith("Meta took a message, and refused it afterwards")
-    assert alert.message.endswith(f"{classify_error(code).reason} (Sorry)")
+    assert alert.message.endswith(describe_refusal(classify_error(code).reason, code, "Sorry"))

@@ -98,7 +98,9 @@ def test_every_recorded_failure_ends_as_its_code_asks_for(path: Path) -> None:
     assert (7 in matched.failures) is (end == "failed")
     said = reroute.move.why if reroute else matched.failures[7]
     assert said.reason is OutboxReason.REFUSED
-    assert said.detail.startswith(f"{status.error_code}: {classify_error(status.error_code).reason}")
+    assert said.detail.startswith(
+        f"{classify_error(status.error_code).reason.rstrip('.')} (Meta's code {status.error_code}"
+    )
     assert (matched.closed_windows != {}) is (noted == "window")
     assert (matched.unreachable != {}) is (noted == "customer")
     assert list(matched.alerts) == ([status.error_code] if noted == "channel" else [])
@@ -155,8 +157,8 @@ async def test_a_failure_says_why(world: World) -> None:
     await world.play()
     ((status, reason),) = await world.sends()
     assert status == "failed"
-    assert reason.startswith("131049: Meta held this message back")
-    assert reason.endswith("(healthy ecosystem engagement)"), "Meta's own words may say more"
+    assert reason.startswith("Meta held this message back")
+    assert reason.endswith(" (Meta's code 131049: healthy ecosystem engagement)."), "Meta's own words may say more"
 
 
 async def test_what_nobody_knows_waits_and_is_then_ignored(world: World) -> None:
