@@ -199,7 +199,7 @@ async def test_the_migration_counts_what_there_is(database_url: str) -> None:
     rival = Rival(database_url)
     await write_as_before(rival)
     rival.close()
-    assert "0012_fill_counts" in await migrate(settings)
+    assert "0013_fill_counts" in await migrate(settings)
     async with opened(settings) as database:
         await expect_all_counted(database)
 
@@ -209,11 +209,11 @@ async def test_a_migration_that_was_interrupted_counts_nothing_twice(database_ur
     settings = DatabaseSettings(database_url)
     await migrate(settings)
     rival = Rival(database_url)
-    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0012_fill_counts'")
+    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0013_fill_counts'")
     await write_as_before(rival)
-    assert await migrate(settings) == ["0012_fill_counts"]
-    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0012_fill_counts'")
-    assert await migrate(settings) == ["0012_fill_counts"]
+    assert await migrate(settings) == ["0013_fill_counts"]
+    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0013_fill_counts'")
+    assert await migrate(settings) == ["0013_fill_counts"]
     rival.close()
     async with opened(settings) as database:
         await expect_all_counted(database)

@@ -7,7 +7,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0012_fill_counts")]
+    dependencies = [("models", "0011_kept_counts")]
 
     operations = [
         ops.CreateModel(

@@ -32,6 +32,6 @@ async def fill(_apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0011_kept_counts")]
+    dependencies = [("models", "0012_sign_in")]
 
     operations = [ops.RunPython(fill, reverse_code=ops.RunPython.noop)]
