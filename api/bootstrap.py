@@ -26,6 +26,7 @@ from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
 from bot.settings import BotSettings
+from bot.task_end import end_tasks
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient, GraphSettings, open_http
 from bot.whatsapp.graph.media_download import open_downloads
@@ -105,7 +106,7 @@ async def open_resources(
             redis_line=redis_line,
             is_redis_embedded=not settings.redis,
         )
-        stack.push_async_callback(_cancel, asyncio.create_task(make_resource_monitor(resources).run()))
+        stack.push_async_callback(end_tasks, [asyncio.create_task(make_resource_monitor(resources).run())])
         yield resources
 
 
@@ -185,7 +186,7 @@ async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) ->
         raise WrongRedis("No redis-server was found here, and `tick worker` needs one: install it, or set REDIS_URL.")
     log.info("embedded_redis", line=embedded.line)
     redis = embedded.open()
-    stack.push_async_callback(_cancel, asyncio.create_task(_keep_alive(embedded)))
+    stack.push_async_callback(end_tasks, [asyncio.create_task(_keep_alive(embedded))])
     if embedded.url is None:
         return redis, embedded.line
     stack.push_async_callback(redis.aclose)
@@ -221,8 +222,3 @@ async def _keep_alive(embedded: EmbeddedRedis) -> None:
 async def _give_back(numbers: TicketNumbers) -> None:
     with suppress(DatabaseDown):  # a gap in the tickets' numbers harms nobody
         await numbers.give_back()
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

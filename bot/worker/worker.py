@@ -17,6 +17,7 @@ import structlog
 from bot.delivery.delivery import Delivery
 from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import MediaTransfer
+from bot.task_end import end_tasks
 from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison, divide_into_rounds
 from bot.worker.rounds import PlayedLane, Rounds
@@ -31,7 +32,6 @@ RETRY_SECONDS = 1.0  # after Redis or the database was down, or a delivery faile
 ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
 TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
 STOP_SECONDS = 10.0  # that a round, and then the deliveries, get to end by themselves
-CANCEL_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
@@ -83,7 +83,7 @@ class Worker:
             if self._deliveries:
                 await asyncio.wait(self._deliveries, timeout=STOP_SECONDS)
         finally:
-            await _cancel_all((*background, working, stopping, *self._deliveries))
+            await end_tasks((*background, working, stopping, *self._deliveries))
             await self._read_receipts.close()
             try:
                 await self._lanes.retire()
@@ -236,13 +236,3 @@ def _choose_again_seconds(lane: PlayedLane, deferred: float | None) -> float | N
     more = 0.0 if lane.has_more_rows and deferred is None else None
     wanted = [seconds for seconds in (lane.again_seconds, deferred, more) if seconds is not None]
     return min(wanted, default=None)
-
-
-async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks until all have ended: now and then a client of Redis or SQL swallows a cancellation."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
