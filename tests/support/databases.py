@@ -5,7 +5,6 @@ Invariants
 """
 
 import asyncio
-import contextlib
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -72,6 +71,14 @@ def mariadb_tables(mariadb_server: MariaDBServer) -> tuple[str, list[str]]:
     return name, [table for (table,) in tables]
 
 
+def empty_tables(server: MariaDBServer, mariadb_tables: tuple[str, list[str]]) -> str:
+    """Empties that database, whoever was still connected to it; returns its name."""
+    name, tables = mariadb_tables
+    server.disconnect(name)
+    server.empty(name, tables)
+    return name
+
+
 @pytest.fixture
 def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path, ran: Callable[[str], None]) -> str:
     """A fresh file with Tick's tables."""
@@ -84,13 +91,8 @@ def migrated_mariadb_url(
     mariadb_server: MariaDBServer, mariadb_tables: tuple[str, list[str]], ran: Callable[[str], None]
 ) -> str:
     """A database with Tick's tables, all empty."""
-    name, tables = mariadb_tables
-    for (connection_id,) in mariadb_server.execute("SELECT id FROM information_schema.processlist WHERE db = %s", name):
-        with contextlib.suppress(pymysql.err.OperationalError):  # it has gone by itself
-            mariadb_server.execute(f"KILL CONNECTION {connection_id}")
-    mariadb_server.empty(name, tables)
     ran("mariadb")
-    return mariadb_server.url(name)
+    return mariadb_server.url(empty_tables(mariadb_server, mariadb_tables))
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

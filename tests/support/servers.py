@@ -213,11 +213,15 @@ class MariaDBServer(Server):
         self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
         return name
 
-    def drop_database(self, name: str) -> None:
-        """Removes it, and whoever is still connected to it."""
+    def disconnect(self, name: str) -> None:
+        """Ends every connection to a database."""
         for (connection_id,) in self.execute("SELECT id FROM information_schema.processlist WHERE db = %s", name):
             with contextlib.suppress(pymysql.err.OperationalError):  # it has gone by itself
                 self.execute(f"KILL CONNECTION {connection_id}")
+
+    def drop_database(self, name: str) -> None:
+        """Removes it, and whoever is still connected to it."""
+        self.disconnect(name)
         self.execute(f"DROP DATABASE IF EXISTS `{name}`")
 
     def url(self, name: str) -> str:

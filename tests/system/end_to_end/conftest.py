@@ -1,8 +1,8 @@
 """The fixtures of the end-to-end tests: one running Tick for a module and a variant, emptied for each test."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,8 +11,7 @@ import pytest_asyncio
 import structlog
 
 from storage.count_settlement import LACKING
-from storage.sql.database import DatabaseSettings
-from storage.sql.migrate import migrate
+from tests.support.databases import empty_tables
 from tests.support.event_log import SELECTS, LoggedTables, find_disagreements
 from tests.support.servers import MariaDBServer, RedisServer
 from tests.system.end_to_end.tick import Flow, Tick, run_tick
@@ -32,17 +31,32 @@ def variant(request: pytest.FixtureRequest) -> Variant:
     return chosen
 
 
+class Urls(NamedTuple):
+    """Where a module's service finds what it stands on."""
+
+    database: str
+    redis: str
+
+
+@pytest.fixture(scope="module")
+def urls(request: pytest.FixtureRequest, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Urls:
+    """A database with empty tables, and an empty Redis."""
+    if variant.database == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        return Urls(f"sqlite://{shutil.copy(template, tmp_path_factory.mktemp('sqlite') / 'tick.db')}", "")
+    redis: RedisServer = request.getfixturevalue("redis_server")
+    mariadb: MariaDBServer = request.getfixturevalue("mariadb_server")
+    redis.flush()
+    return Urls(mariadb.url(empty_tables(mariadb, request.getfixturevalue("mariadb_tables"))), redis.url)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(
-    request: pytest.FixtureRequest, variant: Variant, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Tick]:
+async def service(variant: Variant, urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tick]:
     """A running Tick."""
     folder = tmp_path_factory.mktemp("tick")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with make_urls(request, variant.database, folder) as (database_url, redis_url):
-        await migrate(DatabaseSettings(database_url))
-        async with run_tick(database_url, redis_url, folder, variant.flow) as tick:
-            yield tick
+    async with run_tick(*urls, folder, variant.flow) as tick:
+        yield tick
     structlog.reset_defaults()
 
 
@@ -56,17 +70,3 @@ async def tick(service: Tick, variant: Variant, ran: Callable[[str], None]) -> A
     yield service
     assert find_disagreements(LoggedTables(*[await service.tables.fetch(sql) for sql in SELECTS])) == []
     assert await service.tables.fetch(LACKING) == [], "counts that lack something of what they count"
-
-
-@contextmanager
-def make_urls(request: pytest.FixtureRequest, database: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """Makes an empty database and an empty Redis; yields DATABASE_URL and REDIS_URL."""
-    if database == "sqlite":
-        yield f"sqlite://{folder / 'tick.db'}", ""
-        return
-    redis: RedisServer = request.getfixturevalue("redis_server")
-    mariadb: MariaDBServer = request.getfixturevalue("mariadb_server")
-    redis.flush()
-    name = mariadb.new_database()
-    yield mariadb.url(name), redis.url
-    mariadb.drop_database(name)

@@ -12,6 +12,7 @@ from tests.system.end_to_end.tick import ANN, NUMBER, Tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ON_SERVERS = pytest.mark.parametrize("variant", [Variant("mariadb", "guided")], ids="-".join, scope="module")
 READY = {"status": "ready", "database": "ok", "migrations": "ok", "worker": "alive"}
 
 
@@ -68,25 +69,21 @@ async def test_a_missing_table(tick: Tick, table: str) -> None:
     await tick.wait_until_settled()
 
 
-async def test_a_read_only_database(tick: Tick, variant: Variant, request: pytest.FixtureRequest) -> None:
-    if variant.database == "sqlite":
-        pytest.skip("tests/api/test_health.py has SQLite's")
-    server: MariaDBServer = request.getfixturevalue("mariadb_server")
-    server.execute("SET GLOBAL read_only = 1")
+@ON_SERVERS  # tests/api/test_health.py has SQLite's
+async def test_a_read_only_database(tick: Tick, mariadb_server: MariaDBServer) -> None:
+    mariadb_server.execute("SET GLOBAL read_only = 1")
     try:
         await assert_unable(tick, "The database is read-only: let Tick write to it.")
     finally:
-        server.execute("SET GLOBAL read_only = 0")
+        mariadb_server.execute("SET GLOBAL read_only = 0")
     await wait_until_ready(tick)
     await tick.write("Hi")
 
 
-async def test_a_redis_that_takes_no_writes(tick: Tick, variant: Variant, request: pytest.FixtureRequest) -> None:
-    if variant.database == "sqlite":
-        pytest.skip("its Redis is Tick's own, which has no limit of memory")
-    server: RedisServer = request.getfixturevalue("redis_server")
+@ON_SERVERS  # Tick's own Redis, beside SQLite, has no limit of memory
+async def test_a_redis_that_takes_no_writes(tick: Tick, redis_server: RedisServer) -> None:
     await wait_until_ready(tick)
-    assert server.ask("CONFIG SET maxmemory 1").startswith(b"+OK")
+    assert redis_server.ask("CONFIG SET maxmemory 1").startswith(b"+OK")
     try:
 
         async def is_degraded() -> bool:
@@ -105,7 +102,7 @@ async def test_a_redis_that_takes_no_writes(tick: Tick, variant: Variant, reques
         await tick.wait_until("there is an alert", is_alerted)
         assert 'tick_trouble{subject="redis:refuses"} 1.0' in (await tick.http.get("/metrics")).text
     finally:
-        assert server.ask("CONFIG SET maxmemory 0").startswith(b"+OK")
+        assert redis_server.ask("CONFIG SET maxmemory 0").startswith(b"+OK")
     await wait_until_ready(tick)
     await tick.wait_until_settled()
     assert [row[1] for row in await tick.read_items()] == ["done"]

@@ -29,11 +29,9 @@ from api.simulator.setup import make_setup
 from api.simulator.simulator import Simulator
 from api.web.credentials import digest_key, shorten_key
 from storage.customers import make_bsuid_alias, make_phone_alias
-from storage.sql.database import DatabaseSettings
-from storage.sql.migrate import migrate
 from tests.support.openapi.watching import watch_requests
 from tests.support.plain_http import plain_http
-from tests.system.end_to_end.conftest import Variant, make_urls
+from tests.system.end_to_end.conftest import Urls, Variant
 from tests.system.end_to_end.scripted_graph import ScriptedGraph
 from tests.system.end_to_end.tables import Tables
 from tests.system.end_to_end.tick import API_KEY, NUMBER, SECRET, VERIFY_TOKEN, WEBHOOK, Flow, SettableClock, Tick
@@ -216,14 +214,11 @@ async def _serve(begin: Callable[[asyncio.Event, asyncio.Event], Awaitable[None]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running_system(
-    request: pytest.FixtureRequest, variant: Variant, tmp_path_factory: pytest.TempPathFactory
+    variant: Variant, urls: Urls, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
     """The running system, for all tests of a module and a variant."""
-    folder = tmp_path_factory.mktemp("system")
-    with make_urls(request, variant.database, folder) as (database_url, redis_url):
-        await migrate(DatabaseSettings(database_url))
-        async with run_system(database_url, redis_url, folder, variant.flow) as system:
-            yield system
+    async with run_system(*urls, tmp_path_factory.mktemp("system"), variant.flow) as system:
+        yield system
 
 
 @pytest_asyncio.fixture(loop_scope="module")
