@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 PYTEST_FLAGS ?=
 # Each process has servers of its own. 0: all in this one, as a debugger wants it.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 .PHONY: setup run test check transcripts decisions chaos bench lock screenshot clean
 .DEFAULT_GOAL := setup

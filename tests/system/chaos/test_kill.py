@@ -14,7 +14,7 @@ from tests.support.servers import RedisServer
 from tests.system.chaos.judge import PHASES, Verdict, judge
 from tests.system.chaos.rig import ChaosPlan, run_chaos
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "30"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "16"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
