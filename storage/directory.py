@@ -71,6 +71,14 @@ class Directory:
                 is_first = self.is_new(customer_id) and not self._lists.get(customer_id)
                 self._put(alias, KnownAlias(customer_id, at, is_first))
 
+    def rename(self, alias: str, new: str, at: datetime) -> None:
+        """Keeps an alias under another name, as named `at`, unless that name is somebody's. Who was made under it still
+        was."""
+        known = self.known[alias]
+        self.detach(alias)
+        if new not in self.known:
+            self._put(new, replace(known, named_at=at))
+
     def detach(self, alias: str) -> None:
         """Takes an alias away: a number that was given up may come back as somebody else's."""
         if known := self.known.pop(alias, None):

@@ -96,21 +96,28 @@ class Renames:
         return kept
 
     def _replace_bsuid(self, customer_id: int, change: AddressChange, cause: Cause) -> None:
-        """Gives the customer the new user id. Those from before still find them. A new number has a new user id also
-        where the notice does not say which."""
+        """Gives the customer the new user id, unless what replaced that is known, too. Those from before still find
+        them. A new number has a new user id also where the notice does not say which."""
         directory, at = self.directory, cause.at
         alias = make_bsuid_alias(change.new_bsuid) if change.new_bsuid else ""
         if not alias and not change.is_new_number:
             return
         if change.old_bsuid and make_bsuid_alias(change.old_bsuid) not in directory.known:
             directory.attach(customer_id, [make_former_alias(change.old_bsuid)], at)
-        former = [known for known in directory.list_aliases(customer_id, BSUID) if known != alias]
-        is_late = any(directory.known[known].is_newer_than(at) for known in former)
-        if alias and make_former_alias(change.new_bsuid) not in directory.known:
+        retired = directory.known.get(make_former_alias(change.new_bsuid)) if alias else None
+        if retired is not None and retired.customer_id != customer_id:
+            return
+        is_replaced = retired is not None and (retired.named_at is None or retired.named_at >= at)
+        if retired is not None and not is_replaced:
+            directory.detach(make_former_alias(change.new_bsuid))  # it has come back
+        earlier = [known for known in directory.list_aliases(customer_id, BSUID) if known != alias]
+        if alias and not is_replaced:
+            is_late = any(directory.known[known].is_newer_than(at) for known in earlier)
             self._take_bsuid(customer_id, change.new_bsuid, cause, is_late=is_late)
-        for known in former if not is_late else ():
-            directory.detach(known)
-            directory.attach(customer_id, [make_former_alias(known.removeprefix(BSUID))], at)
+        for known in earlier:
+            named_at = directory.known[known].named_at
+            if named_at is None or named_at < at or (named_at == at and not is_replaced):
+                directory.rename(known, make_former_alias(known.removeprefix(BSUID)), at)
 
     def _take_bsuid(self, customer_id: int, bsuid: str, cause: Cause, *, is_late: bool) -> None:
         directory, alias = self.directory, make_bsuid_alias(bsuid)

@@ -420,3 +420,38 @@ async def test_the_window_is_not_touched_by_any_of_it(world: World) -> None:
     assert state.last_inbound_at == before
     assert before is not None
     assert world.clock() - before > timedelta(seconds=99)
+
+
+LATE, SECOND, THIRD = "US.3333", "US.4444", "US.5555"
+
+
+async def test_a_late_notice_of_an_id_that_was_replaced_since_joins_whom_it_made(world: World) -> None:
+    """They were made under the new id, which another notice has replaced by now. Were they not joined, the older one
+    would be left with a phone and no id, and taken for whoever gets that phone."""
+    anne = await open_ticket(world, ANNE, ANNES, ago=5000)
+    assert await write(world, "", LATE, ago=3000) != anne
+    await world.receive(new_number(world, ago=2000, user_id=SECOND, previous_user_id=LATE))
+    await world.receive(new_number(world, ago=4000, user_id=LATE, previous_user_id=ANNES, wa_id=BEN))
+    assert await write(world, "", SECOND, ago=1000) == anne
+    assert await write(world, BEN, BENS) != anne
+    assert set(await owners(world)) == {anne, (await owners(world))[-1]}
+    aliases = await world.rows("SELECT alias FROM alias WHERE customer_id = ? ORDER BY alias", anne)
+    assert [alias for (alias,) in aliases] == [f"b:{SECOND}", f"o:{ANNES}", f"o:{LATE}"]
+
+
+async def test_notices_of_one_second_in_the_wrong_order_leave_the_newest_id(world: World) -> None:
+    anne = await open_ticket(world, ANNE, ANNES)
+    await world.receive(new_number(world, ago=50, user_id=THIRD, previous_user_id=SECOND, wa_id="15550009999"))
+    await world.receive(new_number(world, ago=50, user_id=SECOND, previous_user_id=ANNES, wa_id=BEN))
+    joined = (await owners(world))[-1]
+    assert joined == anne
+    assert await write(world, BEN, BENS, ago=10) != anne
+    assert await write(world, "", THIRD) == anne
+
+
+async def test_an_id_that_comes_back_is_theirs_again(world: World) -> None:
+    anne = await open_ticket(world, ANNE, ANNES)
+    await world.receive(new_number(world, ago=60, user_id=NEW, previous_user_id=ANNES, wa_id=BEN))
+    await world.receive(new_number(world, ago=50, user_id=ANNES, previous_user_id=NEW, wa_id=ANNE))
+    assert await write(world, ANNE, BENS, ago=40) != anne
+    assert await write(world, "", ANNES) == anne
