@@ -4,12 +4,15 @@ Invariants
 - The bytes of unfinished bodies, of all requests of the process together, are within one budget; so are the requests.
 - Who is not admitted is told to try again, and its connection ends: nothing of it is kept.
 - A body that breaks off (its chunks are no chunks, or the sender hung up) is answered 400, and counted.
+- A request that does not say in a readable way whom it is for (CONNECT, two hosts, a Host header with more in it than a
+  host and a port) is answered 400, and counted: nobody behind has to make sense of it.
 
 The application meets the door again in its scope: `get_visit` finds what a request holds, and lets it be vouched for.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.server.client_address import Network, find_client_network, find_network, is_trusted_proxy
 from api.server.shares import BODY_BYTES, UNFINISHED_REQUESTS, KnownNetworks, SharedBudget, Shares, Standing
@@ -20,9 +23,30 @@ FORWARDED_HEADER = b"x-forwarded-for"
 SCHEME_HEADER = b"x-forwarded-proto"
 BROKEN_BODY = 400
 TOO_MUCH = 503
+# RFC 9110, 4.2.1 and RFC 1035: labels of at most 63 characters; services of Docker have underscores in their names.
+HOST = re.compile(
+    rb"(?:[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63}){0,126}\.?|\[[0-9A-Fa-f:.]{2,45}\])?(?::[0-9]{0,5})?"
+)
+
+
+class Refusal(NamedTuple):
+    """How a request is turned away: the status, the word by which it is counted, and what is said."""
+
+    status: int
+    counted_as: str
+    body: bytes
+
+
+UNREADABLE = Refusal(400, "unreadable", b'{"success":false,"message":"The request does not say which host it is for"}')
 ANSWERS = {
-    BROKEN_BODY: b'{"success":false,"message":"The body of the request broke off"}',
-    TOO_MUCH: b'{"success":false,"message":"Too much comes from your network at once: try again later"}',
+    BROKEN_BODY: Refusal(
+        BROKEN_BODY, "broken_body", b'{"success":false,"message":"The body of the request broke off"}'
+    ),
+    TOO_MUCH: Refusal(
+        TOO_MUCH,
+        "too_much",
+        b'{"success":false,"message":"Too much comes from your network at once: try again later"}',
+    ),
 }
 
 Scope = dict[str, Any]
@@ -143,9 +167,12 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
+        if not _is_readable(scope):
+            await self._refuse(UNREADABLE, send)
+            return
         visit = Visit(self._admission, scope)
         if _has_body(scope["headers"]) and not visit.begin():
-            await self._refuse(TOO_MUCH, send)
+            await self._refuse(ANSWERS[TOO_MUCH], send)
             return
         scope[SCOPE_KEY] = visit
         self._admission.busy.add(visit.peer)
@@ -181,20 +208,25 @@ class FrontDoor:
 
         await self._application(scope, receive_counted, send_unless_refused)
         if visit.refused and not has_begun:
-            await self._refuse(visit.refused, send)
+            await self._refuse(ANSWERS[visit.refused], send)
 
-    async def _refuse(self, status: int, send: Send) -> None:
-        self._admission.count_refusal("broken_body" if status == BROKEN_BODY else "too_much")
-        body = ANSWERS[status]
+    async def _refuse(self, refusal: Refusal, send: Send) -> None:
+        self._admission.count_refusal(refusal.counted_as)
         headers = [
             (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", str(len(refusal.body)).encode()),
             (b"connection", b"close"),
         ]
-        if status == TOO_MUCH:
+        if refusal.status == TOO_MUCH:
             headers.append((b"retry-after", b"1"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": refusal.body})
+
+
+def _is_readable(scope: Scope) -> bool:
+    """Whether the request says in a readable way what it asks, and of which host; HTTP/1.0 needs not name one."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return scope["path"].startswith("/") and len(hosts) <= 1 and all(map(HOST.fullmatch, hosts))
 
 
 def _has_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:

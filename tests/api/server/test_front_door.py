@@ -81,6 +81,10 @@ async def open_house() -> AsyncIterator[House]:
     async def take() -> str:
         return str(len(await request.get_data()))
 
+    @app.get("/there")
+    async def answer() -> str:
+        return ""
+
     app.asgi_app = WebhookMiddleware(app.asgi_app, Receiver(), [SECRET], house.answered.append)  # type: ignore[method-assign,assignment]
     listener = listen_nearby("127.0.0.1", 17900)
     house.port = get_port(listener)
@@ -232,3 +236,19 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     assert budget.take("b", 5, Standing.STRANGER)
     assert budget.take("a", 5, Standing.STRANGER)
     assert budget.held == 10
+
+
+async def test_a_request_says_readably_for_which_host_it_is() -> None:
+    async with open_house() as house:
+        for host in ("desk.example", "DESK.example.:5000", "tick_web:5000", "[2001:db8::1]:5000", "192.0.2.7", ""):
+            assert await house.ask(f"GET /there HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == 200, host
+        assert house.turned_away == []
+        bad = [
+            "desk.example\r\nHost: evil.example", "desk.example..", f"{'a' * 64}.example", "evil.example@desk.example",
+            "desk.example/evil.example", "desk.example?evil.example", "desk.example#evil.example",
+            "evil.example\\@desk.example", "desk.example:80:evil", "desk.example:evil", "[",
+        ]  # fmt: skip
+        for host in bad:
+            assert await house.ask(f"GET /there HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == 400, host
+        assert await house.ask(b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n") == 400
+        assert house.turned_away == ["unreadable"] * (len(bad) + 1)
