@@ -53,7 +53,9 @@ async def find_address(tx: Tx, customer_id: int) -> str:
 
 
 async def find_lost(tx: Tx, sends: Sequence[StartedSend]) -> set[int]:
-    """Finds the rows that are about to go to an address that is no longer their customer's."""
+    """Finds the rows that are about to go to an address that is no longer their customer's, and not the best that is
+    left of them either."""
     aliases = [alias for send in sends for alias in list_address_aliases(send.address)]
     owners = await customers.find_owners(tx, aliases)
-    return {send.outbox_id for send in sends if not is_theirs(send.address, send.customer_id, owners)}
+    lost = [send for send in sends if not is_theirs(send.address, send.customer_id, owners)]
+    return {send.outbox_id for send in lost if send.address != await find_address(tx, send.customer_id)}

@@ -166,6 +166,22 @@ async def test_what_leads_to_nobody_fails_and_says_why(world: World) -> None:
     assert rows == [("failed", "no_address")]
 
 
+async def test_an_id_that_was_replaced_is_written_to_where_nothing_else_leads(world: World) -> None:
+    """Nobody else will ever have it. To look for a better one again and again would never end."""
+    first = await open_ticket(world, ANNE, ANNES)
+    ((ticket_id,),) = await world.rows("SELECT id FROM ticket")
+    await change(world, "DELETE FROM outbox")
+    await world.receive(new_number(world, ago=60, previous_user_id=ANNES, wa_id=BEN))
+    second = await write(world, "", BENS, ago=50)
+    await world.receive(new_number(world, ago=40, previous_user_id=BENS, user_id=NEW, wa_id=BEN))
+    assert await world.customers() == {f"o:{ANNES}": first, f"p:{BEN}": second, f"b:{NEW}": second, f"o:{BENS}": second}
+    sent = await world.replies.write(AGENT, ticket_id, "The secret is out.")
+    async with world.working():
+        await world.at_rest()
+    assert [request.to for request in world.graph.requests if "secret" in request.text] == [ANNES]
+    assert await world.rows("SELECT status FROM outbox WHERE id = ?", sent.reply.outbox_id) == [("accepted",)]
+
+
 async def test_a_template_follows_the_customer_too(world: World) -> None:
     first = await open_ticket(world, ANNE, ANNES)
     payload = '{"type":"template","name":"hello","language":"en","parameters":{}}'
