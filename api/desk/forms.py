@@ -3,6 +3,7 @@
 Invariants
 - No file is kept before `is_believed` has looked at the fields in front of the first one.
 - Any bytes make a form, if only an empty one: it has no CSRF token, so it changes nothing.
+- Who may send no files has no longer for a form with files than for any other.
 """
 
 from collections import OrderedDict
@@ -10,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
-from quart import g, request
+from quart import current_app, g, request
 from werkzeug.exceptions import BadRequest
 
 from api.services import services
 from api.web.multipart import UploadRefused
+from api.web.uploads import MAX_UPLOAD_SECONDS
 from storage.blobs.store import StoreDown
 from storage.files import FileRow
 
@@ -65,11 +67,12 @@ class _NotBelieved(Exception):
     """No file of this form is kept."""
 
 
-async def receive_form(actor: str, is_believed: Callable[[], bool]) -> None:
+async def receive_form(actor: str, is_believed: Callable[[], bool], *, may_send_files: bool) -> None:
     """Reads the form of this request, for `sent_form`.
 
-    Files are stored in the name of `actor` if `is_believed` says so, once the fields in front of them are read. Raises
-    HTTP's errors for what is too long or too slow, and DatabaseDown.
+    Files are stored in the name of `actor` if `is_believed` says so, once the fields in front of them are read; the
+    sender has the time that they take if they `may_send_files`. Raises HTTP's errors for what is too long or too slow,
+    and DatabaseDown.
     """
     if request.mimetype != MULTIPART:
         g.sent_form = SentForm(await _read_fields())
@@ -80,8 +83,9 @@ async def receive_form(actor: str, is_believed: Callable[[], bool]) -> None:
         if not is_believed():
             raise _NotBelieved
 
+    max_seconds = MAX_UPLOAD_SECONDS if may_send_files else float(current_app.config["BODY_TIMEOUT"])
     try:
-        received = await services().uploads.receive(actor, admit)
+        received = await services().uploads.receive(actor, admit, max_seconds=max_seconds)
         g.sent_form = SentForm(received.fields, received.files)
     except (UploadRefused, StoreDown) as error:
         g.sent_form = replace(sent_form(), upload_problem=str(error))

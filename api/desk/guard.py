@@ -33,7 +33,11 @@ async def let_in() -> AnyResponse | None:
         if not sessions.is_from_our_page():
             return show_refusal(403, NOT_FROM_HERE)
         actor = principal.actor.name if principal else ""
-        await receive_form(actor, lambda: is_allowed and sessions.has_csrf_proof(form_field("csrf_token")))
+        await receive_form(
+            actor,
+            lambda: is_allowed and sessions.has_csrf_proof(form_field("csrf_token")),
+            may_send_files=is_allowed,
+        )
     if needed is None:
         return None
     if principal is None:

@@ -54,14 +54,19 @@ class Uploads:
         self._clock = clock
 
     async def receive(
-        self, actor: str, admit: Callable[[Mapping[str, str]], None] | None = None, *, max_files: int = 10
+        self,
+        actor: str,
+        admit: Callable[[Mapping[str, str]], None] | None = None,
+        *,
+        max_files: int = 10,
+        max_seconds: float = MAX_UPLOAD_SECONDS,
     ) -> Received:
         """Takes the form of this request. `admit` is called once, with the fields before the first file, and may raise.
-        Raises UploadRefused, StoreDown, and HTTP's errors for what is no form."""
+        Raises UploadRefused, StoreDown, and HTTP's errors for what is no form, or takes longer than `max_seconds`."""
         form, fields, stored = MultipartForm(), dict[str, str](), list[FileRow]()
         is_admitted = admit is None
         try:
-            async with asyncio.timeout(MAX_UPLOAD_SECONDS):
+            async with asyncio.timeout(max_seconds):
                 while not isinstance(event := await form.next_event(), Epilogue):
                     if isinstance(event, Field):
                         fields[event.name or ""] = await form.read_text()

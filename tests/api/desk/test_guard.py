@@ -1,5 +1,6 @@
 """Who comes in at the desk, and whose form is believed."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 
@@ -180,3 +181,28 @@ async def test_who_is_signed_in_vouches_for_where_they_are(light_service: Servic
         await alex.sign_in(await hire(light_service, Role.AGENT))
         await alex.get("/desk")
         assert admission.known.find("127.0.0.1") is Standing.AGENTS
+
+
+async def test_a_stranger_has_no_more_time_for_a_form_with_files_than_for_any_other(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    light_service.app.config["BODY_TIMEOUT"] = 0.3
+
+    async def trickle(writer: asyncio.StreamWriter) -> None:
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            writer.write(b"x")
+        writer.write_eof()
+
+    async with visitor(light_service, Role.VIEWER) as viewer:
+        for cookie in ("", f"Cookie: tick={viewer.http.cookies['tick']}\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", light_service.port)
+            host = f"127.0.0.1:{light_service.port}"
+            writer.write(
+                f"POST /desk/tickets/{ticket_id}/replies HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookie}"
+                "Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 9999\r\n\r\n"
+                '--B\r\nContent-Disposition: form-data; name="message"\r\n\r\n'.encode()
+            )
+            trickling = asyncio.create_task(trickle(writer))
+            assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+            trickling.cancel()
+            writer.close()
