@@ -2,7 +2,7 @@
 
 Invariants
 - An address that a stranger can choose is never believed: what X-Forwarded-For says counts only as far as
-  TRUSTED_PROXIES have written it.
+  TRUSTED_PROXIES have written it. The rest of it is not even read: a header holds thousands of addresses.
 """
 
 import re
@@ -23,10 +23,12 @@ def find_client_network(peer: str, forwarded: Sequence[str], trusted: Sequence[N
 
     `forwarded`: the X-Forwarded-For headers as they came.
     """
-    hops = [_read_address(hop) for line in forwarded for hop in line.split(",")]
+    hops = (hop for line in reversed(forwarded) for hop in reversed(line.split(",")))
     nearest = _read_address(peer)
-    while nearest is not None and hops and any(nearest in network for network in trusted):
-        nearest, known = hops.pop(), nearest
+    while nearest is not None and any(nearest in network for network in trusted):
+        if (hop := next(hops, None)) is None:
+            break
+        nearest, known = _read_address(hop), nearest
         if nearest is None:
             nearest = known  # the proxy wrote what nobody can read: all that comes through it is one peer
             break
