@@ -5,6 +5,7 @@ front of it, tells it that there is no body, and lets the view pull the form (RF
 
 Invariants
 - A piece is taken from the socket when the reader asks for it, so memory is the same for any form.
+- The head of a part is bounded before it is read: whoever sends it may be a stranger.
 - A client that sends nothing for READ_SECONDS, or hangs up, ends its form with an error.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from quart import Quart, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
-from werkzeug.sansio.multipart import Data, Event, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Event, MultipartDecoder, NeedData, State
 
 from api.server.front_door import get_visit
 from api.server.serving import LINGER_SECONDS, READ_SECONDS
@@ -26,6 +27,7 @@ SCOPE_KEY = "tick.multipart"
 PIECE_BYTES = 64 * 1024
 MAX_PARTS = 40
 MAX_FIELD_BYTES = 300_000  # of all fields together: the longest answer in the longest writing is 262 kB
+MAX_HEAD_BYTES = 16 * 1024  # of a part; each parameter in it takes 5 µs to read, and a browser writes three
 MAX_DECODER_BYTES = 4 * PIECE_BYTES + MAX_FIELD_BYTES
 
 
@@ -57,6 +59,7 @@ class MultipartForm:
     async def next_event(self) -> Event:
         """Reads what comes next; raises BadRequest when it is no form."""
         while True:
+            self._check_head()
             try:
                 event = self._decoder.next_event()
             except ValueError:  # a UnicodeDecodeError is one
@@ -67,6 +70,13 @@ class MultipartForm:
                 self._decoder.receive_data(await anext(self._body))
             except StopAsyncIteration:
                 self._decoder.receive_data(None)
+
+    def _check_head(self) -> None:
+        """Raises BadRequest where a part begins with a head that is too long to be read."""
+        decoder = self._decoder
+        is_long = decoder.state is State.PART and len(decoder.buffer) > MAX_HEAD_BYTES
+        if is_long and BLANK_LINE_RE.search(decoder.buffer, 0, MAX_HEAD_BYTES) is None:
+            raise BadRequest
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yields what the current part holds."""
