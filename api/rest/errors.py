@@ -22,7 +22,7 @@ async def refuse_agent_error(error: AgentError) -> Response:
     """Says in the shape of all refusals what was in the way; with a conflict the message is the error's code."""
     status = STATUSES[error.code]
     if status == 404:
-        return refuse(404)
+        return refuse(404, error.sentence[0].upper() + error.sentence[1:])
     message = NOT_VALID if status == 422 else error.code
     return refuse(status, message, [Problem(field=error.field, message=error.sentence)])
 

@@ -24,7 +24,7 @@ from api.server.front_door import get_visit
 from api.server.shares import Standing
 from api.web.credentials import KEY_PREFIX, Role, digest_key
 from api.web.deferred_writes import DeferredWrites
-from api.web.responses import refuse
+from api.web.responses import SEND_FORM, refuse
 from bot.agents.actor import Actor
 from bot.clock import Clock
 from storage import api_keys
@@ -182,7 +182,7 @@ def guard(app: Quart, keys: KeyRing, own_doors: Collection[str], sessions: Sessi
         if session is not None and request.method not in SAFE_METHODS and not session.has_csrf_proof(token):
             return refuse(403)
         if request.method in ("POST", "PUT", "PATCH") and _has_body() and not _is_body_taken(view):
-            return refuse(415)
+            return refuse(415, SEND_FORM if _is_form_wanted(view) else "")
         g.principal = principal
         vouch_for_caller()
         return None
@@ -229,4 +229,8 @@ def _has_body() -> bool:
 def _is_body_taken(view: object) -> bool:
     """Whether the body is of a type that the route takes."""
     is_form = request.mimetype == "multipart/form-data"
-    return request.is_json or (is_form and getattr(view, "_tick_takes_file", False))
+    return request.is_json or (is_form and _is_form_wanted(view))
+
+
+def _is_form_wanted(view: object) -> bool:
+    return bool(getattr(view, "_tick_takes_file", False))

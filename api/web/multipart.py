@@ -21,6 +21,7 @@ from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Event, MultipartDecod
 
 from api.server.front_door import get_visit
 from api.server.serving import LINGER_SECONDS, READ_SECONDS
+from api.web.responses import SEND_FORM
 
 PATHS = re.compile(r"/api/files|/desk/tickets/[0-9]+/replies")
 SCOPE_KEY = "tick.multipart"
@@ -51,7 +52,7 @@ class MultipartForm:
         boundary = request.mimetype_params.get("boundary", "")
         body: Any = request.scope.get(SCOPE_KEY)
         if not boundary or body is None:
-            raise UploadRefused(422, "Send the file in a form, with Content-Type: multipart/form-data.")
+            raise UploadRefused(422, SEND_FORM)
         self._body: AsyncIterator[bytes] = body
         self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), MAX_DECODER_BYTES, max_parts=MAX_PARTS)
         self._text_left = MAX_FIELD_BYTES

@@ -14,6 +14,7 @@ from quart import Quart, Request, Response
 from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 
+from api.web.problem_text import describe_problem
 from storage.sql.database import DatabaseDown
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ HEADERS = {
 }
 MAX_PROBLEMS = 50
 MAX_MEMBERS = 1000  # of a body, inside each other too: the largest we take has 100, and each unknown one costs 20 µs
+SEND_FORM = "Send the file in a form, with Content-Type: multipart/form-data"
 NOT_VALID = "Something in the request is not as it should be"
 log = structlog.get_logger(__name__)
 
@@ -171,11 +173,11 @@ async def _refuse_invalid(error: RequestSchemaValidationError) -> Response:
     found = error.validation_error
     problems = []
     if isinstance(found, ValidationError):
-        for each in found.errors(include_input=False, include_url=False, include_context=False):
+        for each in found.errors(include_input=False, include_url=False):
             field = ".".join(map(str, each["loc"]))[:100].encode("ascii", "replace").decode()
-            no_object = each["type"] == "model_type"  # pydantic's own words would name a class of ours
-            message = "Send a JSON object" if no_object else each["msg"].removeprefix("Value error, ")
-            problems.append(Problem(field=field, message=message))
+            problems.append(
+                Problem(field=field, message=describe_problem(each["type"], each.get("ctx", {}), each["msg"]))
+            )
     return refuse(422, NOT_VALID, problems[:MAX_PROBLEMS])
 
 

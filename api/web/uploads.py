@@ -78,7 +78,8 @@ class Uploads:
                             admit(fields)
                             is_admitted = True
                         if len(stored) == max_files:
-                            raise UploadRefused(422, f"There are more than {max_files} files in the form.")
+                            sentence = f"The form takes at most {max_files} file{'s' * (max_files > 1)}."
+                            raise UploadRefused(422, sentence)
                         await self._store_file(event, form, stored)
             if admit is not None and not is_admitted:
                 admit(fields)

@@ -8,6 +8,7 @@ Invariants
 from enum import StrEnum
 
 from storage.statuses import TicketStatus
+from storage.tickets import MOVES
 
 
 class ErrorCode(StrEnum):
@@ -56,7 +57,9 @@ class IllegalStatusChange(AgentError):
     """A ticket can't go from the status that it has to the wanted one."""
 
     def __init__(self, current: TicketStatus, wanted: TicketStatus) -> None:
-        super().__init__(ErrorCode.ILLEGAL_STATUS_CHANGE, "status", f"a ticket that is {current} can't go there")
+        moves = " or ".join(status for status in TicketStatus if status in MOVES[current])
+        sentence = f"a ticket that is {current} can't go there; it can go to {moves}"
+        super().__init__(ErrorCode.ILLEGAL_STATUS_CHANGE, "status", sentence)
         self.current = current
         self.wanted = wanted
 

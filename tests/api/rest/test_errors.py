@@ -20,6 +20,7 @@ from bot.agents.errors import (
 from storage.statuses import TicketStatus
 from tests.api.rest_service import TICKET, Service
 
+ANSWER = {"ticket_id": 1, "message": "Hello"}
 ERRORS: list[AgentError] = [
     TicketNotFound(),
     MessageNotFound(),
@@ -41,8 +42,8 @@ async def test_an_error_is_told_over_rest_and_at_the_desk(error: AgentError) -> 
     assert response.status_code == STATUSES[error.code]
     told = await response.get_data(as_text=True)
     assert ("errors" in told) == (error.code is not ErrorCode.NOT_FOUND)
+    assert error.sentence[1:] in told
     if error.code is not ErrorCode.NOT_FOUND:
-        assert error.sentence in told
         answer = find_answer(error, "answer_customer")
         assert answer
         assert answer.sentence
@@ -83,3 +84,35 @@ async def test_what_has_just_enough_members_is_validated(light_service: Service)
 async def test_a_query_with_too_many_members_is_not_looked_at_one_by_one(light_service: Service) -> None:
     answer = await light_service.expect_refusal(422, "GET", "/api/tickets?" + "&".join("abc" for _ in range(200)))
     assert answer == {"success": False, "message": "The request has too many members"}
+
+
+def test_a_move_that_is_not_there_names_those_that_are() -> None:
+    error = IllegalStatusChange(TicketStatus.CLOSED, TicketStatus.NEW)
+    assert error.sentence == "a ticket that is closed can't go there; it can go to in_progress"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("POST", "/api/tickets", TICKET | {"name": None}, "name: must be text"),
+        ("POST", "/api/tickets", TICKET | {"name": ""}, "name: must not be empty"),
+        ("POST", "/api/tickets", TICKET | {"name": "x" * 201}, "name: must have 200 characters at most"),
+        ("POST", "/api/tickets", TICKET | {"surname": "Ann"}, "surname: is no field of this request"),
+        ("POST", "/api/tickets", TICKET | {"whatsapp_notifications": 1}, "whatsapp_notifications: must be true or"),
+        ("POST", "/api/tickets", TICKET | {"mobile": "x"}, "mobile: must be an international phone number"),
+        ("POST", "/api/replies", {"message": "Hello"}, "ticket_id: must be given"),
+        ("POST", "/api/replies", ANSWER | {"ticket_id": "1"}, "ticket_id: must be a whole number"),
+        ("POST", "/api/replies", ANSWER | {"file_ids": "1"}, "file_ids: must be a list"),
+        ("POST", "/api/replies", ANSWER | {"file_ids": ["1"] * 11}, "file_ids: must have 10 members at most"),
+        ("GET", "/api/tickets?limit=101", None, "limit: must be 100 or less"),
+        ("GET", "/api/tickets?limit=0", None, "limit: must be 1 or more"),
+        ("GET", "/api/tickets?limit=ten", None, "limit: must be a whole number"),
+        ("GET", "/api/tickets?limit=1.5", None, "limit: must be a whole number"),
+        ("GET", "/api/tickets?status=open", None, "status: must be 'new', 'in_progress', 'waiting'"),
+    ],
+)  # fmt: skip
+async def test_a_value_is_refused_in_words_for_people(
+    light_service: Service, method: str, path: str, body: object, told: str
+) -> None:
+    answer = await light_service.expect_refusal(422, method, path, body)
+    assert [f"{problem['field']}: {problem['message']}"[: len(told)] for problem in answer["errors"]] == [told]

@@ -316,6 +316,7 @@ async def test_forms(light: FilesService, body: bytes, status: int) -> None:
 async def test_what_is_no_form(light: FilesService, kind: str) -> None:
     response = await light.call("POST", "/api/files", content=form(FILE + b"1"), headers={"Content-Type": kind})
     assert response.status_code in (415, 422)
+    assert response.json()["message"] == "Send the file in a form, with Content-Type: multipart/form-data"
     assert light.list_stored() == []
 
 
