@@ -24,8 +24,9 @@ LABEL org.opencontainers.image.title="Tick" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /opt/tick /opt/tick
 # Compiled here, once: under a read-only root a program can't keep what it compiles, and would compile it at every start.
-# Python's own library comes uncompiled in the base image.
+# Python's own library comes uncompiled in the base image. ensurepip holds another pip, with which it would put one back.
 RUN pip uninstall --yes --quiet --root-user-action=ignore pip setuptools \
+    && rm -r "$(python -c 'import ensurepip, os; print(os.path.dirname(ensurepip.__file__))')" \
     && python -m compileall -q -x '/(tests?|lib2to3)/' \
         "$(python -c 'import os; print(os.path.dirname(os.__file__))')" /opt/tick/lib \
     && groupadd --system --gid 10001 tick \
