@@ -21,7 +21,7 @@ from storage.errors import OperatorError
 from storage.models import Item
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, DatabaseSettings, Tx
-from storage.sql.migrate import apply, list_missing, make_folder
+from storage.sql.migrate import apply, list_missing, make_folder, refuse_newer
 from storage.statuses import AuditAction, Fate
 
 ACTOR = "command line"
@@ -35,7 +35,7 @@ class CommandRefused(OperatorError):
 async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
     """Opens the database, with every migration applied: on SQLite here, on MySQL by an operator who decides when.
 
-    Raises CommandRefused where MySQL lacks a migration.
+    Raises CommandRefused where MySQL lacks a migration, WrongDatabase where the database is newer than this version.
     """
     wanted = DatabaseSettings(settings.database, pool_size=1)
     make_folder(wanted)
@@ -43,6 +43,7 @@ async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
     try:
         async with database.reading() as tx:
             await tx.fetch("SELECT 1")  # a server that is away fails here, with an error of its own
+        await refuse_newer(database)
         if settings.on_sqlite:
             await apply(database)
         elif await list_missing(database):

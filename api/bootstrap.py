@@ -39,8 +39,9 @@ from storage.redis.embedded import EmbeddedRedis, RedisInUse
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
-from storage.sql.migrate import apply, list_missing, make_folder
+from storage.sql.migrate import apply, list_missing, make_folder, refuse_newer
 from storage.sql.server_checks import check_server
+from storage.sql.sqlite_lock import lock_database
 from storage.ticket_numbers import TicketNumbers
 
 REVIVE_SECONDS = 0.5  # between two looks at whether the embedded Redis is alive
@@ -63,8 +64,7 @@ async def open_resources(
     """Opens what one process works with. `share_redis`: the Redis must be one that other processes reach; `read_token`:
     reads the access token as it is set by then, "" when it can't be read."""
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings)
-        stack.push_async_callback(database.close)
+        database = await _open_database(settings, stack)
         redis, embedded_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
@@ -148,22 +148,24 @@ def _make_metrics() -> Metrics:
     return metrics
 
 
-async def _open_database(settings: Settings) -> Database:
+async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """Opens the database; raises DatabaseInUse where another process has SQLite's file, WrongDatabase where it can't be
+    used."""
     wanted = DatabaseSettings(settings.database)
     make_folder(wanted)
+    if settings.sqlite_file is not None:
+        stack.callback(lock_database(settings.sqlite_file).close)
     database = await Database.open(wanted)
-    try:
-        for warning in await check_server(database):
-            log.warning("weaker_durability", warning=warning)
-        if settings.on_sqlite:
-            await apply(database)
-        elif lacking := await list_missing(database):
-            raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
-        else:
-            await _refuse_half_taken_over(database)
-    except BaseException:
-        await database.close()
-        raise
+    stack.push_async_callback(database.close)
+    for warning in await check_server(database):
+        log.warning("weaker_durability", warning=warning)
+    await refuse_newer(database)
+    if settings.on_sqlite:
+        await apply(database)
+    elif lacking := await list_missing(database):
+        raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
+    else:
+        await _refuse_half_taken_over(database)
     return database
 
 

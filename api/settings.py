@@ -163,6 +163,11 @@ class StorageSettings(BaseSettings):
         """Whether the database is SQLite, where one process alone may write."""
         return self.database.startswith("sqlite:")
 
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of the SQLite database; None for MySQL."""
+        return Path(self.database.removeprefix("sqlite://")) if self.on_sqlite else None
+
     def list_secrets(self) -> list[str]:
         """Returns every secret value that is set, for the logs to hide."""
         values = (getattr(self, name) for name in type(self).model_fields)

@@ -19,7 +19,7 @@ from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.redis.server_folder import find_recorded_url
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
 from storage.sql.driver_errors import explain_down, explain_refusal
-from storage.sql.migrate import list_missing
+from storage.sql.migrate import find_newer_problem, list_applied, list_missing
 from storage.sql.server_checks import (
     Problem,
     Server,
@@ -42,7 +42,7 @@ async def check_database(context: CheckContext) -> Finding:
     """Checks that the database answers and lets Tick in; it makes no file for SQLite."""
     settings = require(context.storage)
     if context.database is None:
-        if settings.on_sqlite and (finding := _check_sqlite_file(Path(settings.database.removeprefix("sqlite://")))):
+        if (file := settings.sqlite_file) and (finding := _check_sqlite_file(file)):
             return finding
         try:
             context.database = await Database.open(DatabaseSettings(settings.database, pool_size=1))
@@ -96,7 +96,10 @@ async def check_migrations(context: CheckContext) -> Finding:
     if context.database is None:
         return pass_check(NOT_MADE_YET)
     async with asyncio.timeout(10):
+        newer = find_newer_problem(await list_applied(context.database))
         lacking = await list_missing(context.database)
+    if newer:
+        return fail_check(*newer)
     if not lacking:
         async with context.database.reading() as tx:
             is_due = await is_takeover_due(tx)

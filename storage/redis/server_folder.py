@@ -6,13 +6,14 @@ Invariants
   system gives old pids to new processes.
 """
 
-import fcntl
 import shutil
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TextIO
+
+from storage.file_lock import lock_file
 
 MAX_SOCKET_PATH_LENGTH = 100  # the systems take 104 to 108
 PRIVATE_PREFIX = "tick-redis-"
@@ -28,11 +29,11 @@ class ServerFolder:
 
     def lock(self) -> TextIO | None:
         """Locks the folder for the process that keeps its Redis here; None if another has it."""
-        return _lock(self.path / "lock")
+        return lock_file(self.path / "lock")
 
     def lock_server(self) -> TextIO | None:
         """Locks the folder for the server, which inherits the file; None while a server runs."""
-        return _lock(self.path / "server.lock")
+        return lock_file(self.path / "server.lock")
 
     def record(self, pid: int, socket_path: Path) -> None:
         """Writes down the server that was started."""
@@ -103,16 +104,6 @@ def remove_private_folder(folder: Path) -> None:
     """Removes a folder that make_private_folder made, and no other."""
     if folder.name.startswith(PRIVATE_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(path: Path) -> TextIO | None:
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 def _read(path: Path) -> str:

@@ -32,7 +32,8 @@ MAX_TRIES = 4
 MAX_PARAMETERS = 30_000  # in one statement: SQLite takes 32,766, MySQL 65,535
 MAX_CHARACTERS = 2_000_000  # in one statement: MySQL takes 16 MB, and a character may be 4 bytes
 TABLES = ["storage.models", "storage.desk_models"]
-APPS = {"models": {"models": TABLES, "default_connection": "default", "migrations": "storage.migrations"}}
+MIGRATIONS = "storage.migrations"
+APPS = {"models": {"models": TABLES, "default_connection": "default", "migrations": MIGRATIONS}}
 Row: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
 

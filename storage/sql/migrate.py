@@ -2,21 +2,26 @@
 
 Invariants
 - Nothing but a migration changes the schema.
-- The start refuses a database that lacks one.
+- The start refuses a database that lacks one, and every command one that has a migration of a newer version: nobody
+  here knows what its rows mean by then.
 """
 
 import os
+import pkgutil
 import warnings
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.migrations.schema_editor import BaseSchemaEditor
 
 from storage.errors import WrongDatabase
-from storage.sql.database import APPS, Database, DatabaseSettings
+from storage.sql.database import APPS, MIGRATIONS, Database, DatabaseSettings
 from storage.sql.schema_editor import ResumingSchemaEditor
-from storage.sql.server_checks import check_server
+from storage.sql.server_checks import Problem, check_server
 
 
 async def migrate(settings: DatabaseSettings) -> list[str]:
@@ -25,6 +30,7 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
     database = await Database.open(settings)
     try:
         await check_server(database)
+        await refuse_newer(database)
         return await apply(database)
     finally:
         await database.close()
@@ -52,6 +58,37 @@ async def apply(database: Database) -> list[str]:
 async def list_missing(database: Database) -> list[str]:
     """Returns the names of the migrations that this database still lacks."""
     return [step.migration.name for step in await _Executor(database.client, APPS).plan()]
+
+
+def list_known() -> list[str]:
+    """Returns the names of the migrations that this version knows, in their order."""
+    package = import_module(MIGRATIONS)
+    return sorted(name for _, name, _ in pkgutil.iter_modules(package.__path__))
+
+
+def find_newer_problem(applied: Iterable[str]) -> Problem | None:
+    """Returns what is wrong where one of the migrations that were applied is of a newer version."""
+    known = list_known()
+    newer = sorted(set(applied).difference(known))
+    if not newer:
+        return None
+    return Problem(
+        f"The database is newer than this version of Tick: it has the migration {newer[-1]}, and this version knows "
+        f"them up to {known[-1]}.",
+        "Install the version that made it, or a newer one, or restore a backup from before it (docs/BACKUP.md).",
+    )
+
+
+async def list_applied(database: Database) -> list[str]:
+    """Returns the names of the migrations that this database has; none where it is empty."""
+    applied = await MigrationRecorder(database.client).applied_migrations()
+    return [key.name for key in applied if key.app_label in APPS]
+
+
+async def refuse_newer(database: Database) -> None:
+    """Raises WrongDatabase where the database is newer than this version."""
+    if problem := find_newer_problem(await list_applied(database)):
+        raise WrongDatabase(str(problem))
 
 
 async def list_unwritten(settings: DatabaseSettings) -> list[str]:

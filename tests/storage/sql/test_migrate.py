@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 
 import pytest
 from tortoise.indexes import Index
 
 from storage.errors import WrongDatabase
-from storage.sql.database import Database, DatabaseSettings
-from storage.sql.migrate import list_missing, list_unwritten, migrate
+from storage.sql.database import Database, DatabaseSettings, Tx
+from storage.sql.migrate import list_known, list_missing, list_unwritten, migrate
 from storage.sql.server_checks import check_server
 from tests.support.servers import MariaDBServer
 
@@ -27,6 +28,32 @@ async def test_a_database_is_made_once(database_url: str) -> None:
     opened = await Database.open(settings)
     assert await list_missing(opened) == []
     await opened.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused(migrated_url: str) -> None:
+    await change_migrations(migrated_url, add_migration)
+    try:
+        with pytest.raises(WrongDatabase, match=f"has the migration 9999_tomorrow.* up to {list_known()[-1]}.*Install"):
+            await migrate(DatabaseSettings(migrated_url))
+    finally:  # the tests' database on MariaDB is made once a run
+        await change_migrations(migrated_url, remove_migration)
+    assert await migrate(DatabaseSettings(migrated_url)) == []
+
+
+async def change_migrations(url: str, change: Callable[[Tx], Awaitable[object]]) -> None:
+    opened = await Database.open(DatabaseSettings(url))
+    async with opened.transaction() as tx:
+        await change(tx)
+    await opened.close()
+
+
+async def add_migration(tx: Tx) -> None:
+    row = ("models", "9999_tomorrow", "2030-01-01 00:00:00")
+    await tx.insert("tortoise_migrations", ("app", "name", "applied_at"), [row])
+
+
+async def remove_migration(tx: Tx) -> None:
+    await tx.execute("DELETE FROM tortoise_migrations WHERE name = '9999_tomorrow'")
 
 
 async def test_a_migration_that_is_interrupted_goes_on(
