@@ -25,6 +25,7 @@ from bot.ids import IdMaker
 from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
+from bot.restoration import check_history
 from bot.settings import BotSettings
 from bot.task_end import end_tasks
 from bot.templates.sync import TemplateSync
@@ -68,6 +69,8 @@ async def open_resources(
         redis, embedded_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
+        ids = IdMaker(clock)
+        await check_history(database, lanes, make_id=ids.next, at=clock())
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
         graph = GraphClient(make_graph_settings(settings), await stack.enter_async_context(open_http()), read_token)
@@ -75,7 +78,7 @@ async def open_resources(
         burst = PAIR_BURST if per_second else UNLIMITED  # 0 leaves every limit to Meta
         store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
         downloads = await stack.enter_async_context(open_downloads(settings.whatsapp_api_url))
-        ids, megabytes = IdMaker(clock), settings.customer_files_mb_per_day
+        megabytes = settings.customer_files_mb_per_day
         budget = FileBudget(database=database, lanes=lanes, ids=ids, clock=clock, megabytes_per_day=megabytes)
         media = MediaTransfer(
             database=database,

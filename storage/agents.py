@@ -81,6 +81,11 @@ async def end_all_sessions(tx: Tx, agent_id: int) -> int:
     return await tx.execute("DELETE FROM desk_session WHERE agent_id = ?", [agent_id])
 
 
+async def end_every_session(tx: Tx) -> int:
+    """Deletes every session there is; returns how many there were."""
+    return await tx.execute("DELETE FROM desk_session")
+
+
 async def begin_session(tx: Tx, digest: str, agent: StoredAgent, now: datetime, expires_at: datetime) -> bool:
     """Inserts a session of an agent whose password was right; returns False where it no longer is, or the agent was
     disabled meanwhile."""

@@ -86,3 +86,14 @@ async def load_lane_states(tx: Tx, customer_ids: Iterable[int]) -> dict[int, Sto
         f"SELECT customer_id, version, body FROM conversation WHERE customer_id IN ({placeholders(len(ids))})", ids
     )
     return {customer_id: StoredLaneState(version, body) for customer_id, version, body in rows}
+
+
+async def load_versions(tx: Tx, customer_ids: Iterable[int]) -> dict[int, int]:
+    """Loads the version of each of these customers' lane states, without its body."""
+    ids = list(customer_ids)
+    if not ids:
+        return {}
+    rows = await tx.fetch(
+        f"SELECT customer_id, version FROM conversation WHERE customer_id IN ({placeholders(len(ids))})", ids
+    )
+    return dict(rows)

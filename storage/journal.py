@@ -30,7 +30,7 @@ COLUMNS = (
     "late", "duplicates", "closed_at",
 )  # fmt: skip
 FATE = COLUMNS.index("fate")
-PENDING_COLUMNS = "id, `key`, kind, customer_id, address, meta_at, received_at, payload, attempts, late"
+PENDING_COLUMNS = "id, `key`, kind, customer_id, address, meta_at, received_at, payload, attempts, late, reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class NewItem:
 @dataclass(frozen=True, slots=True)
 class PendingItem:
     """An item that waits for its turn; its fields are PENDING_COLUMNS. `late`: something younger of the same customer
-    has been handled already."""
+    has been handled already; `reason`: a PendingReason, or "" as a rule."""
 
     item_id: int
     key: str
@@ -65,6 +65,7 @@ class PendingItem:
     payload: str
     attempts: int
     late: bool
+    reason: str = ""
 
 
 class KeyHolder(NamedTuple):
@@ -143,9 +144,9 @@ async def load_pending(tx: Tx, customer_ids: Sequence[int], max_per_lane: int) -
     return [
         PendingItem(
             item_id, key, kind, customer_id, address, from_millis(meta_at), from_millis(received_at), payload, attempts,
-            bool(late),
+            bool(late), reason,
         )
-        for item_id, key, kind, customer_id, address, meta_at, received_at, payload, attempts, late in rows
+        for item_id, key, kind, customer_id, address, meta_at, received_at, payload, attempts, late, reason in rows
     ]  # fmt: skip
 
 

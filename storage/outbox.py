@@ -24,11 +24,13 @@ from storage.statuses import NO_REASON, Origin, OutboxStatus, Why
 
 _S = OutboxStatus
 # For each status, those from which a row may come into it. `unknown` may be queued again: that is the one resend of a
-# send in doubt. So may what Meta took and then refused because the window was closed: it takes another way.
+# send in doubt. So may what Meta took and then refused because the window was closed: it takes another way. What is
+# `queued` or `held` becomes `unknown` where the database went back to an earlier state (`restored.py`).
 MOVES: Mapping[OutboxStatus, frozenset[OutboxStatus]] = {
     _S.QUEUED: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED, _S.SENT}),  # the first: for later
     _S.SENDING: frozenset({_S.QUEUED}),
-    _S.UNKNOWN: frozenset({_S.SENDING, _S.UNKNOWN}),  # the second: from waiting for a status to waiting for a person
+    # from `unknown`: from waiting for a status to waiting for a person
+    _S.UNKNOWN: frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.HELD}),
     _S.HELD: frozenset({_S.QUEUED, _S.SENDING, _S.ACCEPTED, _S.SENT}),  # and out of it when the customer writes
     _S.ACCEPTED: frozenset({_S.SENDING, _S.UNKNOWN}),
     _S.SENT: frozenset({_S.QUEUED, _S.SENDING, _S.UNKNOWN, _S.HELD, _S.ACCEPTED}),

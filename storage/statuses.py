@@ -17,6 +17,12 @@ class Fate(StrEnum):
     PENDING = "pending"  # waits for its turn
 
 
+class PendingReason(StrEnum):
+    """Why an item that is pending is not handled like others."""
+
+    WENT_BACK = "went_back"  # it waited when the database went back to an earlier state: it may have been answered
+
+
 class OutboxStatus(StrEnum):
     """How far a row of the outbox has come on its way to the customer's screen."""
 
@@ -58,6 +64,7 @@ class OutboxReason(StrEnum):
     NOT_UPLOADED = "not_uploaded"  # its file could not be brought to Meta
     UNSENDABLE = "unsendable"  # no message that WhatsApp takes can be made of it
     NO_ADDRESS = "no_address"  # the number is another's by now, and we know no other address of this customer's
+    WENT_BACK = "went_back"  # the database went back to an earlier state, and it may have gone out since
     REFUSED = "refused"  # Meta refused it, at once or in a status; the detail has the code
 
 
@@ -152,6 +159,7 @@ class AuditAction(StrEnum):
     CUSTOMER_NUMBER_MOVED = "customer.number_moved"  # a number went from another customer to this one
     CUSTOMER_USER_ID_MOVED = "customer.user_id_moved"  # a user id went from another customer to this one
     JOURNAL_REPLAY = "journal.replay"  # set a dead item pending again
+    WENT_BACK = "went_back"  # the database was restored, or is back at an earlier state; the detail has what came of it
     TAKEOVER = "takeover"  # took over what the original system kept
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from api.doctor.check_context import CheckContext, require
 from api.doctor.finding import Finding, fail_check, pass_check, warn_check
 from bot.delivery import circuit_breaker
-from storage import alerts
+from bot.restoration import GUIDE
+from storage import alerts, restored
 from storage.blobs.open import open_store
 from storage.blobs.store import StoreDown
 from storage.diagnostics import open_redis_at, probe_redis, read_traffic
@@ -111,6 +112,18 @@ async def check_migrations(context: CheckContext) -> Finding:
     return fail_check(
         f"{len(lacking)} are missing: {', '.join(lacking)}.", "Run `tick migrate`, then start `tick serve` again."
     )
+
+
+async def check_history(context: CheckContext) -> Finding:
+    """Checks that the database has not gone back to an earlier state lately."""
+    if context.database is None:
+        return pass_check(NOT_MADE_YET)
+    async with context.database.reading() as tx:
+        went_back = await alerts.find(tx, restored.SUBJECT)
+    if went_back is None:
+        return pass_check("The database has not gone back to an earlier state lately.")
+    told = went_back.message.removesuffix(GUIDE).rstrip()
+    return warn_check(f"{went_back.raised_at:%Y-%m-%d %H:%M} UTC: {told}", GUIDE)
 
 
 async def check_database_text(context: CheckContext) -> Finding:

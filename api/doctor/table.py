@@ -31,6 +31,7 @@ CHECKS = (
     Row("database_text", ("database",), local_checks.check_database_text),
     Row("database_tables", ("database",), local_checks.check_database_tables),
     Row("database_packets", ("database",), local_checks.check_database_packets),
+    Row("history", ("migrations",), local_checks.check_history),
     Row("redis", (), local_checks.check_redis),
     Row("files", (), local_checks.check_files),
     Row("graph_api", (SETTINGS,), meta_checks.check_graph_api),

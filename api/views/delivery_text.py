@@ -81,6 +81,8 @@ def explain_reason(why: Why) -> str:
             return f"{_UNKNOWN} Ask them, or write it again."
         case OutboxReason.ASK_A_PERSON:
             return f"{_UNKNOWN} Ask them, or send it again."
+        case OutboxReason.WENT_BACK:
+            return f"Tick's database was taken back to an earlier state. {_UNKNOWN} Ask them, or send it again."
         case OutboxReason.MARKED_TOO_SLOWLY:
             return "The database was too slow to send it safely. It is tried again by itself."
         case (

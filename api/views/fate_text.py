@@ -1,8 +1,9 @@
-"""Says in words why an item of the journal was ignored, or is dead."""
+"""Says in words why an item of the journal was ignored, is dead, or gets no answer."""
 
 from collections.abc import Mapping
 
 from bot.whatsapp.webhook.items import IgnoredReason
+from storage.statuses import PendingReason
 
 IGNORED_SENTENCES: Mapping[str, str] = {
     IgnoredReason.NOT_JSON: "The body can't be read as JSON",
@@ -22,9 +23,14 @@ IGNORED_SENTENCES: Mapping[str, str] = {
     IgnoredReason.UNKNOWN_MESSAGE: "It is about a message that Tick didn't send",
 }
 
+WAITING_SENTENCES: Mapping[str, str] = {
+    PendingReason.WENT_BACK: "It waited when the database went back to an earlier state, and may have been answered",
+}
+_SENTENCES = {**IGNORED_SENTENCES, **WAITING_SENTENCES}
+
 
 def explain_fate(reason: str, error: str) -> str:
     """Returns a sentence, with the code or the error that a search needs behind it; "" where nothing is to be said."""
     if error:
         return f"Handling it failed: {error}"
-    return f"{IGNORED_SENTENCES[reason]} ({reason})" if reason in IGNORED_SENTENCES else reason
+    return f"{_SENTENCES[reason]} ({reason})" if reason in _SENTENCES else reason

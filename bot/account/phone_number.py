@@ -24,7 +24,7 @@ from bot.whatsapp.errors import Action
 from bot.whatsapp.graph.client import GraphClient, GraphResponse
 from bot.whatsapp.sanitize import clean_line
 from bot.whatsapp.webhook.account_updates import EXPIRES_AFTER
-from storage import alerts, meta_snapshots
+from storage import alerts, meta_snapshots, restored
 from storage.alerts import Alert
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
 from storage.statuses import AlertSeverity
@@ -133,6 +133,7 @@ class PhoneNumberMonitor:
         known = parse_snapshot(await meta_snapshots.read(tx, self.phone_number_id))
         await meta_snapshots.write(tx, self.phone_number_id, json.dumps(asdict(_merge_answer(known, answer))))
         await alerts.expire(tx, at - MAX_INFO_ALERT_AGE)
+        await alerts.expire(tx, at - MAX_INFO_ALERT_AGE, restored.SUBJECT)
         for subject_prefix, max_age in EXPIRES_AFTER.items():
             await alerts.expire(tx, at - max_age, subject_prefix)
         for finding in read_findings(answer, self._graph.api_version_seen, at):

@@ -12,6 +12,7 @@ from storage.event_log import TicketEvent
 from storage.statuses import NO_REASON, EventAuthor, OutboxReason, OutboxStatus, TicketEventKind, Why
 
 TOLD = frozenset({OutboxStatus.HELD, OutboxStatus.DELIVERED, OutboxStatus.READ, OutboxStatus.FAILED})
+FOR_A_PERSON = frozenset({OutboxReason.ASK_A_PERSON, OutboxReason.WENT_BACK})
 REPORTED = frozenset({OutboxStatus.DELIVERED, OutboxStatus.READ})  # by Meta alone
 
 
@@ -28,7 +29,7 @@ class Row(Protocol):
 
 def is_event(row: Row, became: OutboxStatus, why: Why = NO_REASON) -> bool:
     """Whether it is an event of the row's ticket that the row became this, for this reason."""
-    return row.ticket_id is not None and (became in TOLD or why.reason is OutboxReason.ASK_A_PERSON)
+    return row.ticket_id is not None and (became in TOLD or why.reason in FOR_A_PERSON)
 
 
 def make_delivery_event(

@@ -20,7 +20,19 @@ from storage.event_log import TicketEvent
 from storage.files import FileRow
 from storage.journal import PendingItem
 from storage.outbox import OutboxRow
-from storage.statuses import EventAuthor, FileState, Origin, ReplyAuthor, ReplyKind, TicketEventKind, TicketStatus
+from storage.statuses import (
+    EventAuthor,
+    FileState,
+    Origin,
+    OutboxReason,
+    OutboxStatus,
+    PendingReason,
+    ReplyAuthor,
+    ReplyKind,
+    TicketEventKind,
+    TicketStatus,
+    Why,
+)
 from storage.ticket_numbers import TicketNumbers
 from storage.turn_writes import MAX_WAMID_LENGTH, NewReply, NewTicket
 
@@ -117,6 +129,8 @@ class Effects:
                     item_id=turn.item.item_id,
                     now=turn.now,
                 )
+                if turn.item.reason == PendingReason.WENT_BACK:
+                    row = replace(row, status=OutboxStatus.FAILED, why=Why(OutboxReason.WENT_BACK))
                 lane.rows.append(row)
                 return ["say", str(row.outbox_id)]
         raise TypeError(f"no such effect: {type(effect).__name__}")

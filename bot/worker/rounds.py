@@ -223,7 +223,7 @@ def _make_played_lane(committed: RoundTransaction, customer_id: int, *, forced: 
     if committed.may_release_held(customer_id):
         rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
     else:
-        rows = unheld if has_more_rows else unheld + lane.rows
+        rows = unheld if has_more_rows else unheld + [row for row in lane.rows if row.status is OutboxStatus.QUEUED]
     return PlayedLane(
         customer_id=customer_id,
         state=lane.state,

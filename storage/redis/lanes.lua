@@ -276,6 +276,24 @@ function operations.retire()
   redis.call('SREM', OWNERS, process)
 end
 
+-- where to go on, "0" at first -> where to go on, "0" at the end, then lane and version of working copies
+function operations.copies()
+  local found = redis.call('SCAN', ARGV[3], 'MATCH', 'tick:conv:*', 'COUNT', 1000)
+  local answer = {found[1]}
+  for _, key in ipairs(found[2]) do
+    answer[#answer + 1] = string.sub(key, #'tick:conv:' + 1)
+    answer[#answer + 1] = string.match(redis.call('GETRANGE', key, 0, 19), '^%d+') or ''
+  end
+  return answer
+end
+
+-- where to go on, "0" at first -> where to go on, "0" at the end. Working copies are dropped.
+function operations.forget()
+  local found = redis.call('SCAN', ARGV[3], 'MATCH', 'tick:conv:*', 'COUNT', 1000)
+  if #found[2] > 0 then redis.call('UNLINK', unpack(found[2])) end
+  return found[1]
+end
+
 -- Nothing but a write, which shows whether Redis takes any.
 function operations.check()
   redis.call('SET', 'tick:check', '1', 'PX', ALIVE_MS)

@@ -11,7 +11,7 @@ Invariants, which save work and time
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, zip_longest
@@ -187,6 +187,25 @@ class Lanes:
     async def check_writes(self) -> None:
         """Raises RedisDown when Redis takes no writes of ours."""
         await self._call("check")
+
+    async def list_copies(self, limit: int) -> AsyncIterator[dict[int, int]]:
+        """Lists the versions of working copies by their customers, some at a time, until there are `limit` or more."""
+        cursor, seen = b"0", 0
+        while seen < limit:
+            cursor, *found = cast(list[bytes], await self._call("copies", cursor.decode()))
+            pairs = zip(found[::2], found[1::2], strict=True)
+            copies = {int(customer_id): int(version) for customer_id, version in pairs if version}
+            seen += len(copies)
+            if copies:
+                yield copies
+            if cursor == b"0":
+                return
+
+    async def forget_copies(self) -> None:
+        """Drops every working copy: the states are read from SQL again."""
+        cursor = b"0"
+        while (cursor := cast(bytes, await self._call("forget", cursor.decode()))) != b"0":
+            pass
 
     async def find_alive_owners(self) -> set[str] | None:
         """Returns the processes that are alive; None just after Redis came back, before all of them had time for a

@@ -98,6 +98,15 @@ HERE = [
     Broken("an original that waits", "migrations", "tickets are not all taken over yet", "Run `tick migrate`", MYSQL,
            sql=("CREATE TABLE {name}.tickets (id INT PRIMARY KEY, description TEXT, issue_type TEXT, status TEXT, "
                 "created_at DATETIME)", "DROP TABLE {name}.tickets")),
+    Broken("a newer version's database", "migrations", "has the migration 9999_tomorrow", "or restore a backup", MYSQL,
+           sql=("INSERT INTO {name}.tortoise_migrations (app, name, applied_at) "
+                "VALUES ('models', '9999_tomorrow', NOW())",
+                "DELETE FROM {name}.tortoise_migrations WHERE name = '9999_tomorrow'")),
+    Broken("a database that went back", "history", "03:14 UTC: It went back.", "docs/BACKUP.md says", MYSQL,
+           sql=("INSERT INTO {name}.alert (subject, severity, message, raised_at, said_at) "
+                "VALUES ('database:went_back', 'yellow', 'It went back. docs/BACKUP.md says what to look at.', "
+                "1772594040000, 1772594040000)",
+                "DELETE FROM {name}.alert WHERE subject = 'database:went_back'"), warns=True),
     Broken("database latin1", "database_text", "latin1", "CHARACTER SET utf8mb4", MYSQL,
            sql=("ALTER DATABASE {name} CHARACTER SET latin1", "ALTER DATABASE {name} CHARACTER SET utf8mb4")),
     Broken("a table latin1", "database_text", "Columns of ticket are not utf8mb4", "ALTER TABLE `ticket`", MYSQL,
