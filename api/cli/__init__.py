@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli import agents, doctor, journal, keys, running
+from api.cli import agents, backup, doctor, journal, keys, running
 from api.cli.terminal import exit_with_error
 from api.server.line_writer import drain_standard_streams, guard_standard_error
 from api.server.process import pause_garbage_collection
@@ -27,7 +27,16 @@ tick = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (running.demo, running.serve, running.worker, running.migrate, doctor.doctor, running.bench):
+for command in (
+    running.demo,
+    running.serve,
+    running.worker,
+    running.migrate,
+    doctor.doctor,
+    backup.backup,
+    backup.restore,
+    running.bench,
+):
     tick.command()(command)
 tick.add_typer(agents.agent, name="agent")
 tick.add_typer(keys.key, name="key")

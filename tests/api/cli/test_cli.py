@@ -21,7 +21,7 @@ import pytest
 from api.admin import CommandRefused, add_agent, open_database, read_journal_item
 from api.server.serving import get_port, listen_nearby
 from api.settings_loader import load_storage_settings
-from api.views.fate_text import IGNORED_SENTENCES, explain_fate
+from api.views.fate_text import IGNORED_SENTENCES, WAITING_SENTENCES, explain_fate
 from api.web.credentials import Role, digest_key, is_password_right
 from bot.whatsapp.webhook.items import IgnoredReason
 from storage import kept_counts
@@ -29,7 +29,7 @@ from storage.desk_models import Agent, ApiKey, Audit
 from storage.journal import NewItem, add_attempt, store
 from storage.kept_counts import Counted
 from storage.sql.columns import to_millis
-from storage.statuses import Fate
+from storage.statuses import Fate, PendingReason
 from tests.api.cli.tick_command import KNOWN, environment, tick
 from tests.support.servers import RedisServer
 
@@ -55,7 +55,8 @@ def tables(tmp_path: Path, sqlite_template: Path) -> None:
 def test_help_is_for_strangers(tmp_path: Path) -> None:
     done = tick(tmp_path, "--help")
     assert done.returncode == 0
-    for command in ("demo", "serve", "worker", "migrate", "agent", "key", "flows", "journal", "doctor", "bench"):
+    commands = "demo serve worker migrate agent key flows journal doctor backup restore bench"
+    for command in commands.split():
         assert f"\n  {command} " in done.stdout
     assert tick(tmp_path, "no-such-command").returncode == 2
 
@@ -344,7 +345,8 @@ async def test_an_item_is_shown_as_it_is_and_steers_no_terminal(tmp_path: Path) 
     assert json.loads(tick(tmp_path, "journal", "show", "12").stdout)["payload"] == "no JSON \x1b[2J at all"
 
 
-def test_each_reason_to_ignore_an_item_has_a_sentence() -> None:
+def test_each_reason_of_an_item_has_a_sentence() -> None:
+    assert set(WAITING_SENTENCES) == set(PendingReason)
     assert set(IGNORED_SENTENCES) == set(IgnoredReason)
     assert explain_fate("group", "") == "It was written in a group, and groups are not supported (group)"
     assert explain_fate("", "") == ""
