@@ -239,13 +239,3 @@ async def find_handled_messages(tx: Tx, phone_number_id: str, wamids: Sequence[s
         f"SELECT `key` FROM item WHERE `key` IN ({placeholders(len(keys))}) AND fate <> ?", [*keys, Fate.PENDING]
     )
     return {keys[row[0]] for row in rows}
-
-
-async def find_overdue_customers(tx: Tx, before: datetime, limit: int) -> list[int]:
-    """Finds customers with something that has waited since `before`, the longest waiting first."""
-    rows = await tx.fetch(
-        "SELECT customer_id, MIN(received_at) AS oldest FROM item WHERE fate = ? AND received_at < ? "
-        "AND customer_id IS NOT NULL GROUP BY customer_id ORDER BY oldest LIMIT ?",
-        [Fate.PENDING, to_millis(before), limit],
-    )
-    return [row[0] for row in rows]

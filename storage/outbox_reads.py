@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from storage.outbox import OutboxRow
+from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx, placeholders
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 LOST_AFTER = timedelta(seconds=60)  # no request takes as long: whoever marked the row may have lost its lane
+CLOCK_SLACK = timedelta(seconds=5)  # by which the clocks of two machines may differ
+MIN_WRONG_WAIT = timedelta(seconds=60)  # what is due sooner is waited for, whatever clock it was written by
 OPEN = (OutboxStatus.QUEUED, OutboxStatus.SENDING, OutboxStatus.UNKNOWN, OutboxStatus.HELD)
 OPEN_COLUMNS = (
     "id, customer_id, version, origin, payload, due_at, item_id, ticket_id, status, reason, detail, owner, attempts, "
@@ -140,29 +142,33 @@ async def _load_earlier_wamids(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, s
 
 async def find_due_customers(
     tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequence[str], limit: int
-) -> list[int]:
+) -> dict[int, datetime]:
     """Finds customers with rows to send now, and with rows whose sender is dead, has lost them, or is in doubt, the
-    longest waiting first. A sender counts as dead when it isn't in `alive` and marked its row before
-    `dead_owner_before`."""
-    kinds = (
-        "due_at <= ?",
-        f"marked_at < ? AND owner NOT IN ({placeholders(len(alive))})",
-        "marked_at < ?",
-        "due_at <= ?",
-    )
+    longest waiting first, and since when each waits. What was written at an instant that is yet to come is due now.
+
+    A sender counts as dead when it isn't in `alive` and marked its row before `dead_owner_before`.
+    """
+    soon, not_alive = to_millis(now + CLOCK_SLACK), f"owner NOT IN ({placeholders(len(alive))})"
+    wrong = "due_at > ? AND due_at < ? AND status_at > ?"  # written when the clock was ahead: it may mean any instant
+    ahead = [to_millis(now + MIN_WRONG_WAIT), to_millis(FOR_A_PERSON), soon]
+    kinds: list[tuple[OutboxStatus, str, Sequence[object]]] = [
+        (OutboxStatus.QUEUED, "due_at <= ?", [to_millis(now)]),
+        (OutboxStatus.QUEUED, wrong, ahead),
+        (OutboxStatus.SENDING, f"marked_at < ? AND {not_alive}", [to_millis(dead_owner_before), *alive]),
+        (OutboxStatus.SENDING, f"marked_at > ? AND {not_alive}", [soon, *alive]),
+        (OutboxStatus.SENDING, "marked_at < ?", [to_millis(now - LOST_AFTER)]),
+        (OutboxStatus.UNKNOWN, "due_at <= ?", [to_millis(now)]),
+        (OutboxStatus.UNKNOWN, wrong, ahead),
+    ]
     # One look into the index for each kind: with OR between them, SQLite would read the whole table.
-    due = " UNION ALL ".join(f"SELECT customer_id, due_at FROM outbox WHERE status = ? AND {kind}" for kind in kinds)
+    due = " UNION ALL ".join(
+        f"SELECT customer_id, due_at FROM outbox WHERE status = ? AND {kind}" for _, kind, _ in kinds
+    )
     rows = await tx.fetch(
         f"SELECT customer_id, MIN(due_at) AS oldest FROM ({due}) AS due GROUP BY customer_id ORDER BY oldest LIMIT ?",
-        [
-            *(OutboxStatus.QUEUED, to_millis(now)),
-            *(OutboxStatus.SENDING, to_millis(dead_owner_before), *alive),
-            *(OutboxStatus.SENDING, to_millis(now - LOST_AFTER)),
-            *(OutboxStatus.UNKNOWN, to_millis(now)),
-            limit,
-        ],
+        [*(value for status, _, values in kinds for value in (status, *values)), limit],
     )
-    return [row[0] for row in rows]
+    return {customer_id: from_millis(oldest) for customer_id, oldest in rows}
 
 
 async def find_asked_for_number(tx: Tx, customer_ids: Sequence[int]) -> set[int]:

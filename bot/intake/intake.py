@@ -32,7 +32,7 @@ from bot.whatsapp.webhook.parse import parse_webhook
 from storage import customers, journal, outbox_reads
 from storage.customers import make_bsuid_alias
 from storage.journal import KeyHolder, NewItem
-from storage.redis.lanes import Lanes
+from storage.redis.lanes import FRESH_SECONDS, Lanes
 from storage.sql.columns import to_millis
 from storage.sql.database import Clash, Database, Tx
 from storage.statuses import Fate
@@ -53,12 +53,12 @@ Entry = tuple[int, datetime, Item]  # its id in the journal, when it arrived, an
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a transaction has written. `duplicates`: how many items came before, and `changed` which of them came again
-    with another content; `rung`: the customers for whom something waits now; `moved`: those of whose lane state Redis
-    has an old copy."""
+    with another content; `delays`: the customers for whom something waits now, and in how many seconds their lanes are
+    due, as `Lanes.ring` takes it; `moved`: those of whose lane state Redis has an old copy."""
 
     duplicates: int
     changed: set[int]
-    rung: set[int]
+    delays: dict[int, float]
     moved: set[int]
 
 
@@ -126,13 +126,12 @@ class Intake:
             for _, _, item in entries
             if item.kind is ItemKind.MESSAGE and first[item.key].payload not in ("", item.payload)  # "": emptied by now
         }
-        rung = {row.customer_id for row in rows if row.customer_id is not None and not row.reason}
         duplicates = await journal.store(tx, rows, holders)
         account_items = [item for item_id, _, item in entries if item_id in fresh and item.kind is ItemKind.ACCOUNT]
         await record_updates(
             tx, [(item.meta_at, update) for item in account_items for update in read_account_updates(item.payload)]
         )
-        return Written(duplicates, changed, rung, moved)
+        return Written(duplicates, changed, _choose_delays(rows), moved)
 
     async def _read_identity(self, tx: Tx, entries: Sequence[Entry], fresh: Container[int]) -> Identity:
         """Reads what is known of those who are named in items that did not come before, and keeps it from changing."""
@@ -146,15 +145,25 @@ class Intake:
 
     def _ring(self, written: Written) -> None:
         """Tells the workers, without making anybody wait for it."""
-        if written.rung or written.moved:
-            delays = dict.fromkeys(written.rung, 0.0)
-            task = asyncio.create_task(ring_soon(self._lanes, delays, forget=written.moved))
+        if written.delays or written.moved:
+            task = asyncio.create_task(ring_soon(self._lanes, written.delays, forget=written.moved))
             self._rings.add(task)
             task.add_done_callback(self._rings.discard)
 
 
 def _is_of_a_customer(item: Item) -> bool:
     return not item.ignored and item.kind is not ItemKind.ACCOUNT
+
+
+def _choose_delays(rows: Sequence[NewItem]) -> dict[int, float]:
+    """Returns the customers of whom something waits, and in how many seconds their lanes are due: at once. Nobody waits
+    for what becomes of a status, and there are three to a message, so they take no place among the fresh lanes."""
+    delays: dict[int, float] = {}
+    for row in rows:
+        if row.customer_id is not None and not row.reason:
+            delay = -FRESH_SECONDS if row.kind == ItemKind.STATUS else 0.0
+            delays[row.customer_id] = max(delay, delays.get(row.customer_id, delay))
+    return delays
 
 
 def _make_journal_row(entry: Entry, customer_id: int | None) -> NewItem:

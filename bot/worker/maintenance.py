@@ -16,14 +16,15 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
-from storage import count_settlement, journal, journal_retention, outbox_reads
+from storage import count_settlement, journal_retention, outbox_reads
+from storage.overdue import find_overdue_customers
 from storage.redis.client import RedisDown
-from storage.redis.lanes import BEAT_SECONDS, Lanes
+from storage.redis.lanes import BEAT_SECONDS, FRESH_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
 
 DEAD_AFTER = timedelta(seconds=1.5)  # a little more than a heartbeat lasts
 DEAD_AFTER_REDIS_LOSS = timedelta(seconds=60)  # just after Redis came back, nobody has spoken yet and nobody is dead
-MAX_LANES_PER_SWEEP = 1000
+MAX_LANES_PER_SWEEP = 1000  # with items, and as many with rows
 SETTLE_SECONDS = 3600.0  # after the start: by then nobody is at work who does not count
 RETAIN_SECONDS = 3600.0  # between two runs of the retention
 MAX_RETAINED_PER_BATCH = 500  # rows that one transaction empties: others want the database too
@@ -78,13 +79,21 @@ class Maintenance:
         # while nothing may go out, one lane is enough to find out whether that is over
         max_unsent = 1 if self._breaker.is_tripped else MAX_LANES_PER_SWEEP
         async with self._database.reading() as tx:
-            overdue = await journal.find_overdue_customers(
-                tx, now - timedelta(seconds=self._sweep_seconds), MAX_LANES_PER_SWEEP
+            waiting = await outbox_reads.find_due_customers(tx, now, dead_before, owners, max_unsent)
+            self._is_idle = not waiting
+            unheard = await find_overdue_customers(
+                tx,
+                now,
+                timedelta(seconds=self._sweep_seconds),
+                MAX_LANES_PER_SWEEP,
+                fresh_for=timedelta(seconds=FRESH_SECONDS),
             )
-            unsent = await outbox_reads.find_due_customers(tx, now, dead_before, owners, max_unsent)
-        if found := dict.fromkeys((*overdue, *unsent), 0.0):
-            await self._lanes.ring(found)
-        self._is_idle = not unsent
+        for customer_id, since in unheard.items():
+            waiting[customer_id] = min(since, waiting.get(customer_id, since))
+        if waiting:
+            await self._lanes.ring(
+                {customer_id: min(0.0, (since - now).total_seconds()) for customer_id, since in waiting.items()}
+            )
 
     async def _probe_number(self) -> None:
         if self._is_idle:

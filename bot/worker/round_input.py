@@ -4,8 +4,10 @@ Invariants
 - Nothing here is locked. What the turns rest on is checked again behind the fence (round_transaction.py).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bot.whatsapp.webhook.items import ItemKind
 from bot.worker import parking
@@ -30,8 +32,15 @@ class RoundInput:
     tickets: Mapping[int, Sequence[OpenTicketRow]] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)  # of those whom Meta's agent hands over
     rows: dict[int, list[OutboxRow]] = field(default_factory=dict)
-    full: set[int] = field(default_factory=set)  # lanes that may have more messages than were loaded
-    crowded: set[int] = field(default_factory=set)  # the same of statuses
+    # lanes that may have more messages than were loaded, and when the last that was loaded came: the next came then
+    full: Mapping[int, datetime] = field(default_factory=dict)
+    crowded: Mapping[int, datetime] = field(default_factory=dict)  # the same of statuses
+
+    def find_rest_since(self, customer_id: int, *, is_settled: bool) -> datetime | None:
+        """Finds when the next item of a lane came that was not loaded; None when there is none. Of its statuses that
+        counts only where one of the loaded came to its end (`is_settled`)."""
+        messages, statuses = self.full.get(customer_id), self.crowded.get(customer_id) if is_settled else None
+        return min((at for at in (messages, statuses) if at is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,8 @@ async def read_input(
             loaded.statuses.append(item)
         elif item.customer_id in loaded.versions:
             loaded.messages.setdefault(item.customer_id, []).append(item)
-    loaded.full = {lane for lane, found in loaded.messages.items() if len(found) >= max_items}
-    loaded.crowded = _find_crowded(loaded.statuses, max_items)
+    loaded.full = _find_full((item for some in loaded.messages.values() for item in some), max_items)
+    loaded.crowded = _find_full(loaded.statuses, max_items)
     loaded.tickets = await turn_writes.list_open_tickets(tx, sorted(loaded.messages))
     handed_over = {item.customer_id for item in items if item.kind == ItemKind.HANDOVER}
     loaded.names = await turn_writes.load_names(tx, sorted(handed_over))
@@ -83,9 +92,12 @@ async def find_quoted(
     return QuotedMessages(on_tickets, frozenset(come).union(*(row.wamids for row in ours)))
 
 
-def _find_crowded(items: Sequence[PendingItem], max_items: int) -> set[int]:
-    """Returns the customers of whom more statuses may wait than were loaded."""
-    counts: dict[int, int] = {}
+def _find_full(items: Iterable[PendingItem], max_items: int) -> dict[int, datetime]:
+    """Returns the customers of whom more of the kind may wait than were loaded, with the arrival of the last of these
+    items."""
+    counts = Counter[int]()
+    last: dict[int, datetime] = {}
     for item in items:
-        counts[item.customer_id] = counts.get(item.customer_id, 0) + 1
-    return {customer_id for customer_id, count in counts.items() if count >= max_items}
+        counts[item.customer_id] += 1
+        last[item.customer_id] = item.received_at
+    return {customer_id: last[customer_id] for customer_id, count in counts.items() if count >= max_items}

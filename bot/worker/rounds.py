@@ -243,8 +243,8 @@ def _choose_again_seconds(committed: RoundTransaction, lane: LaneTurns | None, c
     """When the lane is to be looked at again. What is parked may be about a message of this very round."""
     loaded, matched = committed.loaded, committed.matched
     parked = list(lane.parked.values()) if lane else []
-    has_more_items = customer_id in loaded.full or customer_id in loaded.crowded & matched.settled
-    if has_more_items or customer_id in matched.rerouted or (parked and lane and lane.done):
-        return 0.0
-    waiting = matched.waiting.get(customer_id)
-    return min(parked if waiting is None else [*parked, waiting], default=None)
+    wanted = [0.0] if customer_id in matched.rerouted or (parked and lane and lane.done) else []
+    if rest_since := loaded.find_rest_since(customer_id, is_settled=customer_id in matched.settled):
+        wanted.append(min(0.0, (rest_since - committed.now).total_seconds()))  # its place in the line, not behind it
+    wanted += [matched.waiting[customer_id]] if customer_id in matched.waiting else []
+    return min(wanted + parked, default=None)

@@ -25,6 +25,9 @@ local ALIVE_MS = 1200
 local GAP_MS, SETTLE_MS = 1000, 1000
 -- A lane due within this time wakes a worker at once: it then knows how long to wait.
 local SOON_MS = 1000
+-- A lane that has been due for no longer than FRESH_MS is fresh. As long as none has been due for BACKLOG_MS, those who
+-- come first are served first.
+local FRESH_MS, BACKLOG_MS = 10000, 1000
 
 local operation, process = ARGV[1], ARGV[2]
 local held = 'tick:held:' .. process
@@ -138,10 +141,10 @@ end
 
 local operations = {}
 
--- "lane delay-in-ms ...", "lane ..." whose working copy is wrong
+-- "lane delay-in-ms ...", "lane ..." whose working copy is wrong. A delay below zero: it has waited for so long already.
 function operations.ring()
   local lanes, delays = {}, {}
-  for lane, delay in string.gmatch(ARGV[3], '(%d+) (%d+)') do
+  for lane, delay in string.gmatch(ARGV[3], '(%d+) (%S+)') do
     lanes[#lanes + 1], delays[#delays + 1] = lane, delay
   end
   if #lanes > 0 then
@@ -161,13 +164,28 @@ function operations.ring()
   if #wrong > 0 then redis.call('DEL', unpack(prefixed('tick:conv:', wrong))) end
 end
 
+-- Takes as many of the due lanes as the limit allows. When there is a backlog, one half of the places is for fresh lanes,
+-- the newest first, so that nobody who writes now is behind those who wrote an hour ago; the other half, and what the
+-- fresh leave, is for the oldest. The odd place goes to one of them with each odd claim, and to the other with each even.
+local function take_due(claim, limit)
+  local fresh, share = {}, math.floor((limit + claim % 2) / 2)
+  local is_backlog = redis.call('ZCOUNT', DUE, '-inf', now - BACKLOG_MS) > 0
+  if is_backlog and share > 0 and redis.call('ZCOUNT', DUE, '-inf', now) > limit then
+    fresh = redis.call('ZREVRANGEBYSCORE', DUE, now, string.format('(%.0f', now - FRESH_MS), 'LIMIT', 0, share)
+    if #fresh > 0 then redis.call('ZREM', DUE, unpack(fresh)) end
+  end
+  local oldest = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit - #fresh)
+  if #oldest > 0 then redis.call('ZREM', DUE, unpack(oldest)) end
+  for _, lane in ipairs(oldest) do fresh[#fresh + 1] = lane end
+  return fresh
+end
+
 -- claim number, limit -> ms until the next lane is due or '', then lane, working copy, orphan's phase for each
 function operations.claim()
   prove_alive()
-  local lanes = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ARGV[4])
+  local lanes = take_due(tonumber(ARGV[3]), tonumber(ARGV[4]))
   local answer = {''}
   if #lanes > 0 then
-    redis.call('ZREM', DUE, unpack(lanes))
     redis.call('SADD', held, unpack(lanes))
     local hold, holds = process .. '|' .. ARGV[3] .. '|round', {}
     for i, lane in ipairs(lanes) do

@@ -1,11 +1,14 @@
 """Keeps the table of lanes in Redis: which process works for which customer, and when each lane is due next.
 
-A lane is the serial queue of one customer. It is due at an instant, is claimed by one process at a time and released by
-it. All decisions are in lanes.lua, by the server's clock. Nothing here is a promise: what waits is in SQL, whose fence
-keeps two workers from both having an effect, and a table that was lost fills again.
+A lane is the serial queue of one customer. It is due at an instant (one that has passed says since when the customer
+waits), is claimed by one process at a time and released by it. All decisions are in lanes.lua, by the server's clock.
+Nothing here is a promise: what waits is in SQL, whose fence keeps two workers from both having an effect, and a table
+that was lost fills again.
 
 Invariants, which save work and time
 - A lane that was rung is claimed afterwards, also when it was held at that moment.
+- When there is a backlog, half of what a claim takes is fresh, and half has waited longest: nobody who writes now is
+  behind those who wrote an hour ago, and nobody starves.
 - A lane of a dead process is due again within seconds.
 - A process that lost track of a lane gives it back with its next beat.
 """
@@ -24,6 +27,7 @@ from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, spl
 
 BEAT_SECONDS = 0.4  # lanes.lua takes a process for dead after 1.2 s without a beat
 MAX_WAIT_SECONDS = 1.0
+FRESH_SECONDS = 10.0  # a lane that has been due for no longer is fresh; lanes.lua has the same
 
 
 class LanePhase(StrEnum):
@@ -89,7 +93,8 @@ class Lanes:
         return self._held.keys()
 
     async def ring(self, delays: Mapping[int, float], *, forget: Collection[int] = ()) -> None:
-        """Makes lanes due in so many seconds, unless they are due earlier. A held one is due once it is released.
+        """Makes lanes due in so many seconds, unless they are due earlier; below zero, their customers have waited for
+        so many already. A held one is due once it is released.
 
         `forget`: customers whose working copy is wrong.
         """
@@ -98,7 +103,8 @@ class Lanes:
             await self._call("ring", join_words(some), join_words(wrong))
 
     async def claim(self, limit: int) -> Claim:
-        """Takes lanes that are due, the oldest first, and brings their working copies."""
+        """Takes lanes that are due, and brings their working copies: the oldest first. Where there is a backlog (more
+        than `limit`, and some for longer than a second) fresh ones are half of them and come first."""
         self._claims += 1
         claim = self._claims
         self._claims_under_way.add(claim)
@@ -151,7 +157,8 @@ class Lanes:
         return [f"{customer_id} {self._held[customer_id]}" for customer_id in self._held.keys() & set(customer_ids)]
 
     async def release(self, delays: Mapping[int, float | None]) -> None:
-        """Gives lanes back, due again in so many seconds, or earlier when rung meanwhile; None: only when rung.
+        """Gives lanes back, due again in so many seconds, or earlier when rung meanwhile; None: only when rung. Below
+        zero as in `ring`.
 
         A lane that another process has taken over stays with it. Calls that come while one is under way share the next.
         When it fails, the next beat gives the lanes back, due at once.
@@ -241,4 +248,4 @@ class Lanes:
 
 
 def _to_milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
+    return round(seconds * 1000)

@@ -1,12 +1,14 @@
 """Nothing takes longer for all that a desk has gathered: no route counts, sorts or reads a table that grows."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
 from api.web.credentials import Role
-from storage import bench_seed, customer_join, journal, journal_retention, outbox_reads
+from storage import bench_seed, customer_join, journal_retention, outbox_reads
 from storage.customer_join import Join
+from storage.overdue import find_overdue_customers
 from tests.api.desk.visitor import visitor
 from tests.api.rest_service import Service
 from tests.support.query_plans import find_wide_looks, watching
@@ -71,7 +73,7 @@ async def test_no_loop_looks_at_a_whole_table(
     await bench_seed.seed(database, ITEMS, now, lambda line: None)
     async with watching(database, server) as statements:
         async with database.reading() as tx:
-            await journal.find_overdue_customers(tx, now, 1000)
+            await find_overdue_customers(tx, now, timedelta(seconds=1), 1000, fresh_for=timedelta(seconds=10))
             await outbox_reads.find_due_customers(tx, now, now, ["us"], 1000)
         for _ in range(40):
             await database.run(lambda tx: journal_retention.apply_retention(tx, now, 50))

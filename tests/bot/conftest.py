@@ -21,3 +21,10 @@ async def mariadb_world(mariadb_database: Database, redis_url: str, tmp_path: Pa
     async with open_world(mariadb_database, redis_url, tmp_path) as world:
         yield world
         await world.expect_true_records()
+
+
+@pytest.fixture
+async def sqlite_world(sqlite_database: Database, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(sqlite_database, redis_url, tmp_path) as world:
+        yield world
+        await world.expect_true_records()

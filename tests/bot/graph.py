@@ -64,8 +64,8 @@ class Graph:
     def texts(self, to: str = "") -> list[str]:
         return [request.text for request in self.requests if to in ("", request.to)]
 
-    async def until(self, requests: int) -> None:
-        async with asyncio.timeout(10):
+    async def until(self, requests: int, seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
             while len(self.requests) < requests:
                 await asyncio.sleep(0.005)
 

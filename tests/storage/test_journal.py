@@ -10,6 +10,7 @@ from tortoise.exceptions import IntegrityError
 
 from storage import journal, journal_retention, kept_counts
 from storage.journal import NewItem, PendingItem
+from storage.overdue import find_overdue_customers
 from storage.sql.database import Clash, Database, DatabaseDown, Tx
 from storage.statuses import Fate
 from tests.support.databases import Rival, until_blocked
@@ -217,8 +218,26 @@ async def test_the_sweep_finds_who_waits_longest(database: Database) -> None:
     await store(database, item(3, customer_id=ANNE), item(1, customer_id=BEN), item(2, customer_id=BEN))
     await store(database, item(9, customer_id=7), item(4, customer_id=None, reason="group"))
     async with database.reading() as tx:
-        assert list(await journal.find_overdue_customers(tx, NOW + timedelta(seconds=5), 10)) == [BEN, ANNE]
-        assert list(await journal.find_overdue_customers(tx, NOW + timedelta(seconds=60), 2)) == [BEN, ANNE]
+        for now, limit in ((NOW + timedelta(seconds=5), 10), (NOW + timedelta(seconds=60), 2)):
+            found = await find_overdue_customers(tx, now, timedelta(), limit, fresh_for=timedelta(seconds=-5))
+            assert list(found) == [BEN, ANNE]
+
+
+async def test_the_sweep_finds_who_wrote_lately_however_many_wrote_before(database: Database) -> None:
+    await store(database, *(item(number, customer_id=number) for number in range(1, 8)), item(9, customer_id=3))
+    later, lately = NOW + timedelta(seconds=20), timedelta(seconds=13)
+    async with database.reading() as tx:
+        found = await find_overdue_customers(tx, later, timedelta(), 4, fresh_for=lately)
+        everybody = await find_overdue_customers(tx, later, timedelta(), 10, fresh_for=lately)
+    assert {who: (at - NOW).total_seconds() for who, at in found.items()} == {1: 1, 2: 2, 3: 9, 7: 7}
+    assert {who: (at - NOW).total_seconds() for who, at in everybody.items()} == {n: n for n in range(1, 8)}
+
+
+async def test_the_sweep_finds_what_came_at_an_instant_that_is_yet_to_come(database: Database) -> None:
+    await store(database, item(7, customer_id=ANNE), item(3_600, customer_id=BEN))
+    async with database.reading() as tx:
+        now = NOW + timedelta(seconds=6)
+        assert list(await find_overdue_customers(tx, now, timedelta(), 10, fresh_for=timedelta())) == [BEN]
 
 
 async def retain(database: Database, now: datetime, most: int) -> int:

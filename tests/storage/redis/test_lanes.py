@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from redis.asyncio import Redis
 
-from storage.redis.lanes import Claim, LanePhase, Lanes, WorkingCopy
+from storage.redis.lanes import FRESH_SECONDS, Claim, LanePhase, Lanes, WorkingCopy
 
 ANNE, BEN, CARL, DORA, EMIL, NOBODYS = (2**62 + n for n in range(1, 7))
 LATER = 500.0
@@ -43,6 +43,38 @@ async def test_the_oldest_due_comes_first_and_the_limit_holds(lanes_of: Maker, r
     assert customers(first) == [BEN, CARL]
     assert first.next_due_seconds == 0
     assert customers(await lanes.claim(2)) == [ANNE]
+
+
+async def test_half_of_a_claim_is_fresh_and_half_has_waited_longest(lanes_of: Maker) -> None:
+    """A hundred wait for an hour, the first of them longest, when four more write."""
+    lanes = lanes_of("one")
+    await lanes.ring({ANNE + number: number - 3_600.0 for number in range(100)})
+    fresh = [ANNE + number for number in range(100, 104)]
+    await lanes.ring({customer_id: -0.1 * number for number, customer_id in enumerate(fresh)})
+    assert customers(await lanes.claim(4)) == [*fresh[:2], ANNE, ANNE + 1], "the newest first"
+    assert customers(await lanes.claim(4)) == [*fresh[2:], ANNE + 2, ANNE + 3]
+    assert customers(await lanes.claim(4)) == [ANNE + number for number in range(4, 8)], "what nobody fresh takes"
+    await lanes.ring({ANNE + 200: -FRESH_SECONDS})
+    assert customers(await lanes.claim(2)) == [ANNE + 8, ANNE + 9], "it has waited for too long to be fresh"
+
+
+async def test_where_there_is_one_place_the_fresh_and_the_old_take_turns(lanes_of: Maker) -> None:
+    lanes = lanes_of("one")
+    await lanes.ring({ANNE + number: number - 3_600.0 for number in range(100)})
+    await lanes.ring({ANNE + number: 0.0 for number in range(100, 200)})
+    taken = [customer_id for _ in range(6) for customer_id in customers(await lanes.claim(1))]
+    assert sorted(taken)[:3] == [ANNE, ANNE + 1, ANNE + 2]
+    assert sum(customer_id >= ANNE + 100 for customer_id in taken) == 3
+
+
+async def test_a_lane_with_more_to_do_goes_back_to_its_place(lanes_of: Maker) -> None:
+    lanes = lanes_of("one")
+    await lanes.ring({ANNE + number: 100.0 * number - 3_600.0 for number in range(10)})
+    assert customers(await lanes.claim(2)) == [ANNE, ANNE + 1]
+    await lanes.release({ANNE: -3_150.0, ANNE + 1: 0.0})
+    assert customers(await lanes.claim(20)) == [ANNE + number for number in (2, 3, 4, 0, 5, 6, 7, 8, 9, 1)], (
+        "after those who wrote before what it has left"
+    )
 
 
 async def test_the_earlier_instant_wins(lanes_of: Maker) -> None:
@@ -173,7 +205,7 @@ async def test_nobody_counts_as_dead_before_redis_was_back_for_a_while(lanes_of:
 
 async def test_a_process_that_lost_track_gives_back_with_its_next_beat(lanes_of: Maker) -> None:
     before, lanes = lanes_of("one"), lanes_of("one")
-    await before.ring({ANNE: 0, BEN: 0})
+    await before.ring({ANNE: -3 * FRESH_SECONDS, BEN: -2 * FRESH_SECONDS})
     await before.claim(1)
     await before.claim(1)
     assert customers(await lanes.claim(1)) == []
@@ -202,8 +234,8 @@ async def test_one_token_wakes_one_and_the_claim_puts_it_back_while_more_is_due(
     lanes, web = lanes_of("one"), lanes_of("web")
     assert await lanes.wait(0) is False
     assert await lanes.wait(0.01) is False
-    await web.ring({ANNE: 0, BEN: 0})
-    await web.ring({CARL: 0})
+    await web.ring({ANNE: -4 * FRESH_SECONDS, BEN: -3 * FRESH_SECONDS})
+    await web.ring({CARL: -2 * FRESH_SECONDS})
     assert await lanes.wait(1) is True
     assert await lanes.wait(0.01) is False
     assert customers(await lanes.claim(2)) == [ANNE, BEN]
@@ -249,7 +281,7 @@ async def test_thousands_in_one_call(lanes_of: Maker) -> None:
     await lanes.ring(many, forget=list(many))
     await lanes.put_copies([WorkingCopy(customer_id, 1, "x") for customer_id in many])
     taken = [customer_id for _ in range(3) for customer_id in customers(await lanes.claim(5_000))]
-    assert taken == sorted(many)
+    assert sorted(taken) == sorted(many)
     await lanes.put_copies([WorkingCopy(customer_id, 2, "y") for customer_id in many])
     assert await lanes.beat() == 0
     await lanes.release(dict.fromkeys(many, LATER))

@@ -1,0 +1,60 @@
+"""A backlog is fair: who writes now is not behind who wrote before, and of those whoever waits longest comes first.
+
+What is compared are counts, since seconds depend on the machine.
+"""
+
+import os
+
+from bot.worker.rounds import MAX_ITEMS_PER_LANE
+from bot.worker.worker import MAX_HELD_LANES
+from storage.redis.lanes import FRESH_SECONDS
+from tests.bot.world import ANNE, BEN, World
+
+BACKLOG = int(os.environ.get("CHAOS_BACKLOG", str(2 * MAX_HELD_LANES)))  # customers with a message each
+NEWCOMERS = 20
+HOUR_SECONDS = 3600.0
+
+
+async def test_who_writes_now_is_not_behind_who_wrote_an_hour_ago(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.slow_seconds, world.sweep_seconds = 10.0, 1.0
+    before = [f"1555{number:07d}" for number in range(BACKLOG)]
+    for start in range(0, BACKLOG, 500):
+        await world.receive(*(world.message(phone=phone) for phone in before[start : start + 500]))
+    await world.later(HOUR_SECONDS)
+    newcomers = [f"1666555{number:04d}" for number in range(NEWCOMERS)]
+    await world.receive(*(world.message(phone=phone) for phone in newcomers))
+    async with world.working():
+        await world.graph.until(BACKLOG + NEWCOMERS, seconds=60 + BACKLOG / 50)
+    places = {request.to.removeprefix("+"): place for place, request in enumerate(world.graph.requests)}
+    early = BACKLOG * 3 / 4  # a few of the second round may overtake one of the first
+    assert max(places[phone] for phone in newcomers) < early, "they are in the first round"
+    assert max(places[phone] for phone in before[: MAX_HELD_LANES // 2]) < early, "and so is who waits longest"
+
+
+async def test_a_lane_with_more_than_a_round_takes_keeps_its_place_in_the_line(world: World) -> None:
+    await world.receive(*(world.message(f"{number}", ago=0) for number in range(MAX_ITEMS_PER_LANE)))
+    await world.later(HOUR_SECONDS)
+    await world.write("and one more")
+    await world.write("Hi", phone=BEN)
+    played = await world.rounds().play([await world.lane(), await world.lane(BEN)])
+    again = [lane.again_seconds for lane in played]
+    assert again[1] is None
+    assert again[0] is not None
+    assert -HOUR_SECONDS - 60 < again[0] <= -HOUR_SECONDS
+
+
+async def test_what_becomes_of_our_messages_takes_no_place_among_the_fresh(world: World) -> None:
+    await world.receive(world.message(), world.message(phone=BEN))
+    await world.play([await world.lane(), await world.lane(BEN)])
+    await world.redis.flushall()
+    await world.receive(world.status("wamid.out", "delivered"), world.status("wamid.out", "read", phone=BEN))
+    await world.write("Thanks", phone=BEN)
+
+    async def rung() -> bool:
+        return int(await world.redis.zcard("tick:due")) == 2
+
+    await world.until(rung)
+    seconds, _ = await world.redis.time()
+    anne = str((await world.customers())[f"p:{ANNE}"])
+    assert await world.redis.zscore("tick:due", anne) <= 1000 * (int(seconds) + 1 - FRESH_SECONDS)
