@@ -24,7 +24,7 @@ from api.settings import Settings
 from api.web.hosts import check_hosts
 from api.webhook import PATHS, WebhookMiddleware, make_handshake
 from bot.bootstrap import Resources
-from bot.clock import Clock, utc_now
+from bot.clock import Clock, SteadyClock
 from bot.worker.worker import Worker
 
 
@@ -34,7 +34,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     worker: bool = True,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
     on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Runs the web process, and the worker in it unless that is another's."""
@@ -52,7 +52,7 @@ def make_app(settings: Settings, resources: Resources) -> Quart:
     services = make_services(resources, list_issue_types(settings.desk_file))
     app_secrets = settings.list_app_secrets()
     # A sign-in lasts by the real time, also where the demo lets a day pass for its customers.
-    sessions = Sessions(resources.database, utc_now, app_secrets, settings.public_url)
+    sessions = Sessions(resources.database, SteadyClock(), app_secrets, settings.public_url)
     doctor = Doctor(
         settings=settings,
         database=resources.database,

@@ -20,8 +20,8 @@ from api.settings import Settings
 from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources, make_resource_monitor, make_worker
-from bot.clock import Clock, utc_now
-from bot.ids import IdMaker
+from bot.clock import Clock, SteadyClock
+from bot.ids import IdMaker, read_instant
 from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
@@ -34,6 +34,7 @@ from bot.whatsapp.graph.media_download import open_downloads
 from bot.worker.worker import Worker
 from storage.blobs.open import open_store
 from storage.errors import OperatorError, WrongDatabase
+from storage.highest_id import find_highest_id
 from storage.original_tables import is_takeover_due
 from storage.redis.client import Redis, RedisDown, RedisSettings, describe_refusal, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis, RedisInUse
@@ -58,18 +59,19 @@ class WrongRedis(OperatorError):
 async def open_resources(
     settings: Settings,
     *,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
     share_redis: bool = False,
     read_token: Callable[[], str] = read_access_token,
 ) -> AsyncIterator[Resources]:
-    """Opens what one process works with. `share_redis`: the Redis must be one that other processes reach; `read_token`:
-    reads the access token as it is set by then, "" when it can't be read."""
+    """Opens what one process works with. `clock`: the machine's, where none is given; `share_redis`: the Redis must be
+    one that other processes reach; `read_token`: reads the access token as it is set by then, "" when it can't be
+    read."""
     async with AsyncExitStack() as stack:
         database = await _open_database(settings, stack)
         redis, embedded_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
-        ids = IdMaker(clock)
+        clock, ids = await _make_clock_and_ids(database, clock)
         await check_history(database, lanes, make_id=ids.next, at=clock())
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
@@ -114,7 +116,7 @@ async def open_resources(
 
 
 async def run_worker(
-    settings: Settings, stop: asyncio.Event, *, clock: Clock = utc_now, heartbeat_file: Path | None = None
+    settings: Settings, stop: asyncio.Event, *, clock: Clock | None = None, heartbeat_file: Path | None = None
 ) -> None:
     """Runs a worker alone. `heartbeat_file`: touched at each heartbeat that Redis took."""
     async with open_resources(settings, clock=clock, share_redis=True) as resources:
@@ -143,6 +145,19 @@ def make_graph_settings(settings: Settings) -> GraphSettings:
         access_token=settings.whatsapp_access_token.get_secret_value(),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
     )
+
+
+async def _make_clock_and_ids(database: Database, clock: Clock | None) -> tuple[Clock, IdMaker]:
+    """Makes the clock, unless there is one, and the ids. Both go on from what is stored: where the machine's clock was
+    put back since, what comes now would else be listed before what was there, and wait for what lies behind."""
+    async with database.reading() as tx:
+        highest_id = await find_highest_id(tx)
+    if clock is None:
+        clock = SteadyClock()
+        clock.start_after(read_instant(highest_id))
+    ids = IdMaker(clock)
+    ids.start_above(highest_id)
+    return clock, ids
 
 
 def _make_metrics() -> Metrics:

@@ -59,4 +59,4 @@ def _choose_examination(config: Path, *, demo: bool) -> "Coroutine[Any, Any, Rep
     settings = load_demo_settings(config)
     settings = replace_port(settings, state.choose_port(settings.port))
     configure_logs("error", secrets=settings.list_secrets())
-    return examine(settings, state.now)
+    return examine(settings, lambda: state.now(utc_now))

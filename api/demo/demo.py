@@ -24,6 +24,7 @@ from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
 from api.web.credentials import Role
+from bot.clock import Clock, SteadyClock
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.graph.client import open_http
 from storage.desk_models import Agent
@@ -36,12 +37,13 @@ class DemoClock:
     """The service's clock, which is put forward together with the simulator's, so that a day can pass for both. A
     restart goes on from there."""
 
-    def __init__(self, folder: Path, state: DemoState) -> None:
+    def __init__(self, folder: Path, state: DemoState, machine: Clock) -> None:
         self._folder = folder
         self._state = state
+        self._machine = machine
 
     def __call__(self) -> datetime:
-        return self._state.now()
+        return self._state.now(self._machine)
 
     def advance(self, seconds: float) -> None:
         """Puts the clock forward."""
@@ -52,7 +54,8 @@ class DemoClock:
 async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     """Runs web, worker and simulator in this process, on one port, until `stop`."""
     state = load_demo_state(settings.data_dir)
-    clock = DemoClock(settings.data_dir, state)
+    machine = SteadyClock()
+    clock = DemoClock(settings.data_dir, state, machine)
     secrets = load_demo_secrets(settings.data_dir)
     async with (
         # the demo's own token, never that of a real service
@@ -62,7 +65,7 @@ async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Ev
         await add_demo_accounts(resources.database, secrets, resources.clock())
         app = make_app(settings, resources)
         simulator = Simulator(
-            _make_simulator_settings(settings), http, lambda: state.now().timestamp(), on_advance=clock.advance
+            _make_simulator_settings(settings), http, lambda: state.now(machine).timestamp(), on_advance=clock.advance
         )
         add_simulator(app, simulator)
         await simulator.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.clock import utc_now
+from bot.clock import Clock
 
 FILE_NAME = "state.json"
 MAX_PORT = 65535
@@ -33,9 +33,9 @@ class DemoState:
         """Returns the port to try first, where PORT is `wanted_port`."""
         return self.port if self.wanted_port == wanted_port and 0 < self.port <= MAX_PORT else wanted_port
 
-    def now(self) -> datetime:
-        """Returns the time at the demo."""
-        return utc_now() + timedelta(seconds=self.ahead_seconds)
+    def now(self, clock: Clock) -> datetime:
+        """Returns the time at the demo. `clock`: the machine's."""
+        return clock() + timedelta(seconds=self.ahead_seconds)
 
 
 def load_demo_state(folder: Path) -> DemoState:

@@ -67,14 +67,16 @@ class Sessions:
         """Has the application read and write the session cookie."""
         app.secret_key = self._cookie_keys[0]
         app.config["SECRET_KEY_FALLBACKS"] = self._cookie_keys[1:]
-        _DeskAuth(
+        auth = _DeskAuth(
             app,
             cookie_name="__Host-tick" if self._is_secure else "tick",
             cookie_http_only=True,
             cookie_samesite="Lax",
-            duration=int(SESSION_TIME.total_seconds()),
             salt="tick desk",
         )
+        # Until when a session lasts is in its row. The cookie would go by the machine's clock, and count for nothing
+        # while that shows an earlier time than it did at the sign-in.
+        auth.duration = None
 
         @app.before_request
         async def find_scheme() -> None:

@@ -41,7 +41,8 @@ class _Tries:
         if self.count < free_tries:
             return 0.0
         pause_seconds = min(2.0 ** min(self.count - free_tries + 1, _MAX_DOUBLINGS), MAX_WAIT_SECONDS)
-        return max(0.0, pause_seconds - (now - self.last_at).total_seconds())
+        left_seconds = pause_seconds - (now - self.last_at).total_seconds()
+        return left_seconds if 0 < left_seconds <= pause_seconds else 0.0  # longer is not meant: the clock was put back
 
 
 class SignInThrottle:

@@ -86,7 +86,8 @@ class Delivery:
         return alive is not None and row.owner not in alive
 
     async def _begin_doubt(self, row: OutboxRow) -> Deferred:
-        due_at = (row.marked_at or self._clock()) + self._doubt
+        now = self._clock()
+        due_at = min(row.marked_at or now, now) + self._doubt
         await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
         return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
 

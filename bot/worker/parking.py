@@ -12,7 +12,7 @@ Invariants
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
-from bot.worker.statuses import MAX_WAIT
+from bot.worker.statuses import count_wait_left
 from flows import Event
 from storage.journal import PendingItem
 
@@ -40,7 +40,7 @@ def park(
     played: set[str] = set()
     for item in items:
         event = events[item.item_id]
-        left = (MAX_WAIT - (now - item.received_at)).total_seconds()
+        left = count_wait_left(item, now)
         about = event.quoted_wamid if isinstance(event, Event) and is_about_another(event) else ""
         if (
             about

@@ -134,9 +134,8 @@ def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now:
     for item, status in statuses:
         row = _find_row(item, status, by_id, by_wamid)
         if row is None:
-            left = MAX_WAIT - (now - item.received_at)
-            if left > timedelta():
-                matched.wait(item, left.total_seconds())
+            if (left := count_wait_left(item, now)) > 0:
+                matched.wait(item, left)
             else:
                 matched.ignore(item, IgnoredReason.UNKNOWN_MESSAGE)
             continue
@@ -148,6 +147,13 @@ def match_statuses(statuses: Sequence[StatusItem], rows: Sequence[SentRow], now:
                 over[row.outbox_id].add(status.wamid)
         matched.apply(item, row, status, decision)
     return matched
+
+
+def count_wait_left(item: PendingItem, now: datetime) -> float:
+    """Returns for how many seconds more an item may wait for the message that it is about; none for one that came at an
+    instant which is yet to come, since the clock was put back meanwhile."""
+    left = MAX_WAIT - (now - item.received_at)
+    return 0.0 if left > 2 * MAX_WAIT else min(left, MAX_WAIT).total_seconds()
 
 
 def _find_row(

@@ -1,6 +1,6 @@
 -- Keeps the table of lanes. Every change to it is one of the operations below, and Redis runs each of them alone, so
 -- nothing else changes it meanwhile. ARGV[1] names the operation, ARGV[2] the process that asks. The only clock is the
--- server's own.
+-- server's own (clock.lua).
 --
 --   tick:due           sorted set   lane -> the instant it is due; none of them is held
 --   tick:owner         hash         held lane -> "process|claim|phase", the phase being round, waiting or delivery
@@ -31,8 +31,10 @@ local FRESH_MS, BACKLOG_MS = 10000, 1000
 
 local operation, process = ARGV[1], ARGV[2]
 local held = 'tick:held:' .. process
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local instant, was_put_back = read_clock('lanes', operation == 'owners')
+local now = math.floor(instant / 1000)
+-- Who is alive is told by keys that live for a while by the server's clock, so it takes a beat of each to know again.
+if was_put_back and operation ~= 'owners' then redis.call('HSET', PULSE, 'since', now) end
 
 local function wake()
   if redis.call('EXISTS', WAKE) == 0 then redis.call('RPUSH', WAKE, '1') end
@@ -41,6 +43,12 @@ end
 local function prove_alive()
   redis.call('SADD', OWNERS, process)
   redis.call('SET', 'tick:alive:' .. process, '1', 'PX', ALIVE_MS)
+end
+
+-- Whether a process is alive. A key that lives for longer than each beat gives it is from before the clock was put back.
+local function is_alive(other)
+  local left = redis.call('PTTL', 'tick:alive:' .. other)
+  return left ~= -2 and left <= ALIVE_MS
 end
 
 local function begins(text, with)
@@ -117,6 +125,7 @@ local function reap(gone)
 end
 
 local function settled()
+  if was_put_back then return false end
   local pulse = redis.call('HMGET', PULSE, 'last', 'since')
   local last, since = tonumber(pulse[1]), tonumber(pulse[2])
   return last and since and now - last <= GAP_MS and now - since >= SETTLE_MS
@@ -275,7 +284,7 @@ function operations.beat()
   local reaped = 0
   if settled() then
     for _, other in ipairs(redis.call('SMEMBERS', OWNERS)) do
-      if redis.call('EXISTS', 'tick:alive:' .. other) == 0 then reaped = reaped + reap(other) end
+      if not is_alive(other) then reaped = reaped + reap(other) end
     end
   end
   if redis.call('ZCOUNT', DUE, '-inf', now) > 0 then wake() end
@@ -321,7 +330,7 @@ end
 function operations.owners()
   local answer = {settled() and '1' or '0'}
   for _, other in ipairs(redis.call('SMEMBERS', OWNERS)) do
-    if redis.call('EXISTS', 'tick:alive:' .. other) == 1 then answer[#answer + 1] = other end
+    if is_alive(other) then answer[#answer + 1] = other end
   end
   return answer
 end

@@ -20,8 +20,7 @@ local LATE = SECOND
 local ABANDONED_MS = 3600000
 local STEP, FLOOR, STEP_EVERY, RECOVERY = 0.9, 0.75, SECOND / 10, 20 * SECOND
 
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * SECOND + tonumber(clock[2])
+local now = read_clock('limits')
 
 local function exact(instant)
   return string.format('%.0f', instant)
@@ -76,7 +75,7 @@ function operations.take()
   local function wait_behind(others)
     others = others + #grants
     local before = tonumber(redis.call('LINDEX', GRANTED, size - 1 - others % size))
-    local free_at = before and math.max(now, math.min(now, before) + span) or now  -- min: the clock may be set back
+    local free_at = before and math.max(now, before + span) or now
     return free_at - now + math.floor(others / size) * span
   end
 

@@ -22,10 +22,11 @@ MAX_CUSTOMERS_PER_CALL = 1000
 
 
 class Script:
-    """A script of this package, which lies in the file `name`."""
+    """A script of this package, which lies in the file `name`, with the clock before it."""
 
     def __init__(self, redis: Redis, name: str) -> None:
-        self._run = redis.register_script(files("storage.redis").joinpath(name).read_bytes())
+        folder = files("storage.redis")
+        self._run = redis.register_script(b"".join(folder.joinpath(part).read_bytes() for part in ("clock.lua", name)))
 
     async def call(self, *arguments: int | str) -> object:
         """Runs the script and returns its answer; raises RedisDown."""

@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
 from bot.agents.transaction import AgentTransaction
 from bot.bootstrap import Resources, make_worker
+from bot.clock import SteadyClock
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
 from bot.media.file_budget import FileBudget
@@ -59,16 +61,23 @@ ANNE, BEN = "15550001111", "15550002222"
 
 
 class Clock:
-    """The wall clock, put forward as a test likes."""
+    """Tick's clock, put forward as a test likes, on a machine whose clock a test may set."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self._set_by = 0.0
+        self._steady = SteadyClock(lambda: time.time() + self._set_by)
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return self._steady() + self.ahead
 
     def forward(self, seconds: float) -> None:
+        """Puts Tick's clock forward, or back: what Tick itself prevents."""
         self.ahead += timedelta(seconds=seconds)
+
+    def step(self, seconds: float) -> None:
+        """Sets the clock of the machine forward or back."""
+        self._set_by += seconds
 
 
 class World:

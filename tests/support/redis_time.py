@@ -33,6 +33,24 @@ if redis.call('EXISTS', 'tick:due') == 1 and redis.call('EXISTS', 'tick:wake') =
 end
 """
 
+# As if all that Redis keeps were from a time when its clock showed so much more.
+PUT_BACK = """
+local by = tonumber(ARGV[1])
+for _, key in ipairs(redis.call('KEYS', 'tick:clock:*')) do redis.call('HINCRBY', key, 'wall', ARGV[1]) end
+if redis.call('EXISTS', 'tick:pulse') == 1 then
+  for _, field in ipairs({'last', 'since'}) do redis.call('HINCRBY', 'tick:pulse', field, by / 1000) end
+end
+for _, key in ipairs(redis.call('KEYS', 'tick:alive:*')) do
+  redis.call('PEXPIRE', key, redis.call('PTTL', key) + by / 1000)
+end
+"""
+
+
+async def put_clock_back(redis: Any, seconds: float) -> None:
+    """Puts the clock of the Redis back by so many seconds, as far as the limits and the lanes can tell."""
+    await redis.eval(PUT_BACK, 0, round(seconds * 1_000_000))
+    await pass_time(redis, -seconds)
+
 
 async def pass_time(redis: Any, seconds: float) -> None:
     """Makes everything that the limits and the lanes keep older by so many seconds."""

@@ -70,7 +70,7 @@ def test_the_state_is_kept_and_what_is_no_state_is_passed_over(tmp_path: Path) -
     kept = DemoState(ahead_seconds=A_DAY, wanted_port=5000, port=5003)
     save_demo_state(tmp_path, kept)
     assert load_demo_state(tmp_path) == kept
-    assert (kept.now() - utc_now()).total_seconds() == pytest.approx(A_DAY, abs=5)
+    assert (kept.now(utc_now) - utc_now()).total_seconds() == pytest.approx(A_DAY, abs=5)
     assert (kept.choose_port(5000), kept.choose_port(8080), DemoState().choose_port(5000)) == (5003, 8080, 5000)
     for text in ("", "{", "[]", "{}", '{"ahead_seconds": NaN, "wanted_port": 1, "port": 1}', '{"ahead_seconds": "x"}'):
         (tmp_path / "state.json").write_text(text)

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from storage.redis.lanes import FRESH_SECONDS, Claim, LanePhase, Lanes, WorkingCopy
+from tests.support.redis_time import pass_time, put_clock_back
 
 ANNE, BEN, CARL, DORA, EMIL, NOBODYS = (2**62 + n for n in range(1, 7))
 LATER = 500.0
@@ -291,3 +292,33 @@ async def test_thousands_in_one_call(lanes_of: Maker) -> None:
 def test_an_owner_has_a_plain_name(server: object) -> None:
     with pytest.raises(ValueError, match="owner"):
         Lanes(None, "a|b")  # type: ignore[arg-type]
+
+
+async def test_a_clock_that_is_put_back_makes_nobody_wait(lanes_of: Maker, redis: Redis) -> None:
+    """A lane that was due in a moment is due in that moment, and a dead process is dead within seconds."""
+    one, other = lanes_of("one"), lanes_of("other")
+    await one.ring({ANNE: 0.0, BEN: 0.5, CARL: LATER})
+    assert customers(await other.claim(1)) == [ANNE]
+    await one.beat()
+    await put_clock_back(redis, 3_600.0)
+    assert await one.find_alive_owners() is None, "who is alive is not known before all had time for a beat"
+    assert await one.beat() == 0, "who is silent is given that time"
+    await one.ring({DORA: 0.0})
+    await pass_time(redis, 0.5)
+    claim = await one.claim(10)
+    assert customers(claim) == [DORA, BEN]
+    assert claim.next_due_seconds == pytest.approx(LATER, abs=10)
+    await redis.hset("tick:pulse", "since", "1")
+    assert await one.find_alive_owners() == {"one"}
+    assert await one.beat() == 1
+    assert customers(await one.claim(10)) == [ANNE]
+
+
+async def test_a_clock_that_is_put_forward_and_back_again_makes_nobody_wait(lanes_of: Maker, redis: Redis) -> None:
+    lanes = lanes_of("one")
+    await lanes.ring({ANNE: LATER})
+    await pass_time(redis, 3_600.0)
+    assert customers(await lanes.claim(10)) == [ANNE]
+    await put_clock_back(redis, 3_600.0)
+    await lanes.release({ANNE: 0.0})
+    assert customers(await lanes.claim(10)) == [ANNE]
