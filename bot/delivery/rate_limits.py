@@ -19,10 +19,11 @@ class RateLimits:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    async def take(self, customer_id: int) -> float:
-        """Returns 0 when a message may go to this customer now, and counts it; else the seconds until one may."""
+    async def take(self, customer_id: int, *, is_fresh: bool) -> float:
+        """Returns 0 when a message may go to this customer now, and counts it; else the seconds until one may.
+        `is_fresh`: what it answers came just now."""
         try:
-            return await self._limits.take(customer_id)
+            return await self._limits.take(customer_id, is_fresh=is_fresh)
         except RedisDown as error:
             log.warning("redis_down", error=str(error))
             return 0.0

@@ -25,6 +25,7 @@ from bot.delivery.decision import Decision, Deferred, decide_answer, decide_clos
 from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartRefused, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
+from bot.ids import read_instant
 from bot.lane_state import LaneState
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
@@ -37,12 +38,14 @@ from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, R
 from bot.whatsapp.messages.build import build_body
 from bot.whatsapp.messages.limits import Unsendable
 from storage.outbox import OutboxRow
+from storage.redis.lanes import FRESH_SECONDS
 from storage.sql.database import DatabaseDown
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
 RETRY_SECONDS = 1.0  # without the database, or while the same row is being prepared
 LOOK_AGAIN_SECONDS = 0.2  # at a row that somebody else has just moved
 MIN_RECORDED_SECONDS = 1.0  # a row that waits for so long says so, or the sweep would have it looked at each second
+FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
 OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
 Message = Mapping[str, Any]  # as the outbox keeps it
 log = structlog.get_logger(__name__)
@@ -120,7 +123,11 @@ class Sender:
         """Asks the circuit breaker and the rate limits. The breaker's probe takes no part in those."""
         if wait_seconds := self._breaker.admit():
             return Deferred(wait_seconds)
-        if self._breaker.is_tripped or not (wait_seconds := await self._rate_limits.take(row.customer_id)):
+        if self._breaker.is_tripped:
+            return None
+        began_at = read_instant(row.item_id or row.outbox_id)
+        is_fresh = self._clock() - began_at <= FRESH_FOR
+        if not (wait_seconds := await self._rate_limits.take(row.customer_id, is_fresh=is_fresh)):
             return None
         if wait_seconds >= MIN_RECORDED_SECONDS:
             due_at = self._clock() + timedelta(seconds=wait_seconds)

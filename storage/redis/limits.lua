@@ -3,17 +3,21 @@
 --
 --   tick:granted:NUMBER   list         the instants of the newest grants, newest first, no more than the limit
 --   tick:waiting:NUMBER   sorted set   customer -> since when it waits for the number: the queue
---   tick:expected:NUMBER  sorted set   customer -> until when its place in the queue is kept
+--   tick:fresh:NUMBER     sorted set   the same of customers who wrote just now: a queue of their own
+--   tick:turns:NUMBER     string       by how many grants the fresh are ahead of the others
+--   tick:expected:NUMBER  sorted set   customer -> until when its place in its queue is kept
 --   tick:rate:NUMBER      hash         rate, at: the rate after Meta last asked for less, and when that was
 --   tick:pair:NUMBER:CUSTOMER  string  the instant at which this customer's credit is whole again
 --
 -- The number may have so many grants in any second, in one burst or spread: a grant is free a second after the one that
 -- lies as many grants back as the limit. Who finds none free is told when its turn comes and keeps its place until a
--- little after that, so nobody who comes in time is overtaken, and nobody who is gone is waited for.
+-- little after that, so nobody who comes in time is overtaken, and nobody who is gone is waited for. The two queues take
+-- turns, the fresh one first, so that an answer to somebody who writes now is not behind all those to who wrote before.
 -- Customers have 63 bits and never become Lua numbers. Written for Redis 6.2.
 
 local operation, number, per_second = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local GRANTED, WAITING, EXPECTED = 'tick:granted:' .. number, 'tick:waiting:' .. number, 'tick:expected:' .. number
+local GRANTED, EXPECTED = 'tick:granted:' .. number, 'tick:expected:' .. number
+local WAITING, FRESH, TURNS = 'tick:waiting:' .. number, 'tick:fresh:' .. number, 'tick:turns:' .. number
 local RATE, PAIR = 'tick:rate:' .. number, 'tick:pair:' .. number .. ':'
 local SECOND = 1000000
 local LATE = SECOND
@@ -41,17 +45,19 @@ end
 
 local function leave(customer)
   redis.call('ZREM', WAITING, customer)
+  redis.call('ZREM', FRESH, customer)
   redis.call('ZREM', EXPECTED, customer)
 end
 
 local operations = {}
 
--- emission in microseconds, burst, "customer ..." -> "wait ..." in microseconds, 0: it has been granted
+-- emission in microseconds, burst, "customer ...", a fresh one with '+' -> "wait ..." in microseconds, 0: it has been granted
 function operations.take()
   local emission, burst = tonumber(ARGV[4]), tonumber(ARGV[5])
-  local customers, keys = {}, {}
-  for customer in string.gmatch(ARGV[6], '%S+') do
+  local customers, keys, is_fresh = {}, {}, {}
+  for customer, mark in string.gmatch(ARGV[6], '(%d+)(%+?)') do
     customers[#customers + 1], keys[#keys + 1] = customer, PAIR .. customer
+    is_fresh[#customers] = mark == '+'
   end
   if #customers == 0 then return '' end
   local whole = {}
@@ -64,12 +70,31 @@ function operations.take()
     span = SECOND / math.min(1, most)  -- below one in a second it is one in several
     local gone = redis.call('ZRANGEBYSCORE', EXPECTED, '-inf', exact(now), 'LIMIT', 0, 1000)
     if #gone > 0 then
-      redis.call('ZREM', WAITING, unpack(gone))
-      redis.call('ZREM', EXPECTED, unpack(gone))
+      for _, key in ipairs({WAITING, FRESH, EXPECTED}) do redis.call('ZREM', key, unpack(gone)) end
     end
   end
 
-  local queued, grants, waits = size and redis.call('ZCARD', WAITING), {}, {}
+  local queued, grants, waits = {[WAITING] = 0, [FRESH] = 0}, {}, {}
+  if size then
+    for queue in pairs(queued) do queued[queue] = redis.call('ZCARD', queue) end
+  end
+
+  -- The queue in which a customer has a place already, and how many are before it there.
+  local function find_place(customer)
+    for _, queue in ipairs({FRESH, WAITING}) do
+      local place = queued[queue] > 0 and redis.call('ZRANK', queue, customer)
+      if place then return queue, place end
+    end
+  end
+
+  -- By how many grants the fresh are ahead of the others, while both wait: what the one queue has had, the other gets.
+  local ahead = queued[WAITING] > 0 and queued[FRESH] > 0 and tonumber(redis.call('GET', TURNS)) or 0
+
+  -- How many are before the place in that queue, in both together.
+  local function count_before(queue, place)
+    if queue == FRESH then return place + math.min(queued[WAITING], math.max(0, place + ahead)) end
+    return place + math.min(queued[FRESH], math.max(0, place + 1 - ahead))
+  end
 
   -- How long until the number has a grant for whoever has so many before it in the queue.
   local function wait_behind(others)
@@ -82,21 +107,23 @@ function operations.take()
   for i, customer in ipairs(customers) do
     local credit = math.max(whole[customer] or now, now)
     local wait = credit - (burst - 1) * emission - now
-    local place = size and queued > 0 and redis.call('ZRANK', WAITING, customer)
+    local queue, place = find_place(customer)
     local leaves = place
     if wait <= 0 and size then
-      wait = wait_behind(place or queued)
+      queue = queue or (is_fresh[i] and FRESH or WAITING)
+      wait = wait_behind(count_before(queue, place or queued[queue]))
       if wait > 0 then
         leaves = false
-        if not place then queued = queued + redis.call('ZADD', WAITING, exact(now + i), customer) end
+        if not place then queued[queue] = queued[queue] + redis.call('ZADD', queue, exact(now + i), customer) end
         redis.call('ZADD', EXPECTED, exact(now + wait + LATE), customer)
       else
         grants[#grants + 1] = exact(now)
+        ahead = math.max(-size, math.min(size, ahead + (queue == FRESH and 1 or -1)))
       end
     end
     if leaves then  -- also who waits for the pair: it would hold a place that it can't use
       leave(customer)
-      queued = queued - 1
+      queued[queue] = queued[queue] - 1
     end
     if wait <= 0 then
       wait = 0
@@ -110,9 +137,9 @@ function operations.take()
     redis.call('LTRIM', GRANTED, 0, math.ceil(per_second) - 1)
     redis.call('PEXPIRE', GRANTED, math.ceil(span / 1000) + 1000)
   end
-  if queued and queued > 0 then
-    redis.call('PEXPIRE', WAITING, ABANDONED_MS)
-    redis.call('PEXPIRE', EXPECTED, ABANDONED_MS)
+  if queued[WAITING] + queued[FRESH] > 0 then
+    for _, key in ipairs({WAITING, FRESH, EXPECTED}) do redis.call('PEXPIRE', key, ABANDONED_MS) end
+    redis.call('SET', TURNS, ahead, 'PX', ABANDONED_MS)
   end
   return table.concat(waits, ' ')
 end

@@ -8,11 +8,12 @@ Invariants
 - In any second the number is granted no more than its limit.
 - A customer gets no more than a burst, and then one message each few seconds.
 - A message that waits because of its customer holds up no other.
-- Messages that wait because of the number are granted in the order of coming.
+- Messages that wait because of the number are granted in the order of coming; those to customers who wrote just now
+  (fresh ones) have a queue of their own, which takes turns with the other.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import NamedTuple, cast
 
 from redis.asyncio import Redis
@@ -26,6 +27,7 @@ MAX_PAIR_WAIT_SECONDS = 3600.0
 
 class _Request(NamedTuple):
     customer_id: int
+    is_fresh: bool
     answer: asyncio.Future[float]
 
 
@@ -54,22 +56,22 @@ class Limits:
         self._asked: list[_Request] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def take(self, customer_id: int) -> float:
+    async def take(self, customer_id: int, *, is_fresh: bool = False) -> float:
         """Takes a grant for one message to this customer, and returns 0.0; else how many seconds to wait before asking
         again.
 
         Calls that come while one is under way share the next.
         """
         answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Request(customer_id, answer))
+        self._asked.append(_Request(customer_id, is_fresh, answer))
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
         return await answer
 
-    async def take_many(self, customer_ids: Collection[int]) -> list[float]:
+    async def take_many(self, customer_ids: Collection[int], *, fresh: Container[int] = ()) -> list[float]:
         """Returns one answer for each customer, in their order, as `take` gives it."""
         waits: list[float] = []
-        for some in split_chunks(customer_ids):
+        for some in split_chunks([f"{each}{'+' if each in fresh else ''}" for each in customer_ids]):
             answer = cast(bytes, await self._script.call("take", *self._number, *self._pair, join_words(some)))
             waits += [int(wait) / 1_000_000 for wait in answer.split()]
         return waits
@@ -96,15 +98,16 @@ class Limits:
     async def _settle(self, asked: Sequence[_Request]) -> None:
         waiting = [request for request in asked if not request.answer.done()]
         try:
-            waits = await self.take_many([request.customer_id for request in waiting])
+            fresh = {request.customer_id for request in waiting if request.is_fresh}
+            waits = await self.take_many([request.customer_id for request in waiting], fresh=fresh)
         except Exception as error:  # noqa: BLE001 - it belongs to the callers
-            for _, answer in waiting:
-                if not answer.done():
-                    answer.set_exception(error)
+            for request in waiting:
+                if not request.answer.done():
+                    request.answer.set_exception(error)
         else:
-            for (_, answer), wait in zip(waiting, waits, strict=True):
-                if not answer.done():  # who gave up meanwhile has lost a grant, and nothing else
-                    answer.set_result(wait)
+            for request, wait in zip(waiting, waits, strict=True):
+                if not request.answer.done():  # who gave up meanwhile has lost a grant, and nothing else
+                    request.answer.set_result(wait)
 
 
 def _to_microseconds(seconds: float) -> int:

@@ -6,13 +6,13 @@ from typing import Any
 OLDER = """
 local by = tonumber(ARGV[1])
 local function older(instant) return string.format('%.0f', tonumber(instant) - by) end
-for _, kept in ipairs({'granted', 'waiting', 'expected', 'rate', 'pair'}) do
+for _, kept in ipairs({'granted', 'waiting', 'fresh', 'turns', 'expected', 'rate', 'pair'}) do
   for _, key in ipairs(redis.call('KEYS', 'tick:' .. kept .. ':*')) do
     local left, kind = redis.call('PTTL', key) - by / 1000, redis.call('TYPE', key).ok
     if left <= 0 then
       redis.call('DEL', key)
     else
-      if kind == 'string' then redis.call('SET', key, older(redis.call('GET', key))) end
+      if kind == 'string' and kept ~= 'turns' then redis.call('SET', key, older(redis.call('GET', key))) end
       if kind == 'hash' then redis.call('HINCRBY', key, 'at', older(0)) end
       if kind == 'list' then
         for i, instant in ipairs(redis.call('LRANGE', key, 0, -1)) do redis.call('LSET', key, i - 1, older(instant)) end

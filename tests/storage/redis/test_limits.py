@@ -167,8 +167,9 @@ async def test_nothing_is_kept_for_ever_and_little_at_all(limits_of: Maker, redi
     assert await redis.llen(f"tick:granted:{NUMBER}") == 80
     await limits.slow_number()
     await limits.slow_pair(ANNE, 60)
+    await limits.take_many([BEN, *crowd(200)[100:]], fresh=[BEN])
     keys = {key async for key in redis.scan_iter("*")} - {b"tick:clock:limits"}
-    assert len(keys) < 100
+    assert len(keys) < 200
     for key in keys:
         assert 0 < await redis.pttl(key) <= 3_600_000
     await pass_time(redis, 4000)
@@ -192,3 +193,21 @@ async def test_a_clock_that_is_put_back_makes_nobody_wait(limits_of: Maker, redi
     await put_clock_back(redis, 3_600.0)
     assert await limits.take(ANNE) <= PAIR_SECONDS
     assert max(await limits.take_many(crowd(200)[4:])) <= 3.0 + SOON
+
+
+async def test_who_wrote_just_now_takes_turns_with_those_who_wait_longer(limits_of: Maker, redis: Redis) -> None:
+    limits = limits_of(10)
+    backlog, fresh = crowd(100), [2**62 + 1000 + n for n in range(12)]
+    assert granted(await limits.take_many(backlog)) == 10
+    waits = await limits.take_many(fresh, fresh=fresh)
+    assert [round(wait) for wait in waits] == [1] * 5 + [2] * 5 + [3] * 2
+    left = backlog[10:]
+    for already in (5, 10, 12, 12):
+        await pass_time(redis, 1.0)
+        asked = fresh + left
+        answers = dict(zip(asked, await limits.take_many(asked, fresh=fresh), strict=True))
+        sent = [one for one, wait in answers.items() if wait == 0]
+        assert len(sent) == 10
+        fresh, left = [one for one in fresh if one not in sent], [one for one in left if one not in sent]
+        assert 12 - len(fresh) == already
+    assert left == backlog[100 - len(left) :], "the others in the order of coming"
