@@ -8,13 +8,15 @@ Invariants
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from storage.files import MAPPER, MAX_MIME_TYPE_LENGTH, MAX_REASON_LENGTH, MOVES, FileRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Tx, placeholders
 from storage.statuses import FileState
 
+MAX_WAIT = timedelta(days=1)  # far more than is ever waited before the next try
+DUE = "(due_at <= ? OR due_at > ?)"
 FETCHED_ON_DEMAND = frozenset({FileState.FAILED, FileState.DEFERRED})  # when an agent asks for it
 
 
@@ -35,13 +37,18 @@ class FetchOutcome:
 
 async def find_due(tx: Tx, now: datetime, limit: int, *, fresh: bool) -> list[int]:
     """Finds files to fetch now, the longest waiting first: those that were never tried, or those that were. One whose
-    lease has run out is due as well."""
+    lease has run out is due as well, and so is one that would wait for longer than any does: a clock was wrong."""
     tried = "attempts = 0" if fresh else "attempts > 0"
     rows = await tx.fetch(
-        f"SELECT id FROM file WHERE state IN (?, ?, ?) AND due_at <= ? AND {tried} ORDER BY due_at, id LIMIT ?",
-        [FileState.WAITING, FileState.FAILED, FileState.FETCHING, to_millis(now), limit],
+        f"SELECT id FROM file WHERE state IN (?, ?, ?) AND {DUE} AND {tried} ORDER BY due_at, id LIMIT ?",
+        [FileState.WAITING, FileState.FAILED, FileState.FETCHING, *_to_due(now), limit],
     )
     return [row[0] for row in rows]
+
+
+def _to_due(now: datetime) -> tuple[int, int]:
+    """Returns the values of DUE."""
+    return to_millis(now), to_millis(now + MAX_WAIT)
 
 
 async def claim(tx: Tx, file_ids: Collection[int], owner: str, now: datetime, until: datetime) -> list[FileRow]:
@@ -53,8 +60,8 @@ async def claim(tx: Tx, file_ids: Collection[int], owner: str, now: datetime, un
     sources = sorted(MOVES[FileState.FETCHING])
     await tx.execute(
         f"UPDATE file SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE {ours} "
-        f"AND state IN ({placeholders(len(sources))}) AND due_at <= ?",
-        [FileState.FETCHING, owner, to_millis(until), *file_ids, *sources, to_millis(now)],
+        f"AND state IN ({placeholders(len(sources))}) AND {DUE}",
+        [FileState.FETCHING, owner, to_millis(until), *file_ids, *sources, *_to_due(now)],
     )
     rows = await tx.fetch(
         f"SELECT {MAPPER.column_list} FROM file WHERE {ours} AND state = ? AND owner = ? AND due_at = ? ORDER BY id",

@@ -1,12 +1,16 @@
 """Signing in at the desk: who gets in, who does not, and what those who guess find out."""
 
 import asyncio
+import hashlib
+import hmac
 import statistics
 import time
+from datetime import timedelta
 from ipaddress import ip_network
 
 import httpx
 import pytest
+from quart_auth import QuartAuth
 
 import api.services
 from api.desk.known_places import COOKIE
@@ -71,6 +75,20 @@ async def test_a_session_is_new_at_each_sign_in(service: Service) -> None:
         rows = await service.rows("SELECT digest FROM desk_session")
         assert len(rows) == 2
         assert not any(digest in cookie for (digest,) in rows for cookie in (first, second))
+
+
+async def test_nobody_is_signed_out_by_a_clock_that_is_put_back(light_service: Service) -> None:
+    """The cookie says that it was made in an hour."""
+    async with visitor(light_service, Role.AGENT) as alex:
+        key = hmac.new(b"an app secret", b"tick desk cookie", hashlib.sha256).digest()
+        serializer = QuartAuth.serializer_class(key, "tick desk")
+        session_id = serializer.loads(alex.http.cookies["tick"])
+        ahead = {"get_timestamp": lambda signer: int(time.time()) + 3600}
+        serializer.signer = type("AheadSigner", (serializer.signer,), ahead)
+        cookie = serializer.dumps(session_id)
+        assert (await alex.get("/desk", headers={"Cookie": f"tick={cookie}"})).status_code == 200
+        light_service.clock.now += timedelta(hours=13)
+        assert (await alex.get("/desk", headers={"Cookie": f"tick={cookie}"})).status_code == 303
 
 
 async def test_who_may_no_longer(light_service: Service) -> None:

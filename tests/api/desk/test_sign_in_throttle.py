@@ -83,3 +83,11 @@ def test_addresses_that_nobody_vouches_for_cost_nothing() -> None:
     for peer in ("192.0.2.1", "10.0.0.1"):
         usual, crowded = (min(measure(peer, hops) for _ in range(9)) for hops in (1, 8000))
         assert crowded < 100 * max(usual, 5e-6), (peer, usual, crowded)
+
+
+def test_a_clock_that_is_put_back_locks_nobody_out() -> None:
+    clock = Clock()
+    throttle = SignInThrottle(clock)
+    assert [throttle.admit("ann", "1") for _ in range(5)] == [0, 0, 0, 0, 2]
+    clock.forward(hours=-48)
+    assert throttle.admit("ann", "1") == 0
