@@ -51,7 +51,7 @@ class Parts:
     def admit(self) -> float:
         return 0.0
 
-    async def take(self, customer_id: int) -> float:
+    async def take(self, customer_id: int, *, is_fresh: bool = False) -> float:
         return 0.0
 
     async def convert_to_template(self, message: Mapping[str, object]) -> Mapping[str, object] | Why:
