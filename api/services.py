@@ -73,6 +73,10 @@ class Services:
         """Lists what a new ticket's issue type may be: the desk's own, and where all goes that is none of them."""
         return list(dict.fromkeys([*(issue_type.type_id for issue_type in self.issue_types), OTHER]))
 
+    def find_issue_type_label(self, type_id: str) -> str:
+        """Returns what customers pick to mean this issue type; the id itself for one that is no longer the desk's."""
+        return next((known.label for known in self.issue_types if known.type_id == type_id), type_id)
+
 
 def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAULT_ISSUE_TYPES) -> Services:
     """Builds the services of one process from what it has open. `issue_types`: the desk's."""

@@ -91,7 +91,7 @@ def replay_item(
     for item_id in replayed:
         typer.echo(f"{item_id} is pending again")
     if missed := [str(item_id) for item_id in wanted if item_id not in replayed]:
-        exit_with_error(f"Not dead, so not replayed: {', '.join(missed)}.")
+        exit_with_error(f"Not replayed, since there is no dead item of this id: {', '.join(missed)}.")
 
 
 def _render(fields: dict[str, object]) -> str:

@@ -19,9 +19,12 @@ OWN_STORAGE = {"database_url": SecretStr(""), "redis_url": SecretStr("")}
 
 
 def find_demo_folder(config: Path = CONFIG_FILE) -> Path:
-    """Returns where the demo keeps everything; it may not be there. Raises SettingsError when DATA_DIR can't be
-    used."""
-    return build_settings(StorageSettings, config, given=OWN_STORAGE).data_dir / "demo"
+    """Returns where the demo keeps everything; it may not be there. DATA_DIR may name it, as for the other commands.
+
+    Raises SettingsError when DATA_DIR can't be used.
+    """
+    data_dir = build_settings(StorageSettings, config, given=OWN_STORAGE).data_dir
+    return data_dir if has_demo(data_dir) else data_dir / "demo"
 
 
 def has_demo(folder: Path) -> bool:

@@ -45,6 +45,7 @@ async def show_ticket_page(
         "ticket",
         status,
         ticket=ticket,
+        topic=services().find_issue_type_label(ticket.issue_type),
         thread=thread,
         customer=customer,
         problem=problem,

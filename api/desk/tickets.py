@@ -36,8 +36,9 @@ async def list_tickets() -> Response:
         found, total = await tickets.load_page(tx, wanted, offset=offset, limit=TICKETS_PER_PAGE)
     pages = min(max(1, -(-total // TICKETS_PER_PAGE)), MAX_PAGE)
     is_cut_off = page == MAX_PAGE and total > MAX_DEPTH
+    topic_label = services().find_issue_type_label(topic)
     shown = {"tickets": found, "total": total, "page": page, "pages": pages, "is_cut_off": is_cut_off}
-    return await show_page("tickets", status=status or "", topic=topic, **shown)
+    return await show_page("tickets", status=status or "", topic=topic, topic_label=topic_label, **shown)
 
 
 @blueprint.get("/desk/tickets/<ticket:ticket_id>")

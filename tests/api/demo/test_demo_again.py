@@ -52,6 +52,8 @@ def test_a_restart_keeps_the_clock_and_the_port_and_the_doctor_knows_the_demo(de
         )
         demo.stop()
         stopped = run_doctor(demo)
+        named = tick(demo.folder, "doctor", "--json", PORT=str(demo.port), DATA_DIR="data/demo")
+        assert json.loads(named.stdout)["checks"][0]["reason"].startswith("They are the demo's own")
         assert stopped["server"]["fix"] == "Start `tick demo`, and read what it says."
         demo.start()
         assert (demo.url, f"This demo is on port {port}, as it was before." in demo.output) == (url, True)

@@ -64,6 +64,14 @@ async def test_a_topic_that_is_no_longer_one_to_choose_from(light_service: Servi
         assert "No ticket has this topic" in (await alex.get("/desk?topic=%3Cscript%3E")).text
 
 
+async def test_a_topic_is_shown_as_customers_pick_it(light_service: Service) -> None:
+    ticket_id = await open_ticket(light_service)
+    await light_service.execute("UPDATE ticket SET issue_type = 'account'")
+    async with visitor(light_service, Role.VIEWER) as alex:
+        assert "<bdi>Account and access</bdi>" in (await alex.get(f"/desk/tickets/{ticket_id}")).text
+        assert "Topic: <bdi>Account and access</bdi>" in (await alex.get("/desk?topic=account")).text
+
+
 async def test_answering_and_moving(service: Service) -> None:
     await service.customer()
     ticket_id = await open_ticket(service, mobile=PHONE)
