@@ -58,7 +58,7 @@ class MultipartForm:
         self._text_left = MAX_FIELD_BYTES
 
     async def next_event(self) -> Event:
-        """Reads what comes next; raises BadRequest when it is no form."""
+        """Reads what comes next; raises BadRequest when it is no form, and RequestEntityTooLarge."""
         while True:
             self._check_head()
             try:
@@ -73,11 +73,11 @@ class MultipartForm:
                 self._decoder.receive_data(None)
 
     def _check_head(self) -> None:
-        """Raises BadRequest where a part begins with a head that is too long to be read."""
+        """Raises RequestEntityTooLarge where a part begins with a head that is too long to be read."""
         decoder = self._decoder
         is_long = decoder.state is State.PART and len(decoder.buffer) > MAX_HEAD_BYTES
         if is_long and BLANK_LINE_RE.search(decoder.buffer, 0, MAX_HEAD_BYTES) is None:
-            raise BadRequest
+            raise RequestEntityTooLarge
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yields what the current part holds."""

@@ -31,14 +31,20 @@ async def test_other_hosts_are_refused(service: Service) -> None:
         "[::1]:5000": True,
         "evil.example": False,
         "desk.example.com.evil.example": False,
-        "evil.example:desk.example.com": False,
-        "evil@desk.example.com@evil.example": False,
         "203.0.113.9": False,
-        "[": False,
     }.items():
         for path, status in (("/api/tickets", 200), ("/desk/sign-in", 200), ("/desk", 303), ("/nothing", 404)):
             response = await service.call("GET", path, headers={"Host": host})
             assert response.status_code == (status if is_ours else 421), (host, path)
+    for host in (
+        "evil.example:desk.example.com",
+        "evil.example@desk.example.com",
+        "desk.example.com/evil.example",
+        "[",
+    ):
+        for path in ("/api/tickets", "/desk/sign-in", "/healthz"):
+            response = await service.call("GET", path, headers={"Host": host})
+            assert response.status_code == 400, (host, path)
 
 
 async def test_machines_may_ask_by_any_name(service: Service) -> None:
