@@ -118,7 +118,8 @@ function operations.take()
         redis.call('ZADD', EXPECTED, exact(now + wait + LATE), customer)
       else
         grants[#grants + 1] = exact(now)
-        ahead = math.max(-size, math.min(size, ahead + (queue == FRESH and 1 or -1)))
+        local other = queue == FRESH and WAITING or FRESH
+        if queued[other] > 0 then ahead = math.max(-size, math.min(size, ahead + (queue == FRESH and 1 or -1))) end
       end
     end
     if leaves then  -- also who waits for the pair: it would hold a place that it can't use
