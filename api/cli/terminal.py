@@ -92,7 +92,9 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*names, box=None)
+    table = Table(box=None)
+    for place, name in enumerate(names):  # an id is typed again, so all of it has to be there
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
