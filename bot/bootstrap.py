@@ -110,7 +110,14 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
             metrics=resources.metrics,
         ),
         poison=Poison(database=database, turns=turns, clock=clock, metrics=resources.metrics),
-        delivery=Delivery(writer=writer, sender=sender, lanes=lanes, clock=clock, doubt_seconds=settings.doubt_seconds),
+        delivery=Delivery(
+            writer=writer,
+            sender=sender,
+            lanes=lanes,
+            clock=clock,
+            metrics=resources.metrics,
+            doubt_seconds=settings.doubt_seconds,
+        ),
         maintenance=Maintenance(
             database=database,
             lanes=lanes,

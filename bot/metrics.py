@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generat
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from storage.statuses import Fate
+from storage.statuses import Fate, OutboxReason
 
 OLD_SECRET_COUNTER = "tick_webhooks_signed_with_old_secret"  # noqa: S105 - no secret; Prometheus adds _total
 
@@ -42,6 +42,7 @@ class Metrics:
             "tick_turned_away", "Requests and connections turned away at the front door by reason", "reason"
         )
         self._sends = self._counter("tick_sends", "Requests to the Graph API by outcome", "outcome")
+        self._resends = self._counter("tick_resends", "Messages sent again after a doubt, by what began it", "reason")
         self._old_secrets = Counter(
             OLD_SECRET_COUNTER, "Webhooks that were signed with WHATSAPP_APP_SECRET_OLD", registry=self._registry
         )
@@ -74,8 +75,12 @@ class Metrics:
         self._items.labels(fate).inc(count)
 
     def count_send(self, outcome: str) -> None:
-        """Counts a request to the Graph API that ended: accepted, refused, not_sent or unknown."""
+        """Counts a request to the Graph API that ended: accepted, refused, not_sent, unknown or server_failed."""
         self._sends.labels(outcome).inc()
+
+    def count_resend(self, reason: OutboxReason) -> None:
+        """Counts a message that Tick sends again, since no status came; `reason`: why it was in doubt."""
+        self._resends.labels(reason).inc()
 
     def render(self) -> bytes:
         """Returns the page that Prometheus scrapes, in its text format."""

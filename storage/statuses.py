@@ -56,6 +56,7 @@ class OutboxReason(StrEnum):
     SUPERSEDED = "superseded"  # a later notice about the same ticket has overtaken it
     SENDER_DIED = "sender_died"  # its process ended before Meta's answer was written
     ANSWER_LOST = "answer_lost"  # the request may have gone out, and no answer came
+    SERVER_FAILED = "server_failed"  # Meta's server answered that it failed, and may have taken it all the same
     RESENT = "resent"  # it was in doubt for long enough: it goes out once more
     DOUBTED_AGAIN = "doubted_again"  # it was sent once more, and is in doubt again: it is given up
     ASK_A_PERSON = "ask_a_person"  # it is in doubt, and only a person may send it again

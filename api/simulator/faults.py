@@ -21,8 +21,10 @@ WHERE: Final = frozenset({"any", "send", "read", "media", "templates", "codes", 
 # answer in time, half an answer, a late answer, a redirect.
 BEFORE: Final = frozenset({"code", "status", "html", "empty", "timeout_before", "cut", "slow", "redirect"})
 # To the answer of a call that was accepted: it comes too late, breaks off, is cut in the middle of its JSON, has no id,
-# is far too long, is no text.
-AFTER: Final = frozenset({"timeout_after", "cut_after", "truncated", "no_id", "huge", "garbled"})
+# is far too long, is no text, is Meta's error, is an HTTP status without a body.
+AFTER: Final = frozenset(
+    {"timeout_after", "cut_after", "truncated", "no_id", "huge", "garbled", "code_after", "status_after"}
+)
 ACCEPTED: Final = frozenset({"fails"})  # 200, and a failed status with `code` later
 # To a webhook: it comes twice, after the next one, after a while, or not until the fault is removed.
 OF_WEBHOOKS: Final = frozenset({"duplicate", "reorder", "late", "lost"})
@@ -164,7 +166,7 @@ def _check(fault: Fault) -> None:
         raise ValueError(f"{', '.join(sorted(OF_WEBHOOKS))} are for webhooks, and nothing else is.")
     if fault.times < 0 or fault.delay_seconds < 0:
         raise ValueError("times and delay_seconds can't be below 0.")
-    if fault.then in {"code", "fails"} and not fault.code:
+    if fault.then in {"code", "code_after", "fails"} and not fault.code:
         raise ValueError(f"then={fault.then} needs a code.")
-    if fault.then == "status" and not 400 <= fault.status <= 599:
-        raise ValueError("then=status needs a status from 400 to 599.")
+    if fault.then in {"status", "status_after"} and not 400 <= fault.status <= 599:
+        raise ValueError(f"then={fault.then} needs a status from 400 to 599.")

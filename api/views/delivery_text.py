@@ -71,7 +71,9 @@ def explain_reason(why: Why) -> str:
         case OutboxReason.SENDER_DIED:
             return "Tick stopped while it was being sent. A status from WhatsApp will tell within seconds."
         case OutboxReason.RESENT:
-            return "The connection broke on the first try, so it is sent once more."
+            return "An earlier try may have got lost, so it is sent once more."
+        case OutboxReason.SERVER_FAILED:
+            return f"{why.detail} If WhatsApp does not have it after all, it is sent again by itself."
         case OutboxReason.NO_ADDRESS:
             return (
                 "It was not sent. The number that this customer wrote from now belongs to somebody else, and we know "

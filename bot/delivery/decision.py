@@ -1,7 +1,8 @@
 """Decides what an answer of Meta's, or a status that it sends long after, means for a row of the outbox. Pure.
 
 The sender asks about answers, the matching of statuses about statuses, and whoever asked writes what was decided. What
-an error code asks for is in one table, whatsapp/errors.py, and means the same in both. They differ in this alone:
+an error code asks for is in one table, whatsapp/errors.py, and means the same in both. An answer of HTTP 5xx is no
+refusal, whatever its code: it begins a doubt (doubt.py). Answers below that and statuses differ in this alone:
 
 - What stops all sending trips the circuit breaker when it is an answer. In a status it raises an alert and stops
   nothing, since Meta takes the next message all the same and refuses it as late; this one is lost.
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.delivery.doubt import begin_doubt
+from bot.delivery.row_moves import Decision, Deferred, RowMove
 from bot.delivery.side_effects import (
     AlertOperator,
     BlameTemplate,
@@ -37,11 +40,11 @@ from bot.delivery.side_effects import (
 )
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, classify_error, compute_backoff_seconds, describe_refusal
-from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, ServerFailed, Unknown
 from bot.whatsapp.webhook.items import MessageStatus
 from storage.outbox import MOVES, OutboxRow
 from storage.outbox_reads import SentRow
-from storage.statuses import NO_REASON, Origin, OutboxReason, OutboxStatus, Why
+from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
 WINDOW_CLOSED = Why(OutboxReason.WINDOW_CLOSED)
 MOMENTARY_TYPES = ("reaction", "location_request", "contact_request")  # worth nothing later
@@ -53,37 +56,6 @@ MAX_REFUSALS = 5
 MAX_REFUSALS_FOR_STATUS = 3  # the customer has waited for each of these sends already
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RowMove:
-    """The move that a row is to make. `due_seconds`: from now on, None: it is due at once; `refusals`: how many more it
-    counts. With `unless_open` it is queued instead where the customer's window turns out to be open, and with
-    `unless_carried` where a template turns out to carry it."""
-
-    status: OutboxStatus
-    why: Why = NO_REASON
-    due_seconds: float | None = None
-    refusals: int = 0
-    unless_open: bool = False
-    unless_carried: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """The row and those behind it have to wait: the lane has nothing to send for so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What Meta's word means for one row. `move`: None when it stays where it is; `deferred`: None when the rows behind
-    it may go out; `effects`: what it means beyond the row."""
-
-    move: RowMove | None
-    deferred: Deferred | None = None
-    effects: tuple[SideEffect, ...] = ()
 
 
 class Row(Protocol):
@@ -111,9 +83,8 @@ def decide_answer(
     match answer:
         case Accepted():
             return ACCEPTED
-        case Unknown(reason=reason):
-            why = Why(OutboxReason.ANSWER_LOST, reason)
-            return Decision(RowMove(OutboxStatus.UNKNOWN, why, doubt_seconds), Deferred(doubt_seconds))
+        case Unknown() | ServerFailed():
+            return begin_doubt(row, answer, doubt_seconds)
         case NotSent(reason=reason):
             return _queue_again(Why(OutboxReason.NOT_SENT, reason), _compute_backoff_seconds(row))
         case Refused():

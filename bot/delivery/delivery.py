@@ -3,8 +3,7 @@
 Invariants
 - A later row never overtakes an earlier one of its customer.
 - A row in doubt (nobody knows whether Meta took it) is not sent again before a status has had doubt_seconds to settle
-  it. Then it is sent once more, or up to three times where it is our own processes that die; an agent's words are sent
-  again only by a person.
+  it. What becomes of it then is decided in doubt.py.
 - A back-off is never slept on: the lane is given back until then.
 - The service window is judged at the moment of sending, by Meta's timestamps.
 """
@@ -18,17 +17,17 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import Clock
-from bot.delivery.decision import Deferred
+from bot.delivery.doubt import DoubtEnd, end_doubt
 from bot.delivery.outbox_writer import OutboxWriter, make_move
+from bot.delivery.row_moves import Deferred
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, Sender
 from bot.lane_state import LaneState
+from bot.metrics import Metrics
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
-from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
+from storage.statuses import OutboxReason, OutboxStatus, Why
 
-MAX_RESENDS = 1
-MAX_RESENDS_AFTER_DEATHS = 3
 MAX_RESENDS_AT_ONCE = 2  # what a dead process was sending comes due at once, and a second death must not meet all of it
 MAX_SLOT_WAIT_SECONDS = 2.0
 CLOCK_SLACK = timedelta(seconds=5)
@@ -40,12 +39,20 @@ class Delivery:
     """Delivers the lanes of one process."""
 
     def __init__(
-        self, *, writer: OutboxWriter, sender: Sender, lanes: Lanes, clock: Clock, doubt_seconds: float
+        self,
+        *,
+        writer: OutboxWriter,
+        sender: Sender,
+        lanes: Lanes,
+        clock: Clock,
+        metrics: Metrics,
+        doubt_seconds: float,
     ) -> None:
         self._writer = writer
         self._sender = sender
         self._lanes = lanes
         self._clock = clock
+        self._metrics = metrics
         self._doubt = timedelta(seconds=doubt_seconds)
         self._resend_slots = asyncio.Semaphore(MAX_RESENDS_AT_ONCE)
         self._awaiting_slot: set[int] = set()  # rows
@@ -93,15 +100,15 @@ class Delivery:
 
     async def _end_doubt(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         """Ends a doubt that has lasted long enough: the row is sent again, given up, or left to a person."""
-        if row.origin is Origin.AGENT:
-            asked = Why(OutboxReason.ASK_A_PERSON)
-            await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
-            return None
-        died = row.why.reason is OutboxReason.SENDER_DIED
-        if row.resent >= (MAX_RESENDS_AFTER_DEATHS if died else MAX_RESENDS):
-            await self._writer.settle(make_move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
-            return None
-        if not died:
+        match end_doubt(row):
+            case DoubtEnd.ASK_A_PERSON:
+                asked = Why(OutboxReason.ASK_A_PERSON)
+                await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, asked, due_at=FOR_A_PERSON))
+                return None
+            case DoubtEnd.GIVE_UP:
+                await self._writer.settle(make_move(row, OutboxStatus.FAILED, Why(OutboxReason.DOUBTED_AGAIN)))
+                return None
+        if row.why.reason is not OutboxReason.SENDER_DIED:
             return await self._resend(state, row)
         if row.outbox_id in self._awaiting_slot:
             return Deferred(OWNER_CHECK_SECONDS)  # an earlier look at this lane, given back meanwhile, waits with it
@@ -129,8 +136,9 @@ class Delivery:
     async def _resend(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         if not await self._writer.settle(make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.RESENT), resent=1)):
             return Deferred(LOOK_AGAIN_SECONDS)  # another process resolves it, or a status came after all
-        log.warning("resent_in_doubt", outbox_id=row.outbox_id)
-        return await self._sender.send(state, replace(row, status=OutboxStatus.QUEUED, resent=1))
+        log.warning("resent_in_doubt", outbox_id=row.outbox_id, reason=row.why.reason)
+        self._metrics.count_resend(row.why.reason)
+        return await self._sender.send(state, replace(row, status=OutboxStatus.QUEUED, resent=row.resent + 1))
 
 
 def _is_of_the_future(row: OutboxRow, now: datetime) -> bool:

@@ -21,11 +21,12 @@ from bot.clock import Clock
 from bot.delivery import side_effects
 from bot.delivery.addresses import StartedSend
 from bot.delivery.circuit_breaker import CircuitBreaker
-from bot.delivery.decision import Decision, Deferred, decide_answer, decide_closed_window, decide_failed_upload
+from bot.delivery.decision import decide_answer, decide_closed_window, decide_failed_upload
 from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartRefused, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.ids import read_instant
+from bot.delivery.row_moves import Decision, Deferred
 from bot.lane_state import LaneState
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
@@ -34,7 +35,7 @@ from bot.phases import log_phase
 from bot.service_window import is_window_open
 from bot.templates.health import TemplateKey
 from bot.templates.sync import TemplateSync
-from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.graph.client import Accepted, GraphClient, NotSent, Outcome, Refused, ServerFailed, Unknown
 from bot.whatsapp.messages.build import build_body
 from bot.whatsapp.messages.limits import Unsendable
 from storage.outbox import OutboxRow
@@ -46,7 +47,13 @@ RETRY_SECONDS = 1.0  # without the database, or while the same row is being prep
 LOOK_AGAIN_SECONDS = 0.2  # at a row that somebody else has just moved
 MIN_RECORDED_SECONDS = 1.0  # a row that waits for so long says so, or the sweep would have it looked at each second
 FRESH_FOR = timedelta(seconds=FRESH_SECONDS)
-OUTCOMES = {Accepted: "accepted", Refused: "refused", NotSent: "not_sent", Unknown: "unknown"}
+OUTCOMES = {
+    Accepted: "accepted",
+    Refused: "refused",
+    NotSent: "not_sent",
+    Unknown: "unknown",
+    ServerFailed: "server_failed",
+}
 Message = Mapping[str, Any]  # as the outbox keeps it
 log = structlog.get_logger(__name__)
 
@@ -180,6 +187,8 @@ class Sender:
                 return None
             case Unknown(reason=reason):
                 log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=reason)
+            case ServerFailed(said=said):
+                log.warning("send_in_doubt", outbox_id=row.outbox_id, reason=said.reason, code=said.code)
             case Refused(code=code, action=action):
                 log.warning("send_refused", outbox_id=row.outbox_id, code=code, action=action)
         return await self._carry_out(row, form, decision)

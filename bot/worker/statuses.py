@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from bot.delivery.decision import ARRIVED, Decision, RowMove, decide_status
+from bot.delivery.decision import ARRIVED, decide_status
+from bot.delivery.row_moves import Decision, RowMove
 from bot.delivery.side_effects import AlertOperator, BlameTemplate, CloseWindow, MarkReachable, MarkUnreachable
 from bot.templates.refusals import ReportedRefusal
 from bot.whatsapp.webhook.events import read_status

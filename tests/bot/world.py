@@ -201,7 +201,14 @@ class World:
         )
         return GraphClient(settings, self.http)
 
-    def worker(self, settings: BotSettings | None = None, *, redis: Redis | None = None) -> Worker:
+    def make_counted_worker(self) -> tuple[Worker, Metrics]:
+        """One more process, and what it counts."""
+        metrics = Metrics()
+        return self.worker(metrics=metrics), metrics
+
+    def worker(
+        self, settings: BotSettings | None = None, *, redis: Redis | None = None, metrics: Metrics | None = None
+    ) -> Worker:
         """One more process."""
         lanes = Lanes(redis or self.redis, secrets.token_hex(4))
         graph = self.client()
@@ -213,7 +220,7 @@ class World:
             store=self.store,
             ids=IdMaker(self.clock),
             numbers=TicketNumbers(self.database),
-            metrics=Metrics(),
+            metrics=metrics or Metrics(),
             clock=self.clock,
             media=MediaTransfer(
                 database=self.database,

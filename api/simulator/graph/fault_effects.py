@@ -45,6 +45,10 @@ async def spoil_answer(faults: Faults, response: Response) -> Response:
     await faults.wait(fault.delay_seconds)
     if fault.then == "cut_after":
         return _build_cut_answer()
+    if fault.then == "code_after":
+        return make_error_response(GraphError(fault.code, http_status=fault.status))
+    if fault.then == "status_after":
+        return Response("", fault.status)
     if fault.then == "no_id":
         return Response("{}", 200, content_type="application/json")
     if fault.then == "huge":

@@ -20,6 +20,7 @@ export const TROUBLES = [
     ["No answer, but accepted", { then: "timeout_after", where: "send" }],
     ["Cut, not accepted", { then: "cut", where: "send" }],
     ["Cut, but accepted", { then: "cut_after", where: "send" }],
+    ["500, but accepted (131000)", { then: "code_after", where: "send", code: 131000, status: 500 }],
   ]],
   ["Files", [
     ["The file is gone (404)", { then: "empty", where: "download", status: 404 }],

@@ -3,6 +3,8 @@
 Invariants
 - A message is `NotSent` only when surely no byte of it went out. Meta has no idempotency key, so every other accident
   is `Unknown`: the message may be on the customer's phone.
+- So may be one that was answered with HTTP 5xx, whatever code is in the answer: a server that failed says nothing about
+  how far it had come. Only an answer below 500 is `Refused`.
 - No call raises anything but CancelledError.
 
 This module is the door to the package: GraphSettings, GraphResponse, GraphError and open_http are imported from here.
@@ -17,14 +19,16 @@ from pathlib import Path
 
 import httpx
 
-from bot.whatsapp.errors import Action, Scope
+from bot.whatsapp.errors import Action, Scope, classify_error
 from bot.whatsapp.graph.http import GraphSettings, GraphTransport, RequestBody, open_http
 from bot.whatsapp.graph.multipart import build_multipart
 from bot.whatsapp.graph.response import GraphError, GraphResponse
 from bot.whatsapp.sanitize import to_storable_id
 
 __all__ = ["Accepted", "GraphClient", "GraphError", "GraphResponse", "GraphSettings", "NotSent", "Outcome", "Refused"]
-__all__ += ["Unknown", "open_http"]
+__all__ += ["ServerFailed", "Unknown", "open_http"]
+
+_SERVER_FAILED = 500  # and every HTTP status above
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,14 @@ class Unknown:
     reason: str
 
 
-Outcome = Accepted | Refused | NotSent | Unknown
+@dataclass(frozen=True, slots=True)
+class ServerFailed:
+    """The message may have gone out: the answer was HTTP 5xx. `said`: what the same words would refuse below 500."""
+
+    said: Refused
+
+
+Outcome = Accepted | Refused | NotSent | Unknown | ServerFailed
 
 
 class GraphClient:
@@ -155,10 +166,14 @@ def _to_outcome(response: GraphResponse) -> Outcome:
         return Accepted(wamid)
     if not response.sent:
         return NotSent(response.failure)
+    has_failed = response.http_status >= _SERVER_FAILED
     error = response.error
+    if error is None and has_failed:
+        policy = classify_error(None, response.http_status)
+        return ServerFailed(Refused(None, policy.action, policy.wait_seconds, response.failure, scope=policy.scope))
     if error is None:
         return Unknown(response.failure or "Meta answered without saying what became of the message.")
-    return Refused(
+    said = Refused(
         code=error.code,
         action=error.action,
         wait_seconds=error.wait_seconds,
@@ -167,6 +182,7 @@ def _to_outcome(response: GraphResponse) -> Outcome:
         trace_id=error.trace_id,
         scope=error.scope,
     )
+    return ServerFailed(said) if has_failed else said
 
 
 def _read_wamid(value: dict[str, object]) -> str:

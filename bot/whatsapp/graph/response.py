@@ -46,13 +46,15 @@ class GraphResponse:
     """What became of a request.
 
     `value` is the JSON object of a 2xx response, else {}. `failure` is a sentence about why there was no response that
-    could be read. `sent` is False only when surely nothing went out. `api_version` is the version that answered.
+    could be read. `sent` is False only when surely nothing went out. `http_status`: of the answer, 0 where none came.
+    `api_version` is the version that answered.
     """
 
     value: dict[str, object] = field(default_factory=dict, repr=False)
     error: GraphError | None = None
     failure: str = ""
     sent: bool = True
+    http_status: int = 0
     api_version: str = ""
 
     @property
@@ -89,10 +91,10 @@ def parse_response(
     error = error if isinstance(error, dict) else {}
     code, subcode = _read_number(error.get("code")), _read_number(error.get("error_subcode"))
     if good and code is None and value is not None:
-        return GraphResponse(value, api_version=version)
+        return GraphResponse(value, http_status=status, api_version=version)
     if code is None and (good or status >= 500):
         failure = f"Meta answered HTTP {status} without saying what became of it."
-        return GraphResponse(failure=failure, api_version=version)
+        return GraphResponse(failure=failure, http_status=status, api_version=version)
     # 100 is any wrong parameter; with this subcode it is the object's own id that is wrong, and nothing will pass.
     code = _NO_SUCH_OBJECT if (code, subcode) == (_WRONG_PARAMETER, _NO_SUCH_OBJECT) else code
     policy = classify_error(code, status, error.get("is_transient") is True)
@@ -107,7 +109,7 @@ def parse_response(
         detail=_read_detail(error, secrets),
         trace_id=_clean_words(error.get("fbtrace_id"), secrets),
     )
-    return GraphResponse(value if good and value else {}, graph_error, api_version=version)
+    return GraphResponse(value if good and value else {}, graph_error, http_status=status, api_version=version)
 
 
 def _load_object(body: bytes | None) -> dict[str, object] | None:

@@ -58,6 +58,9 @@ async def outcome(service: EchoService, phone: str = ANA) -> Outcome:
         (Fault("truncated"), (200, '{"cont'), True),
         (Fault("no_id"), (200, None), True),
         (Fault("huge"), (200, None), True),
+        (Fault("code_after", code=131000, status=500), (500, 131000), True),
+        (Fault("code_after", code=131000), (500, 131000), True),
+        (Fault("status_after", status=503), (503, ""), True),
     ],
     ids=lambda value: f"{value.then} {value.code} {value.status}" if isinstance(value, Fault) else "",
 )

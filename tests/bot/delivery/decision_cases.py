@@ -131,6 +131,7 @@ async def play_answer(
     origin: Origin = Origin.AGENT,
     refusals: int = 0,
     attempts: int = 0,
+    resent: int = 0,
     window_open: bool = True,
     open_by_now: bool = False,
     carried: Mapping[str, object] | Why = TEMPLATE,
@@ -151,7 +152,7 @@ async def play_answer(
     )
     state = LaneState("15550001111", NOW if window_open else None)
     payload = json.dumps(message)
-    row = OutboxRow(ROW, CUSTOMER, 1, origin, payload, NOW, attempts=attempts, refusals=refusals)
+    row = OutboxRow(ROW, CUSTOMER, 1, origin, payload, NOW, attempts=attempts, refusals=refusals, resent=resent)
     deferred = await sender.send(state, row)
     asked = cast(list[str], parts.asked)
     assert not sender.under_way

@@ -16,10 +16,11 @@ import pytest
 import structlog
 
 from bot.delivery.decision import MAX_REFUSALS, TEMPLATE_CODES, decide_answer, decide_status
+from bot.delivery.doubt import end_doubt
 from bot.delivery.side_effects import AlertOperator, ResetBreaker, SlowDown, TripBreaker
 from bot.media.uploader import UploadFailed
 from bot.whatsapp.errors import Action, Scope, classify_error, describe_refusal
-from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, Unknown
+from bot.whatsapp.graph.client import Accepted, NotSent, Outcome, Refused, ServerFailed, Unknown
 from bot.whatsapp.webhook.events import read_status
 from bot.whatsapp.webhook.items import MessageStatus
 from storage.outbox import OutboxRow
@@ -42,6 +43,13 @@ from tests.support.places import PAYLOADS
 
 RECORDED = Path(__file__).with_name("decisions.json")
 EXPECTED = Path(__file__).parents[1] / "whatsapp" / "expected"
+DOUBTS = (
+    OutboxReason.ANSWER_LOST,
+    OutboxReason.SENDER_DIED,
+    OutboxReason.SERVER_FAILED,
+    OutboxReason.REFUSED,
+)
+ROW_IN_DOUBT = OutboxRow(7, 4, 1, Origin.PROMPT, "{}", NOW, status=OutboxStatus.UNKNOWN)
 UNKNOWN_CODES = {987654, 132099, 132100}
 CODES: list[int | None] = [None, *sorted({end for row in DOCUMENTED for end in row[:2]} | UNKNOWN_CODES)]
 REFUSALS = range(MAX_REFUSALS + 2)
@@ -67,6 +75,11 @@ def refused(code: int | None, http_status: int = 400, *, is_transient: bool = Fa
     return Refused(code, verdict.action, verdict.wait_seconds, verdict.reason, "no", scope=verdict.scope)
 
 
+def answered(code: int | None, http_status: int) -> Refused | ServerFailed:
+    said = refused(code, http_status)
+    return ServerFailed(said) if http_status >= 500 else said
+
+
 def statuses_of(code: int | None) -> dict[str, list[str]]:
     """By who caused the row and where it is."""
     return group_cases(
@@ -82,7 +95,11 @@ def statuses_of(code: int | None) -> dict[str, list[str]]:
 
 
 def by_code(code: int | None) -> Known:
-    return {"answer": asyncio.run(answers_of(refused(code))), "status": statuses_of(code)}
+    return {
+        "answer": asyncio.run(answers_of(refused(code))),
+        "answer with HTTP 500": asyncio.run(answers_of(answered(code, 500))),
+        "status": statuses_of(code),
+    }
 
 
 def recorded_answers() -> dict[str, Outcome]:
@@ -95,6 +112,10 @@ def recorded_answers() -> dict[str, Outcome]:
 
 
 def _outcome(send: dict[str, Any]) -> Outcome:
+    if send["is"] == "ServerFailed":
+        said = _outcome({"is": "Refused"} | send["said"])
+        assert isinstance(said, Refused)
+        return ServerFailed(said)
     kinds = {kind.__name__: kind for kind in (Accepted, Refused, NotSent, Unknown)}
     values = {name: value for name, value in send.items() if name != "is"}
     if send["is"] == "Refused":
@@ -111,7 +132,21 @@ async def others() -> dict[str, Any]:
     known["not sent, by attempts"] = [await play_answer(NotSent("No way."), attempts=tries) for tries in range(13)]
     for status in (0, 400, 429, 500, 503):
         for code in (None, 987654):
-            known[f"HTTP {status}, code {code}"] = await answers_of(refused(code, status))
+            known[f"HTTP {status}, code {code}"] = await answers_of(answered(code, status))
+    for code in (131000, 131016, 132069):
+        known[f"HTTP 500, code {code}, by resends"] = [
+            await play_answer(answered(code, 500), resent=resent) for resent in range(MAX_REFUSALS + 1)
+        ]
+    known["the end of a doubt, by resends"] = group_cases(
+        {
+            (origin.value, reason.value): [
+                end_doubt(replace(ROW_IN_DOUBT, origin=origin, why=Why(reason), resent=resent)).value
+                for resent in range(MAX_REFUSALS + 1)
+            ]
+            for origin in Origin
+            for reason in DOUBTS
+        }
+    )
     known["transient"] = await answers_of(refused(987654, is_transient=True))
     slow = Refused(131056, Action.RETRY_AFTER, 200.0, "Too many.", scope=Scope.PAIR)
     known["more patience than the table asks for"] = await answers_of(slow)

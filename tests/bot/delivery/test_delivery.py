@@ -1,6 +1,7 @@
 """Delivery: each row once as far as anybody can know, in order, through everything that Meta answers."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -141,6 +142,78 @@ async def test_what_waits_to_be_resent_waits_once_however_often_its_lane_is_look
     assert len(world.graph.requests) == len(phones)
 
 
+async def test_what_a_failed_server_took_is_settled_by_its_status_and_sent_once(world: World) -> None:
+    world.doubt_seconds = 30
+    world.graph.script.append(refuse(131000, 500))
+    await world.write("Hi")
+    async with world.working():
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE status = 'unknown'"))
+        await world.later(10)  # longer than a refusal waits, and shorter than the doubt
+        await asyncio.sleep(4 * world.sweep_seconds)
+        (request,) = world.graph.requests
+        await world.receive(world.status(request.wamid, "delivered", opaque=request.outbox_id))
+        await world.at_rest()
+    assert await world.rows("SELECT status, wamid, resent FROM outbox") == [("delivered", request.wamid, 0)]
+    assert len(world.graph.requests) == 1
+
+
+@pytest.mark.parametrize("is_agent", [False, True], ids=["prompt", "agent"])
+async def test_a_server_that_fails_is_tried_five_times_each_after_a_longer_doubt(world: World, is_agent: bool) -> None:
+    world.doubt_seconds = 6
+    ticket_id = await with_ticket(world)
+    before = len(world.graph.requests)
+    world.graph.always = refuse(131000, 500)
+    doubts: list[int] = []
+    async with world.working():
+        if is_agent:
+            await world.replies.write(AGENT, ticket_id, "Have you tried turning it off?")
+        else:
+            await world.write("Any news?")
+        for tries in range(1, 6):
+            await world.graph.until(before + tries)
+            in_doubt = "SELECT due_at - status_at FROM outbox WHERE status = 'unknown' AND attempts = ?"
+            ((doubt,),) = await world.until(lambda sql=in_doubt, tries=tries: world.rows(sql, tries))  # type: ignore[misc]
+            doubts.append(doubt)
+            await world.later(doubt / 1000)
+        await world.until(lambda: world.rows("SELECT 1 FROM outbox WHERE reason IN ('ask_a_person', 'doubted_again')"))
+    assert 5900 < doubts[0] < 6100
+    assert all(1.5 < later / sooner < 3.5 for sooner, later in pairwise(doubts)), doubts
+    assert len(world.graph.requests) == before + 5
+    ended = (await world.rows("SELECT status, resent, refusals FROM outbox ORDER BY version, id"))[-1]
+    assert ended == ("unknown" if is_agent else "failed", 4, 0)
+    assert [request.text for request in world.graph.requests[before:]] == [world.graph.texts()[before]] * 5
+
+
+async def test_a_server_that_fails_over_what_all_would_meet_uses_up_nobodys_tries(world: World) -> None:
+    world.doubt_seconds = 0.2
+    world.graph.script.extend([refuse(190, 500)] * 7)
+    await world.write("Hi")
+    async with world.working():
+
+        async def went() -> bool:
+            await world.later(5)  # the next probe
+            return [status for status, _ in await world.sends()] == ["accepted"]
+
+        await world.until(went)
+    assert len(world.graph.requests) == 8
+
+
+async def test_resends_are_counted_by_what_began_the_doubt(world: World) -> None:
+    world.doubt_seconds = 0.2
+    world.graph.script += [refuse(131000, 500), refuse(131000, 500), ACCEPT, LOST, ACCEPT]
+    worker, metrics = world.make_counted_worker()
+    async with world.working(worker):
+        await world.write("Hi", "Hello?")
+        await world.at_rest()
+    assert await world.rows("SELECT status, resent FROM outbox ORDER BY version, id") == [
+        ("accepted", 2),
+        ("accepted", 1),
+    ]
+    counted = metrics.render().decode()
+    assert 'tick_resends_total{reason="server_failed"} 2.0' in counted
+    assert 'tick_resends_total{reason="answer_lost"} 1.0' in counted
+
+
 async def test_an_agents_words_in_doubt_wait_for_a_person_and_block_nobody(world: World) -> None:
     ticket_id = await with_ticket(world)
     world.doubt_seconds = 1.0
@@ -200,9 +273,11 @@ async def test_a_back_off_holds_the_later_sends_and_not_the_turns(world: World) 
         (refuse(131009), "failed", "131009"),  # drop
         (refuse(131047), "failed", "window_closed"),  # only a template: a prompt is not held
         (refuse(190, 401), "queued", "190"),  # the channel stops
-        (refuse(131000, 500), "queued", "131000"),  # retry
+        (refuse(131016, 400), "queued", "131016"),  # retry
+        (refuse(131000, 500), "unknown", "131000"),  # Meta's server failed, before or after it took it
+        (refuse(190, 500), "unknown", "190"),
         (refuse(130429), "queued", "130429"),  # retry after
-        (Reply(500, {"what": "ever"}), "unknown", ""),
+        (Reply(500, {"what": "ever"}), "unknown", "HTTP 500"),
     ],
 )  # fmt: skip
 async def test_what_each_answer_makes_of_a_row(world: World, reply: Reply, status: str, reason: str) -> None:

@@ -18,6 +18,8 @@ LOST = [
     Fault("cut_after", "send"),
     Fault("truncated", "send"),
     Fault("no_id", "send"),
+    Fault("code_after", "send", code=131000, status=500),
+    Fault("status_after", "send", status=503),
 ]
 STATUSES = {
     "in time": [],

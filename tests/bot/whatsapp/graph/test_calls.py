@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 from bot.whatsapp.errors import Action, Scope, classify_error
-from bot.whatsapp.graph.client import Accepted, GraphClient, GraphResponse, NotSent, Refused, Unknown, open_http
+from bot.whatsapp.graph.client import (
+    Accepted,
+    GraphClient,
+    GraphResponse,
+    NotSent,
+    Refused,
+    ServerFailed,
+    Unknown,
+    open_http,
+)
 from bot.whatsapp.graph.http import USER_AGENT
 from tests.bot.whatsapp.graph.wire import BODY, NUMBER, PROOF, SECRET, TEXT, TOKEN, Server, answer, client, graph, raw
 from tests.support.places import ROOT
@@ -356,7 +365,7 @@ async def test_an_answer_that_is_accepted_and_an_error_was_accepted() -> None:
     both = b'{"messages": [{"id": "wamid.A"}], "error": {"code": 131000}}'
     async with graph(answer(both), answer(both, 500)) as (sender, _):
         assert await sender.send(BODY) == Accepted("wamid.A")
-        assert isinstance(await sender.send(BODY), Refused)
+        assert isinstance(await sender.send(BODY), ServerFailed)
 
 
 async def test_success_alone_is_no_message() -> None:
