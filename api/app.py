@@ -23,7 +23,8 @@ from api.services import make_services
 from api.settings import Settings
 from api.web.hosts import check_hosts
 from api.webhook import PATHS, WebhookMiddleware, make_handshake
-from bot.bootstrap import Resources
+from bot.answering_record import AnsweringRecord
+from bot.bootstrap import Resources, make_answering_record
 from bot.clock import Clock, SteadyClock
 from bot.worker.worker import Worker
 
@@ -41,7 +42,8 @@ async def serve(
     async with open_resources(settings, clock=clock, share_redis=not worker) as resources:
         app = make_app(settings, resources)
         working = build_worker(settings, resources) if worker else None
-        await run_together(app, listener, stop, worker=working, on_ready=on_ready)
+        record = make_answering_record(resources)
+        await run_together(app, listener, stop, worker=working, record=record, on_ready=on_ready)
 
 
 def make_app(settings: Settings, resources: Resources) -> Quart:
@@ -91,18 +93,32 @@ async def run_together(
     stop: asyncio.Event,
     *,
     worker: Worker | None,
+    record: AnsweringRecord,
     on_ready: Callable[[], None] | None,
 ) -> None:
     """Runs the web, and the worker if there is one, until `stop`. The worker stops before the listener closes: what it
-    still sends may bring statuses back."""
+    still sends may bring statuses back. `record`: of when webhooks are answered, which is from the opening of the
+    listener to its closing."""
     closing = asyncio.Event()
+    recording: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        recording.append(asyncio.create_task(record.run(), name="answering"))
+        if on_ready is not None:
+            on_ready()
+
     working = None if worker is None else asyncio.create_task(worker.run(stop), name="worker")
-    serving = asyncio.create_task(serve_http(app, listener, closing, on_ready=on_ready), name="web")
+    serving = asyncio.create_task(serve_http(app, listener, closing, on_ready=begin), name="web")
     stopping = asyncio.create_task(stop.wait())
     watched = {task for task in (serving, stopping, working) if task is not None}
     await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    if working is not None:
-        await working
-    closing.set()
+    try:
+        if working is not None:
+            await working
+    finally:
+        closing.set()
+        for task in recording:
+            task.cancel()
+        await asyncio.gather(*recording, return_exceptions=True)
     await serving

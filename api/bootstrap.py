@@ -21,6 +21,7 @@ from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources, make_resource_monitor, make_worker
 from bot.clock import Clock, SteadyClock
+from bot.delivery.departures import Departures
 from bot.ids import IdMaker, read_instant
 from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
@@ -92,6 +93,9 @@ async def open_resources(
             owner=lanes.owner,
         )
         waba_id, phone_number_id = settings.whatsapp_business_account_id, settings.whatsapp_phone_number_id
+        departures = Departures(settings.data_dir / "departures", lanes.owner)
+        departures.open()
+        stack.callback(departures.close)
         resources = Resources(
             database=database,
             lanes=lanes,
@@ -103,6 +107,7 @@ async def open_resources(
             metrics=_make_metrics(),
             clock=clock,
             media=media,
+            departures=departures,
             templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id),
             phone_number=PhoneNumberMonitor(
                 database=database, graph=graph, clock=clock, phone_number_id=phone_number_id

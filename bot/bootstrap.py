@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.account.phone_number import PhoneNumberMonitor
+from bot.answering_record import AnsweringRecord
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.delivery import Delivery
+from bot.delivery.departures import Departures
+from bot.delivery.doubt_clock import DoubtClock
 from bot.delivery.outbox_writer import OutboxWriter
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
@@ -53,6 +56,7 @@ class Resources:
     metrics: Metrics
     clock: Clock
     media: MediaTransfer
+    departures: Departures
     templates: TemplateSync
     phone_number: PhoneNumberMonitor
     read_token: Callable[[], str]
@@ -70,6 +74,11 @@ def make_resource_monitor(resources: Resources) -> ResourceMonitor:
         metrics=resources.metrics,
         is_redis_embedded=resources.is_redis_embedded,
     )
+
+
+def make_answering_record(resources: Resources) -> AnsweringRecord:
+    """Makes the record of when this process answers webhooks."""
+    return AnsweringRecord(database=resources.database, owner=resources.lanes.owner, clock=resources.clock)
 
 
 def make_worker(settings: BotSettings, resources: Resources) -> Worker:
@@ -92,6 +101,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         templates=resources.templates,
         media=resources.media,
         read_receipts=read_receipts,
+        departures=resources.departures,
         clock=clock,
         metrics=resources.metrics,
         doubt_seconds=settings.doubt_seconds,
@@ -114,9 +124,10 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
             writer=writer,
             sender=sender,
             lanes=lanes,
+            departures=resources.departures,
+            doubt_clock=DoubtClock(database, settings.doubt_seconds),
             clock=clock,
             metrics=resources.metrics,
-            doubt_seconds=settings.doubt_seconds,
         ),
         maintenance=Maintenance(
             database=database,

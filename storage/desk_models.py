@@ -137,6 +137,17 @@ class SignInNetwork(Model):
         table = "sign_in_network"
 
 
+class Answering(Model):
+    """A process that answers webhooks: since when without a gap, and when it last said so."""
+
+    owner = AsciiField(max_length=32, primary_key=True)
+    begun_at = InstantField()
+    seen_at = InstantField()
+
+    class Meta:
+        table = "answering"
+
+
 class Counter(Model):
     """Numbers that go on from where they were: tickets' short ones, of which a process reserves blocks, and others."""
 

@@ -160,6 +160,15 @@ async def list_waiting(tx: Tx, customer_ids: Sequence[int]) -> list[WaitingItem]
     return list(map(WaitingItem._make, rows))
 
 
+async def has_pending_statuses(tx: Tx, customer_id: int) -> bool:
+    """Whether a status that has come for this customer is still to be applied."""
+    rows = await tx.fetch(
+        "SELECT 1 FROM item WHERE customer_id = ? AND fate = ? AND kind = ? LIMIT 1",
+        [customer_id, Fate.PENDING, STATUS_KIND],
+    )
+    return bool(rows)
+
+
 async def close(
     tx: Tx,
     item_ids: Sequence[int],

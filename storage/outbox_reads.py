@@ -140,6 +140,19 @@ async def _load_earlier_wamids(tx: Tx, outbox_ids: Sequence[int]) -> dict[int, s
     return wamids
 
 
+async def has_doubts(tx: Tx, marked_before: datetime) -> bool:
+    """Whether a status is waited for: a row is in doubt, or has been `sending` since before that instant."""
+    rows = await tx.fetch(
+        "SELECT 1 FROM outbox WHERE status = ? AND due_at < ? "
+        "UNION ALL SELECT 1 FROM outbox WHERE status = ? AND marked_at < ? LIMIT 1",
+        [
+            *(OutboxStatus.UNKNOWN, to_millis(FOR_A_PERSON)),
+            *(OutboxStatus.SENDING, to_millis(marked_before)),
+        ],
+    )
+    return bool(rows)
+
+
 async def find_due_customers(
     tx: Tx, now: datetime, dead_owner_before: datetime, alive: Sequence[str], limit: int
 ) -> dict[int, datetime]:

@@ -24,6 +24,7 @@ from api.simulator.register import add_simulator
 from api.simulator.settings import SimulatorSettings
 from api.simulator.simulator import Simulator
 from api.web.credentials import Role
+from bot.bootstrap import make_answering_record
 from bot.clock import Clock, SteadyClock
 from bot.whatsapp.diagnostics.probe import WEBHOOK_PATH
 from bot.whatsapp.graph.client import open_http
@@ -76,6 +77,7 @@ async def run_demo(settings: Settings, listener: socket.socket, stop: asyncio.Ev
                 listener,
                 stop,
                 worker=build_worker(settings, resources),
+                record=make_answering_record(resources),
                 on_ready=lambda: print_welcome(settings.port, secrets, settings.data_dir),
             )
         finally:

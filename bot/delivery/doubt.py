@@ -12,12 +12,14 @@ idempotency key, so the row waits for a status that brings its id back. Without 
   takes. The circuit breaker and the limits keep it back, and an outage uses up nobody's tries.
 """
 
+from datetime import datetime, timedelta
 from enum import Enum
 
 from bot.delivery.row_moves import Decision, Deferred, RowMove
 from bot.delivery.side_effects import SideEffect, SlowDown, TripBreaker
 from bot.whatsapp.errors import Action, Scope, describe_refusal
 from bot.whatsapp.graph.client import Refused, ServerFailed, Unknown
+from storage.answering import AnsweringSpan
 from storage.outbox import OutboxRow
 from storage.statuses import Origin, OutboxReason, OutboxStatus, Why
 
@@ -66,6 +68,17 @@ def end_doubt(row: OutboxRow) -> DoubtEnd:
             return DoubtEnd.GIVE_UP
         case _:
             return DoubtEnd.SEND_AGAIN if row.resent < MAX_RESENDS_AFTER_LOST_ANSWER else DoubtEnd.GIVE_UP
+
+
+def find_doubt_end(due_at: datetime, doubt: timedelta, span: AnsweringSpan) -> datetime | None:
+    """Returns when the doubt ends of a row that is due since `due_at`; None: it has ended. `span`: when webhooks were
+    answered last, without a gap.
+
+    Of the time before a gap nothing counts. A `due_at` that lies further ahead of the span than a doubt lasts was made
+    by a clock that has been set, or is another machine's, and is not waited for.
+    """
+    begun_at = max(span.begun_at, min(due_at, span.seen_at + doubt) - doubt)
+    return None if span.seen_at - begun_at >= doubt else begun_at + doubt
 
 
 def _would_meet_all(said: Refused) -> bool:

@@ -5,6 +5,7 @@ Invariants
   moment it is the customer's.
 - A row that can't go out now says why and when it is looked at again. That wait is never slept on.
 - Only a refusal that may pass counts as one, so neither an outage nor a tripped circuit breaker uses up a row's tries.
+- That a request leaves is recorded before its first byte does, and forgotten once what came of it is committed.
 - Side effects come first and the row moves last, but when Meta took it: to forget that would put the row in doubt.
 """
 
@@ -13,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,11 +24,12 @@ from bot.delivery import side_effects
 from bot.delivery.addresses import StartedSend
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.decision import decide_answer, decide_closed_window, decide_failed_upload
+from bot.delivery.departures import Departures
 from bot.delivery.outbox_writer import AcceptedSend, OutboxWriter, StartRefused, make_move
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
-from bot.ids import read_instant
 from bot.delivery.row_moves import Decision, Deferred
+from bot.ids import read_instant
 from bot.lane_state import LaneState
 from bot.media.transfer import MediaTransfer
 from bot.media.uploader import UploadFailed
@@ -59,7 +62,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sender:
-    """Sends rows for one process. `under_way`: the rows whose requests have begun and not ended."""
+    """Sends rows for one process."""
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Sender:
         templates: TemplateSync,
         media: MediaTransfer,
         read_receipts: ReadReceipts,
+        departures: Departures,
         clock: Clock,
         metrics: Metrics,
         doubt_seconds: float,
@@ -82,21 +86,25 @@ class Sender:
         self._templates = templates
         self._media = media
         self._read_receipts = read_receipts
+        self._departures = departures
         self._clock = clock
         self._metrics = metrics
         self._doubt_seconds = doubt_seconds
-        self._preparing: set[int] = set()
-        self.under_way: set[int] = set()
+        self._busy_with: set[int] = set()  # rows
+
+    def is_busy_with(self, outbox_id: int) -> bool:
+        """Whether this process is about to send the row, or is sending it."""
+        return outbox_id in self._busy_with
 
     async def send(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         """Sends a queued row if it may go out now. Returns Deferred when the rows behind it have to wait."""
-        if row.outbox_id in self._preparing:
+        if row.outbox_id in self._busy_with:
             return Deferred(RETRY_SECONDS)  # an earlier look at this lane, given back meanwhile, is uploading its file
-        self._preparing.add(row.outbox_id)
+        self._busy_with.add(row.outbox_id)
         try:
             return await self._prepare(state, row)
         finally:
-            self._preparing.discard(row.outbox_id)
+            self._busy_with.discard(row.outbox_id)
 
     async def _prepare(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         message: Message = json.loads(row.payload)
@@ -159,13 +167,14 @@ class Sender:
         if time.monotonic() - began > self._doubt_seconds / 2:
             await self._writer.settle(make_move(row, OutboxStatus.QUEUED, Why(OutboxReason.MARKED_TOO_SLOWLY)))
             return Deferred(0.0)
-        self.under_way.add(row.outbox_id)
-        try:
-            with log_phase("sending", 1):
-                answer = await self._graph.send(build_body(form, to=address, opaque=str(row.outbox_id)))
-            return await self._settle(row, form, marked_at, answer)
-        finally:
-            self.under_way.discard(row.outbox_id)
+        with log_phase("sending", 1):
+            answer = await self._graph.send(
+                build_body(form, to=address, opaque=str(row.outbox_id)),
+                on_leaving=partial(self._departures.begin, row.outbox_id),
+            )
+        deferred = await self._settle(row, form, marked_at, answer)
+        self._departures.end(row.outbox_id)
+        return deferred
 
     async def _give_up_without_address(self, row: OutboxRow) -> Deferred | None:
         """Gives up a row of a customer whose number is another's by now, and to whom nothing else leads."""

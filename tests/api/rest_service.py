@@ -29,6 +29,7 @@ from api.web.credentials import Role
 from api.web.hosts import check_hosts
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.bootstrap import Resources
+from bot.delivery.departures import Departures
 from bot.ids import IdMaker
 from bot.lane_state import LaneState
 from bot.media.file_budget import FileBudget
@@ -198,6 +199,7 @@ async def open_resources(
                 budget=budget,
                 owner="tests",
             ),
+            departures=Departures(None, "tests"),
             templates=TemplateSync(database=database, graph=graph, clock=clock, waba_id=waba_id),
             phone_number=PhoneNumberMonitor(database=database, graph=graph, clock=clock, phone_number_id=NUMBER),
             read_token=lambda: "",

@@ -25,8 +25,10 @@ from bot.agents.connection import ConnectionCommands
 from bot.agents.replies import ReplyCommands
 from bot.agents.tickets import TicketCommands
 from bot.agents.transaction import AgentTransaction
+from bot.answering_record import AnsweringRecord
 from bot.bootstrap import Resources, make_worker
 from bot.clock import SteadyClock
+from bot.delivery.departures import Departures
 from bot.ids import IdMaker
 from bot.intake.intake import Intake
 from bot.media.file_budget import FileBudget
@@ -65,15 +67,25 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self._jumped = 0.0
         self._set_by = 0.0
         self._steady = SteadyClock(lambda: time.time() + self._set_by)
 
     def __call__(self) -> datetime:
         return self._steady() + self.ahead
 
+    def read_time(self) -> float:
+        """The clock that nobody sets, in seconds."""
+        return time.monotonic() + self.ahead.total_seconds() - self._jumped
+
     def forward(self, seconds: float) -> None:
         """Puts Tick's clock forward, or back: what Tick itself prevents."""
         self.ahead += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """The same, though no time passes: processes that started before and after a step differ so."""
+        self.forward(seconds)
+        self._jumped += seconds
 
     def step(self, seconds: float) -> None:
         """Sets the clock of the machine forward or back."""
@@ -207,7 +219,12 @@ class World:
         return self.worker(metrics=metrics), metrics
 
     def worker(
-        self, settings: BotSettings | None = None, *, redis: Redis | None = None, metrics: Metrics | None = None
+        self,
+        settings: BotSettings | None = None,
+        *,
+        redis: Redis | None = None,
+        metrics: Metrics | None = None,
+        departures: Departures | None = None,
     ) -> Worker:
         """One more process."""
         lanes = Lanes(redis or self.redis, secrets.token_hex(4))
@@ -241,6 +258,7 @@ class World:
             phone_number=PhoneNumberMonitor(
                 database=self.database, graph=graph, clock=self.clock, phone_number_id=NUMBER
             ),
+            departures=departures or Departures(None, lanes.owner),
             read_token=lambda: self.token,
         )
         bot = replace(
@@ -251,13 +269,34 @@ class World:
         )
         return make_worker(bot, resources)
 
+    def record(self, owner: str = "web") -> AnsweringRecord:
+        """The record of a process that answers webhooks."""
+        return AnsweringRecord(
+            database=self.database,
+            owner=owner,
+            clock=self.clock,
+            read_time=self.clock.read_time,
+            max_silence_seconds=900,
+        )
+
     @asynccontextmanager
-    async def working(self, *workers: Worker) -> AsyncIterator[None]:
-        """Workers run, and stop as after SIGTERM."""
+    async def answering(self) -> AsyncIterator[None]:
+        """A process answers webhooks, until it is killed."""
+        recording = asyncio.create_task(self.record(secrets.token_hex(4)).run())
+        try:
+            yield
+        finally:
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+
+    @asynccontextmanager
+    async def working(self, *workers: Worker, is_answering: bool = True) -> AsyncIterator[None]:
+        """Workers run beside a process that answers webhooks, and stop as after SIGTERM."""
         stop = asyncio.Event()
         running = [asyncio.create_task(worker.run(stop)) for worker in (workers or (self.worker(),))]
         try:
-            yield
+            async with self.answering() if is_answering else contextlib.nullcontext():
+                yield
         finally:
             stop.set()
             with contextlib.suppress(RedisDown):  # they look up now, and not when their wait is over

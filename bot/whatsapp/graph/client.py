@@ -106,10 +106,11 @@ class GraphClient:
         """Has every call that begins from now on carry this token."""
         self._transport.replace_token(access_token)
 
-    async def send(self, body: dict[str, object]) -> Outcome:
-        """Makes one attempt to send one message. `body` is as messages/build.py makes it."""
+    async def send(self, body: dict[str, object], *, on_leaving: Callable[[], None] | None = None) -> Outcome:
+        """Makes one attempt to send one message. `body` is as messages/build.py makes it; `on_leaving` is called just
+        before the first byte leaves, and not where none does."""
         path = self._path_of_number("messages")
-        return _to_outcome(await self._transport.request("POST", path, body=_encode(body)))
+        return _to_outcome(await self._transport.request("POST", path, body=_encode(body), on_leaving=on_leaving))
 
     async def mark_read(self, wamid: str, *, typing: bool) -> GraphResponse:
         """Shows the customer that their message was read; `typing` also that an answer is being written, for 25 s."""

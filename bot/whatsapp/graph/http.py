@@ -15,10 +15,11 @@ import hmac
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
@@ -54,6 +55,21 @@ class GraphSettings:
     answer_seconds: float = 15.0
 
 
+_on_leaving: ContextVar[Callable[[], None] | None] = ContextVar("on_leaving", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Says when a request has got its connection: what comes next is that its first byte leaves."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if (on_leaving := _on_leaving.get()) is not None:
+            on_leaving()
+        return connection
+
+
 class UnreadableFile(Exception):
     """A file of ours could not be read while it was being sent."""
 
@@ -87,9 +103,7 @@ def open_http() -> httpx.AsyncClient:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=_MAX_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=load_trusted_certificates()
-        )
+        connector = _Connector(limit=_MAX_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=load_trusted_certificates())
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     transport = AiohttpTransport(verify=load_trusted_certificates(), trust_env=False, client=session)
@@ -131,9 +145,18 @@ class GraphTransport:
         }
 
     async def request(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: RequestBody | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: RequestBody | None = None,
+        on_leaving: Callable[[], None] | None = None,
     ) -> GraphResponse:
-        """Makes one attempt; raises nothing but CancelledError, after which the request may have gone out too."""
+        """Makes one attempt; raises nothing but CancelledError, after which the request may have gone out too.
+
+        `on_leaving` is called just before the first byte leaves.
+        """
         if not _PATH.fullmatch(path) or ".." in path:
             return make_failed_response("An id that can't be part of an address of the Graph API.", sent=False)
         try:
@@ -144,6 +167,7 @@ class GraphTransport:
             )
         seconds = self._total_seconds + (body.length / _MIN_UPLOAD_BYTES_PER_SECOND if body else 0)
         secrets = self._secrets
+        token = _on_leaving.set(on_leaving)
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._exchange(request)
@@ -151,6 +175,8 @@ class GraphTransport:
             return make_failed_response("Meta's answer did not come in time.", sent=True)
         except Exception as error:  # noqa: BLE001 - whatever broke, the question is only whether something went out
             return _describe_failure(error)
+        finally:
+            _on_leaving.reset(token)
         response = parse_response(answer.status, answer.headers, answer.body, secrets=secrets)
         self._note_version(response.api_version)
         return response

@@ -6,10 +6,11 @@ thousands in decisions.json can be compared and read.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from bot.delivery.departures import Departures
 from bot.delivery.outbox_writer import AcceptedSend
 from bot.delivery.sender import Sender
 from bot.lane_state import LaneState
@@ -65,7 +66,7 @@ class Parts:
     async def mark_sending(self, outbox_id: int) -> datetime:
         return MARKED_AT
 
-    async def send(self, body: dict[str, object]) -> Outcome:
+    async def send(self, body: dict[str, object], *, on_leaving: Callable[[], None]) -> Outcome:
         assert not isinstance(self._outcome, UploadFailed)
         return self._outcome
 
@@ -146,6 +147,7 @@ async def play_answer(
         templates=parts,
         media=parts,
         read_receipts=parts,
+        departures=Departures(None, "sender"),
         clock=lambda: NOW,
         metrics=Metrics(),
         doubt_seconds=15.0,
@@ -155,7 +157,7 @@ async def play_answer(
     row = OutboxRow(ROW, CUSTOMER, 1, origin, payload, NOW, attempts=attempts, refusals=refusals, resent=resent)
     deferred = await sender.send(state, row)
     asked = cast(list[str], parts.asked)
-    assert not sender.under_way
+    assert not sender.is_busy_with(ROW)
     return "; ".join([*asked, "next row" if deferred is None else f"lane waits {deferred.seconds:g}"])
 
 
