@@ -8,6 +8,7 @@ Invariants
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 import structlog
@@ -24,9 +25,17 @@ from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
 from storage.statuses import Fate
 
-MAX_SUSPECTS_PER_ROUND = 8
+MAX_ROUNDS_OF_SUSPECTS = 64  # of those that shared a round with the deadly: all of these wait for each other
 DIED = "the process died while it had this item in a round"
 log = structlog.get_logger(__name__)
+
+
+class Suspicion(Enum):
+    """How likely it is that a round ends with its process."""
+
+    NONE = "none"
+    SHARED = "shared"  # one did, with these lanes and others in it
+    STRONG = "strong"  # more than one did
 
 
 class LanesOfRound(NamedTuple):
@@ -34,6 +43,7 @@ class LanesOfRound(NamedTuple):
 
     lanes: Sequence[ClaimedLane]
     max_items: int
+    suspicion: Suspicion
 
 
 class Poison:
@@ -101,18 +111,20 @@ class Poison:
 
 
 def divide_into_rounds(claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]) -> Iterator[LanesOfRound]:
-    """Divides claimed lanes into rounds. `deaths`: how often a lane was in a round that ended with its process.
+    """Divides claimed lanes into rounds, in the order in which to play them. `deaths`: how often a lane was in a round
+    that ended with its process.
 
-    What killed a process may be among the lanes that it left. After one death it is one of many. After two they run a
-    few at a time, and from the third on each runs alone and one item at a time, so that it is found before the innocent
-    are blamed.
+    What killed a process is among the lanes that it had in its round. Each of those is played alone, the least suspect
+    first, so nobody innocent is in a second round that ends so, or waits for a third death: when the deadly one kills
+    again, those behind it have waited, and the next time they are played before it. From the third death on one item is
+    played at a time, so that the right one is found.
     """
-    first = [lane for lane in claimed if deaths.get(lane.customer_id, 0) < 2]
-    second = [lane for lane in claimed if deaths.get(lane.customer_id, 0) == 2]
-    alone = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 2]
-    if first:
-        yield LanesOfRound(first, MAX_ITEMS_PER_LANE)
-    for start in range(0, len(second), MAX_SUSPECTS_PER_ROUND):
-        yield LanesOfRound(second[start : start + MAX_SUSPECTS_PER_ROUND], MAX_ITEMS_PER_LANE)
-    for lane in alone:
-        yield LanesOfRound([lane], 1)
+    if unsuspected := [lane for lane in claimed if not deaths.get(lane.customer_id)]:
+        yield LanesOfRound(unsuspected, MAX_ITEMS_PER_LANE, Suspicion.NONE)
+    once = [lane for lane in claimed if deaths.get(lane.customer_id) == 1]
+    size = max(1, -(-len(once) // MAX_ROUNDS_OF_SUSPECTS))
+    for start in range(0, len(once), size):
+        yield LanesOfRound(once[start : start + size], MAX_ITEMS_PER_LANE, Suspicion.SHARED)
+    often = [lane for lane in claimed if deaths.get(lane.customer_id, 0) > 1]
+    for lane in sorted(often, key=lambda lane: deaths[lane.customer_id]):
+        yield LanesOfRound([lane], MAX_ITEMS_PER_LANE if deaths[lane.customer_id] == 2 else 1, Suspicion.STRONG)

@@ -19,7 +19,7 @@ from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import MediaTransfer
 from bot.task_end import end_tasks
 from bot.worker.maintenance import Maintenance
-from bot.worker.poison import Poison, divide_into_rounds
+from bot.worker.poison import LanesOfRound, Poison, Suspicion, divide_into_rounds
 from bot.worker.rounds import PlayedLane, Rounds
 from storage.redis.client import RedisDown
 from storage.redis.lanes import ClaimedLane, LanePhase, Lanes, WorkingCopy
@@ -31,6 +31,7 @@ FULL_SECONDS = 0.01  # the deliveries under way give room soon
 RETRY_SECONDS = 1.0  # after Redis or the database was down, or a delivery failed
 ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
 TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
+MAX_QUIET_SECONDS = 1.0  # that lanes which may end this process wait for what is being sent
 STOP_SECONDS = 10.0  # that a round, and then the deliveries, get to end by themselves
 log = structlog.get_logger(__name__)
 
@@ -129,28 +130,59 @@ class Worker:
         await self._release(dict.fromkeys(left, seconds))
 
     async def _play(self, claimed: Sequence[ClaimedLane]) -> None:
-        """Plays what was claimed, in one round or more. One that raises is split, to find the lane at fault."""
+        """Plays what was claimed, in one round or more.
+
+        What is being sent when a process dies is in doubt. So nothing is being sent while a round is played that may
+        end with this process: the lanes that shared such a round are delivered once all of them are played.
+        """
         in_round = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.ROUND]
         waiting = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.WAITING]
         rounds = list(divide_into_rounds(claimed, await self._poison.count_deaths(in_round, waiting)))
-        await self._note_phase([lane for lanes, _ in rounds[1:] for lane in lanes], LanePhase.WAITING)
-        for number, (lanes, max_items) in enumerate(rounds):
-            if number:
-                await self._note_phase(lanes, LanePhase.ROUND)
-            try:
-                await self._follow_up(await self._rounds.play(lanes, max_items))
-            except DatabaseDown:
-                raise
-            except Exception:
-                if len(lanes) == 1:
-                    raise
-                log.exception("round_split", lanes=len(lanes))
-                for lane in lanes:
-                    if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
-                        await self._play_safely([replace(lane, orphan_phase=None)])
+        suspects = [one for one in rounds if one.suspicion is not Suspicion.NONE]
+        await self._note_phase([lane for one in suspects for lane in one.lanes], LanePhase.WAITING)
+        played: list[PlayedLane] = []
+        quiet_until = asyncio.get_running_loop().time() + MAX_QUIET_SECONDS
+        try:
+            for one in rounds:
+                if one.suspicion is not Suspicion.SHARED:
+                    await self._follow_up(played)
+                    played = []
+                if one.suspicion is not Suspicion.NONE:
+                    await self._let_sends_end(quiet_until)
+                    await self._note_phase(one.lanes, LanePhase.ROUND)
+                played += await self._play_round(one)
+                if one.suspicion is Suspicion.SHARED:
+                    await self._note_phase(one.lanes, LanePhase.DELIVERY)
+        finally:
+            await self._follow_up(played)
+
+    async def _play_round(self, one: LanesOfRound) -> list[PlayedLane]:
+        """Plays one round; of one that raised, the lanes one by one, to find the one at fault. Raises DatabaseDown."""
+        try:
+            return await self._rounds.play(one.lanes, one.max_items)
+        except DatabaseDown:
+            raise
+        except Exception:
+            if len(one.lanes) == 1:
+                log.exception("round_failed", lanes=1)
+                await self._give_back(one.lanes, ROUND_FAILED_SECONDS)
+                return []
+            log.exception("round_split", lanes=len(one.lanes))
+            for lane in one.lanes:
+                if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
+                    await self._play_safely([replace(lane, orphan_phase=None)])
+        return []
+
+    async def _let_sends_end(self, until: float) -> None:
+        """Waits until nothing is being sent here, but no longer than `until` for a Meta that takes its time."""
+        left = until - asyncio.get_running_loop().time()
+        if self._deliveries and left > 0:
+            await asyncio.wait(self._deliveries, timeout=left)
 
     async def _note_phase(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
         """Notes what is done with these lanes: should this process die in a round, those that wait are not to blame."""
+        if not lanes:
+            return
         try:
             await self._lanes.mark([lane.customer_id for lane in lanes], phase)
         except RedisDown as error:
@@ -158,6 +190,8 @@ class Worker:
 
     async def _follow_up(self, played: Sequence[PlayedLane]) -> None:
         """Does what comes after the commit: keeps the copies in Redis, and delivers the lanes or releases them."""
+        if not played:
+            return
         copies = [WorkingCopy(lane.customer_id, lane.version, lane.state.to_json()) for lane in played if lane.moved]
         sending = [lane for lane in played if lane.rows]
         try:

@@ -204,16 +204,22 @@ async def test_the_migration_counts_what_there_is(database_url: str) -> None:
         await expect_all_counted(database)
 
 
+def forget_the_migrations_since(rival: Rival) -> None:
+    """Those after it did not come to run."""
+    rival.execute("DELETE FROM tortoise_migrations WHERE name >= '0013_fill_counts'")
+    rival.execute("DROP TABLE answering")
+
+
 async def test_a_migration_that_was_interrupted_counts_nothing_twice(database_url: str) -> None:
     """It had added the counts, and was killed before anybody wrote down that it had."""
     settings = DatabaseSettings(database_url)
     await migrate(settings)
     rival = Rival(database_url)
-    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0013_fill_counts'")
+    forget_the_migrations_since(rival)
     await write_as_before(rival)
-    assert await migrate(settings) == ["0013_fill_counts"]
-    rival.execute("DELETE FROM tortoise_migrations WHERE name = '0013_fill_counts'")
-    assert await migrate(settings) == ["0013_fill_counts"]
+    assert "0013_fill_counts" in await migrate(settings)
+    forget_the_migrations_since(rival)
+    assert "0013_fill_counts" in await migrate(settings)
     rival.close()
     async with opened(settings) as database:
         await expect_all_counted(database)

@@ -1,7 +1,8 @@
 """Who is to blame when processes die: only what they had in a round."""
 
+from bot.worker.poison import MAX_ROUNDS_OF_SUSPECTS, divide_into_rounds
 from storage.journal import MAX_ATTEMPTS
-from storage.redis.lanes import LanePhase, Lanes
+from storage.redis.lanes import ClaimedLane, LanePhase, Lanes
 from storage.sql.database import Tx
 from tests.bot.world import World
 from tests.support.databases import Rival, until_blocked
@@ -53,3 +54,18 @@ async def test_who_waited_while_a_process_died_is_not_to_blame(world: World) -> 
     fates = dict(await world.rows("SELECT customer_id, fate FROM item"))
     assert [fates[customer_id] for customer_id in customer_ids] == ["dead", "done", "done"]
     assert await world.rows("SELECT attempts FROM item WHERE fate = 'done'") == [(MAX_ATTEMPTS - 1,)] * 2
+
+
+def test_what_shared_a_deadly_round_is_played_alone_the_least_suspect_first() -> None:
+    deaths = {2: 1, 3: 4, 4: 1, 5: 2, 6: 3}
+    claimed = [ClaimedLane(customer_id, None, None) for customer_id in range(1, 8)]
+    rounds = list(divide_into_rounds(claimed, deaths))
+    assert [[lane.customer_id for lane in one.lanes] for one in rounds] == [[1, 7], [2], [4], [5], [6], [3]]
+    assert [one.suspicion.value for one in rounds] == ["none", "shared", "shared", "strong", "strong", "strong"]
+    assert [one.max_items > 1 for one in rounds] == [True, True, True, True, False, False]
+
+
+def test_many_that_shared_a_deadly_round_share_a_few_more() -> None:
+    claimed = [ClaimedLane(customer_id, None, None) for customer_id in range(3 * MAX_ROUNDS_OF_SUSPECTS)]
+    rounds = list(divide_into_rounds(claimed, {lane.customer_id: 1 for lane in claimed}))
+    assert [len(one.lanes) for one in rounds] == [3] * MAX_ROUNDS_OF_SUSPECTS

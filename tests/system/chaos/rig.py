@@ -21,7 +21,9 @@ from api.bench.graph_stand_in import GraphStandIn, StatusPlan
 from api.bench.programs import build_environment, find_free_port, run_command, run_program
 from api.bench.webhooks import Webhooks
 from api.bench.wire import Client
-from api.simulator.bodies import BusinessNumber
+from api.simulator.bodies import BusinessNumber, Person, build_messages_webhook, make_wamid
+from api.simulator.message_bodies import MessageHead, text
+from storage.journal import MAX_ATTEMPTS
 from tests.support.openapi import contract
 from tests.system.chaos.judge import Evidence, read_log
 from tests.system.chaos.workers import ForkServer, WorkerPool
@@ -29,6 +31,9 @@ from tests.system.chaos.yardstick import measure_slowness
 
 NUMBER = BusinessNumber("555000000000001", "15550100000", "555000000000002")
 SECRET = "rig-app-secret"
+SETTLED_SECONDS = 2.0  # everybody is talking by then, or again
+DEADLY_WORDS = "These words end whoever reads them"
+DEADLY_PERSON = Person("Deadly", wa_id="15550199999")
 TICK = (sys.executable, "-m", "api")
 
 
@@ -54,6 +59,7 @@ class ChaosPlan:
     doubled: float = 0.1
     seed: int = 1
     in_the_middle: Callable[[], None] | None = None
+    is_deadly: bool = False  # nobody is killed, but a message comes that kills whoever plays its turn
 
 
 class AgentReader:
@@ -117,6 +123,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         WHATSAPP_APP_SECRET=SECRET, DATABASE_URL=database_url, REDIS_URL=redis_url, DATA_DIR=str(folder / "data"),
         HOST="127.0.0.1", PORT=str(port), BURST_SECONDS="0", RECEIPT_SECONDS="0",
         DOUBT_SECONDS=str(plan.doubt_seconds), LOG_LEVEL="debug", WHATSAPP_MESSAGES_PER_SECOND="0",
+        DEADLY_WORDS=DEADLY_WORDS if plan.is_deadly else "",
     )  # fmt: skip
     await run_command([*TICK, "migrate"], folder=folder, env=env)
     printed = await run_command([*TICK, "key", "create", "rig", "--role", "admin"], folder=folder, env=env)
@@ -160,7 +167,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         playing = asyncio.create_task(driver.play(plan.customers))
         async with measure_slowness() as yardstick:
             try:
-                await kill_workers(pool, plan)
+                await (write_deadly_words(pool, webhooks) if plan.is_deadly else kill_workers(pool, plan))
             finally:
                 driver.stop()
             await playing
@@ -172,7 +179,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         replies = {int(ticket["id"]): await desk.read_replies(int(ticket["id"])) for ticket in tickets}
     return Evidence(
         driver=read_log(driver_log.read_text()),
-        standin=read_log(standin_log.read_text()),
+        standin=[send for send in read_log(standin_log.read_text()) if send["customer"] != DEADLY_PERSON.wa_id],
         tickets=tickets,
         replies=replies,
         kills=pool.kills,
@@ -202,3 +209,19 @@ async def kill_workers(pool: WorkerPool, plan: ChaosPlan) -> None:
             in_the_middle()
             in_the_middle = None
         await asyncio.sleep(max(0.0, next_at - time.monotonic()))
+
+
+async def write_deadly_words(pool: WorkerPool, webhooks: Webhooks) -> None:
+    """Writes, beside the others, what ends each worker that plays it, and starts those anew until it is given up."""
+    async with asyncio.timeout(60):
+        while any(worker.working_since is None for worker in pool.workers):
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(SETTLED_SECONDS)
+    head = MessageHead(DEADLY_PERSON, make_wamid(DEADLY_PERSON.wa_id, b"deadly"), int(time.time()))
+    await webhooks.deliver(build_messages_webhook(NUMBER, [DEADLY_PERSON], [text(head, DEADLY_WORDS)]))
+    deaths = 0
+    async with asyncio.timeout(180):
+        while deaths < MAX_ATTEMPTS:
+            deaths += await pool.replace_dead()
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(SETTLED_SECONDS)

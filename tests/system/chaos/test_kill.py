@@ -34,6 +34,17 @@ async def test_redis_may_forget_everything_meanwhile(
     assert_passes(judge(evidence), plan, figures)
 
 
+async def test_nobody_waits_long_beside_a_message_that_kills_its_workers(
+    mariadb_url: str, redis_url: str, tmp_path: Path, figures: Callable[[str], None]
+) -> None:
+    """It is given up after five deaths. Who shared its first round shares no other, and is in no doubt by it."""
+    plan = ChaosPlan(customers=20, is_deadly=True, doubt_seconds=30, max_status_delay_seconds=1.0, seed=SEED)
+    verdict = judge(await run_chaos(plan, tmp_path, database_url=mariadb_url, redis_url=redis_url))
+    figures(json.dumps(verdict.figures, indent=2))
+    assert verdict.broken == []
+    assert verdict.figures["customers"] >= plan.customers
+
+
 def assert_passes(verdict: Verdict, plan: ChaosPlan, figures: Callable[[str], None]) -> None:
     figures(json.dumps(verdict.figures, indent=2))
     assert verdict.broken == []

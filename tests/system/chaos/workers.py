@@ -194,6 +194,13 @@ class WorkerPool:
         self.kills.append({"at": at, "worker": victim.name, "wanted": wanted, "phases": phases})
         self.workers[self.workers.index(victim)] = await self._start_worker(victim.name)
 
+    async def replace_dead(self) -> int:
+        """Starts those anew that have ended by themselves; returns how many had."""
+        dead = [worker for worker in self.workers if worker.has_ended]
+        for worker in dead:
+            self.workers[self.workers.index(worker)] = await self._start_worker(worker.name)
+        return len(dead)
+
     async def stall_one(self, *, settled_seconds: float, wait_seconds: float, stall_seconds: float) -> None:
         """Holds a worker in the middle of a round for longer than its lease, then lets it go on with what it knew."""
         victim = await self._choose_victim(settled_seconds)
