@@ -25,7 +25,7 @@ from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
 from storage.statuses import Fate
 
-MAX_ROUNDS_OF_SUSPECTS = 64  # of those that shared a round with the deadly: all of these wait for each other
+MAX_ROUNDS_OF_SUSPECTS = 16  # of those that shared a round with the deadly: the last of them waits for all
 DIED = "the process died while it had this item in a round"
 log = structlog.get_logger(__name__)
 
@@ -114,10 +114,10 @@ def divide_into_rounds(claimed: Sequence[ClaimedLane], deaths: Mapping[int, int]
     """Divides claimed lanes into rounds, in the order in which to play them. `deaths`: how often a lane was in a round
     that ended with its process.
 
-    What killed a process is among the lanes that it had in its round. Each of those is played alone, the least suspect
-    first, so nobody innocent is in a second round that ends so, or waits for a third death: when the deadly one kills
-    again, those behind it have waited, and the next time they are played before it. From the third death on one item is
-    played at a time, so that the right one is found.
+    What killed a process is among the lanes that it had in its round. Those are played a few at a time, and up to
+    MAX_ROUNDS_OF_SUSPECTS of them each alone; after a second death all are alone. The least suspect come first: when
+    the deadly one kills again, those behind it have waited, and the next time they are played before it. From the third
+    death on one item is played at a time, so that the right one is found.
     """
     if unsuspected := [lane for lane in claimed if not deaths.get(lane.customer_id)]:
         yield LanesOfRound(unsuspected, MAX_ITEMS_PER_LANE, Suspicion.NONE)

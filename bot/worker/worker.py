@@ -31,7 +31,7 @@ FULL_SECONDS = 0.01  # the deliveries under way give room soon
 RETRY_SECONDS = 1.0  # after Redis or the database was down, or a delivery failed
 ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
 TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
-MAX_QUIET_SECONDS = 1.0  # that lanes which may end this process wait for what is being sent
+MAX_QUIET_SECONDS = 0.5  # that lanes which may end this process wait for what is being sent
 STOP_SECONDS = 10.0  # that a round, and then the deliveries, get to end by themselves
 log = structlog.get_logger(__name__)
 
