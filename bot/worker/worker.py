@@ -140,21 +140,24 @@ class Worker:
         rounds = list(divide_into_rounds(claimed, await self._poison.count_deaths(in_round, waiting)))
         suspects = [one for one in rounds if one.suspicion is not Suspicion.NONE]
         await self._note_phase([lane for one in suspects for lane in one.lanes], LanePhase.WAITING)
-        played: list[PlayedLane] = []
+        held_back: list[PlayedLane] = []
         quiet_until = asyncio.get_running_loop().time() + MAX_QUIET_SECONDS
         try:
             for one in rounds:
-                if one.suspicion is not Suspicion.SHARED:
-                    await self._follow_up(played)
-                    played = []
+                if one.suspicion is Suspicion.STRONG:
+                    await self._follow_up(held_back)
+                    held_back = []
                 if one.suspicion is not Suspicion.NONE:
                     await self._let_sends_end(quiet_until)
                     await self._note_phase(one.lanes, LanePhase.ROUND)
-                played += await self._play_round(one)
+                played = await self._play_round(one)
                 if one.suspicion is Suspicion.SHARED:
+                    held_back += played
                     await self._note_phase(one.lanes, LanePhase.DELIVERY)
+                else:
+                    await self._follow_up(played)
         finally:
-            await self._follow_up(played)
+            await self._follow_up(held_back)
 
     async def _play_round(self, one: LanesOfRound) -> list[PlayedLane]:
         """Plays one round; of one that raised, the lanes one by one, to find the one at fault. Raises DatabaseDown."""
