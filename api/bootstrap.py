@@ -26,7 +26,7 @@ from bot.ids import IdMaker, read_instant
 from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
-from bot.restoration import check_history
+from bot.restoration import check_history, settle_torn_copy
 from bot.settings import BotSettings
 from bot.task_end import end_tasks
 from bot.templates.sync import TemplateSync
@@ -43,6 +43,7 @@ from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
 from storage.sql.migrate import apply, list_missing, make_folder, refuse_newer
+from storage.sql.open_mark import is_torn_copy, mark_served, unmark
 from storage.sql.server_checks import check_server
 from storage.sql.sqlite_lock import lock_database
 from storage.ticket_numbers import TicketNumbers
@@ -68,11 +69,14 @@ async def open_resources(
     one that other processes reach; `read_token`: reads the access token as it is set by then, "" when it can't be
     read."""
     async with AsyncExitStack() as stack:
+        is_torn = settings.sqlite_file is not None and is_torn_copy(settings.sqlite_file)
         database = await _open_database(settings, stack)
+        clock, ids = await _make_clock_and_ids(database, clock)
+        if is_torn:
+            await settle_torn_copy(database, make_id=ids.next, at=clock())
         redis, embedded_line = await _open_redis(settings, stack, share_redis)
         lanes = Lanes(redis, secrets.token_hex(8))
         redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
-        clock, ids = await _make_clock_and_ids(database, clock)
         await check_history(database, lanes, make_id=ids.next, at=clock())
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
@@ -185,6 +189,8 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     await refuse_newer(database)
     if settings.on_sqlite:
         await apply(database)
+        await mark_served(database)
+        stack.push_async_callback(unmark, database)
     elif lacking := await list_missing(database):
         raise WrongDatabase(f"The database lacks {len(lacking)} migrations: run `tick migrate` first.")
     else:

@@ -87,6 +87,18 @@ async def check_history(
         log.warning("redis_down", error=str(error))
 
 
+async def settle_torn_copy(database: Database, *, make_id: MakeId, at: datetime) -> None:
+    """Settles a copy of a SQLite file that lacks what was written last (`storage/sql/open_mark.py`), and says so."""
+    what = (
+        "The file of the database was copied here without its -wal file while Tick ran: what was written last is "
+        "missing."
+    )
+    settled = await database.run(
+        lambda tx: settle_earlier_state(tx, what, actor=ACTOR, make_id=make_id, at=at), deadline_seconds=SETTLE_SECONDS
+    )
+    log.error("database_torn_copy", message=what, consequence=str(settled))
+
+
 async def _is_anybody_alive(lanes: Lanes, patience_seconds: float) -> bool:
     """Whether a worker is at work; one that has just died is given time to be known as dead."""
     if not await lanes.is_anybody_alive():

@@ -25,7 +25,7 @@ from api.backup.archive import DATABASE, FILES, MANIFEST, ArchiveWriter, WrongAr
 from api.backup.manifest import FORMAT, Manifest, make_line
 from api.backup.places import BackupRefused, Places
 from storage import backup_reads
-from storage.blobs.disk_room import RESERVE, measure_room
+from storage.blobs.disk_room import RESERVE, Reserve, measure_room
 from storage.blobs.store import make_file_key
 from storage.file_lock import lock_file
 from storage.sql.migrate import find_newer_problem
@@ -44,7 +44,9 @@ class MadeBackup:
     missing: list[str] = field(default_factory=list)
 
 
-def make_backup(places: Places, target: Path, *, made_at: datetime, program: str) -> MadeBackup:
+def make_backup(
+    places: Places, target: Path, *, made_at: datetime, program: str, reserve: Reserve = RESERVE
+) -> MadeBackup:
     """Makes the backup, in place of one that is there by this name. Raises BackupRefused, WrongDatabase, OSError."""
     if not places.database.exists():
         raise BackupRefused(f"There is nothing to back up: {places.database} is not there. DATA_DIR says where it is.")
@@ -52,7 +54,7 @@ def make_backup(places: Places, target: Path, *, made_at: datetime, program: str
         raise BackupRefused(f"{target} can't be the backup: name a file in a folder that is there.")
     if target.exists() and not _is_backup(target):
         raise BackupRefused(f"{target} is there, and is no backup: it is not overwritten.")
-    check_room = _make_room_check(target.parent)
+    check_room = _make_room_check(target.parent, reserve)
     with _open_scratch(target) as scratch:
         check_room(2 * measure_file(places.database))
         copy = scratch / DATABASE
@@ -131,11 +133,11 @@ def _rewind(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _make_room_check(folder: Path) -> Callable[..., None]:
+def _make_room_check(folder: Path, reserve: Reserve) -> Callable[..., None]:
     """Makes what raises BackupRefused where the disk of this folder has no room for so many bytes more."""
 
     def check_room(wanted_bytes: int = 0) -> None:
-        room = measure_room(folder, RESERVE)
+        room = measure_room(folder, reserve)
         if room.free_bytes - wanted_bytes < room.reserve_bytes:
             raise BackupRefused(
                 f"There is not enough room for the backup in {folder}, and a part of the disk is left free for Tick "

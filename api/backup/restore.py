@@ -21,7 +21,7 @@ from api.backup.manifest import Manifest, read_manifest, read_members, show
 from api.backup.places import BackupRefused, Places
 from bot.ids import IdMaker
 from bot.restoration import Settled, settle_earlier_state
-from storage.blobs.disk_room import RESERVE, measure_room
+from storage.blobs.disk_room import RESERVE, Reserve, measure_room
 from storage.file_lock import lock_file
 from storage.sql.database import Database, DatabaseSettings
 from storage.sql.migrate import apply, find_newer_problem, refuse_newer
@@ -41,13 +41,15 @@ class Overview:
     total: int
 
 
-async def restore_backup(archive: Path, places: Places, *, at: datetime, actor: str) -> tuple[Manifest, Settled]:
+async def restore_backup(
+    archive: Path, places: Places, *, at: datetime, actor: str, reserve: Reserve = RESERVE
+) -> tuple[Manifest, Settled]:
     """Restores the backup. Raises BackupRefused, WrongArchive, WrongDatabase, OSError; then nothing is in place."""
     with ExitStack() as stack:
         stack.enter_context(_claim(places))
         file = stack.enter_context(_open_archive(archive))
         overview = _look_through(file)
-        _check_room(places, overview.total)
+        _check_room(places, overview.total, reserve)
         aside, files = stack.enter_context(_make_asides(places))
         _take_apart(file, overview, aside, files)
         with open_file(aside / DATABASE) as database:
@@ -148,8 +150,8 @@ def _get_rank(name: str) -> str:
     return {DATABASE: "", MANIFEST: "~"}.get(name, name.rpartition("/")[2])
 
 
-def _check_room(places: Places, total: int) -> None:
-    room = measure_room(places.database.parent, RESERVE)
+def _check_room(places: Places, total: int, reserve: Reserve) -> None:
+    room = measure_room(places.database.parent, reserve)
     if room.free_bytes - total < room.reserve_bytes:
         raise BackupRefused(
             f"There is not enough room in {places.database.parent}: the backup needs {total // 1024**2 + 1} MB, and a "

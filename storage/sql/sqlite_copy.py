@@ -44,6 +44,7 @@ def copy_database(source: Path, target: Path, on_step: Callable[[], None]) -> No
             reading.backup(writing, pages=PAGES_PER_STEP, progress=lambda *_: on_step())
             reading.execute("ROLLBACK")
             writing.execute("PRAGMA journal_mode = DELETE")  # nothing of it lies in another file
+            writing.execute("PRAGMA user_version = 0")  # so it is no torn copy (`open_mark.py`)
             check_whole(writing, source)
 
 

@@ -1,7 +1,10 @@
 """What a process loads, and what it refuses to start on."""
 
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +15,9 @@ from api.bootstrap import WrongRedis, open_resources
 from api.settings import Settings
 from bot.clock import utc_now
 from bot.ids import IdMaker
-from storage import audit
+from storage import alerts, audit, restored
 from storage.audit import AuditLine
+from storage.sql.sqlite_copy import copy_database
 from storage.statuses import AuditAction
 from tests.support.places import ROOT
 from tests.support.servers import RedisServer
@@ -68,3 +72,47 @@ async def test_a_start_on_a_clock_that_was_put_back_goes_on_from_what_is_stored(
     async with open_resources(settings) as resources:
         assert resources.ids.next() > stored_id
         assert an_hour_ahead <= resources.clock() < an_hour_ahead + timedelta(minutes=10)
+
+
+async def test_a_database_that_went_back_is_told_before_anything_is_sent(
+    migrated_sqlite_url: str, redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(migrated_sqlite_url.removeprefix("sqlite://"))) as database, database:
+        database.execute("INSERT INTO conversation (customer_id, version, body) VALUES (7, 3, '[]')")
+    redis_server.ask("SET tick:conv:7 9")
+    async with open_resources(make_settings(migrated_sqlite_url, redis_url, tmp_path)) as resources:
+        async with resources.database.reading() as tx:
+            told = await alerts.find(tx, restored.SUBJECT)
+        assert told is not None
+        assert "Redis knows newer ones of 1 conversations" in told.message
+    assert redis_server.ask("EXISTS tick:conv:7").startswith(b":0")
+
+
+async def test_a_copy_of_the_file_alone_is_known_and_no_other(
+    migrated_sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    file = Path(migrated_sqlite_url.removeprefix("sqlite://"))
+    async with open_resources(make_settings(migrated_sqlite_url, redis_url, tmp_path)) as resources:
+        async with resources.database.transaction() as tx:
+            await tx.insert("conversation", ("customer_id", "version", "body"), [(7, 3, "[]")])
+        torn, whole, backup = (copy_file(file, tmp_path / name) for name in ("torn", "whole", "backup"))
+        copy_file(file.with_name(f"{file.name}-wal"), whole.parent)
+        backup.unlink()
+        copy_database(file, backup, lambda: None)
+    closed = copy_file(file, tmp_path / "closed")
+    told = {}
+    for copy in (torn, whole, backup, closed):
+        for _ in range(2):
+            settings = make_settings(f"sqlite://{copy}", redis_url, tmp_path)
+            async with open_resources(settings) as resources, resources.database.reading() as tx:
+                went_back = await alerts.find(tx, restored.SUBJECT)
+                told[copy.parent.name] = went_back.message if went_back else ""
+                versions = await tx.fetch("SELECT version FROM conversation")
+                assert [row[0] for row in versions] == ([] if copy == torn else [3])
+    assert told.pop("torn").startswith("The file of the database was copied here without its -wal file")
+    assert set(told.values()) == {""}
+
+
+def copy_file(file: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copy(file, folder))

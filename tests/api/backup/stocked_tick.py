@@ -12,6 +12,7 @@ from api.backup.make import MadeBackup, make_backup
 from api.backup.places import Places
 from api.backup.restore import restore_backup
 from bot.restoration import Settled
+from storage.blobs.disk_room import RESERVE, Reserve
 from storage.blobs.store import make_file_key
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -75,8 +76,8 @@ def back_up(places: Places, target: Path) -> MadeBackup:
     return make_backup(places, target, made_at=AT, program="1.2.3")
 
 
-def restore(archive: Path, data: Path) -> Settled:
-    _, settled = asyncio.run(restore_backup(archive, get_places(data), at=AT, actor="me"))
+def restore(archive: Path, data: Path, reserve: Reserve = RESERVE) -> Settled:
+    _, settled = asyncio.run(restore_backup(archive, get_places(data), at=AT, actor="me", reserve=reserve))
     return settled
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from api.backup.make import make_backup
 from api.backup.places import BackupRefused, Places
+from storage.blobs.disk_room import Reserve
 from storage.blobs.store import make_file_key
 from storage.errors import OperatorError
 from storage.file_lock import lock_file
@@ -148,6 +149,17 @@ def test_a_full_disk_and_an_interruption_leave_nothing(places: Places, tmp_path:
     with lock_file(busy / "lock"):  # type: ignore[union-attr]  # nobody else has it
         back_up(places, target)
     assert list_all(tmp_path / "to") == [".b.tar.busy.part", ".b.tar.busy.part/lock", "b.tar"]
+
+
+def test_a_part_of_the_disk_stays_free(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    all_of_it = Reserve(share=1.0, max_bytes=1 << 60)
+    with pytest.raises(BackupRefused, match="not enough room for the backup in"):
+        make_backup(places, tmp_path / "to" / "b.tar", made_at=AT, program="", reserve=all_of_it)
+    back_up(places, tmp_path / "b.tar")
+    with pytest.raises(BackupRefused, match="the backup needs 1 MB"):
+        restore(tmp_path / "b.tar", tmp_path / "to" / "data", reserve=all_of_it)
+    assert list_all(tmp_path / "to") == []
 
 
 def test_a_backup_takes_the_place_of_the_one_before(places: Places, tmp_path: Path) -> None:
