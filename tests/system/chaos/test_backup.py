@@ -36,7 +36,7 @@ async def test_a_backup_under_load_is_restored_and_nothing_is_sent_twice(tmp_pat
     printed = await run_command([*TICK, "key", "create", "rig", "--role", "admin"], folder=tmp_path, env=env)
     desk = AgentReader(url, printed.strip().splitlines()[-1].strip())
     webhooks, log = Webhooks(url, SECRET), tmp_path / "standin.jsonl"
-    driver = LoadDriver(NUMBER, webhooks, habits=Habits(follow_ups=4))
+    driver = LoadDriver(NUMBER, webhooks, habits=Habits(follow_ups=4, pause_seconds=0.2))
     slow = StatusPlan(min_seconds=0.5, max_seconds=3.0)  # so that much of what is sent has no news yet
     standin = GraphStandIn(NUMBER, webhooks, plan=slow, on_send=driver.receive, log=log, on_request=check_request)
     async with AsyncExitStack() as stack:
@@ -48,6 +48,7 @@ async def test_a_backup_under_load_is_restored_and_nothing_is_sent_twice(tmp_pat
         async with run_program("serve", [*TICK, "serve"], folder=tmp_path, env=env) as serve:
             await serve.wait_until_ready(url, "/readyz")
             playing = asyncio.create_task(driver.play(CUSTOMERS))
+            stack.callback(playing.cancel)
             await wait_for_steps(driver, MIN_STEPS)
             said = await run_command([*TICK, "backup", "b.tar"], folder=tmp_path, env=env)
             assert said.startswith("Wrote b.tar"), said
