@@ -17,6 +17,7 @@ from bot.whatsapp.graph.client import (
     NotSent,
     Outcome,
     Refused,
+    ServerFailed,
     Unknown,
     open_http,
 )
@@ -60,16 +61,24 @@ UNKNOWN = {
     "an id that is no text": answer(b'{"messages": [{"id": 7}]}'),
     "messages that are an object": answer(b'{"messages": {"id": "wamid.A"}}'),
     "HTML with 200": answer(b"<html>Welcome to our hotel</html>"),
-    "HTML with 500": answer(b"<html>Oops</html>", 500),
-    "an error without a code": answer(b'{"error": {"message": "?"}}', 503),
     "ten megabytes": answer(b'{"messages": [{"id": "wamid.A"}]}' + b" " * 10_000_000),
     "not what it says it is": answer(b"not gzip", headers="Content-Encoding: gzip\r\n"),
+}
+SERVER_FAILED = {
+    "HTML with 500": answer(b"<html>Oops</html>", 500),
+    "an error without a code": answer(b'{"error": {"message": "?"}}', 503),
+    "an error with a code": answer(b'{"error": {"code": 131000}}', 500),
 }
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
 async def test_it_may_have_gone_out(name: str) -> None:
     assert isinstance(await outcome_of(UNKNOWN[name]), Unknown)
+
+
+@pytest.mark.parametrize("name", SERVER_FAILED)
+async def test_a_server_that_failed_may_have_taken_it(name: str) -> None:
+    assert isinstance(await outcome_of(SERVER_FAILED[name]), ServerFailed)
 
 
 async def test_an_endless_answer_is_left_at_the_cap() -> None:
