@@ -45,19 +45,18 @@ async def forget_spans(tx: Tx, now: datetime) -> None:
     )
 
 
-async def load_latest_span(tx: Tx) -> AnsweringSpan | None:
-    """Loads the latest time in which webhooks were answered without a gap, by whichever processes; None when nobody
-    ever did."""
+async def load_spans(tx: Tx) -> list[AnsweringSpan]:
+    """Loads the times in which webhooks were answered without a gap, by whichever processes, the latest last."""
     rows = await tx.fetch("SELECT begun_at, seen_at FROM answering")
-    return find_latest_span(AnsweringSpan(from_millis(begun_at), from_millis(seen_at)) for begun_at, seen_at in rows)
+    return join_spans(AnsweringSpan(from_millis(begun_at), from_millis(seen_at)) for begun_at, seen_at in rows)
 
 
-def find_latest_span(spans: Iterable[AnsweringSpan]) -> AnsweringSpan | None:
-    """Joins the spans that touch, and returns the one that ends last."""
-    latest: AnsweringSpan | None = None
-    for span in sorted(spans, key=lambda span: span.seen_at, reverse=True):
-        if latest is None:
-            latest = span
-        elif span.seen_at >= latest.begun_at:
-            latest = latest._replace(begun_at=min(latest.begun_at, span.begun_at))
-    return latest
+def join_spans(spans: Iterable[AnsweringSpan]) -> list[AnsweringSpan]:
+    """Joins the spans that touch; returns them in their order."""
+    joined: list[AnsweringSpan] = []
+    for span in sorted(spans):
+        if joined and span.begun_at <= joined[-1].seen_at:
+            joined[-1] = joined[-1]._replace(seen_at=max(joined[-1].seen_at, span.seen_at))
+        else:
+            joined.append(span)
+    return joined

@@ -38,7 +38,6 @@ MAX_UNSENT_MARKS = 5  # what was marked more often may be what kills its senders
 MAX_MARK_AGE = timedelta(seconds=60)  # of a mark that a dead process left: it is found within seconds
 NEVER_LEFT = Why(OutboxReason.NOT_SENT, "Tick stopped just before it was sent. It goes out by itself.")
 CLOCK_SLACK = timedelta(seconds=5)
-MIN_POSTPONED = timedelta(seconds=1)
 NEWS_CHECK_SECONDS = 0.5  # until the next look at whether news could have come; who answers says so twice a second
 OWNER_CHECK_SECONDS = 1.0  # until the next look at a row that another process is sending
 log = structlog.get_logger(__name__)
@@ -140,7 +139,7 @@ class Delivery:
             return Deferred(RETRY_SECONDS)
         if ends_at is None:
             return None
-        if ends_at - row.due_at > MIN_POSTPONED or ends_at < row.due_at:  # or the sweep would ring for it each second
+        if ends_at < row.due_at:
             await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, row.why, due_at=ends_at))
         return Deferred(max(NEWS_CHECK_SECONDS, (ends_at - self._clock()).total_seconds()))
 

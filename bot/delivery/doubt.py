@@ -12,6 +12,7 @@ idempotency key, so the row waits for a status that brings its id back. Without 
   takes. The circuit breaker and the limits keep it back, and an outage uses up nobody's tries.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -70,15 +71,20 @@ def end_doubt(row: OutboxRow) -> DoubtEnd:
             return DoubtEnd.SEND_AGAIN if row.resent < MAX_RESENDS_AFTER_LOST_ANSWER else DoubtEnd.GIVE_UP
 
 
-def find_doubt_end(due_at: datetime, doubt: timedelta, span: AnsweringSpan) -> datetime | None:
-    """Returns when the doubt ends of a row that is due since `due_at`; None: it has ended. `span`: when webhooks were
-    answered last, without a gap.
+def find_doubt_end(due_at: datetime, doubt: timedelta, spans: Sequence[AnsweringSpan]) -> datetime | None:
+    """Returns when the doubt ends, at the earliest, of a row that is due since `due_at`; None: it has ended. `spans`:
+    when webhooks were answered without a gap, the latest last.
 
-    Of the time before a gap nothing counts. A `due_at` that lies further ahead of the span than a doubt lasts was made
-    by a clock that has been set, or is another machine's, and is not waited for.
+    Of the time before a gap nothing counts. A `due_at` that lies further ahead of a span than a doubt lasts was made by
+    a clock that has been set, or is another machine's, and is not waited for.
     """
-    begun_at = max(span.begun_at, min(due_at, span.seen_at + doubt) - doubt)
-    return None if span.seen_at - begun_at >= doubt else begun_at + doubt
+    ends_at = due_at
+    for span in spans:
+        begun_at = max(span.begun_at, min(due_at, span.seen_at + doubt) - doubt)
+        if span.seen_at - begun_at >= doubt:
+            return None
+        ends_at = begun_at + doubt
+    return ends_at
 
 
 def _would_meet_all(said: Refused) -> bool:

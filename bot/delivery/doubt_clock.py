@@ -24,10 +24,8 @@ class DoubtClock:
     async def find_end(self, row: OutboxRow) -> datetime | None:
         """Returns when the doubt of a row that is due ends at the earliest; None: it has ended. Raises DatabaseDown."""
         async with self._database.reading() as tx:
-            # in this order: what came before the span was read is known to have come
-            span = await answering.load_latest_span(tx)
+            # in this order: what came before the spans were read is known to have come
+            spans = await answering.load_spans(tx)
             has_news = await journal.has_pending_statuses(tx, row.customer_id)
-        if span is None:
-            return row.due_at
-        end = find_doubt_end(row.due_at, self.doubt, span)
+        end = find_doubt_end(row.due_at, self.doubt, spans)
         return row.due_at if end is None and has_news else end

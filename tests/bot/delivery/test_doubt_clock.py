@@ -7,7 +7,7 @@ import pytest
 
 from bot.delivery.doubt import find_doubt_end
 from storage import answering
-from storage.answering import AnsweringSpan, find_latest_span
+from storage.answering import AnsweringSpan, join_spans
 from tests.bot.graph import ACCEPT, LOST
 from tests.bot.world import World
 
@@ -23,37 +23,39 @@ def span(begun: float, seen: float) -> AnsweringSpan:
 
 
 @pytest.mark.parametrize(
-    ("spans", "latest"),
+    ("spans", "joined"),
     [
-        ([], None),
-        ([(0, 50)], (0, 50)),
-        ([(0, 20), (45, 50)], (45, 50)),  # a gap, in which nobody answered
-        ([(0, 20), (20, 50)], (0, 50)),
-        ([(0, 49), (40, 41), (45, 50)], (0, 50)),  # others that begin beside one that answers
-        ([(0, 10), (5, 30), (29, 40), (60, 70)], (60, 70)),
-        ([(0, 10), (5, 30), (29, 40), (39, 70)], (0, 70)),
+        ([], []),
+        ([(0, 50)], [(0, 50)]),
+        ([(0, 20), (45, 50)], [(0, 20), (45, 50)]),  # a gap, in which nobody answered
+        ([(0, 20), (20, 50)], [(0, 50)]),
+        ([(0, 49), (40, 41), (45, 50)], [(0, 50)]),  # others that begin beside one that answers
+        ([(0, 10), (5, 30), (29, 40), (60, 70)], [(0, 40), (60, 70)]),
     ],
 )
-def test_spans_that_touch_are_one(spans: list[tuple[int, int]], latest: tuple[int, int] | None) -> None:
-    assert find_latest_span(span(*one) for one in reversed(spans)) == (span(*latest) if latest else None)
+def test_spans_that_touch_are_one(spans: list[tuple[int, int]], joined: list[tuple[int, int]]) -> None:
+    assert join_spans(span(*one) for one in reversed(spans)) == [span(*one) for one in joined]
 
 
 @pytest.mark.parametrize(
     ("due", "answered", "ends"),
     [
-        (100, (0, 99), 100),  # whoever answers has not said so by then
-        (100, (0, 100), None),
-        (100, (84, 100), None),
-        (100, (90, 104), 105),  # they began in the middle of the doubt
-        (100, (90, 105), None),
-        (100, (300, 301), 315),  # long after it
-        (100, (0, 50), 65),  # nobody answers any more, since when is not known: it goes on where they left off
-        (3700, (0, 100), 115),  # a clock that has been set, or another machine's
-        (115, (0, 114), 115),
+        (100, [], 100),  # nobody ever did: there is no end to be seen
+        (100, [(0, 99)], 100),  # whoever answers has not said so by then
+        (100, [(0, 100)], None),
+        (100, [(84, 100)], None),
+        (100, [(90, 104)], 105),  # they began in the middle of the doubt
+        (100, [(90, 105)], None),
+        (100, [(0, 95), (300, 301)], 315),  # long after it
+        (100, [(0, 100), (300, 301)], None),  # it was over before the gap
+        (100, [(0, 100.2), (100.4, 100.5)], None),  # another begins before the first says again that it answers
+        (100, [(0, 50)], 65),  # nobody answers any more, since when is not known: it goes on where they left off
+        (3700, [(0, 100)], 115),  # a clock that has been set, or another machine's
+        (115, [(0, 114)], 115),
     ],
 )
-def test_when_a_doubt_of_15_seconds_ends(due: int, answered: tuple[int, int], ends: int | None) -> None:
-    end = find_doubt_end(at(due), timedelta(seconds=15), span(*answered))
+def test_when_a_doubt_of_15_seconds_ends(due: int, answered: list[tuple[float, float]], ends: int | None) -> None:
+    end = find_doubt_end(at(due), timedelta(seconds=15), [span(*one) for one in answered])
     assert end == (None if ends is None else at(ends))
 
 
@@ -182,6 +184,5 @@ async def test_a_process_that_stood_still_begins_anew(world: World) -> None:
     world.clock.forward(901)
     await record.look()
     async with world.database.reading() as tx:
-        latest = await answering.load_latest_span(tx)
-    assert latest is not None
+        *_, latest = await answering.load_spans(tx)
     assert latest.seen_at - latest.begun_at < timedelta(seconds=60)
