@@ -39,6 +39,7 @@ from storage.highest_id import find_highest_id
 from storage.original_tables import is_takeover_due
 from storage.redis.client import Redis, RedisDown, RedisSettings, describe_refusal, inspect_redis, open_redis
 from storage.redis.embedded import EmbeddedRedis, RedisInUse
+from storage.redis.embedded_watch import EmbeddedRedisWatch
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
@@ -48,7 +49,7 @@ from storage.sql.server_checks import check_server
 from storage.sql.sqlite_lock import lock_database
 from storage.ticket_numbers import TicketNumbers
 
-REVIVE_SECONDS = 0.5  # between two looks at whether the embedded Redis is alive
+REVIVE_SECONDS = 0.5  # between two looks at the embedded Redis
 UNLIMITED = 1_000_000  # messages to one customer at once: none of our limits bites
 log = structlog.get_logger(__name__)
 
@@ -241,11 +242,12 @@ async def _inspect(redis: Redis, lanes: Lanes, *, is_embedded: bool) -> str:
 
 
 async def _keep_alive(embedded: EmbeddedRedis) -> None:
+    watch = EmbeddedRedisWatch(embedded)
     while True:
         await asyncio.sleep(REVIVE_SECONDS)
         try:
-            if embedded.revive():
-                log.warning("embedded_redis_revived")
+            if event := await watch.look():
+                log.warning("embedded_redis_restart", reason=event)
         except (OSError, RedisInUse) as error:  # a full disk, say: it may have room the next time
             log.warning("embedded_redis_not_revived", error=str(error))
 

@@ -6,6 +6,9 @@ Invariants
 - One server runs on a folder, ever: a lock that the server itself inherits keeps a second one out.
 - The server ends with the process that started it.
 - Nothing outside of the folder and a private temporary one is touched, and no port is opened.
+- Nothing here waits without a bound: a server that hangs at its start is ended, and its data is put aside.
+
+`embedded_watch.py` looks after the server while it runs.
 """
 
 import ctypes
@@ -16,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,14 +28,16 @@ from redis.asyncio import Redis
 from storage.errors import OperatorError
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.programs import find_redis_programs
-from storage.redis.server_folder import ServerFolder, is_answering, make_private_folder, remove_private_folder
+from storage.redis.server_folder import ServerFolder, make_private_folder, remove_private_folder
+from storage.redis.server_state import ServerState, ask_server, ask_server_aside
 
 if TYPE_CHECKING:
     from fakeredis import FakeServer
 
-START_SECONDS = 30.0
-REVIVE_SECONDS = 0.5
+LOADING_SECONDS = 30.0  # for its file, which takes a second or two
+START_SECONDS = 10.0  # until it says anything at all
 STOP_SECONDS = 10.0
+KILL_SECONDS = 5.0  # a process that waits for a disk does not end, not even by SIGKILL
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
@@ -43,19 +49,28 @@ class EmbeddedRedis:
     """The Redis that this process started. `line` tells the operator what it is; `url` is None where Redis lives inside
     this process, which other processes can't reach."""
 
-    def __init__(self, folder: ServerFolder, lock: TextIO) -> None:
+    def __init__(self, folder: ServerFolder, lock: TextIO, start_seconds: float) -> None:
         self.url: str | None = None
         self.line = ""
         self._folder = folder
+        self._aside = folder.path / "unreadable"
         self._lock = lock
+        self._start_seconds = start_seconds
         self._program: Path | None = None
         self._socket: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._inside: FakeServer | None = None
 
     @classmethod
-    def start(cls, data_dir: Path, *, programs: Callable[[], list[Path]] | None = None) -> "EmbeddedRedis":
-        """Starts the first of the programs that can be started; raises RedisInUse.
+    def start(
+        cls,
+        data_dir: Path,
+        *,
+        programs: Callable[[], list[Path]] | None = None,
+        start_seconds: float = START_SECONDS,
+    ) -> "EmbeddedRedis":
+        """Starts the first of the programs that can be started; raises RedisInUse. `start_seconds`: how long one may
+        say nothing at all.
 
         To be called from the main thread, since the server ends when the thread that forked it does.
         """
@@ -65,7 +80,7 @@ class EmbeddedRedis:
         lock = folder.lock()
         if lock is None:
             raise RedisInUse(f"Tick already runs on {data_dir}: stop it first, or give this one another DATA_DIR.")
-        server = cls(folder, lock)
+        server = cls(folder, lock, start_seconds)
         try:
             server._stop_orphan()
             server._choose((programs or find_redis_programs)())
@@ -83,39 +98,52 @@ class EmbeddedRedis:
             return FakeAsyncRedis(server=self._inside)
         return open_redis(settings or RedisSettings(self.url))
 
-    def revive(self) -> bool:
-        """Starts the server again, at the same address, if it ended by itself; returns whether it did and answers.
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server that was started is no more."""
+        return self._process is None or self._process.poll() is not None
 
-        To be called from the main thread, again and again: what keeps it from starting, a full disk say, may pass.
-        Waits but a moment, since the event loop stands still meanwhile. Raises OSError, RedisInUse.
+    async def ask(self) -> ServerState:
+        """Asks the server how it is, while the event loop goes on."""
+        return ServerState.SILENT if self._socket is None else await ask_server_aside(self._socket)
+
+    def start_again(self) -> None:
+        """Starts the server, which has ended, at the same address; it answers a little later.
+
+        To be called from the main thread. Raises OSError, as on a full disk, and RedisInUse.
         """
-        if self._process is None or self._process.poll() is None or self._program is None:
-            return False
+        assert self._program is not None
         self._spawn(self._program)
-        return self._is_answering_within(REVIVE_SECONDS)
+
+    def kill(self) -> None:
+        """Has the server end without a word: what it appended to its file is there. It ends a little later."""
+        if self._process is not None and not self.has_ended:
+            self._process.kill()
+
+    def put_data_aside(self) -> bool:
+        """Has the next start begin with nothing; returns whether there was anything."""
+        return self._folder.move_data(self._aside)
 
     def stop(self) -> None:
         """Ends the server and leaves its data; a second call does nothing."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._process is not None and not self.has_ended:
+            if self._socket is not None and ask_server(self._socket) is not ServerState.SILENT:
+                self._process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_SECONDS)
+            self._end_process()
         self._process = None
         self._erase_record()
         self._lock.close()
 
     def _choose(self, programs: list[Path]) -> None:
-        aside = self._folder.path / "unreadable"
         for program in programs:
             if self._launch(program):
                 self.line = f"Redis: {program} on a unix socket, data in {self._folder.path}"
                 return
             # Nothing in Redis is a promise: what this server can't read is put aside, and SQL fills an empty one.
-            if self._folder.move_data(aside) and self._launch(program):
-                self.line = f"Redis: {program}, started empty; what it could not read is in {aside}"
+            if self.put_data_aside() and self._launch(program):
+                self.line = f"Redis: {program}, started empty; what it could not read is in {self._aside}"
                 return
         self.line = (
             "Redis: inside this process, since no redis-server could be started; `tick worker` needs a real one."
@@ -124,7 +152,7 @@ class EmbeddedRedis:
     def _launch(self, program: Path) -> bool:
         """Starts the server and waits until it answers; returns False, and it has ended, where it does not."""
         self._spawn(program)
-        if self._is_answering_within(START_SECONDS):
+        if self._comes_up():
             self._program, self.url = program, f"unix://{self._socket}"
             return True
         self._end_process()
@@ -159,18 +187,22 @@ class EmbeddedRedis:
             self._end_process()
             raise
 
-    def _is_answering_within(self, seconds: float) -> bool:
-        give_up_at = time.monotonic() + seconds
-        while self._process is not None and self._process.poll() is None and time.monotonic() < give_up_at:
-            if self._socket is not None and is_answering(self._socket):
+    def _comes_up(self) -> bool:
+        began = time.monotonic()
+        while not self.has_ended and self._socket is not None:
+            state = ask_server(self._socket)
+            if state is ServerState.ANSWERING:
                 return True
+            if time.monotonic() - began > (LOADING_SECONDS if state is ServerState.LOADING else self._start_seconds):
+                return False
             time.sleep(0.003)
         return False
 
     def _end_process(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):  # its lock keeps another from being started beside it
+                self._process.wait(KILL_SECONDS)
 
     def _stop_orphan(self) -> None:
         """Ends a server whose parent died without ending it; where the system does that, waits until it has."""

@@ -7,13 +7,13 @@ Invariants
 """
 
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TextIO
 
 from storage.file_lock import lock_file
+from storage.redis.server_state import ServerState, ask_server
 
 MAX_SOCKET_PATH_LENGTH = 100  # the systems take 104 to 108
 PRIVATE_PREFIX = "tick-redis-"
@@ -75,20 +75,9 @@ class ServerFolder:
 def find_recorded_url(data_dir: Path) -> str | None:
     """Returns the URL of a running Tick's embedded Redis, for commands beside it; None where none answers."""
     socket_path = _read(data_dir / "redis" / "socket")
-    return f"unix://{socket_path}" if socket_path and is_answering(Path(socket_path)) else None
-
-
-def is_answering(socket_path: Path) -> bool:
-    """Returns whether a server answers there, and has loaded its data."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(0.5)
-            connection.connect(str(socket_path))
-            connection.sendall(b"PING\r\n")
-            # While it loads its file it answers -LOADING, and -MISCONF while its disk is full: that may pass.
-            return connection.recv(16).startswith((b"+PONG", b"-MISCONF"))
-    except OSError:
-        return False
+    if not socket_path or ask_server(Path(socket_path)) is not ServerState.ANSWERING:
+        return None
+    return f"unix://{socket_path}"
 
 
 def make_private_folder() -> Path:

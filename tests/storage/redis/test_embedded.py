@@ -70,6 +70,22 @@ async def test_what_the_server_cannot_read_is_put_aside(tmp_path: Path) -> None:
     server.stop()
 
 
+HANGS_ONCE = """#!/bin/sh
+[ -e {mark} ] || {{ touch {mark}; exec sleep 600 "$@"; }}
+exec {program} "$@"
+"""
+
+
+def test_one_that_hangs_at_its_start_is_ended(tmp_path: Path) -> None:
+    real = find_redis_programs()[0]
+    hanging = tmp_path / "redis-server"
+    hanging.write_text(HANGS_ONCE.format(mark=tmp_path / "mark", program=real))
+    hanging.chmod(0o700)
+    server = EmbeddedRedis.start(tmp_path, programs=lambda: [hanging, real], start_seconds=0.3)
+    assert str(real) in server.line
+    server.stop()
+
+
 def keep(data_dir: str, done: Connection) -> None:
     server = EmbeddedRedis.start(Path(data_dir))
     done.send(server.url)
@@ -103,42 +119,3 @@ def test_a_recorded_number_that_is_somebody_else_now_is_left_alone(tmp_path: Pat
     (folder / "socket").write_text("/nonexistent/tick-redis-x/redis")
     server = EmbeddedRedis.start(tmp_path)
     server.stop()
-
-
-async def test_a_server_that_ended_by_itself_is_started_again(tmp_path: Path) -> None:
-    server = EmbeddedRedis.start(tmp_path)
-    assert not server.revive()
-    pid, url = int((tmp_path / "redis" / "pid").read_text()), server.url
-    os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
-        while not server.revive():
-            await asyncio.sleep(0.01)
-    assert find_recorded_url(tmp_path) == server.url == url
-    server.stop()
-
-
-@pytest.mark.parametrize("program", find_redis_programs(), ids=lambda program: program.parent.parent.name)
-async def test_one_that_can_not_be_started_again_is_tried_until_it_can(tmp_path: Path, program: Path) -> None:
-    server = EmbeddedRedis.start(tmp_path, programs=lambda: [program])
-    try:
-        appended = tmp_path / "redis" / "appendonlydir"
-        if not appended.exists():
-            appended = tmp_path / "redis" / "appendonly.aof"  # of servers before 7
-        os.kill(int((tmp_path / "redis" / "pid").read_text()), signal.SIGKILL)
-        appended.rename(tmp_path / "away")
-        appended.symlink_to(tmp_path / "nowhere" / "nothing")  # the server ends over it
-        seen: set[bool] = set()
-        for _ in range(3):
-            seen.add(server.revive())
-            await asyncio.sleep(0.1)  # it takes a moment to end
-        assert seen == {False}
-        appended.unlink()
-        (tmp_path / "away").rename(appended)
-        async with asyncio.timeout(30):
-            while not server.revive():
-                await asyncio.sleep(0.1)
-        client = server.open()
-        await Lanes(client, "one").check_writes()
-        await client.aclose()
-    finally:
-        server.stop()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from storage.redis.client import RedisDown, RedisSettings, inspect_redis, open_redis
+from storage.redis.embedded_watch import EmbeddedRedisEvent, EmbeddedRedisWatch
 from storage.redis.lanes import BEAT_SECONDS, Lanes, WorkingCopy
 from tests.storage.conftest import Server
 
@@ -81,7 +82,8 @@ async def test_a_redis_that_was_killed_is_back_with_what_it_had(lanes: Lanes, re
     await lanes.put_copies([WorkingCopy(ANNE, 1, "a")])
     real_server.signal(signal.SIGKILL)
     async with asyncio.timeout(20):
-        while not real_server.embedded.revive():
+        watch = EmbeddedRedisWatch(real_server.embedded)
+        while await watch.look() is not EmbeddedRedisEvent.REVIVED:
             with pytest.raises(RedisDown):
                 await lanes.beat()
             await asyncio.sleep(0.01)
