@@ -26,6 +26,7 @@ from bot.ids import IdMaker, read_instant
 from bot.media.file_budget import FileBudget
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
+from bot.redis_watch import RedisWatch
 from bot.restoration import check_history, settle_torn_copy
 from bot.settings import BotSettings
 from bot.task_end import end_tasks
@@ -42,6 +43,7 @@ from storage.redis.embedded import EmbeddedRedis, RedisInUse
 from storage.redis.embedded_watch import EmbeddedRedisWatch
 from storage.redis.lanes import Lanes
 from storage.redis.limits import PAIR_BURST, Limits
+from storage.redis.presence import RedisPresence
 from storage.sql.database import Database, DatabaseDown, DatabaseSettings
 from storage.sql.migrate import apply, list_missing, make_folder, refuse_newer
 from storage.sql.open_mark import is_torn_copy, mark_served, unmark
@@ -76,8 +78,12 @@ async def open_resources(
         if is_torn:
             await settle_torn_copy(database, make_id=ids.next, at=clock())
         redis, embedded_line = await _open_redis(settings, stack, share_redis)
-        lanes = Lanes(redis, secrets.token_hex(8))
-        redis_line = embedded_line or await _inspect(redis, lanes, is_embedded=not settings.redis)
+        presence, owner = RedisPresence(), secrets.token_hex(8)
+        lanes = Lanes(redis, owner, presence=presence)
+        if embedded_line:
+            redis_watch = RedisWatch(line=embedded_line)
+        else:
+            redis_watch = await _begin_watch(redis, lanes, is_embedded=not settings.redis)
         await check_history(database, lanes, make_id=ids.next, at=clock())
         numbers = TicketNumbers(database)
         stack.push_async_callback(_give_back, numbers)
@@ -104,7 +110,7 @@ async def open_resources(
         resources = Resources(
             database=database,
             lanes=lanes,
-            limits=Limits(redis, phone_number_id, per_second, pair_burst=burst),
+            limits=Limits(redis, phone_number_id, per_second, pair_burst=burst, presence=presence),
             graph=graph,
             store=store,
             ids=ids,
@@ -118,10 +124,13 @@ async def open_resources(
                 database=database, graph=graph, clock=clock, phone_number_id=phone_number_id
             ),
             read_token=read_token,
-            redis_line=redis_line,
+            redis_presence=presence,
+            redis_watch=redis_watch,
             is_redis_embedded=not settings.redis,
         )
-        stack.push_async_callback(end_tasks, [asyncio.create_task(make_resource_monitor(resources).run())])
+        probing = redis_watch.run(presence, Lanes(redis, owner).check_writes, resources.metrics)
+        watching = [asyncio.create_task(each) for each in (probing, make_resource_monitor(resources).run())]
+        stack.push_async_callback(end_tasks, watching)
         yield resources
 
 
@@ -225,8 +234,8 @@ async def _open_redis(settings: Settings, stack: AsyncExitStack, share: bool) ->
     return redis, ""
 
 
-async def _inspect(redis: Redis, lanes: Lanes, *, is_embedded: bool) -> str:
-    """Returns what a crash of Redis costs; raises WrongRedis for one that Tick can't work with."""
+async def _begin_watch(redis: Redis, lanes: Lanes, *, is_embedded: bool) -> RedisWatch:
+    """Returns what watches the server's settings; raises WrongRedis for one that Tick can't work with."""
     try:
         await lanes.check_writes()
         server = await inspect_redis(redis)
@@ -234,11 +243,11 @@ async def _inspect(redis: Redis, lanes: Lanes, *, is_embedded: bool) -> str:
         if error.refusal is not None:
             raise WrongRedis(describe_refusal(error.refusal, is_embedded=is_embedded)) from None
         log.warning("redis_down", error=str(error), consequence="webhooks are taken in, and worked on when it is back")
-        return "Redis was away when this process started"
+        return RedisWatch(lambda: inspect_redis(redis), line="Redis was away when this process started")
     if server.refusal:
         raise WrongRedis(server.refusal)
     log.info("redis", version=server.version, persistence=server.persistence)
-    return server.persistence
+    return RedisWatch(lambda: inspect_redis(redis), server=server)
 
 
 async def _keep_alive(embedded: EmbeddedRedis) -> None:

@@ -3,8 +3,8 @@
 Invariants
 - What has a webhook answered 503 has /readyz answered 503, with the reason: it goes by what became of the last webhook,
   and where none came lately by a rehearsal of one.
-- A Redis that is down, or refuses us, is told, and is no reason to take the process out of service: webhooks are safe
-  without it.
+- A Redis that is down, refuses us, or may throw keys away, is told, and is no reason to take the process out of
+  service: webhooks are safe without it.
 - A check gives up in seconds, and however often it is asked for, it is made once a second at most.
 """
 
@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from bot.intake.intake import Intake
 from bot.intake.rehearsal import Rehearsal
+from bot.redis_watch import RedisWatch
 from bot.whatsapp.webhook.items import Item
 from storage.redis.client import RedisDown, describe_refusal
 from storage.redis.lanes import Lanes
@@ -40,7 +41,8 @@ class WorkerState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
-    `unknown` where Redis, which knows, does not answer; `degraded`: webhooks are kept, and wait for Redis."""
+    `unknown` where Redis, which knows, does not answer; `degraded`: Redis is away, or set as Tick would not start
+    with it: webhooks are kept, and may wait for Redis."""
 
     problems: dict[str, str]
     worker: WorkerState
@@ -81,8 +83,7 @@ class WatchedIntake:
 
 
 class ReadinessCheck:
-    """Checks the readiness of one process. `redis_line`: what the start found out about Redis; `is_redis_embedded`: it
-    is Tick's own."""
+    """Checks the readiness of one process. `is_redis_embedded`: Redis is Tick's own."""
 
     def __init__(
         self,
@@ -91,14 +92,14 @@ class ReadinessCheck:
         lanes: Lanes,
         intake: WatchedIntake,
         rehearsal: Rehearsal,
-        redis_line: str,
+        redis_watch: RedisWatch,
         is_redis_embedded: bool,
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._intake = intake
         self._rehearsal = rehearsal
-        self._redis_line = redis_line
+        self._redis_watch = redis_watch
         self._is_redis_embedded = is_redis_embedded
         self._has_all_migrations = False  # asked until it is so, and not again
         self._checking = asyncio.Lock()
@@ -114,10 +115,11 @@ class ReadinessCheck:
 
     async def _check(self) -> Readiness:
         problems = await self._check_database()
-        worker, redis = WorkerState.UNKNOWN, REDIS_SILENT
+        worker, redis, is_redis_there = WorkerState.UNKNOWN, REDIS_SILENT, False
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 await self._lanes.check_writes()
+                is_redis_there = True
                 # None: Redis has just come (back), and whoever is alive speaks up within a second
                 worker = WorkerState.ALIVE if await self._lanes.is_anybody_alive() else WorkerState.NONE
                 redis = "ok"
@@ -128,9 +130,10 @@ class ReadinessCheck:
                 redis = describe_refusal(error.refusal, is_embedded=self._is_redis_embedded)
         if worker is WorkerState.NONE:
             problems["worker"] = "none is alive"
-        if not problems and worker is not WorkerState.UNKNOWN and self._redis_line:
-            redis = self._redis_line
-        return Readiness(problems, worker, redis, degraded=worker is WorkerState.UNKNOWN)
+        unfit = self._redis_watch.unfit
+        if is_redis_there:
+            redis = unfit or (redis if problems else self._redis_watch.line or redis)
+        return Readiness(problems, worker, redis, degraded=bool(unfit) or not is_redis_there)
 
     async def _check_database(self) -> dict[str, str]:
         last = self._intake.last

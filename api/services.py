@@ -106,7 +106,7 @@ def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAU
             lanes=resources.lanes,
             intake=watched,
             rehearsal=Rehearsal(database=database, intake=intake, clock=clock),
-            redis_line=resources.redis_line,
+            redis_watch=resources.redis_watch,
             is_redis_embedded=resources.is_redis_embedded,
         ),
         keys=KeyRing(database, clock, deferred),

@@ -5,7 +5,7 @@ Invariants
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.answering_record import AnsweringRecord
@@ -22,6 +22,7 @@ from bot.ids import IdMaker
 from bot.media.leftovers import Leftovers
 from bot.media.transfer import MediaTransfer
 from bot.metrics import Metrics
+from bot.redis_watch import RedisWatch
 from bot.resource_monitor import ResourceMonitor
 from bot.settings import BotSettings
 from bot.templates.sync import TemplateSync
@@ -34,6 +35,7 @@ from bot.worker.worker import Worker
 from storage.blobs.store import FileStore
 from storage.redis.lanes import Lanes
 from storage.redis.limits import Limits
+from storage.redis.presence import RedisPresence
 from storage.sql.database import Database
 from storage.ticket_numbers import TicketNumbers
 
@@ -42,8 +44,8 @@ from storage.ticket_numbers import TicketNumbers
 class Resources:
     """What a process has open, and what its worker and its web share: each made once a process.
 
-    `read_token`: reads the access token as the settings have it by now, "" when they can't be read; `redis_line`: what
-    the start found out about Redis, in a sentence; `is_redis_embedded`: it is Tick's own.
+    `read_token`: reads the access token as the settings have it by now, "" when they can't be read;
+    `is_redis_embedded`: Redis is Tick's own.
     """
 
     database: Database
@@ -60,7 +62,8 @@ class Resources:
     templates: TemplateSync
     phone_number: PhoneNumberMonitor
     read_token: Callable[[], str]
-    redis_line: str = ""
+    redis_presence: RedisPresence = field(default_factory=RedisPresence)
+    redis_watch: RedisWatch = field(default_factory=RedisWatch)
     is_redis_embedded: bool = False
 
 
@@ -72,6 +75,7 @@ def make_resource_monitor(resources: Resources) -> ResourceMonitor:
         store=resources.store,
         clock=resources.clock,
         metrics=resources.metrics,
+        redis_watch=resources.redis_watch,
         is_redis_embedded=resources.is_redis_embedded,
     )
 

@@ -12,6 +12,7 @@ import structlog
 
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
+from storage.redis.presence import RedisAway
 
 RING_SECONDS = 0.2
 log = structlog.get_logger(__name__)
@@ -22,5 +23,7 @@ async def ring_soon(lanes: Lanes, delays: Mapping[int, float], *, forget: Collec
     try:
         async with asyncio.timeout(RING_SECONDS):
             await lanes.ring(delays, forget=forget)
+    except RedisAway as error:
+        log.debug("ring_failed", error=str(error))  # which is known, and need not be said for each webhook
     except (RedisDown, TimeoutError) as error:
         log.warning("ring_failed", error=str(error))

@@ -12,6 +12,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.metrics import Metrics
+from bot.redis_watch import RedisWatch
 from storage import alerts
 from storage.alerts import Alert
 from storage.blobs.store import FileStore
@@ -23,6 +24,7 @@ from storage.statuses import AlertSeverity
 LOOK_SECONDS = 2.0
 REDIS_SECONDS = 2.0
 CONSEQUENCE = "Messages are kept meanwhile, and answered once it is fixed."
+EVICTION = "What it throws away is brought back from SQL, and answers take seconds longer then."
 FILES_WAIT = "Customers' files wait at Meta meanwhile, which keeps them for seven days."
 log = structlog.get_logger(__name__)
 
@@ -31,7 +33,15 @@ class Subject(StrEnum):
     """What the alerts are about, and the label of the metric."""
 
     REDIS = "redis:refuses"
+    REDIS_SETTINGS = "redis:settings"
     FILES = "files:disk"
+
+
+SEVERITIES = {
+    Subject.REDIS: AlertSeverity.RED,
+    Subject.REDIS_SETTINGS: AlertSeverity.YELLOW,
+    Subject.FILES: AlertSeverity.RED,
+}
 
 
 class ResourceMonitor:
@@ -45,6 +55,7 @@ class ResourceMonitor:
         store: FileStore,
         clock: Clock,
         metrics: Metrics,
+        redis_watch: RedisWatch,
         is_redis_embedded: bool,
     ) -> None:
         self._database = database
@@ -52,6 +63,7 @@ class ResourceMonitor:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._redis_watch = redis_watch
         self._is_redis_embedded = is_redis_embedded
 
     async def run(self) -> None:
@@ -68,8 +80,10 @@ class ResourceMonitor:
     async def look(self) -> None:
         """Looks once. Raises DatabaseDown."""
         refusal, no_room = await self._ask_redis(), await self._store.check_room()
+        unfit = await self._inspect_redis() if refusal == "" else None
         found = {
             Subject.REDIS: refusal and f"{refusal} {CONSEQUENCE}",
+            Subject.REDIS_SETTINGS: unfit and f"{unfit} {EVICTION}",
             Subject.FILES: no_room and f"{no_room} {FILES_WAIT}",
         }
         for subject, wrong in found.items():
@@ -85,12 +99,19 @@ class ResourceMonitor:
             async with asyncio.timeout(REDIS_SECONDS):
                 await self._lanes.check_writes()
         except TimeoutError:
+            self._redis_watch.expect_change()
             return None
         except RedisDown as error:
+            self._redis_watch.expect_change()
             if error.refusal is None:
                 return None
             return describe_refusal(error.refusal, is_embedded=self._is_redis_embedded)
         return ""
+
+    async def _inspect_redis(self) -> str:
+        """Returns why Tick would not start with Redis as it is set by now, "" if it would."""
+        await self._redis_watch.look()
+        return self._redis_watch.unfit
 
     async def _tell(self, subject: Subject, wrong: str) -> None:
         """Raises the alert, or clears it where nothing is wrong."""
@@ -102,7 +123,7 @@ class ResourceMonitor:
 
         async def write(tx: Tx) -> None:
             if wrong:
-                await alerts.raise_alert(tx, Alert(subject, AlertSeverity.RED, wrong, at))
+                await alerts.raise_alert(tx, Alert(subject, SEVERITIES[subject], wrong, at))
             else:
                 await alerts.clear(tx, subject, at)
 

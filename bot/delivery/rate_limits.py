@@ -9,6 +9,7 @@ import structlog
 from bot.whatsapp.errors import Scope
 from storage.redis.client import RedisDown
 from storage.redis.limits import Limits
+from storage.redis.presence import RedisAway
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,8 @@ class RateLimits:
         `is_fresh`: what it answers came just now."""
         try:
             return await self._limits.take(customer_id, is_fresh=is_fresh)
+        except RedisAway:
+            return 0.0
         except RedisDown as error:
             log.warning("redis_down", error=str(error))
             return 0.0

@@ -23,6 +23,7 @@ from typing import NamedTuple, cast
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
+from storage.redis.presence import RedisPresence
 from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
 BEAT_SECONDS = 0.4  # lanes.lua takes a process for dead after 1.2 s without a beat
@@ -68,18 +69,22 @@ class Claim:
 
 
 class Lanes:
-    """The table of lanes, as one process uses it. `owner` names the process and is random for each of its starts.
+    """The table of lanes, as one process uses it. `owner` names the process and is random for each of its starts;
+    `presence`: whether Redis is there for it.
 
     Every lane that `claim` returned has to be released once, whatever happens in between. All calls raise RedisDown.
     """
 
-    def __init__(self, redis: Redis, owner: str, *, copy_seconds: int = 8 * 86_400) -> None:
+    def __init__(
+        self, redis: Redis, owner: str, *, copy_seconds: int = 8 * 86_400, presence: RedisPresence | None = None
+    ) -> None:
         if not owner or "|" in owner:
             raise ValueError("an owner is named by letters and digits")
         self.owner = owner
         self._redis = redis
         self._copy_ms = copy_seconds * 1000
-        self._script = Script(redis, "lanes.lua")
+        self._presence = presence or RedisPresence()
+        self._script = Script(redis, "lanes.lua", self._presence)
         self._claims = 0
         self._claims_under_way: set[int] = set()
         self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
@@ -237,10 +242,11 @@ class Lanes:
         """
         if timeout_seconds <= 0:
             return False
-        with redis_errors():
-            # A pooled connection is this call's own until it returns. Zero would block for ever.
-            seconds = max(0.001, min(timeout_seconds, MAX_WAIT_SECONDS))
-            token = await self._redis.execute_command("BLPOP", "tick:wake", seconds)  # type: ignore[no-untyped-call]
+        # A pooled connection is this call's own until it returns. Zero would block for ever.
+        seconds = max(0.001, min(timeout_seconds, MAX_WAIT_SECONDS))
+        async with self._presence.watch_call():
+            with redis_errors():
+                token = await self._redis.execute_command("BLPOP", "tick:wake", seconds)  # type: ignore[no-untyped-call]
         return token is not None
 
     async def _call(self, operation: str, *arguments: int | str) -> object:

@@ -18,6 +18,7 @@ from typing import NamedTuple, cast
 
 from redis.asyncio import Redis
 
+from storage.redis.presence import RedisPresence
 from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
 PAIR_SECONDS = 6.0
@@ -47,10 +48,11 @@ class Limits:
         *,
         pair_seconds: float = PAIR_SECONDS,
         pair_burst: int = PAIR_BURST,
+        presence: RedisPresence | None = None,
     ) -> None:
         if not phone_number_id or " " in phone_number_id or per_second < 0:
             raise ValueError("a number is named by its id, and its limit is no less than nothing")
-        self._script = Script(redis, "limits.lua")
+        self._script = Script(redis, "limits.lua", presence)
         self._number = (phone_number_id, str(per_second))
         self._pair = (_to_microseconds(pair_seconds), pair_burst)
         self._asked: list[_Request] = []

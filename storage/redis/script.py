@@ -14,6 +14,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
+from storage.redis.presence import RedisPresence
 
 T = TypeVar("T")
 
@@ -24,14 +25,16 @@ MAX_CUSTOMERS_PER_CALL = 1000
 class Script:
     """A script of this package, which lies in the file `name`, with the clock before it."""
 
-    def __init__(self, redis: Redis, name: str) -> None:
+    def __init__(self, redis: Redis, name: str, presence: RedisPresence | None = None) -> None:
+        self._presence = presence or RedisPresence()
         folder = files("storage.redis")
         self._run = redis.register_script(b"".join(folder.joinpath(part).read_bytes() for part in ("clock.lua", name)))
 
     async def call(self, *arguments: int | str) -> object:
         """Runs the script and returns its answer; raises RedisDown."""
-        with redis_errors():
-            return await self._run(args=arguments)
+        async with self._presence.watch_call():
+            with redis_errors():
+                return await self._run(args=arguments)
 
 
 def join_words(words: Iterable[object]) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from api.views.file_text import describe_file_state
 from bot.metrics import Metrics
+from bot.redis_watch import RedisWatch
 from bot.resource_monitor import ResourceMonitor
 from bot.whatsapp.graph.media_download import DownloadLimits
 from storage import alerts
@@ -34,6 +35,7 @@ async def look(there: Place, folder: Path, reserve: Reserve) -> list[tuple[str, 
         store=FolderStore(folder, reserve),
         clock=there.clock,
         metrics=Metrics(),
+        redis_watch=RedisWatch(),
         is_redis_embedded=False,
     )
     await monitor.look()
