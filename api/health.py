@@ -29,14 +29,16 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether each part is as the process needs it. `status` is `degraded`, and `worker` is `unknown`, where Redis does
-    not answer or takes no writes: webhooks are kept then, and answered once it is back."""
+    """Whether each part is as the process needs it. `status` is `degraded` where Redis does not answer, takes no
+    writes, or may throw keys away: webhooks are kept then, and answered by SQL alone, which takes seconds longer."""
 
-    status: Literal["ready", "degraded"] = Field(description="Whether all is well, or webhooks are kept for later.")
+    status: Literal["ready", "degraded"] = Field(
+        description="Whether all is well, or Redis is not, and answers take longer."
+    )
     database: str = Field(description="Whether a webhook would be stored.", examples=["ok"])
     migrations: str = Field(description="Whether the tables are those of this version.", examples=["ok"])
-    worker: str = Field(description="Whether a worker lives; `unknown` where Redis, which knows, does not answer.")
-    redis: str = Field(description="Whether Redis answers and takes writes.", examples=["ok"])
+    worker: str = Field(description="Whether a worker lives; `unknown` where neither Redis nor SQL has heard of one.")
+    redis: str = Field(description="Whether Redis answers, takes writes and keeps them.", examples=["ok"])
 
 
 @blueprint.get("/healthz")

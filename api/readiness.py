@@ -11,12 +11,15 @@ Invariants
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
+from bot.clock import Clock
 from bot.intake.intake import Intake
 from bot.intake.rehearsal import Rehearsal
 from bot.redis_watch import RedisWatch
 from bot.whatsapp.webhook.items import Item
+from storage import worker_pulses
 from storage.redis.client import RedisDown, describe_refusal
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown
@@ -27,6 +30,7 @@ DATABASE_SECONDS = 3.0
 REDIS_SECONDS = 1.0
 FRESH_SECONDS = 1.0  # for which a check is not made again
 OUTCOME_SECONDS = 2.0  # for which what became of a webhook tells what becomes of the next
+PULSE_LASTS = timedelta(seconds=10)
 REDIS_SILENT = "it does not answer"
 
 
@@ -35,14 +39,14 @@ class WorkerState(StrEnum):
 
     ALIVE = "alive"
     NONE = "none"
-    UNKNOWN = "unknown"  # Redis, which knows, does not answer
+    UNKNOWN = "unknown"  # Redis, which knows, does not answer, and no worker has told SQL of itself
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
-    `unknown` where Redis, which knows, does not answer; `degraded`: Redis is away, or set as Tick would not start
-    with it: webhooks are kept, and may wait for Redis."""
+    `unknown` where neither Redis nor SQL has heard of one; `degraded`: Redis is away, or set as Tick would not start
+    with it: webhooks are kept, and the answers to them may take seconds longer."""
 
     problems: dict[str, str]
     worker: WorkerState
@@ -92,6 +96,7 @@ class ReadinessCheck:
         lanes: Lanes,
         intake: WatchedIntake,
         rehearsal: Rehearsal,
+        clock: Clock,
         redis_watch: RedisWatch,
         is_redis_embedded: bool,
     ) -> None:
@@ -99,6 +104,7 @@ class ReadinessCheck:
         self._lanes = lanes
         self._intake = intake
         self._rehearsal = rehearsal
+        self._clock = clock
         self._redis_watch = redis_watch
         self._is_redis_embedded = is_redis_embedded
         self._has_all_migrations = False  # asked until it is so, and not again
@@ -133,7 +139,19 @@ class ReadinessCheck:
         unfit = self._redis_watch.unfit
         if is_redis_there:
             redis = unfit or (redis if problems else self._redis_watch.line or redis)
+        elif await self._has_pulse():
+            worker = WorkerState.ALIVE
         return Readiness(problems, worker, redis, degraded=bool(unfit) or not is_redis_there)
+
+    async def _has_pulse(self) -> bool:
+        """Whether a worker gave its pulse in SQL lately, as one does that goes on without Redis."""
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS), self._database.reading() as tx:
+                pulses = await worker_pulses.list_pulses(tx)
+        except (DatabaseDown, TimeoutError):
+            return False
+        now = self._clock()
+        return any(abs(now - pulse.beat_at) < PULSE_LASTS for pulse in pulses)
 
     async def _check_database(self) -> dict[str, str]:
         last = self._intake.last

@@ -106,6 +106,7 @@ def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAU
             lanes=resources.lanes,
             intake=watched,
             rehearsal=Rehearsal(database=database, intake=intake, clock=clock),
+            clock=clock,
             redis_watch=resources.redis_watch,
             is_redis_embedded=resources.is_redis_embedded,
         ),

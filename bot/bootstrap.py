@@ -18,6 +18,7 @@ from bot.delivery.outbox_writer import OutboxWriter
 from bot.delivery.rate_limits import RateLimits
 from bot.delivery.read_receipts import ReadReceipts
 from bot.delivery.sender import Sender
+from bot.heartbeat import Heartbeat
 from bot.ids import IdMaker
 from bot.media.leftovers import Leftovers
 from bot.media.transfer import MediaTransfer
@@ -27,6 +28,7 @@ from bot.resource_monitor import ResourceMonitor
 from bot.settings import BotSettings
 from bot.templates.sync import TemplateSync
 from bot.whatsapp.graph.client import GraphClient
+from bot.worker.lane_claims import LaneClaims
 from bot.worker.maintenance import Maintenance
 from bot.worker.poison import Poison
 from bot.worker.rounds import Rounds
@@ -88,6 +90,7 @@ def make_answering_record(resources: Resources) -> AnsweringRecord:
 def make_worker(settings: BotSettings, resources: Resources) -> Worker:
     """Makes the worker of a process; it begins to work when it is run."""
     database, lanes, graph, clock = resources.database, resources.lanes, resources.graph, resources.clock
+    heartbeat = Heartbeat(database=database, lanes=lanes, clock=clock)
     breaker = CircuitBreaker(database=database, graph=graph, clock=clock, read_token=resources.read_token)
     read_receipts = ReadReceipts(graph, may_send=lambda: not breaker.is_tripped)
     writer = OutboxWriter(
@@ -113,7 +116,14 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
     turns = Turns(settings, resources.ids, resources.numbers)
     leftovers = Leftovers(database=database, store=resources.store, clock=clock)
     return Worker(
-        lanes=lanes,
+        lanes=LaneClaims(
+            lanes=lanes,
+            presence=resources.redis_presence,
+            database=database,
+            heartbeat=heartbeat,
+            clock=clock,
+            may_send=lambda: not breaker.is_tripped,
+        ),
         rounds=Rounds(
             database=database,
             turns=turns,
@@ -127,7 +137,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         delivery=Delivery(
             writer=writer,
             sender=sender,
-            lanes=lanes,
+            heartbeat=heartbeat,
             departures=resources.departures,
             doubt_clock=DoubtClock(database, settings.doubt_seconds),
             clock=clock,
@@ -136,6 +146,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
         maintenance=Maintenance(
             database=database,
             lanes=lanes,
+            heartbeat=heartbeat,
             clock=clock,
             breaker=breaker,
             sweep_seconds=settings.sweep_seconds,

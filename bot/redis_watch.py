@@ -49,7 +49,7 @@ class RedisWatch:
             if await presence.probe(write):
                 metrics.set_trouble(AWAY, is_there=presence.is_away)
                 if presence.is_away:
-                    log.error("redis_away", error=presence.reason, consequence="webhooks are kept until it is back")
+                    log.error("redis_away", error=presence.reason, consequence="the work goes on by SQL, slower")
                 else:
                     log.warning("redis_back")
                     self.expect_change()

@@ -23,7 +23,7 @@ from storage.statuses import AlertSeverity
 
 LOOK_SECONDS = 2.0
 REDIS_SECONDS = 2.0
-CONSEQUENCE = "Messages are kept meanwhile, and answered once it is fixed."
+CONSEQUENCE = "Messages are answered by SQL alone meanwhile, which takes seconds longer."
 EVICTION = "What it throws away is brought back from SQL, and answers take seconds longer then."
 FILES_WAIT = "Customers' files wait at Meta meanwhile, which keeps them for seven days."
 log = structlog.get_logger(__name__)

@@ -158,6 +158,17 @@ class Counter(Model):
         table = "counter"
 
 
+class WorkerPulse(Model):
+    """The pulse of a worker that Redis does not hear."""
+
+    owner = AsciiField(max_length=32, primary_key=True)
+    beats = fields.BigIntField()
+    beat_at = InstantField()
+
+    class Meta:
+        table = "worker_pulse"
+
+
 class DailyTotal(Model):
     """What the journal held before retention deleted it, per day and fate, so that the counts never shrink."""
 

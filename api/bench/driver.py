@@ -176,8 +176,9 @@ class LoadDriver:
         self.ack_seconds.append(sent.acked_at - sent.posted_at)
         if self._log:
             acked_at = time.time() - (time.monotonic() - sent.acked_at)
+            ack_seconds = sent.acked_at - sent.posted_at
             logged = {"customer": sent.customer, "n": sent.n, "kind": kind, "text": words, "wamid": wamid}
-            self._log_event("sent", **logged, tries=sent.tries, acked_at=acked_at)
+            self._log_event("sent", **logged, tries=sent.tries, acked_at=acked_at, ack_seconds=ack_seconds)
         if self._on_stall:
             self._watches[sent.wamid] = asyncio.create_task(self._watch_for_stall(customer, sent))
         return sent

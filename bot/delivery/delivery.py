@@ -24,11 +24,10 @@ from bot.delivery.doubt_clock import DoubtClock
 from bot.delivery.outbox_writer import OutboxWriter, make_move
 from bot.delivery.row_moves import Deferred
 from bot.delivery.sender import LOOK_AGAIN_SECONDS, RETRY_SECONDS, Sender
+from bot.heartbeat import Heartbeat
 from bot.lane_state import LaneState
 from bot.metrics import Metrics
 from storage.outbox import FOR_A_PERSON, OutboxRow
-from storage.redis.client import RedisDown
-from storage.redis.lanes import Lanes
 from storage.sql.database import DatabaseDown
 from storage.statuses import OutboxReason, OutboxStatus, Why
 
@@ -51,7 +50,7 @@ class Delivery:
         *,
         writer: OutboxWriter,
         sender: Sender,
-        lanes: Lanes,
+        heartbeat: Heartbeat,
         departures: Departures,
         doubt_clock: DoubtClock,
         clock: Clock,
@@ -59,7 +58,7 @@ class Delivery:
     ) -> None:
         self._writer = writer
         self._sender = sender
-        self._lanes = lanes
+        self._heartbeat = heartbeat
         self._clock = clock
         self._metrics = metrics
         self._departures = departures
@@ -96,7 +95,7 @@ class Delivery:
 
     async def _attend_marked(self, state: LaneState, row: OutboxRow) -> Deferred | None:
         """Does what a row needs that is marked as being sent: nothing, as long as somebody is at it."""
-        if row.owner == self._lanes.owner:
+        if row.owner == self._heartbeat.owner:
             if self._sender.is_busy_with(row.outbox_id):
                 return Deferred(OWNER_CHECK_SECONDS)
             has_left = self._departures.has_begun(row.outbox_id)
@@ -114,8 +113,8 @@ class Delivery:
 
     async def _is_known_as_dead(self, owner: str) -> bool:
         try:
-            alive = await self._lanes.find_alive_owners()
-        except RedisDown:
+            alive = await self._heartbeat.find_alive_owners()
+        except DatabaseDown:
             return False
         return alive is not None and owner not in alive
 
@@ -127,7 +126,7 @@ class Delivery:
         now = self._clock()
         due_at = min(row.marked_at or now, now) + self._doubt_clock.doubt
         await self._writer.settle(make_move(row, OutboxStatus.UNKNOWN, Why(OutboxReason.SENDER_DIED), due_at=due_at))
-        if row.owner == self._lanes.owner:
+        if row.owner == self._heartbeat.owner:
             self._departures.end(row.outbox_id)
         return Deferred(max(0.0, (due_at - self._clock()).total_seconds()))
 

@@ -16,15 +16,13 @@ import structlog
 
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
-from storage import count_settlement, journal_retention, outbox_reads
-from storage.overdue import find_overdue_customers
+from bot.heartbeat import PULSE_SECONDS, Heartbeat
+from bot.worker.waiting_lanes import find_waiting_lanes
+from storage import count_settlement, journal_retention
 from storage.redis.client import RedisDown
-from storage.redis.lanes import BEAT_SECONDS, FRESH_SECONDS, Lanes
+from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
 
-DEAD_AFTER = timedelta(seconds=1.5)  # a little more than a heartbeat lasts
-DEAD_AFTER_REDIS_LOSS = timedelta(seconds=60)  # just after Redis came back, nobody has spoken yet and nobody is dead
-MAX_LANES_PER_SWEEP = 1000  # with items, and as many with rows
 SETTLE_SECONDS = 3600.0  # after the start: by then nobody is at work who does not count
 RETAIN_SECONDS = 3600.0  # between two runs of the retention
 MAX_RETAINED_PER_BATCH = 500  # rows that one transaction empties: others want the database too
@@ -40,6 +38,7 @@ class Maintenance:
         *,
         database: Database,
         lanes: Lanes,
+        heartbeat: Heartbeat,
         clock: Clock,
         breaker: CircuitBreaker,
         sweep_seconds: float,
@@ -47,6 +46,7 @@ class Maintenance:
     ) -> None:
         self._database = database
         self._lanes = lanes
+        self._heartbeat = heartbeat
         self._clock = clock
         self._breaker = breaker
         self._sweep_seconds = sweep_seconds
@@ -57,6 +57,7 @@ class Maintenance:
         """Makes the loops, each to be run until it is cancelled."""
         return [
             self._run_every(BEAT_SECONDS, self._beat),
+            self._run_every(PULSE_SECONDS, self._pulse),
             self._run_every(self._sweep_seconds, self._sweep),
             # Beside the sweep, which would wait for Meta's answer.
             self._run_every(self._sweep_seconds, self._probe_number),
@@ -65,34 +66,32 @@ class Maintenance:
         ]
 
     async def _beat(self) -> None:
-        if reaped := await self._lanes.beat():
+        if reaped := await self._heartbeat.beat():
             log.warning("took_over_lanes", count=reaped)
+        self._touch_file()
+
+    async def _pulse(self) -> None:
+        if await self._heartbeat.pulse():
+            self._touch_file()
+
+    def _touch_file(self) -> None:
         if self._heartbeat_file is not None:
             self._heartbeat_file.touch()
 
     async def _sweep(self) -> None:
         await self._breaker.follow_alert()
-        alive = await self._lanes.find_alive_owners()
         now = self._clock()
-        owners = sorted(alive | {self._lanes.owner}) if alive is not None else [self._lanes.owner]
-        dead_before = now - (DEAD_AFTER if alive is not None else DEAD_AFTER_REDIS_LOSS)
-        # while nothing may go out, one lane is enough to find out whether that is over
-        max_unsent = 1 if self._breaker.is_tripped else MAX_LANES_PER_SWEEP
-        async with self._database.reading() as tx:
-            waiting = await outbox_reads.find_due_customers(tx, now, dead_before, owners, max_unsent)
-            self._is_idle = not waiting
-            unheard = await find_overdue_customers(
-                tx,
-                now,
-                timedelta(seconds=self._sweep_seconds),
-                MAX_LANES_PER_SWEEP,
-                fresh_for=timedelta(seconds=FRESH_SECONDS),
-            )
-        for customer_id, since in unheard.items():
-            waiting[customer_id] = min(since, waiting.get(customer_id, since))
-        if waiting:
+        waiting = await find_waiting_lanes(
+            self._database,
+            self._heartbeat,
+            now,
+            least_wait=timedelta(seconds=self._sweep_seconds),
+            may_send=not self._breaker.is_tripped,
+        )
+        self._is_idle = not waiting.has_unsent
+        if waiting.since:
             await self._lanes.ring(
-                {customer_id: min(0.0, (since - now).total_seconds()) for customer_id, since in waiting.items()}
+                {customer_id: min(0.0, (since - now).total_seconds()) for customer_id, since in waiting.since.items()}
             )
 
     async def _probe_number(self) -> None:

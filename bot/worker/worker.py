@@ -18,17 +18,19 @@ from bot.delivery.delivery import Delivery
 from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import MediaTransfer
 from bot.task_end import end_tasks
+from bot.worker.lane_claims import LaneClaims
 from bot.worker.maintenance import Maintenance
 from bot.worker.poison import LanesOfRound, Poison, Suspicion, divide_into_rounds
 from bot.worker.rounds import PlayedLane, Rounds
 from storage.redis.client import RedisDown
-from storage.redis.lanes import ClaimedLane, LanePhase, Lanes, WorkingCopy
+from storage.redis.lanes import ClaimedLane, LanePhase, WorkingCopy
 from storage.sql.database import DatabaseDown
 
 TYPING_AFTER_SECONDS = 1.0  # an answer that takes longer shows the customer that it is being written
 MAX_HELD_LANES = 256
 FULL_SECONDS = 0.01  # the deliveries under way give room soon
-RETRY_SECONDS = 1.0  # after Redis or the database was down, or a delivery failed
+RETRY_SECONDS = 1.0  # after the database was down, or a delivery failed
+REDIS_RETRY_SECONDS = 0.25  # after Redis was down: soon it is known to be away, and the work goes on without it
 ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
 TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
 MAX_QUIET_SECONDS = 0.5  # that lanes which may end this process wait for what is being sent
@@ -46,7 +48,7 @@ class Worker:
     def __init__(
         self,
         *,
-        lanes: Lanes,
+        lanes: LaneClaims,
         rounds: Rounds,
         poison: Poison,
         delivery: Delivery,
@@ -104,7 +106,7 @@ class Worker:
                     await self._wait_for_lanes(1.0 if due is None else max(due, 0.001))
             except RedisDown as error:
                 log.warning("redis_down", error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(REDIS_RETRY_SECONDS)
 
     async def _wait_for_lanes(self, seconds: float) -> None:
         """Waits until a lane may be due. Nothing is claimed meanwhile, so a stop may cancel it."""

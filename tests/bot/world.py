@@ -50,6 +50,7 @@ from storage.customers import NOBODY
 from storage.redis.client import Redis, RedisDown, RedisSettings, open_redis
 from storage.redis.lanes import ClaimedLane, Lanes
 from storage.redis.limits import Limits
+from storage.redis.presence import RedisPresence
 from storage.sql.database import Database
 from storage.statuses import EventAuthor
 from storage.ticket_numbers import TicketNumbers
@@ -225,14 +226,17 @@ class World:
         redis: Redis | None = None,
         metrics: Metrics | None = None,
         departures: Departures | None = None,
+        presence: RedisPresence | None = None,
     ) -> Worker:
         """One more process."""
-        lanes = Lanes(redis or self.redis, secrets.token_hex(4))
+        presence = presence or RedisPresence()
+        lanes = Lanes(redis or self.redis, secrets.token_hex(4), presence=presence)
         graph = self.client()
         resources = Resources(
             database=self.database,
             lanes=lanes,
-            limits=Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst),
+            limits=Limits(redis or self.redis, NUMBER, self.per_second, pair_burst=self.pair_burst, presence=presence),
+            redis_presence=presence,
             graph=graph,
             store=self.store,
             ids=IdMaker(self.clock),

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,8 @@ class ChaosPlan:
     seed: int = 1
     in_the_middle: Callable[[], None] | None = None
     is_deadly: bool = False  # nobody is killed, but a message comes that kills whoever plays its turn
+    web_processes: int = 1
+    trouble: Callable[[WorkerPool, LoadDriver], Awaitable[None]] | None = None  # what happens instead of the kills
 
 
 class AgentReader:
@@ -151,6 +153,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
     )
     fork_server = await ForkServer.start(env)
     pool = WorkerPool(fork_server, count=plan.workers, env=env, folder=folder)
+    processes = ("--processes", str(plan.web_processes)) if plan.web_processes > 1 else ()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(fork_server.close)
         stack.callback(desk.close)
@@ -161,13 +164,16 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         stack.push_async_callback(pool.stop)
         await pool.start()
         serve = await stack.enter_async_context(
-            run_program("serve", [*TICK, "serve", "--no-worker"], folder=folder, env=env)
+            run_program("serve", [*TICK, "serve", "--no-worker", *processes], folder=folder, env=env)
         )
         await serve.wait_until_ready(url, "/readyz")
         playing = asyncio.create_task(driver.play(plan.customers))
         async with measure_slowness() as yardstick:
             try:
-                await (write_deadly_words(pool, webhooks) if plan.is_deadly else kill_workers(pool, plan))
+                if plan.is_deadly:
+                    await write_deadly_words(pool, webhooks)
+                else:
+                    await (plan.trouble(pool, driver) if plan.trouble else kill_workers(pool, plan))
             finally:
                 driver.stop()
             await playing
