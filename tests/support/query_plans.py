@@ -17,6 +17,7 @@ GROWING = (
 COUNTS = re.compile(r"\b(COUNT|SUM)\(|GROUP BY", re.IGNORECASE)
 COMMON = re.compile(r"\b(status|fate|reason|issue_type|kind|origin)=\?")  # what many rows have in common
 RANGE = re.compile(r"[<>]\?|=\?.*=\?")  # a part of what they have in common
+OPEN_RANGE = re.compile(r"\(\w+>\?\)$")  # from somewhere to the end, as IS NOT NULL is
 UNDER_WAY = "status = 'sending'"  # in a condition: never more than a process sends at once
 READS_ROWS = ("SELECT", "WITH", "UPDATE", "DELETE")
 FEW = 100  # rows
@@ -69,7 +70,7 @@ def _explain_sqlite(rival: Rival, statement: str) -> list[str]:
         if UNDER_WAY in statement and look[3].endswith("(status=?)"):
             continue
         is_common = bool(COMMON.search(look[3])) and not RANGE.search(look[3])
-        is_wide = look[1] == "SCAN" or is_common
+        is_wide = look[1] == "SCAN" or is_common or (counts and bool(OPEN_RANGE.search(look[3])))
         is_sorted = (parent, "USE TEMP B-TREE FOR ORDER BY") in lines
         if is_wide and (counts or is_sorted or not limited or (look[1] == "SCAN" and "USING" not in line)):
             found.append(line)
