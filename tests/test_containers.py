@@ -1,9 +1,13 @@
 """What holds for the image and for docker-compose.yml, as far as it can be told without an engine to run them."""
 
+import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +102,40 @@ def test_the_image_is_pinned_and_runs_without_root() -> None:
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", bases[0])
     assert re.search(r"groupadd .*--gid (\d+) ", DOCKERFILE)
     assert re.search(r"^USER tick$", DOCKERFILE, re.MULTILINE)
+
+
+class Health(http.server.BaseHTTPRequestHandler):
+    """Answers /healthz with the status that its server has by then."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.health if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the library
+        pass
+
+
+def test_the_images_check_asks_at_the_port_of_the_settings() -> None:
+    found = re.search(r"^HEALTHCHECK .*\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    assert found
+    _, *arguments = json.loads(found[1])
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health)
+    threading.Thread(target=server.serve_forever).start()
+    codes, given = [], {"PORT": str(server.server_port)}
+    try:
+        for server.health in (200, 503):  # type: ignore[attr-defined]
+            codes.append(subprocess.run([sys.executable, *arguments], env=given).returncode)
+    finally:
+        server.shutdown()
+        server.server_close()
+    refused = subprocess.run([sys.executable, *arguments], env=given, capture_output=True).returncode
+    assert [code == 0 for code in (*codes, refused)] == [True, False, False]
+
+
+def test_the_image_holds_no_pip_with_which_another_could_be_installed() -> None:
+    """ensurepip carries one of its own, beside the one that is uninstalled."""
+    assert re.search(r"pip uninstall --yes .* pip setuptools", DOCKERFILE)
+    assert re.search(r"rm -r .*import ensurepip", DOCKERFILE)
 
 
 def test_the_image_has_what_runs_and_not_what_builds(tmp_path: Path) -> None:
