@@ -32,12 +32,13 @@ class CommandRefused(OperatorError):
 
 
 @asynccontextmanager
-async def open_database(settings: StorageSettings) -> AsyncIterator[Database]:
+async def open_database(settings: StorageSettings, *, is_patient: bool = False) -> AsyncIterator[Database]:
     """Opens the database, with every migration applied: on SQLite here, on MySQL by an operator who decides when.
 
     Raises CommandRefused where MySQL lacks a migration, WrongDatabase where the database is newer than this version.
+    `is_patient`: for what takes minutes.
     """
-    wanted = DatabaseSettings(settings.database, pool_size=1)
+    wanted = DatabaseSettings(settings.database, pool_size=1, is_patient=is_patient)
     make_folder(wanted)
     database = await Database.open(wanted)
     try:

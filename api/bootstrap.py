@@ -19,7 +19,7 @@ from api.server.line_writer import count_dropped_lines
 from api.settings import Settings
 from api.settings_loader import read_access_token
 from bot.account.phone_number import PhoneNumberMonitor
-from bot.bootstrap import Resources, make_resource_monitor, make_worker
+from bot.bootstrap import Resources, make_database_monitor, make_resource_monitor, make_worker
 from bot.clock import Clock, SteadyClock
 from bot.delivery.departures import Departures
 from bot.ids import IdMaker, read_instant
@@ -129,7 +129,8 @@ async def open_resources(
             is_redis_embedded=not settings.redis,
         )
         probing = redis_watch.run(presence, Lanes(redis, owner).check_writes, resources.metrics)
-        watching = [asyncio.create_task(each) for each in (probing, make_resource_monitor(resources).run())]
+        monitors = make_resource_monitor(resources), make_database_monitor(resources, count_dropped_lines)
+        watching = [asyncio.create_task(each) for each in (probing, *(monitor.run() for monitor in monitors))]
         stack.push_async_callback(end_tasks, watching)
         yield resources
 

@@ -39,6 +39,12 @@ class Ready(BaseModel):
     migrations: str = Field(description="Whether the tables are those of this version.", examples=["ok"])
     worker: str = Field(description="Whether a worker lives; `unknown` where neither Redis nor SQL has heard of one.")
     redis: str = Field(description="Whether Redis answers, takes writes and keeps them.", examples=["ok"])
+    troubles: list[str] = Field(
+        default=[],
+        description="What makes some work wait, while it lasts: rows that another session holds locked, a session that "
+        "is idle in a transaction, a full pool of connections, lines of the log that are lost. A sentence each.",
+        json_schema_extra={"maxItems": 10},
+    )
 
 
 @blueprint.get("/healthz")
@@ -65,6 +71,7 @@ async def show_readiness() -> Response:
         migrations="ok",
         worker=found.worker,
         redis=found.redis,
+        troubles=list(found.troubles),
     )
     return respond(Answer[Ready](data=ready))
 

@@ -9,7 +9,8 @@ Invariants
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -22,7 +23,7 @@ from bot.whatsapp.webhook.items import Item
 from storage import worker_pulses
 from storage.redis.client import RedisDown, describe_refusal
 from storage.redis.lanes import Lanes
-from storage.sql.database import Database, DatabaseDown
+from storage.sql.database import Database, DatabaseDown, RowsHeld
 from storage.sql.migrate import list_missing
 from storage.sql.refused_writes import explain_refused_write
 
@@ -46,12 +47,14 @@ class WorkerState(StrEnum):
 class Readiness:
     """What keeps a process from its work (`problems`: the part, and why), and how the worker and Redis are. `worker` is
     `unknown` where neither Redis nor SQL has heard of one; `degraded`: Redis is away, or set as Tick would not start
-    with it: webhooks are kept, and the answers to them may take seconds longer."""
+    with it: webhooks are kept, and the answers to them may take seconds longer; `troubles`: what makes some work wait
+    meanwhile, a sentence each."""
 
     problems: dict[str, str]
     worker: WorkerState
     redis: str
     degraded: bool
+    troubles: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class WatchedIntake:
         """Does what `Intake.receive` does."""
         try:
             items = await self._intake.receive(body)
+        except RowsHeld:  # it is for the sake of those whom this webhook names: the next is stored
+            raise
         except DatabaseDown as error:
             self.last = Outcome(_read_time(), error)
             raise
@@ -87,7 +92,8 @@ class WatchedIntake:
 
 
 class ReadinessCheck:
-    """Checks the readiness of one process. `is_redis_embedded`: Redis is Tick's own."""
+    """Checks the readiness of one process. `is_redis_embedded`: Redis is Tick's own; `troubles`: what makes work wait
+    at the database now, a sentence by subject."""
 
     def __init__(
         self,
@@ -99,6 +105,7 @@ class ReadinessCheck:
         clock: Clock,
         redis_watch: RedisWatch,
         is_redis_embedded: bool,
+        troubles: Mapping[str, str],
     ) -> None:
         self._database = database
         self._lanes = lanes
@@ -107,6 +114,7 @@ class ReadinessCheck:
         self._clock = clock
         self._redis_watch = redis_watch
         self._is_redis_embedded = is_redis_embedded
+        self._troubles = troubles
         self._has_all_migrations = False  # asked until it is so, and not again
         self._checking = asyncio.Lock()
         self._checked: tuple[float, Readiness] | None = None
@@ -141,7 +149,8 @@ class ReadinessCheck:
             redis = unfit or (redis if problems else self._redis_watch.line or redis)
         elif await self._has_pulse():
             worker = WorkerState.ALIVE
-        return Readiness(problems, worker, redis, degraded=bool(unfit) or not is_redis_there)
+        degraded = bool(unfit) or not is_redis_there
+        return Readiness(problems, worker, redis, degraded=degraded, troubles=sorted(self._troubles.values()))
 
     async def _has_pulse(self) -> bool:
         """Whether a worker gave its pulse in SQL lately, as one does that goes on without Redis."""
@@ -157,8 +166,9 @@ class ReadinessCheck:
         last = self._intake.last
         try:
             if last is None or _read_time() - last.at >= OUTCOME_SECONDS:
-                async with asyncio.timeout(DATABASE_SECONDS):
-                    await self._rehearsal.run(thorough=last is not None and last.error is not None)
+                with suppress(RowsHeld):  # another process rehearses, or stands still in that: no webhook meets its row
+                    async with asyncio.timeout(DATABASE_SECONDS):
+                        await self._rehearsal.run(thorough=last is not None and last.error is not None)
             elif last.error is not None:
                 return {"database": explain_refused_write(last.error)}
             if not await self._has_every_migration():

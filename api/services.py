@@ -109,6 +109,7 @@ def make_services(resources: Resources, issue_types: Sequence[IssueType] = DEFAU
             clock=clock,
             redis_watch=resources.redis_watch,
             is_redis_embedded=resources.is_redis_embedded,
+            troubles=resources.troubles,
         ),
         keys=KeyRing(database, clock, deferred),
         deferred=deferred,

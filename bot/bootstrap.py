@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot.account.phone_number import PhoneNumberMonitor
 from bot.answering_record import AnsweringRecord
 from bot.clock import Clock
+from bot.database_monitor import DatabaseMonitor
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.delivery.delivery import Delivery
 from bot.delivery.departures import Departures
@@ -47,7 +48,8 @@ class Resources:
     """What a process has open, and what its worker and its web share: each made once a process.
 
     `read_token`: reads the access token as the settings have it by now, "" when they can't be read;
-    `is_redis_embedded`: Redis is Tick's own.
+    `is_redis_embedded`: Redis is Tick's own; `troubles`: what makes work wait at the database now, a sentence by
+    subject.
     """
 
     database: Database
@@ -67,6 +69,7 @@ class Resources:
     redis_presence: RedisPresence = field(default_factory=RedisPresence)
     redis_watch: RedisWatch = field(default_factory=RedisWatch)
     is_redis_embedded: bool = False
+    troubles: dict[str, str] = field(default_factory=dict)
 
 
 def make_resource_monitor(resources: Resources) -> ResourceMonitor:
@@ -85,6 +88,17 @@ def make_resource_monitor(resources: Resources) -> ResourceMonitor:
 def make_answering_record(resources: Resources) -> AnsweringRecord:
     """Makes the record of when this process answers webhooks."""
     return AnsweringRecord(database=resources.database, owner=resources.lanes.owner, clock=resources.clock)
+
+
+def make_database_monitor(resources: Resources, count_dropped_lines: Callable[[], int]) -> DatabaseMonitor:
+    """Makes what watches the database, and the log's losses."""
+    return DatabaseMonitor(
+        database=resources.database,
+        clock=resources.clock,
+        metrics=resources.metrics,
+        troubles=resources.troubles,
+        count_dropped_lines=count_dropped_lines,
+    )
 
 
 def make_worker(settings: BotSettings, resources: Resources) -> Worker:
@@ -124,6 +138,7 @@ def make_worker(settings: BotSettings, resources: Resources) -> Worker:
             clock=clock,
             may_send=lambda: not breaker.is_tripped,
         ),
+        database=database,
         rounds=Rounds(
             database=database,
             turns=turns,

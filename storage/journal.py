@@ -18,6 +18,7 @@ from storage import kept_counts
 from storage.kept_counts import DUPLICATES, Counted
 from storage.sql.columns import from_millis, to_millis
 from storage.sql.database import Row, Tx, placeholders
+from storage.sql.lock_waits import BEFORE_SKIP_LOCKED
 from storage.statuses import Fate
 
 STATUS_KIND = "status"  # the kind of items that have no turn: ItemKind.STATUS of bot/whatsapp/webhook/items.py
@@ -204,11 +205,21 @@ async def mark_late(tx: Tx, item_ids: Sequence[int]) -> None:
 
 
 async def add_attempt(tx: Tx, item_ids: Sequence[int], error: str) -> dict[int, int]:
-    """Counts one more failed attempt of each pending item; returns how many each has had."""
-    await tx.execute(
-        f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({placeholders(len(item_ids))}) AND fate = ?",
-        [error[:MAX_ERROR_LENGTH], *item_ids, Fate.PENDING],
-    )
+    """Counts one more failed attempt of each pending item; returns how many each has had. An item that another session
+    has locked is not waited for and counts none: whoever died with it was in a transaction, and not in its turn."""
+    free: Sequence[int] = item_ids
+    if tx.dialect != "sqlite":
+        rows = await tx.fetch(
+            f"{BEFORE_SKIP_LOCKED}SELECT id FROM item WHERE id IN ({placeholders(len(item_ids))}) "
+            "ORDER BY id FOR UPDATE SKIP LOCKED",
+            item_ids,
+        )
+        free = [row[0] for row in rows]
+    if free:
+        await tx.execute(
+            f"UPDATE item SET attempts = attempts + 1, error = ? WHERE id IN ({placeholders(len(free))}) AND fate = ?",
+            [error[:MAX_ERROR_LENGTH], *free, Fate.PENDING],
+        )
     return await read_attempts(tx, item_ids)
 
 

@@ -1,12 +1,13 @@
 """Keeps the counts that people look at (table `kept_count`): nothing that is shown counts a table.
 
 Who changes what is counted says so in the same transaction, and the sums are written as its last statement. A count is
-spread over SHARDS rows, of which a connection takes its own, so that transactions at the same time don't wait for each
-other; whoever reads adds them up, and one of them alone may be below zero.
+spread over rows (shards) of which each session of the database has its own, so that no transaction ever waits for
+another here, also not for one that stands still; whoever reads adds them up, and one of them alone may be below zero.
 
 Invariants
 - The counts are exact in every snapshot: what is counted and its counts change in one transaction, and all counts are
   read by one statement.
+- No two sessions write the same row, but for those that fold what sessions left that are over.
 - No transaction waits for a lock once it holds one of these: they are written last, in the order of their ids.
 - What retention deletes from the journal stays counted: an item counts for ever.
 """
@@ -17,10 +18,12 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from storage.sql.database import Tx
+from storage.sql.database import Tx, placeholders
 from storage.statuses import Fate, OutboxStatus, TicketStatus
 
-SHARDS = 16  # connections that commit at the same moment have consecutive ids, and a pool has fewer
+FOLDED = "folded"  # the shard that gets what the shards of sessions had that are over
+MAX_FOLDED_PER_BATCH = 500  # rows
+MIN_FOLDED = 200  # fewer cost a reader nothing
 DUPLICATES = "duplicates"  # stands among the fates: how often something came again
 
 
@@ -73,13 +76,45 @@ async def _write(tx: Tx) -> None:
     if tx.dialect == "sqlite":
         row, clash = "(? || '.0',?,?,?,?)", "ON CONFLICT (id) DO UPDATE SET total = total + excluded.total"
     else:
-        row = f"(CONCAT(?,'.',MOD(CONNECTION_ID(),{SHARDS})),?,?,?,?)"
+        row = "(CONCAT(?,'.s',CONNECTION_ID()),?,?,?,?)"
         clash = "ON DUPLICATE KEY UPDATE total = total + VALUES(total)"
     values = ",".join([row] * len(rows))
     await tx.execute(
         f"INSERT INTO kept_count (id, counted, state, topic, total) VALUES {values} {clash}",
         [value for row in rows for value in row],
     )
+
+
+async def fold(tx: Tx) -> int:
+    """Adds up the rows of sessions that are over; returns how many it has folded. To be run now and then: each session
+    that ever wrote leaves a few. SQLite has one session, whose rows are always the same."""
+    if tx.dialect == "sqlite":
+        return 0
+    alive = {f"s{row[0]}" for row in await tx.fetch("SELECT id FROM information_schema.processlist")}
+    ids = [row[0] for row in await tx.fetch("SELECT id FROM kept_count WHERE id LIKE '%.s%' ORDER BY id")]
+    over = [row_id for row_id in ids if (shard := row_id.rpartition(".")[2])[1:].isdecimal() and shard not in alive]
+    if len(over) < MIN_FOLDED:
+        return 0
+    some = over[:MAX_FOLDED_PER_BATCH]
+    rows = await tx.fetch(
+        f"SELECT id, counted, state, topic, total FROM kept_count WHERE id IN ({placeholders(len(some))}) "
+        "ORDER BY id FOR UPDATE SKIP LOCKED",
+        some,
+    )
+    if not rows:
+        return 0
+    totals: Counter[Count] = Counter()
+    for _, counted, state, topic, total in rows:
+        totals[Count(counted, state, topic)] += total
+    folded = [row[0] for row in rows]
+    await tx.execute(f"DELETE FROM kept_count WHERE id IN ({placeholders(len(folded))})", folded)
+    for key, count, total in sorted((f"{_make_key(count)}.{FOLDED}", count, total) for count, total in totals.items()):
+        await tx.execute(
+            "INSERT INTO kept_count (id, counted, state, topic, total) VALUES (?,?,?,?,?) "
+            "ON DUPLICATE KEY UPDATE total = total + VALUES(total)",
+            [key, *count, total],
+        )
+    return len(folded)
 
 
 def _make_key(count: Count) -> str:

@@ -2,17 +2,20 @@
 
 Invariants
 - A number is given out once, whatever dies.
+- No process of ours holds the counter: on MySQL a block is reserved by one statement that commits itself.
 - A process that is killed leaves a gap of at most one block. One that stops leaves none if nobody reserved after it.
 """
 
+import time
 from collections import deque
 from functools import partial
 
 from tortoise.exceptions import IntegrityError
 
-from storage.sql.database import Database, Tx
+from storage.sql.database import Database, RowsHeld, Tx
 
 BLOCK_SIZE = 50
+HELD_SECONDS = 2.0  # for which a counter that was met locked is not tried again
 MAX_GIVE_BACK_SECONDS = 1.0  # a stop waits no longer for this
 
 
@@ -23,16 +26,39 @@ class TicketNumbers:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._free: deque[int] = deque()
+        self._held_until = 0.0
 
     async def top_up(self, wanted: int) -> None:
-        """Reserves whole blocks, each in a transaction of its own, until there are `wanted` numbers."""
+        """Reserves whole blocks, each in a transaction of its own, until there are `wanted` numbers. Raises RowsHeld
+        when another session holds the counter, once that is known at once."""
         while (lacking := wanted - len(self._free)) > 0:
+            if time.monotonic() < self._held_until:
+                raise RowsHeld("the counter of the tickets' numbers is locked")
             count = -(-lacking // BLOCK_SIZE) * BLOCK_SIZE
             try:
-                last = await self._database.run(partial(reserve, count=count))
+                last = await self._reserve(count)
             except IntegrityError:
                 continue  # two processes made the counter at once: the other's is there now
+            except RowsHeld:
+                self._held_until = time.monotonic() + HELD_SECONDS
+                raise
             self._free.extend(range(last - count + 1, last + 1))
+
+    async def _reserve(self, count: int) -> int:
+        """Reserves a block; returns its last number."""
+        if self._database.dialect != "sqlite":
+            async with self._database.reading() as tx:
+                last = await tx.execute_for_id(
+                    "UPDATE counter SET value = LAST_INSERT_ID(value + ?) WHERE name = 'ticket'", [count]
+                )
+            if last is not None:
+                return last
+        return await self._database.run(partial(reserve, count=count))
+
+    @property
+    def available(self) -> int:
+        """How many numbers there are without another block."""
+        return len(self._free)
 
     def peek(self) -> int:
         """Returns the number that `take` will give."""

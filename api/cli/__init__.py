@@ -90,9 +90,11 @@ def exit_with_reason(error: Exception) -> NoReturn:
         )
 
     from storage.redis.client import RedisDown
-    from storage.sql.database import DatabaseDown
+    from storage.sql.database import DatabaseDown, RowsHeld
     from storage.sql.driver_errors import explain_down, explain_refusal
 
+    if isinstance(error, RowsHeld):
+        exit_with_error("Another session at the database holds what this command changes: try again in a few seconds.")
     if isinstance(error, DatabaseDown):
         exit_with_error(explain_down(error))
     if isinstance(error, RedisDown):

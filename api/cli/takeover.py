@@ -49,7 +49,7 @@ async def _take_over(settings: "StorageSettings", findings: "Findings", choices:
     from storage.blobs.open import open_store
 
     store = open_store(settings.files_url, settings.data_dir / "files", settings.s3)
-    async with admin.open_database(settings) as database:
+    async with admin.open_database(settings, is_patient=True) as database:
         return await take_over(
             database, store, findings.tables, choices, clock=lambda: datetime.now(UTC), say=print_notice
         )

@@ -17,8 +17,9 @@ from api.desk.pages import show_refusal
 from api.desk.ticket_page import show_ticket_page
 from api.views.ticket_text import STATUS_LABELS
 from api.web.auth import GuardedBlueprint
+from api.web.responses import ROWS_HELD
 from bot.agents.errors import AgentError, ErrorCode, IllegalStatusChange, TicketNotFound
-from storage.sql.database import DatabaseDown
+from storage.sql.database import DatabaseDown, RowsHeld
 
 CHOOSE_AN_EMOJI = "Choose an emoji, and a message of the customer."
 
@@ -54,6 +55,7 @@ def add_error_handlers(blueprint: GuardedBlueprint) -> None:
     blueprint.register_error_handler(AgentError, answer_agent_error)
     blueprint.register_error_handler(FormRefused, answer_refused_form)
     blueprint.register_error_handler(HTTPException, answer_http_error)
+    blueprint.register_error_handler(RowsHeld, answer_held_rows)
     blueprint.register_error_handler(DatabaseDown, answer_database_down)
 
 
@@ -76,6 +78,13 @@ async def answer_refused_form(error: FormRefused) -> Response:
 async def answer_http_error(error: HTTPException) -> Response:
     """Answers an error that is HTTP's own, or an exception that nobody expected, which comes as a 500."""
     return show_refusal(error.code or 500)
+
+
+async def answer_held_rows(_error: RowsHeld) -> Response:
+    """Answers while another session holds what the agent wanted to change: what they wrote stays on the page."""
+    if "ticket_id" not in (request.view_args or {}):
+        return show_refusal(503, f"{ROWS_HELD}.")
+    return await _show_on_ticket_page(ErrorAnswer(503, f"{ROWS_HELD}."), read_composer_draft())
 
 
 async def answer_database_down(_error: DatabaseDown) -> Response:

@@ -28,6 +28,7 @@ from storage.sql.server_checks import (
     find_packet_problem,
     find_table_problem,
     find_text_problem,
+    find_version_problem,
     read_server,
 )
 
@@ -135,11 +136,12 @@ async def check_database_text(context: CheckContext) -> Finding:
 
 
 async def check_database_tables(context: CheckContext) -> Finding:
-    """Checks that MySQL takes back what fails half-way: the tables are InnoDB."""
+    """Checks that MySQL takes back what fails half-way, and lets others go on: the tables are InnoDB, the server is new
+    enough."""
     server = await _read_server(context)
     if server is None:
         return pass_check("SQLite takes back what fails half-way.")
-    return _to_finding(find_table_problem(server), "They are InnoDB.")
+    return _to_finding(find_version_problem(server) or find_table_problem(server), "They are InnoDB.")
 
 
 async def check_database_packets(context: CheckContext) -> Finding:

@@ -15,7 +15,8 @@ from typing import TypeAlias
 import structlog
 from quart import Quart
 
-from storage.sql.database import Database, DatabaseDown, Tx
+from storage.sql.database import Database, DatabaseDown, RowsHeld, Tx
+from storage.sql.lock_waits import LockWait
 
 MAX_WAITING_WRITES = 1000  # while the database is away: some hundred kilobytes
 MAX_WRITES_PER_COMMIT = 100  # a commit has a deadline
@@ -64,11 +65,20 @@ class DeferredWrites:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_WRITES_PER_COMMIT))]
                 try:
-                    await self._database.run(partial(_write_all, batch=batch))
-                except DatabaseDown as error:
-                    log.warning("deferred_writes_lost", count=len(batch), error=str(error))
+                    await self._write(batch)
                 except Exception:
                     log.exception("deferred_writes_failed", count=len(batch))
+
+    async def _write(self, batch: Sequence[Write], lock_wait: LockWait = LockWait.USUAL) -> None:
+        """Writes these in one transaction; one by one where another session holds what one of them wants."""
+        try:
+            await self._database.run(partial(_write_all, batch=batch), lock_wait=lock_wait)
+        except DatabaseDown as error:
+            if isinstance(error, RowsHeld) and len(batch) > 1:
+                for write in batch:
+                    await self._write([write], LockWait.HASTY)
+                return
+            log.warning("deferred_writes_lost", count=len(batch), error=str(error))
 
 
 def run_deferred_writes(app: Quart, deferred: DeferredWrites) -> None:

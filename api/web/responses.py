@@ -15,7 +15,7 @@ from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 
 from api.web.problem_text import describe_problem
-from storage.sql.database import DatabaseDown
+from storage.sql.database import DatabaseDown, RowsHeld
 
 T = TypeVar("T")
 MESSAGES = {
@@ -38,6 +38,7 @@ HEADERS = {
 MAX_PROBLEMS = 50
 MAX_MEMBERS = 1000  # of a body, inside each other too: the largest we take has 100, and each unknown one costs 20 µs
 SEND_FORM = "Send the file in a form, with Content-Type: multipart/form-data"
+ROWS_HELD = "Somebody else is changing the same thing just now: try again in a few seconds"
 NOT_VALID = "Something in the request is not as it should be"
 log = structlog.get_logger(__name__)
 
@@ -190,6 +191,11 @@ async def _refuse_http_error(error: HTTPException) -> Response:
 
 
 async def _refuse_for_now(error: DatabaseDown) -> Response:
+    if isinstance(error, RowsHeld):
+        log.info("rows_held", error=str(error))
+        response = refuse(503, ROWS_HELD)
+        response.headers["Retry-After"] = "2"
+        return response
     log.warning("database_down", error=str(error))
     response = refuse(503, "The database does not answer: try again later")
     response.headers["Retry-After"] = "5"

@@ -6,6 +6,7 @@ Invariants
 - All ids are made before the transaction. That of the audit line is the change's idempotency id: where the line is
   there, an earlier try has landed, so nothing happens twice when the outcome of a commit was not heard.
 - Redis is told after the commit, and may be down.
+- Where another session holds the customer, the agent hears so within a second (RowsHeld), and nothing has happened.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,7 +28,9 @@ from storage.customers import make_phone_alias
 from storage.event_log import TicketEvent
 from storage.fence import CustomerGone
 from storage.redis.lanes import Lanes
-from storage.sql.database import Clash, Database, Tx
+from storage.sql.database import Clash, Database, RowsHeld, Tx
+from storage.sql.held_rows import HeldFor
+from storage.sql.lock_waits import LockWait
 from storage.statuses import AuditAction, TicketEventKind
 from storage.tickets import StoredTicket
 
@@ -148,12 +151,20 @@ class AgentTransaction:
         return await self.database.run(work)
 
     async def run_for_customer(self, customer_id: int, write: Write[T]) -> T:
-        """Runs `write` with this customer locked, then rings their lane. Raises CustomerGone."""
+        """Runs `write` with this customer locked, then rings their lane. Raises CustomerGone, RowsHeld."""
 
         async def work(tx: Tx) -> T:
             return await write(tx, await self._lock(tx, customer_id))
 
-        result = await self.database.run(work)
+        held = self.database.held[HeldFor.AGENTS]
+        # who asks again and again meanwhile is not to take the connections that others need
+        lock_wait = LockWait.HASTY if held.has_any((customer_id,)) else LockWait.USUAL
+        try:
+            result = await self.database.run(work, lock_wait=lock_wait)
+        except RowsHeld:
+            held.note((customer_id,))
+            raise
+        held.clear((customer_id,))
         await self._ring(customer_id)
         return result
 

@@ -34,6 +34,8 @@ from storage.outbox import Move, OutboxRow
 from storage.redis.client import RedisDown
 from storage.redis.lanes import Lanes
 from storage.sql.database import Database, DatabaseDown, Tx
+from storage.sql.held_rows import HeldFor
+from storage.sql.lock_waits import LockWait
 from storage.statuses import OutboxStatus, Why
 
 LATE_ANSWER = timedelta(seconds=10)  # statuses that came before such an answer may have been given up by then
@@ -94,7 +96,12 @@ class OutboxWriter:
         self._lanes = lanes
         self._clock = clock
         self._phone_number_id = phone_number_id
-        self._group: GroupCommit[RowWrite, datetime | StartRefused] = GroupCommit(self._commit, MAX_WRITES_PER_COMMIT)
+        self._group: GroupCommit[RowWrite, datetime | StartRefused] = GroupCommit(
+            self._commit,
+            MAX_WRITES_PER_COMMIT,
+            read_keys=lambda write: (write.outbox_id,),
+            held=database.held[HeldFor.SENDING],
+        )
 
     async def mark_sending(self, send: StartedSend) -> datetime | StartRefused:
         """Marks a queued row as being sent by this process. Returns when, or why not. Raises DatabaseDown."""
@@ -193,7 +200,7 @@ class OutboxWriter:
                 log.warning("mark_waits", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _commit(self, writes: Sequence[RowWrite]) -> Sequence[datetime | StartRefused]:
+    async def _commit(self, writes: Sequence[RowWrite], lock_wait: LockWait) -> Sequence[datetime | StartRefused]:
         """Returns for each write when it was made, or why not."""
         now = self._clock()
         sends = [write for write in writes if isinstance(write, StartedSend)]
@@ -220,7 +227,7 @@ class OutboxWriter:
                     )
 
         with log_phase("marking", len(writes)):
-            await self._database.run(work)
+            await self._database.run(work, lock_wait=lock_wait)
         refused = [
             StartRefused.NOT_THEIR_ADDRESS if write.outbox_id in lost else StartRefused.NOT_QUEUED for write in writes
         ]

@@ -4,7 +4,8 @@ Invariants
 - Every item of a body is in the journal, each once, before the webhook is answered. A body that can't be read is an
   item too.
 - Whose an item is, is settled in the same transaction; an item that came before settles nothing again.
-- Webhooks that arrive while a commit is under way share the next one.
+- Webhooks that arrive while a commit is under way share the next one. One that names customers whose rows another
+  session holds waits by itself.
 - A lost ring costs a second, until the sweep, and never an item.
 """
 
@@ -35,9 +36,12 @@ from storage.journal import KeyHolder, NewItem
 from storage.redis.lanes import FRESH_SECONDS, Lanes
 from storage.sql.columns import to_millis
 from storage.sql.database import Clash, Database, Tx
+from storage.sql.held_rows import HeldFor
+from storage.sql.lock_waits import LockWait
 from storage.statuses import Fate
 
 MAX_ITEMS_PER_COMMIT = 1000  # the commit has a deadline; a longer webhook goes alone
+HELD_SECONDS = 5.0  # that a webhook is tried again while rows of those whom it names are locked: Meta waits for longer
 EMPTY_STATE = LaneState().to_json()
 REHEARSAL = (
     b'{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":'
@@ -74,11 +78,18 @@ class Intake:
         self._clock = clock
         self._phone_number_id = phone_number_id
         self._metrics = metrics
-        self._group: GroupCommit[Arrival, None] = GroupCommit(self._store, MAX_ITEMS_PER_COMMIT)
+        self._group: GroupCommit[Arrival, None] = GroupCommit(
+            self._store,
+            MAX_ITEMS_PER_COMMIT,
+            read_keys=_list_aliases,
+            held=database.held[HeldFor.WEBHOOKS],
+            patience_seconds=HELD_SECONDS,
+        )
         self._rings: set[asyncio.Task[None]] = set()
 
     async def receive(self, body: bytes) -> Sequence[Item]:
-        """Journals every item of `body`. Raises DatabaseDown when it can't, and then Meta keeps the webhook for us."""
+        """Journals every item of `body`. Raises DatabaseDown when it can't, RowsHeld when that is for the sake of those
+        whom the body names, and then Meta keeps the webhook for us."""
         received_at = self._clock()
         items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=received_at)
         await self._group.submit((received_at, items), len(items))
@@ -91,9 +102,11 @@ class Intake:
         items = parse_webhook(body, phone_number_id=self._phone_number_id, received_at=now)
         await self._write(tx, [(self._ids.next(), now, item) for item in items])
 
-    async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
+    async def _store(self, arrivals: Sequence[Arrival], lock_wait: LockWait) -> Sequence[None]:
         entries = [(self._ids.next(), received_at, item) for received_at, items in arrivals for item in items]
-        written = await self._database.run(lambda tx: self._write(tx, entries), clash=Clash.RUN_AGAIN)
+        written = await self._database.run(
+            lambda tx: self._write(tx, entries), clash=Clash.RUN_AGAIN, lock_wait=lock_wait
+        )
         if written.duplicates:
             log.info("duplicates", count=written.duplicates)
         for item_id in sorted(written.changed):
@@ -149,6 +162,11 @@ class Intake:
             task = asyncio.create_task(ring_soon(self._lanes, written.delays, forget=written.moved))
             self._rings.add(task)
             task.add_done_callback(self._rings.discard)
+
+
+def _list_aliases(arrival: Arrival) -> set[str]:
+    """Lists under which aliases those whom a body names may be known: whose rows they are that are locked."""
+    return {alias for item in arrival[1] if _is_of_a_customer(item) for alias in list_lookup_aliases(item)}
 
 
 def _is_of_a_customer(item: Item) -> bool:

@@ -17,12 +17,14 @@ import structlog
 from bot.clock import Clock
 from bot.delivery.circuit_breaker import CircuitBreaker
 from bot.heartbeat import PULSE_SECONDS, Heartbeat
+from bot.worker.owned_sessions import OwnedSessions
 from bot.worker.waiting_lanes import find_waiting_lanes
-from storage import count_settlement, journal_retention
+from storage import count_settlement, journal_retention, kept_counts
 from storage.redis.client import RedisDown
 from storage.redis.lanes import BEAT_SECONDS, Lanes
 from storage.sql.database import Database, DatabaseDown
 
+RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 3600.0  # after the start: by then nobody is at work who does not count
 RETAIN_SECONDS = 3600.0  # between two runs of the retention
 MAX_RETAINED_PER_BATCH = 500  # rows that one transaction empties: others want the database too
@@ -51,6 +53,7 @@ class Maintenance:
         self._breaker = breaker
         self._sweep_seconds = sweep_seconds
         self._heartbeat_file = heartbeat_file
+        self._sessions = OwnedSessions(database=database, lanes=lanes)
         self._is_idle = False  # there is nothing to send
 
     def make_loops(self) -> list[Coroutine[Any, Any, None]]:
@@ -58,6 +61,7 @@ class Maintenance:
         return [
             self._run_every(BEAT_SECONDS, self._beat),
             self._run_every(PULSE_SECONDS, self._pulse),
+            self._run_every(0.0, self._sessions.keep),  # which waits by itself
             self._run_every(self._sweep_seconds, self._sweep),
             # Beside the sweep, which would wait for Meta's answer.
             self._run_every(self._sweep_seconds, self._probe_number),
@@ -68,6 +72,7 @@ class Maintenance:
     async def _beat(self) -> None:
         if reaped := await self._heartbeat.beat():
             log.warning("took_over_lanes", count=reaped)
+            self._sessions.look_soon()
         self._touch_file()
 
     async def _pulse(self) -> None:
@@ -104,6 +109,10 @@ class Maintenance:
                 lambda tx: journal_retention.apply_retention(tx, self._clock(), MAX_RETAINED_PER_BATCH)
             )
             if touched < MAX_RETAINED_PER_BATCH:
+                break
+            await asyncio.sleep(0.1)
+        for _ in range(MAX_BATCHES_PER_RUN):
+            if not await self._database.run(kept_counts.fold):
                 return
             await asyncio.sleep(0.1)
 
@@ -122,4 +131,7 @@ class Maintenance:
                 log.debug("waits", error=str(error))
             except Exception:
                 log.exception("background_work_failed")
-            await asyncio.sleep(seconds)
+            else:
+                await asyncio.sleep(seconds)
+                continue
+            await asyncio.sleep(seconds or RETRY_SECONDS)

@@ -35,12 +35,21 @@ class RoundInput:
     # lanes that may have more messages than were loaded, and when the last that was loaded came: the next came then
     full: Mapping[int, datetime] = field(default_factory=dict)
     crowded: Mapping[int, datetime] = field(default_factory=dict)  # the same of statuses
+    postponed: set[int] = field(default_factory=set)  # lanes whose messages wait for numbers of tickets
 
     def find_rest_since(self, customer_id: int, *, is_settled: bool) -> datetime | None:
         """Finds when the next item of a lane came that was not loaded; None when there is none. Of its statuses that
         counts only where one of the loaded came to its end (`is_settled`)."""
         messages, statuses = self.full.get(customer_id), self.crowded.get(customer_id) if is_settled else None
         return min((at for at in (messages, statuses) if at is not None), default=None)
+
+    def postpone(self, max_messages: int) -> None:
+        """Leaves out the messages of those lanes that come after so many messages of others."""
+        for customer_id, items in list(self.messages.items()):
+            max_messages -= len(items)
+            if max_messages < 0:
+                del self.messages[customer_id]
+                self.postponed.add(customer_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Runs the transaction of one round: the fence, then everything that its turns and its statuses write.
 
 Invariants
-- The fence comes first. Behind it, what the turns rest on is checked again: the version, and that nothing older waits.
+- First the lane states are locked, but for those that another session holds: their lanes drop out, the others go on.
+- Then comes the fence. Behind it, what the turns rest on is checked again: the version, and that nothing older waits.
 - An item is closed in the transaction that writes its effects, and only if it was still pending.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.delivery.ticket_events import is_event, make_delivery_event
@@ -35,15 +36,25 @@ class LanesMoved(Exception):
         self.customer_ids = set(customer_ids)
 
 
+class LanesHeld(Exception):
+    """Another session holds the lane states of these customers, or they are no more."""
+
+    def __init__(self, customer_ids: Iterable[int]) -> None:
+        super().__init__()
+        self.customer_ids = set(customer_ids)
+
+
 @dataclass(slots=True)
 class RoundTransaction:
-    """What the transaction writes: the turns of each lane, and what the statuses change."""
+    """What the transaction writes: the turns of each lane, and what the statuses change. `held`: the lanes that it
+    leaves out because another session has locked their state."""
 
     now: datetime
     loaded: RoundInput
     lanes: dict[int, LaneTurns]
     matched: MatchedStatuses
     make_id: Callable[[], int]
+    held: set[int] = field(default_factory=set)
 
     @property
     def is_empty(self) -> bool:
@@ -52,13 +63,23 @@ class RoundTransaction:
         return not (any(lane.done for lane in self.lanes.values()) or matched.done or matched.ignored)
 
     def drop(self, customer_ids: Iterable[int]) -> None:
-        """Leaves these lanes out."""
+        """Leaves the turns of these lanes out."""
         for customer_id in customer_ids:
             self.lanes.pop(customer_id, None)
 
+    def leave_held(self, customer_ids: Set[int]) -> None:
+        """Leaves these lanes out, and their statuses, since another session holds their state."""
+        self.drop(customer_ids)
+        self.matched.drop(customer_ids)
+        self.held |= customer_ids
+
     async def write(self, tx: Tx) -> None:
-        """Writes all of it, the fence first. Raises LanesMoved or CustomerGone, and then it is to be rolled back."""
+        """Writes all of it, the fence first. Raises LanesMoved, LanesHeld or CustomerGone, and then it is to be rolled
+        back."""
         lanes = [lane for lane in self.lanes.values() if lane.done]
+        wanted = {*(lane.customer_id for lane in lanes), *self.matched.closed_windows, *self.matched.rerouted}
+        if held := wanted - await fence.lock_free(tx, wanted):
+            raise LanesHeld(held)
         events = [event for lane in lanes for event in lane.events]
         if lanes:
             await self._raise_fence(tx, lanes)

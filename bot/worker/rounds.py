@@ -4,11 +4,11 @@ Invariants
 - What a lane's turns rest on (its version, and that nothing older waits) is checked again once the locks are held. A
   lane for which it no longer holds drops out and is played again from SQL; the others commit.
 - An item is closed in the transaction that writes its effects, and only if it was still pending.
+- A lane whose state another session has locked drops out too, for as long as that lasts; nobody waits for it.
 - A round that raises has changed nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -21,19 +21,21 @@ from bot.phases import log_phase
 from bot.service_window import close_window
 from bot.templates.sync import TemplateSync
 from bot.worker import parking
-from bot.worker.effects import Failure, LaneTurns
-from bot.worker.round_input import MAX_ROWS_PER_LANE, RoundInput, find_quoted, read_input
-from bot.worker.round_transaction import LanesMoved, RoundTransaction
+from bot.worker.effects import LaneTurns
+from bot.worker.played_lane import PlayedLane, make_played_lane
+from bot.worker.round_input import RoundInput, find_quoted, read_input
+from bot.worker.round_transaction import LanesHeld, LanesMoved, RoundTransaction
 from bot.worker.statuses import MatchedStatuses, list_row_ids, list_unfound_wamids, match_statuses, read_statuses
 from bot.worker.turns import LaneInput, Turns
 from flows import Ticket
 from storage import fence, outbox_reads
 from storage.fence import CustomerGone, StoredLaneState
-from storage.outbox import OutboxRow
 from storage.outbox_reads import SentRow
 from storage.redis.lanes import ClaimedLane
-from storage.sql.database import Database
-from storage.statuses import Fate, OutboxStatus
+from storage.sql.database import Database, RowsHeld
+from storage.sql.held_rows import HeldFor
+from storage.sql.lock_waits import LockWait
+from storage.statuses import Fate
 from storage.ticket_numbers import TicketNumbers
 
 MAX_ITEMS_PER_LANE = 100  # in one round, and as many statuses
@@ -41,26 +43,6 @@ MAX_ITEMS_PER_ROUND = 1000  # and as many statuses: turns block the event loop, 
 MAX_TRIES = 3  # of a lane whose turns rest on something that keeps changing
 MOVED_AGAIN_SECONDS = 0.1
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class PlayedLane:
-    """A lane after its round: what it has to deliver, and when to look at it again (None: only when rung).
-
-    `moved`: its state has a new version; `forced`: Redis has a wrong one.
-    """
-
-    customer_id: int
-    state: LaneState
-    version: int
-    rows: list[OutboxRow] = field(default_factory=list)
-    again_seconds: float | None = None
-    moved: bool = False
-    forced: bool = False
-    failure: Failure | None = None
-    has_more_rows: bool = False  # than `rows`
-    heard_wamid: str = ""  # the customer's last message, to be marked as read
-    has_files: bool = False  # new ones, to be fetched
 
 
 class Rounds:
@@ -78,6 +60,7 @@ class Rounds:
         metrics: Metrics,
     ) -> None:
         self._database = database
+        self._held = database.held[HeldFor.LANES]
         self._turns = turns
         self._ids = ids
         self._numbers = numbers
@@ -85,8 +68,14 @@ class Rounds:
         self._clock = clock
         self._metrics = metrics
 
-    async def play(self, lanes: Sequence[ClaimedLane], max_items: int = MAX_ITEMS_PER_LANE) -> list[PlayedLane]:
-        """Plays what waits in `lanes`, the oldest items of each. When it raises, nothing was changed."""
+    async def play(
+        self,
+        lanes: Sequence[ClaimedLane],
+        max_items: int = MAX_ITEMS_PER_LANE,
+        lock_wait: LockWait = LockWait.USUAL,
+    ) -> list[PlayedLane]:
+        """Plays what waits in `lanes`, the oldest items of each. When it raises, nothing was changed. Raises RowsHeld
+        when another session holds rows of one of them; a lane whose own lane state it holds is left for later."""
         max_items = max(1, min(max_items, MAX_ITEMS_PER_ROUND // max(1, len(lanes))))
         with log_phase("claimed", len(lanes)):
             copies = {
@@ -96,19 +85,21 @@ class Rounds:
             }
             waiting = [lane.customer_id for lane in lanes]
             played: list[PlayedLane] = []
+            held: set[int] = set()
             for attempt in range(MAX_TRIES):
                 prepared = await self._prepare(waiting, {} if attempt else copies, max_items)
-                moved = await self._commit(prepared)
-                played += [
-                    _make_played_lane(prepared, customer_id, forced=bool(attempt))
-                    for customer_id in waiting
-                    if customer_id not in moved
-                ]
+                moved = await self._commit(prepared, lock_wait)
+                held |= prepared.held
+                left_out = moved | held
+                committed = [customer_id for customer_id in waiting if customer_id not in left_out]
+                played += [make_played_lane(prepared, one, forced=bool(attempt)) for one in committed]
+                self._held.clear(committed)
                 waiting = sorted(moved)
                 if not waiting:
                     break
             late = [PlayedLane(one, LaneState(), 0, again_seconds=MOVED_AGAIN_SECONDS) for one in waiting]
-            return played + late
+            waits = [PlayedLane(one, LaneState(), 0, again_seconds=self._held.note((one,))) for one in sorted(held)]
+            return played + late + waits
 
     async def _prepare(
         self, customer_ids: Sequence[int], copies: Mapping[int, StoredLaneState], max_items: int
@@ -117,7 +108,11 @@ class Rounds:
         async with self._database.reading() as tx:
             loaded = await read_input(tx, customer_ids, copies, max_items)
         now = self._clock()
-        await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
+        try:
+            await self._numbers.top_up(1 + sum(len(items) for items in loaded.messages.values()))
+        except RowsHeld:
+            loaded.postpone(self._numbers.available - 1)
+            log.warning("ticket_numbers_held", available=self._numbers.available, postponed=len(loaded.postponed))
         lanes = await self._play_turns(loaded, now, max_items)
         # no fence will check these copies from Redis, and they say where to send and until when
         unchecked = [lane for lane in loaded.rows if lane in copies and not (lane in lanes and lanes[lane].done)]
@@ -161,13 +156,14 @@ class Rounds:
                 loaded.versions |= await fence.load_lane_states(tx, unchecked)
         return match_statuses(statuses, rows, now)
 
-    async def _commit(self, prepared: RoundTransaction) -> set[int]:
-        """Commits the round without the lanes whose turns have gone stale; returns those."""
+    async def _commit(self, prepared: RoundTransaction, lock_wait: LockWait = LockWait.USUAL) -> set[int]:
+        """Commits the round without the lanes whose turns have gone stale, and returns those, and without those whose
+        state another session has locked: `prepared.held`."""
         stale: set[int] = set()
         while not prepared.is_empty:
             try:
                 with log_phase("transaction", len(prepared.lanes)):
-                    await self._database.run(prepared.write)
+                    await self._database.run(prepared.write, lock_wait=lock_wait)
                 self._count(prepared)
                 if prepared.matched.template_refusals:
                     self._templates.request_sync()
@@ -177,8 +173,14 @@ class Rounds:
                 log.info("lanes_dropped", count=len(lost), of=len(prepared.lanes))
                 prepared.drop(lost)
                 stale |= lost
+            except LanesHeld as found:
+                async with self._database.reading() as tx:
+                    there = await fence.load_lane_states(tx, found.customer_ids)
+                if found.customer_ids - there.keys():  # one of them has become another: read anew
+                    return (stale | prepared.loaded.versions.keys()) - prepared.held
+                prepared.leave_held(found.customer_ids)
             except CustomerGone:  # one of them has become another: read anew
-                return stale | prepared.loaded.versions.keys()
+                return (stale | prepared.loaded.versions.keys()) - prepared.held
         return stale
 
     def _count(self, committed: RoundTransaction) -> None:
@@ -197,54 +199,3 @@ class Rounds:
             if now.get(customer_id, (None,))[0] != lane.version
         }
         return moved or set(prepared.lanes)
-
-
-def _make_played_lane(committed: RoundTransaction, customer_id: int, *, forced: bool) -> PlayedLane:
-    loaded, lane = committed.loaded, committed.lanes.get(customer_id)
-    version, body = loaded.versions.get(customer_id, (0, ""))
-    again = _choose_again_seconds(committed, lane, customer_id)
-    rows = loaded.rows.get(customer_id, [])
-    unheld = [row for row in rows if row.status is not OutboxStatus.HELD]
-    has_more_rows = len(unheld) >= MAX_ROWS_PER_LANE
-    if lane is None or not lane.done:
-        state = LaneState.from_json(body) if body else LaneState()
-        if customer_id in committed.matched.closed_windows:
-            state = close_window(state, committed.matched.closed_windows[customer_id])
-        failure = lane.failure if lane else None
-        return PlayedLane(
-            customer_id=customer_id,
-            state=state,
-            version=version,
-            rows=unheld,
-            again_seconds=again,
-            failure=failure,
-            has_more_rows=has_more_rows,
-        )
-    if committed.may_release_held(customer_id):
-        rows, again = [], 0.0  # what was held is read from SQL, where all of it is released, and goes out first
-    else:
-        rows = unheld if has_more_rows else unheld + [row for row in lane.rows if row.status is OutboxStatus.QUEUED]
-    return PlayedLane(
-        customer_id=customer_id,
-        state=lane.state,
-        version=version + 1,
-        rows=rows,
-        again_seconds=again,
-        moved=True,
-        forced=forced,
-        failure=lane.failure,
-        has_more_rows=has_more_rows,
-        heard_wamid=lane.heard_wamid,
-        has_files=bool(lane.files),
-    )
-
-
-def _choose_again_seconds(committed: RoundTransaction, lane: LaneTurns | None, customer_id: int) -> float | None:
-    """When the lane is to be looked at again. What is parked may be about a message of this very round."""
-    loaded, matched = committed.loaded, committed.matched
-    parked = list(lane.parked.values()) if lane else []
-    wanted = [0.0] if customer_id in matched.rerouted or (parked and lane and lane.done) else []
-    if rest_since := loaded.find_rest_since(customer_id, is_settled=customer_id in matched.settled):
-        wanted.append(min(0.0, (rest_since - committed.now).total_seconds()))  # its place in the line, not behind it
-    wanted += [matched.waiting[customer_id]] if customer_id in matched.waiting else []
-    return min(wanted + parked, default=None)

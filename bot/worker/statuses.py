@@ -9,10 +9,10 @@ Invariants
 - A status of a message that nobody knows waits for MAX_WAIT: it may have overtaken the answer to the send it is about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bot.delivery.decision import ARRIVED, decide_status
 from bot.delivery.row_moves import Decision, RowMove
@@ -60,6 +60,29 @@ class MatchedStatuses:
     waiting: dict[int, float] = field(default_factory=dict)  # customer -> seconds until a status is given up
     settled: set[int] = field(default_factory=set)  # customers of whom a status came to its end
 
+    row_owners: dict[int, int] = field(default_factory=dict)  # row -> customer
+    item_owners: dict[int, int] = field(default_factory=dict)  # item -> customer of its row, or its own
+
+    def drop(self, customer_ids: Set[int]) -> None:
+        """Leaves out what concerns these customers: their statuses stay pending."""
+        rows = {row_id for row_id, customer_id in self.row_owners.items() if customer_id in customer_ids}
+        items = {item_id for item_id, customer_id in self.item_owners.items() if customer_id in customer_ids}
+        by_row: list[dict[int, Any]] = [*self.advances.values(), self.failures, self.reroutes, self.template_refusals]
+        for found in by_row:
+            for row_id in rows & found.keys():
+                del found[row_id]
+        for customer_id in customer_ids:
+            self.closed_windows.pop(customer_id, None)
+            self.unreachable.pop(customer_id, None)
+        self.rerouted -= customer_ids
+        self.reached -= customer_ids
+        self.done = [item_id for item_id in self.done if item_id not in items]
+        self.ignored = {
+            reason: left
+            for reason, ids in self.ignored.items()
+            if (left := [item_id for item_id in ids if item_id not in items])
+        }
+
     def wait(self, item: PendingItem, seconds: float) -> None:
         """Leaves a status pending, for so many seconds at most."""
         self.waiting[item.customer_id] = min(seconds, self.waiting.get(item.customer_id, seconds))
@@ -67,10 +90,12 @@ class MatchedStatuses:
     def ignore(self, item: PendingItem, reason: IgnoredReason) -> None:
         """Closes a status without any effect on its row."""
         self.ignored.setdefault(reason, []).append(item.item_id)
+        self.item_owners.setdefault(item.item_id, item.customer_id)
         self.settled.add(item.customer_id)
 
     def apply(self, item: PendingItem, row: SentRow, status: MessageStatus, decision: Decision) -> None:
         """Closes a status with what was decided about its row."""
+        self.row_owners[row.outbox_id] = self.item_owners[item.item_id] = row.customer_id
         for effect in decision.effects:
             match effect:
                 case MarkReachable():

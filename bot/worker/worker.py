@@ -3,13 +3,11 @@
 Invariants
 - A round waits for no delivery, and no lane for another's.
 - Every claimed lane is released, whatever happens to it.
-- An item whose turn raises, or whose process dies in its round, counts one attempt; after five it is dead, and the lane
-  goes on.
+- A process whom the database does not answer claims nothing.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -19,21 +17,21 @@ from bot.delivery.read_receipts import ReadReceipts
 from bot.media.transfer import MediaTransfer
 from bot.task_end import end_tasks
 from bot.worker.lane_claims import LaneClaims
+from bot.worker.lane_player import LanePlayer
 from bot.worker.maintenance import Maintenance
-from bot.worker.poison import LanesOfRound, Poison, Suspicion, divide_into_rounds
-from bot.worker.rounds import PlayedLane, Rounds
+from bot.worker.played_lane import PlayedLane
+from bot.worker.poison import Poison
+from bot.worker.rounds import Rounds
 from storage.redis.client import RedisDown
-from storage.redis.lanes import ClaimedLane, LanePhase, WorkingCopy
-from storage.sql.database import DatabaseDown
+from storage.redis.lanes import WorkingCopy
+from storage.sql.database import Database
 
 TYPING_AFTER_SECONDS = 1.0  # an answer that takes longer shows the customer that it is being written
 MAX_HELD_LANES = 256
 FULL_SECONDS = 0.01  # the deliveries under way give room soon
 RETRY_SECONDS = 1.0  # after the database was down, or a delivery failed
 REDIS_RETRY_SECONDS = 0.25  # after Redis was down: soon it is known to be away, and the work goes on without it
-ROUND_FAILED_SECONDS = 5.0  # after a round that raised: it will hardly go better at once
 TURN_FAILED_SECONDS = 0.1  # until the next attempt of an item whose turn raised
-MAX_QUIET_SECONDS = 0.5  # that lanes which may end this process wait for what is being sent
 STOP_SECONDS = 10.0  # that a round, and then the deliveries, get to end by themselves
 log = structlog.get_logger(__name__)
 
@@ -49,6 +47,7 @@ class Worker:
         self,
         *,
         lanes: LaneClaims,
+        database: Database,
         rounds: Rounds,
         poison: Poison,
         delivery: Delivery,
@@ -59,8 +58,16 @@ class Worker:
         slow_seconds: float,
     ) -> None:
         self._lanes = lanes
-        self._rounds = rounds
         self._poison = poison
+        self._player = LanePlayer(
+            database=database,
+            lanes=lanes,
+            rounds=rounds,
+            poison=poison,
+            follow_up=self._follow_up,
+            let_sends_end=self._let_sends_end,
+            is_delivering=lambda customer_id: customer_id in self._delivering,
+        )
         self._delivery = delivery
         self._maintenance = maintenance
         self._read_receipts = read_receipts
@@ -83,10 +90,10 @@ class Worker:
                 working.cancel()  # or a stop would take as long as the wait for a lane
             else:
                 await asyncio.wait_for(working, STOP_SECONDS)
-            if self._deliveries:
-                await asyncio.wait(self._deliveries, timeout=STOP_SECONDS)
+            if ending := self._deliveries | self._player.aside:
+                await asyncio.wait(ending, timeout=STOP_SECONDS)
         finally:
-            await end_tasks((*background, working, stopping, *self._deliveries))
+            await end_tasks((*background, working, stopping, *self._player.aside, *self._deliveries))
             await self._read_receipts.close()
             try:
                 await self._lanes.retire()
@@ -96,9 +103,10 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
+                await self._wait_for_database()
                 claim = await self._lanes.claim(MAX_HELD_LANES - len(self._lanes.held))
                 if claim.lanes:
-                    await self._play_safely(claim.lanes)
+                    await self._player.play(claim.lanes)
                 elif len(self._lanes.held) >= MAX_HELD_LANES:
                     await asyncio.sleep(FULL_SECONDS)
                 else:
@@ -108,6 +116,14 @@ class Worker:
                 log.warning("redis_down", error=str(error))
                 await asyncio.sleep(REDIS_RETRY_SECONDS)
 
+    async def _wait_for_database(self) -> None:
+        """Waits while the database does not answer this process: what it claimed now, others could do."""
+        self._is_idle = True
+        try:
+            await self._player.wait_for_database()
+        finally:
+            self._is_idle = False
+
     async def _wait_for_lanes(self, seconds: float) -> None:
         """Waits until a lane may be due. Nothing is claimed meanwhile, so a stop may cancel it."""
         self._is_idle = True
@@ -116,82 +132,11 @@ class Worker:
         finally:
             self._is_idle = False
 
-    async def _play_safely(self, claimed: Sequence[ClaimedLane]) -> None:
-        """Plays these lanes; whatever goes wrong costs them some time, and never the worker."""
-        try:
-            await self._play(claimed)
-        except DatabaseDown as error:
-            log.warning("database_down", error=str(error))
-            await self._give_back(claimed, RETRY_SECONDS)
-        except Exception:
-            log.exception("round_failed", lanes=len(claimed))
-            await self._give_back(claimed, ROUND_FAILED_SECONDS)
-
-    async def _give_back(self, claimed: Sequence[ClaimedLane], seconds: float) -> None:
-        left = [lane.customer_id for lane in claimed if lane.customer_id not in self._delivering]
-        await self._release(dict.fromkeys(left, seconds))
-
-    async def _play(self, claimed: Sequence[ClaimedLane]) -> None:
-        """Plays what was claimed, in one round or more.
-
-        What is being sent when a process dies is in doubt. So nothing is being sent while a round is played that may
-        end with this process: the lanes that shared such a round are delivered once all of them are played.
-        """
-        in_round = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.ROUND]
-        waiting = [lane.customer_id for lane in claimed if lane.orphan_phase is LanePhase.WAITING]
-        rounds = list(divide_into_rounds(claimed, await self._poison.count_deaths(in_round, waiting)))
-        suspects = [one for one in rounds if one.suspicion is not Suspicion.NONE]
-        await self._note_phase([lane for one in suspects for lane in one.lanes], LanePhase.WAITING)
-        held_back: list[PlayedLane] = []
-        quiet_until = asyncio.get_running_loop().time() + MAX_QUIET_SECONDS
-        try:
-            for one in rounds:
-                if one.suspicion is Suspicion.STRONG:
-                    await self._follow_up(held_back)
-                    held_back = []
-                if one.suspicion is not Suspicion.NONE:
-                    await self._let_sends_end(quiet_until)
-                    await self._note_phase(one.lanes, LanePhase.ROUND)
-                played = await self._play_round(one)
-                if one.suspicion is Suspicion.SHARED:
-                    held_back += played
-                    await self._note_phase(one.lanes, LanePhase.DELIVERY)
-                else:
-                    await self._follow_up(played)
-        finally:
-            await self._follow_up(held_back)
-
-    async def _play_round(self, one: LanesOfRound) -> list[PlayedLane]:
-        """Plays one round; of one that raised, the lanes one by one, to find the one at fault. Raises DatabaseDown."""
-        try:
-            return await self._rounds.play(one.lanes, one.max_items)
-        except DatabaseDown:
-            raise
-        except Exception:
-            if len(one.lanes) == 1:
-                log.exception("round_failed", lanes=1)
-                await self._give_back(one.lanes, ROUND_FAILED_SECONDS)
-                return []
-            log.exception("round_split", lanes=len(one.lanes))
-            for lane in one.lanes:
-                if lane.customer_id in self._lanes.held and lane.customer_id not in self._delivering:
-                    await self._play_safely([replace(lane, orphan_phase=None)])
-        return []
-
     async def _let_sends_end(self, until: float) -> None:
         """Waits until nothing is being sent here, but no longer than `until` for a Meta that takes its time."""
         left = until - asyncio.get_running_loop().time()
         if self._deliveries and left > 0:
             await asyncio.wait(self._deliveries, timeout=left)
-
-    async def _note_phase(self, lanes: Sequence[ClaimedLane], phase: LanePhase) -> None:
-        """Notes what is done with these lanes: should this process die in a round, those that wait are not to blame."""
-        if not lanes:
-            return
-        try:
-            await self._lanes.mark([lane.customer_id for lane in lanes], phase)
-        except RedisDown as error:
-            log.warning("redis_down", error=str(error))
 
     async def _follow_up(self, played: Sequence[PlayedLane]) -> None:
         """Does what comes after the commit: keeps the copies in Redis, and delivers the lanes or releases them."""

@@ -23,6 +23,7 @@ from typing import NamedTuple, cast
 from redis.asyncio import Redis
 
 from storage.redis.client import redis_errors
+from storage.redis.owner_sessions import OwnerSessions
 from storage.redis.presence import RedisPresence
 from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, split_chunks
 
@@ -85,6 +86,7 @@ class Lanes:
         self._copy_ms = copy_seconds * 1000
         self._presence = presence or RedisPresence()
         self._script = Script(redis, "lanes.lua", self._presence)
+        self.sessions = OwnerSessions(redis, owner)
         self._claims = 0
         self._claims_under_way: set[int] = set()
         self._held: dict[int, int] = {}  # customer_id -> the claim that brought it
@@ -195,6 +197,7 @@ class Lanes:
         self._held.clear()
         self._claimed_twice.clear()
         await self._call("retire")
+        await self.sessions.forget()
 
     async def check_writes(self) -> None:
         """Raises RedisDown when Redis takes no writes of ours."""

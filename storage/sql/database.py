@@ -4,19 +4,19 @@ Hand-written SQL is written once for both databases, with `?` for parameters.
 
 Invariants
 - Every transaction and every reading has a deadline, so a database that hangs never hangs a webhook.
+- A lock that another session holds is waited for about a second (`lock_waits.py`), and is an error of its own.
 - An error that a second try may fix is tried again here (`Database.run`) and nowhere else.
 - What has failed is rolled back, and a connection that saw the failure is not used again.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 from tortoise.apps import Apps
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -24,8 +24,11 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError
 
 from storage.errors import WrongDatabase
-from storage.sql.driver_errors import is_transient
-from storage.sql.mysql_url import make_tls_context, parse_mysql_url, parse_tls
+from storage.sql.credentials import DatabaseSettings as DatabaseSettings
+from storage.sql.credentials import read_credentials
+from storage.sql.driver_errors import is_refusal_of_server, is_row_held, is_transient
+from storage.sql.held_rows import HeldRows
+from storage.sql.lock_waits import LockWait
 
 DEADLINE_SECONDS = 5.0
 MAX_TRIES = 4
@@ -42,20 +45,16 @@ class DatabaseDown(Exception):
     """The database can't do this now: try again later."""
 
 
+class RowsHeld(DatabaseDown):
+    """The database is there, and another session has locked what this wanted for longer than we wait. It concerns only
+    those whose rows these are: who shares a transaction with them tries again without them."""
+
+
 class Clash(Enum):
     """What a clash of unique keys (IntegrityError) means to a transaction."""
 
     RAISE = "raise"  # it is an error
     RUN_AGAIN = "run_again"  # another process was first: read what it wrote, and decide anew
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseSettings:
-    """Where the database is (`url`: `sqlite:///path` or `mysql://user:password@host:port/name?ssl=verify`), and how
-    many connections there are to MySQL (`pool_size`)."""
-
-    url: str
-    pool_size: int = 8
 
 
 class Tx:
@@ -77,6 +76,12 @@ class Tx:
             return int(connection.total_changes - before)
         async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
             return int(await cursor.execute(_to_mysql(sql), parameters))
+
+    async def execute_for_id(self, sql: str, parameters: Sequence[Any] = ()) -> int | None:
+        """Runs one UPDATE of one row that names a value by LAST_INSERT_ID(...); returns that value, None where there
+        was no row. Only for MySQL."""
+        async with self.client.acquire_connection() as connection, connection.cursor() as cursor:
+            return int(cursor.lastrowid) if await cursor.execute(_to_mysql(sql), parameters) else None
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
         """Returns the rows of one SELECT."""
@@ -118,12 +123,13 @@ def _split_rows(rows: Sequence[Row], max_rows: int) -> Iterator[list[Row]]:
 
 
 class Database:
-    """The open database. `dialect`: `sqlite`, or `mysql` for MySQL and MariaDB."""
+    """The open database. `dialect`: `sqlite`, or `mysql` for MySQL and MariaDB; `held`: whose rows were met locked."""
 
     def __init__(self, context: TortoiseContext, dialect: str) -> None:
         self._context = context
         self.dialect = dialect
         self.client = context.db()
+        self.held = HeldRows()
 
     @property
     def apps(self) -> Apps:
@@ -135,7 +141,7 @@ class Database:
     @classmethod
     async def open(cls, settings: DatabaseSettings) -> "Database":
         """Opens the pool; raises WrongDatabase when the URL or the server can't be used."""
-        credentials, dialect = _read_credentials(settings)
+        credentials, dialect = read_credentials(settings)
         context = TortoiseContext()
         config = {
             "connections": {"default": {"engine": f"storage.sql.engine_{dialect}", "credentials": credentials}},
@@ -150,11 +156,16 @@ class Database:
         await self._context.close_connections()
 
     @asynccontextmanager
-    async def transaction(self, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Tx]:
-        """Opens one transaction; raises DatabaseDown for what may pass, IntegrityError for a clash of keys."""
+    async def transaction(
+        self, deadline_seconds: float = DEADLINE_SECONDS, *, lock_wait: LockWait = LockWait.USUAL
+    ) -> AsyncIterator[Tx]:
+        """Opens one transaction; raises DatabaseDown for what may pass, RowsHeld where another session holds what it
+        wants, IntegrityError for a clash of keys. One with a longer deadline may wait and stand still for as long."""
+        if deadline_seconds > DEADLINE_SECONDS:
+            lock_wait = LockWait.PATIENT
         with _DriverErrors():
             async with asyncio.timeout(deadline_seconds):
-                async with self.client._in_transaction() as client:
+                async with self.client._in_transaction(lock_wait) as client:  # type: ignore[call-arg]  # ours take it
                     yield (tx := Tx(client, self.dialect))
                     for work in tx.before_commit:
                         await work(tx)
@@ -170,25 +181,41 @@ class Database:
                 else:
                     yield Tx(self.client, self.dialect)
 
+    async def answers(self, seconds: float) -> bool:
+        """Returns whether the server answers within so many seconds, however busy the pool is. SQLite has none."""
+        if self.dialect == "sqlite":
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self.client.connect_once()  # type: ignore[attr-defined]  # it is a StrictMySQLClient
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises
+            return is_refusal_of_server(error)
+        return True
+
     async def run(
         self,
         work: Callable[[Tx], Awaitable[T]],
         *,
         clash: Clash = Clash.RAISE,
         deadline_seconds: float = DEADLINE_SECONDS,
+        lock_wait: LockWait = LockWait.USUAL,
     ) -> T:
-        """Runs `work` in one transaction, and again when it failed in a way that another try may fix.
+        """Runs `work` in one transaction, and again when it failed in a way that another try may fix: not after
+        RowsHeld, since another try would wait as long, nor once the deadline of the first has passed.
 
         `work` must be safe to run again after a commit whose outcome is unknown: it begins with a fence, or inserts ids
         that were made before. With `clash` RUN_AGAIN, it reads before it inserts, and a clash of keys means that
         another process was first.
         """
+        began = time.monotonic()
         for attempt in range(MAX_TRIES):
             try:
-                async with self.transaction(deadline_seconds) as tx:
+                async with self.transaction(deadline_seconds, lock_wait=lock_wait) as tx:
                     return await work(tx)
+            except RowsHeld:
+                raise
             except (DatabaseDown, IntegrityError) as error:
-                final = attempt == MAX_TRIES - 1
+                final = attempt == MAX_TRIES - 1 or time.monotonic() - began >= deadline_seconds
                 if final or (isinstance(error, IntegrityError) and clash is Clash.RAISE):
                     raise
                 await asyncio.sleep(0.02 * 2**attempt)
@@ -215,30 +242,7 @@ class _DriverErrors:
             raise DatabaseDown("the database did not answer in time") from error
         if "IntegrityError" in type(error).__name__:
             raise IntegrityError(error) from error
+        if is_row_held(error):
+            raise RowsHeld(str(error)) from error
         if is_transient(error):
             raise DatabaseDown(str(error)) from error
-
-
-def _read_credentials(settings: DatabaseSettings) -> tuple[dict[str, Any], str]:
-    """Reads what Tortoise's engine needs, and the dialect, from the URL."""
-    parts = urlsplit(settings.url)
-    if parts.scheme == "sqlite":
-        return {"file_path": settings.url.removeprefix("sqlite://")}, "sqlite"
-    if parts.scheme == "mysql" and parts.hostname and parts.path.strip("/"):
-        return _read_mysql_credentials(settings), "mysql"
-    raise WrongDatabase("DATABASE_URL must look like sqlite:///path/to/tick.db or mysql://user:password@host:3306/tick")
-
-
-def _read_mysql_credentials(settings: DatabaseSettings) -> dict[str, Any]:
-    try:
-        context = make_tls_context(parse_tls(settings.url))
-    except ValueError as error:
-        raise WrongDatabase(f"DATABASE_URL {error}.") from None
-    address = parse_mysql_url(settings.url)
-    # aiomysql takes a password for latin-1, and servers keep the hash of its UTF-8 bytes: it gets those, one as each
-    # character.
-    password = address.password.encode().decode("latin-1")
-    # No timeout of its own for connecting: a statement's deadline holds for that too, and until Python 3.12 the way in
-    # which aiomysql keeps one swallows a cancellation that comes with the connection, and the wait never ends.
-    pool = {"minsize": 1, "maxsize": settings.pool_size, "ssl": context}
-    return address._replace(password=password)._asdict() | pool

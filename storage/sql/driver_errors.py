@@ -17,8 +17,9 @@ from tortoise.exceptions import BaseORMException, OperationalError
 
 from storage.errors import WrongDatabase
 
-TRANSIENT_MYSQL = {
-    1213, 1205,  # deadlock, lock wait
+HELD_MYSQL = {1205, 3572}  # lock wait; NOWAIT
+TRANSIENT_MYSQL = HELD_MYSQL | {
+    1213,  # deadlock
     2003, 2006, 2013, 1053, 1927, 4031, 1152, 1158, 1159, 1160, 1161,  # no connection, or none any more
     1040, 1203, 1226,  # too many connections
     1317, 1969,  # the statement was ended from outside, or by the server's own limit
@@ -83,6 +84,22 @@ class CannotConnect(ConnectionError):
     """There is no connection to the server of DATABASE_URL; the cause says why."""
 
 
+def is_row_held(error: BaseException) -> bool:
+    """Returns whether another session has locked what the statement wanted, for longer than ours waits."""
+    return any(
+        bool(each.args) and each.args[0] in HELD_MYSQL for each in iterate_causes(error) if isinstance(each, MySQLError)
+    )
+
+
+def is_refusal_of_server(error: BaseException) -> bool:
+    """Returns whether this is what a server said to us, which is there, then."""
+    return any(
+        bool(each.args) and each.args[0] in REFUSED_MYSQL
+        for each in iterate_causes(error)
+        if isinstance(each, MySQLError)
+    )
+
+
 def is_transient(error: BaseException) -> bool:
     """Returns whether the same statement may succeed later."""
     seen: BaseException | None = error
@@ -107,7 +124,7 @@ def explain_down(error: BaseException) -> str:
     """Returns the sentence that says what to look at when the database can't be reached."""
     if sentence := explain_refusal(error):
         return sentence
-    seen = list(_walk(error))
+    seen = list(iterate_causes(error))
     if sentence := next((sentence for each in seen if (sentence := _explain_connecting(each))), None):
         return sentence
     reason = next((each.__cause__ for each in seen if isinstance(each, CannotConnect)), None)
@@ -120,10 +137,10 @@ def explain_down(error: BaseException) -> str:
 def explain_refusal(error: BaseException) -> str | None:
     """Returns the sentence that says what to look at after an error by which a database refused something; None for any
     other error."""
-    return next((sentence for each in _walk(error) if (sentence := _explain_refusal(each))), None)
+    return next((sentence for each in iterate_causes(error) if (sentence := _explain_refusal(each))), None)
 
 
-def _walk(error: BaseException) -> Iterator[BaseException]:
+def iterate_causes(error: BaseException) -> Iterator[BaseException]:
     """Yields the error and, one after the other, what it was raised for."""
     seen: BaseException | None = error
     while seen is not None:

@@ -85,7 +85,9 @@ class DurableSqliteClient(SqliteClient):
     def acquire_connection(self) -> ConnectionWrapper[Any]:
         return _Acquired(self._lock, self)
 
-    def _in_transaction(self) -> TransactionContext:
+    def _in_transaction(
+        self, _lock_wait: object = None
+    ) -> TransactionContext:  # there is one lock, with a wait of its own
         return _Immediate(SqliteTransactionWrapper(self), self._lock)
 
 

@@ -10,6 +10,7 @@ import os
 import pkgutil
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from storage.sql.server_checks import Problem, check_server
 async def migrate(settings: DatabaseSettings) -> list[str]:
     """Applies what is missing; returns the names of the migrations it applied."""
     make_folder(settings)
-    database = await Database.open(settings)
+    database = await Database.open(replace(settings, is_patient=True))
     try:
         await check_server(database)
         await refuse_newer(database)

@@ -5,6 +5,7 @@ Invariants
 - What start, `tick migrate` and the doctor say of a server is said here, once.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,13 +17,16 @@ MIN_PACKET_BYTES = 16 * 1024 * 1024  # a batch of Meta's in one statement
 TEXT_CHARSET = "utf8mb4"
 LOSSLESS_CHARSETS = (TEXT_CHARSET, "ascii")  # ids are ASCII on purpose
 ENGINE = "InnoDB"
+VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
 MIGRATIONS_TABLE = "tortoise_migrations"
+MIN_MARIADB, MIN_MYSQL = (10, 6), (8, 0)  # which lock rows and skip those that others have locked
 VARIABLES = (
     "character_set_database",
     "enforce_storage_engine",
     "init_connect",
     "innodb_flush_log_at_trx_commit",
     "max_allowed_packet",
+    "version",
 )
 
 
@@ -33,6 +37,7 @@ class Server:
     `not_innodb`: our tables in another engine."""
 
     name: str
+    version: str  # as it says it itself, such as 10.11.6-MariaDB
     charset: str
     first_names: Sequence[str]
     init_connect: str
@@ -70,6 +75,7 @@ async def read_server(database: Database) -> Server | None:
     values: dict[str, str] = dict(rows)
     return Server(
         name=name,
+        version=values["version"],
         charset=values["character_set_database"],
         first_names=first_names,
         init_connect=values["init_connect"],
@@ -88,6 +94,20 @@ async def _list_lossy_tables(tx: Tx) -> list[str]:
         LOSSLESS_CHARSETS,
     )
     return [row[0] for row in rows]
+
+
+def find_version_problem(server: Server) -> Problem | None:
+    """Returns why the server is too old: one locked row would stop every customer."""
+    is_mariadb = "mariadb" in server.version.lower()
+    minimum, name = (MIN_MARIADB, "MariaDB") if is_mariadb else (MIN_MYSQL, "MySQL")
+    found = VERSION.match(server.version)
+    if found is None or (int(found[1]), int(found[2])) >= minimum:
+        return None
+    wanted = ".".join(map(str, minimum)) if is_mariadb else str(minimum[0])
+    return Problem(
+        f"The database server is {name} {found[0]}: one locked row would stop every customer.",
+        f"Upgrade it to {name} {wanted} or newer.",
+    )
 
 
 def find_text_problem(server: Server) -> Problem | None:
@@ -160,7 +180,7 @@ async def check_server(database: Database) -> list[str]:
     server = await read_server(database)
     if server is None:
         return []
-    for find in (find_text_problem, find_table_problem, find_packet_problem):
+    for find in (find_version_problem, find_text_problem, find_table_problem, find_packet_problem):
         if problem := find(server):
             raise WrongDatabase(str(problem))
     weaker = find_durability_problem(server)

@@ -25,7 +25,14 @@ async def test_alive_and_counting(light_service: Service) -> None:
 async def test_ready_with_a_worker(service: Service) -> None:
     await service.resources.lanes.beat()  # a worker's first
     ready = await service.data("GET", "/readyz", role=None)
-    assert ready == {"status": "ready", "database": "ok", "migrations": "ok", "worker": "alive", "redis": "ok"}
+    assert ready == {
+        "status": "ready",
+        "database": "ok",
+        "migrations": "ok",
+        "worker": "alive",
+        "redis": "ok",
+        "troubles": [],
+    }
 
 
 async def test_not_ready_without_a_worker(light_service: Service) -> None:

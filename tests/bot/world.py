@@ -191,9 +191,9 @@ class World:
 
     # who works on it
 
-    def rounds(self, settings: BotSettings | None = None) -> Rounds:
+    def rounds(self, settings: BotSettings | None = None, *, numbers: TicketNumbers | None = None) -> Rounds:
         """The rounds of one more process."""
-        numbers = TicketNumbers(self.database)
+        numbers = numbers or TicketNumbers(self.database)
         ids = IdMaker(self.clock)
         turns = Turns(settings or BotSettings(NUMBER, issue_types=DEFAULT_ISSUE_TYPES), ids, numbers)
         templates = TemplateSync(database=self.database, graph=self.client(), clock=self.clock, waba_id=WABA)

@@ -25,6 +25,7 @@ class Rival:
 
     def __init__(self, url: str) -> None:
         self.dialect = "sqlite" if url.startswith("sqlite") else "mysql"
+        self.is_in_transaction = False
         if self.dialect == "sqlite":
             path = url.removeprefix("sqlite://")
             self._connection: Any = sqlite3.connect(path, isolation_level=None, timeout=5)
@@ -44,9 +45,11 @@ class Rival:
     def begin(self) -> None:
         """Begins a transaction; on SQLite with the write lock."""
         self.execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
+        self.is_in_transaction = True
 
     def commit(self) -> None:
         self.execute("COMMIT")
+        self.is_in_transaction = False
 
     def close(self) -> None:
         self._connection.close()

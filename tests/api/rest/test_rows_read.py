@@ -9,6 +9,7 @@ from storage import outbox
 from storage.outbox import FOR_A_PERSON, OutboxRow
 from storage.sql.columns import to_millis
 from storage.sql.database import Database, Row, Tx
+from storage.sql.lock_waits import LockWait
 from storage.statuses import Origin, OutboxStatus
 from tests.api.rest.test_replies import add_customer_message, open_ticket, upload_file
 from tests.api.rest_service import Service
@@ -35,8 +36,10 @@ class CountingDatabase(Database):
     """Gives transactions that count."""
 
     @asynccontextmanager
-    async def transaction(self, deadline_seconds: float = 5.0) -> AsyncIterator[Tx]:
-        async with super().transaction(deadline_seconds) as tx:
+    async def transaction(
+        self, deadline_seconds: float = 5.0, *, lock_wait: LockWait = LockWait.USUAL
+    ) -> AsyncIterator[Tx]:
+        async with super().transaction(deadline_seconds, lock_wait=lock_wait) as tx:
             yield CountingTx(tx.client, tx.dialect)
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from storage.journal import NewItem
 from storage.redis.client import RedisSettings, open_redis
 from storage.redis.lanes import Lanes
 from storage.sql.database import Clash, Tx
+from storage.sql.lock_waits import LockWait
 from tests.bot.world import ANNE, BEN, NUMBER, World
 from tests.support.servers import MariaDBServer
 
@@ -139,7 +140,7 @@ async def test_a_change_for_a_stranger_is_ignored(world: World) -> None:
 async def test_many_webhooks_share_few_commits(world: World) -> None:
     sizes: list[int] = []
 
-    async def commit(numbers: Sequence[int]) -> Sequence[int]:
+    async def commit(numbers: Sequence[int], _: LockWait) -> Sequence[int]:
         sizes.append(len(numbers))
         await world.database.run(
             lambda tx: tx.insert("alias", ("alias", "customer_id"), [(f"p:{n}", n) for n in numbers])
@@ -166,7 +167,7 @@ async def test_two_hundred_webhooks_cost_a_few_commits(mariadb_world: World, mar
 async def test_a_webhook_that_fails_fails_alone(world: World) -> None:
     """A commit of many that fails is tried one by one: here the clash is of keys that are taken for good."""
 
-    async def commit(item_ids: Any) -> list[int]:
+    async def commit(item_ids: Any, _: LockWait) -> list[int]:
         async def work(tx: Tx) -> None:
             at = world.clock()
             items = [NewItem(item_id, f"m:{item_id}", "message", 1, "", at, at, "") for item_id in item_ids]
@@ -232,7 +233,7 @@ async def test_what_is_large_shares_no_commit_and_what_was_given_up_has_none() -
     batches: list[list[int]] = []
     gate = asyncio.Event()
 
-    async def commit(things: Sequence[int]) -> Sequence[int]:
+    async def commit(things: Sequence[int], _: LockWait) -> Sequence[int]:
         batches.append(list(things))
         await gate.wait()
         return things

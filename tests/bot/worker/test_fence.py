@@ -6,17 +6,16 @@ the plan rests on, and lets go.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
-from structlog.testing import capture_logs
-
-from bot.worker.rounds import MAX_ITEMS_PER_LANE, PlayedLane, Rounds
+from bot.worker.played_lane import PlayedLane
+from bot.worker.rounds import MAX_ITEMS_PER_LANE, Rounds
 from storage import fence
 from storage.fence import LaneStateUpdate
 from storage.redis.lanes import ClaimedLane
 from storage.sql.database import Database, Tx
+from storage.ticket_numbers import TicketNumbers
 from tests.bot.world import ANNE, World
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
@@ -25,30 +24,31 @@ COUNT_PENDING = "INSERT INTO kept_count (id, counted, state, topic, total) VALUE
 SELECT_FATES = "SELECT fate, late FROM item ORDER BY meta_at, id"
 
 
+class WaitingNumbers(TicketNumbers):
+    """Has a round stand still when it has read what its turns rest on, until the rival has committed."""
+
+    def __init__(self, world: World, rival: Rival) -> None:
+        super().__init__(world.database)
+        self._rival = rival
+        self.reached = asyncio.Event()
+
+    async def top_up(self, wanted: int) -> None:
+        self.reached.set()
+        while self._rival.is_in_transaction:
+            await asyncio.sleep(0.005)
+        await super().top_up(wanted)
+
+
 @asynccontextmanager
-async def between(
-    world: World, rival: Rival, *lanes: ClaimedLane, locked: ClaimedLane | None = None
-) -> AsyncIterator[asyncio.Task[list[PlayedLane]]]:
-    """Inside, a round on `lanes` has made its plan and waits for the rival, who has locked one of them; after it the
-    round has come to its end."""
-    customer_id = (locked or lanes[0]).customer_id
-    rounds = world.rounds()
-    await rounds._numbers.top_up(150)  # so that the plan itself writes nothing
+async def between(world: World, rival: Rival, *lanes: ClaimedLane) -> AsyncIterator[asyncio.Task[list[PlayedLane]]]:
+    """Inside, a round on `lanes` has read what it plays on, and waits for the rival; after it the round has come to its
+    end."""
+    numbers = WaitingNumbers(world, rival)
     rival.begin()
-    if rival.dialect == "mysql":  # on SQLite the write lock is for everything
-        rival.execute("SELECT version FROM conversation WHERE customer_id = ? FOR UPDATE", [customer_id])
-    with capture_logs() as logs:
-        playing = asyncio.create_task(rounds.play(lanes))
-        await world.until(_find(logs))
-        yield playing
-        await playing
-
-
-def _find(logs: list[structlog.types.EventDict]) -> Callable[[], object]:
-    async def look() -> bool:
-        return any(entry.get("phase") == "transaction" and entry.get("state") == "begin" for entry in logs)
-
-    return look
+    playing = asyncio.create_task(world.rounds(numbers=numbers).play(lanes))
+    await numbers.reached.wait()
+    yield playing
+    await playing
 
 
 async def read_claimed_lane(world: World, phone: str = ANNE) -> ClaimedLane:
@@ -150,7 +150,7 @@ async def test_the_other_lanes_of_the_round_commit(world: World, rival: Rival) -
         await world.write("Hi", phone=phone)
     lanes = [await read_claimed_lane(world, phone) for phone in phones]
     moved = lanes[2].customer_id
-    async with between(world, rival, *lanes, locked=lanes[2]) as playing:
+    async with between(world, rival, *lanes) as playing:
         rival.execute("UPDATE conversation SET version = version + 1 WHERE customer_id = ?", [moved])
         rival.commit()
         played = await playing

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.worker.parking import MAX_PARKED_PER_LANE, park
-from bot.worker.rounds import PlayedLane
+from bot.worker.played_lane import PlayedLane
 from flows import Event
 from flows.events import EventKind
 from storage.journal import PendingItem

@@ -1,11 +1,13 @@
 """Who is to blame when processes die: only what they had in a round."""
 
+import asyncio
+
 from bot.worker.poison import MAX_ROUNDS_OF_SUSPECTS, divide_into_rounds
 from storage.journal import MAX_ATTEMPTS
 from storage.redis.lanes import ClaimedLane, LanePhase, Lanes
 from storage.sql.database import Tx
 from tests.bot.world import World
-from tests.support.databases import Rival, until_blocked
+from tests.support.databases import Rival
 from tests.support.servers import MariaDBServer
 
 PHONES = [f"1555001{number:04}" for number in range(3)]
@@ -34,12 +36,14 @@ async def test_of_those_that_run_alone_only_one_is_in_a_round(
     world = mariadb_world
     await leave_by_the_dead(world, attempts=MAX_ATTEMPTS - 2)
     rival = Rival(migrated_mariadb_url)
-    rival.begin()
-    rival.execute("SELECT customer_id FROM conversation FOR UPDATE")
+    rival.execute("LOCK TABLES outbox READ")  # a round waits where it writes its answers
     async with world.working():
-        await until_blocked(mariadb_server)
+        waiting = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%'"
+        async with asyncio.timeout(20):
+            while not mariadb_server.execute(waiting):
+                await asyncio.sleep(0.02)
         holds = [str(hold) for hold in await world.redis.hvals("tick:owner")]
-        rival.commit()
+        rival.execute("UNLOCK TABLES")
         await world.at_rest()
     rival.close()
     assert [sum(f"|{phase}" in hold for hold in holds) for phase in ("round", "waiting")] == [1, 2]

@@ -15,7 +15,8 @@ from tortoise.exceptions import IntegrityError
 from storage import fence
 from storage.errors import WrongDatabase
 from storage.fence import LaneStateUpdate
-from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, Tx
+from storage.sql.database import MAX_TRIES, Database, DatabaseDown, DatabaseSettings, RowsHeld, Tx
+from storage.sql.lock_waits import LockWait
 from tests.support.databases import Rival, until_blocked
 from tests.support.servers import MariaDBServer
 
@@ -237,7 +238,7 @@ async def test_a_deadlock_is_tried_again(
     assert await _fetch(mariadb_database, "SELECT value FROM counter") == [(2,), (2,)]
 
 
-async def test_a_lock_that_is_held_too_long_is_waited_for_again(
+async def test_a_lock_that_is_held_is_an_error_of_its_own_and_not_waited_for_again(
     mariadb_database: Database, migrated_mariadb_url: str, mariadb_server: MariaDBServer
 ) -> None:
     await mariadb_database.run(put)
@@ -248,14 +249,14 @@ async def test_a_lock_that_is_held_too_long_is_waited_for_again(
 
     async def work(tx: Tx) -> None:
         tries.append(1)
-        if len(tries) == 1:
-            await tx.execute("SET SESSION innodb_lock_wait_timeout = 1")
-        else:
-            rival.commit()
         await add(tx)
 
-    await mariadb_database.run(work)
+    for lock_wait in (LockWait.USUAL, LockWait.HASTY):
+        with pytest.raises(RowsHeld):
+            await mariadb_database.run(work, lock_wait=lock_wait)
     assert len(tries) == 2
+    rival.commit()
+    await mariadb_database.run(work)
     assert await value(mariadb_database) == 11
     rival.close()
 
