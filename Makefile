@@ -42,8 +42,10 @@ transcripts: setup  ## the transcripts and the charts anew, after a change of wh
 decisions: setup  ## what each answer and status of Meta's means for a row, after a change that is meant; then look at git diff
 	@$(BIN)/python -m tests.bot.delivery.test_decisions
 
-chaos: setup  ## the kill tests for some ten minutes each, and Redis away for half a minute twice; CHAOS_SEED=7 for other dice
-	@CHAOS_KILLS=$${CHAOS_KILLS:-500} $(BIN)/python -m pytest -s tests/system/chaos/test_kill.py tests/system/chaos/test_redis_away.py
+chaos: setup  ## the kill tests for some ten minutes each, workers that stand still, Redis away; CHAOS_SEED=7 for other dice
+	@CHAOS_KILLS=$${CHAOS_KILLS:-500} CHAOS_FREEZES=$${CHAOS_FREEZES:-10} CHAOS_SILENCES=$${CHAOS_SILENCES:-5} \
+		CHAOS_STILL_SECONDS=$${CHAOS_STILL_SECONDS:-15} $(BIN)/python -m pytest -s tests/system/chaos/test_kill.py \
+		tests/system/chaos/test_stillness.py tests/system/chaos/test_redis_away.py
 
 bench: setup  ## how fast it is here, against a bare loop
 	@$(BIN)/tick bench

@@ -9,9 +9,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ TICK = (sys.executable, "-m", "api")
 class ChaosPlan:
     """What happens in a run. Kills go on until there are `kills`, and `min_kills_per_phase` of each phase, but no more
     than `max_kills`; `in_the_middle` is called once, after half of the kills. `doubled`: the fraction of webhooks that
-    come twice.
+    come twice; `trouble`: what happens instead of the kills; `first_worker_env`: what is other for the
+    first of them.
     """
 
     customers: int = 40
@@ -59,9 +60,10 @@ class ChaosPlan:
     doubled: float = 0.1
     seed: int = 1
     in_the_middle: Callable[[], None] | None = None
-    is_deadly: bool = False  # nobody is killed, but a message comes that kills whoever plays its turn
+    is_deadly: bool = False  # a message comes that kills whoever plays its turn
     web_processes: int = 1
-    trouble: Callable[[WorkerPool, LoadDriver], Awaitable[None]] | None = None  # what happens instead of the kills
+    trouble: Callable[[WorkerPool, LoadDriver], Awaitable[None]] | None = None
+    first_worker_env: Mapping[str, str] = field(default_factory=dict)
 
 
 class AgentReader:
@@ -152,7 +154,7 @@ async def run_chaos(plan: ChaosPlan, folder: Path, *, database_url: str, redis_u
         NUMBER, webhooks, plan=late, on_send=driver.receive, log=standin_log, seed=plan.seed, on_request=check_request
     )
     fork_server = await ForkServer.start(env)
-    pool = WorkerPool(fork_server, count=plan.workers, env=env, folder=folder)
+    pool = WorkerPool(fork_server, count=plan.workers, env=env, folder=folder, first_worker_env=plan.first_worker_env)
     processes = ("--processes", str(plan.web_processes)) if plan.web_processes > 1 else ()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(fork_server.close)

@@ -86,6 +86,7 @@ class Worker:
         self.name = name
         self.pid = pid
         self.working_since: float | None = None
+        self.owner = ""  # as it names itself in Redis
         self._open: Counter[str] = Counter()
         self._log = log
         self.life: asyncio.Task[None] | None = None
@@ -111,6 +112,8 @@ class Worker:
         with self._log.open("ab") as copy:
             async for line in stream:
                 copy.write(line)
+                if b'"event": "working"' in line:
+                    self.owner = json.loads(line)["process"]
                 if b'"phase"' in line:
                     self._note_phase(json.loads(line))
         transport.close()
@@ -161,12 +164,21 @@ class Worker:
 class WorkerPool:
     """Workers, always `count` of them but for the one that has just been killed."""
 
-    def __init__(self, fork_server: ForkServer, *, count: int, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        fork_server: ForkServer,
+        *,
+        count: int,
+        env: Mapping[str, str],
+        folder: Path,
+        first_worker_env: Mapping[str, str],
+    ) -> None:
         self._fork_server = fork_server
         self._env = env
         self._folder = folder
         self._count = count
-        self._random = random.Random(count)
+        self._first_worker_env = first_worker_env
+        self.random = random.Random(count)
         self.workers: list[Worker] = []
         self.kills: list[dict[str, Any]] = []
         self.stalls = 0
@@ -177,7 +189,8 @@ class WorkerPool:
             self.workers.append(await self._start_worker(f"worker-{number + 1}"))
 
     async def _start_worker(self, name: str) -> Worker:
-        return await Worker.start(name, self._fork_server, env=self._env, folder=self._folder)
+        env = {**self._env, **self._first_worker_env} if name == "worker-1" else self._env
+        return await Worker.start(name, self._fork_server, env=env, folder=self._folder)
 
     def count_kills(self) -> Counter[str]:
         """Counts the kills by phase; one that met two phases counts for both."""
@@ -188,7 +201,7 @@ class WorkerPool:
         victim = await self._choose_victim(settled_seconds)
         kills = self.count_kills()
         wanted = min(PHASES, key=lambda phase: kills[phase])
-        await victim.hold_in(wanted, wait_seconds, self._random)
+        await victim.hold_in(wanted, wait_seconds, self.random)
         at = time.time()
         phases = await victim.kill()
         self.kills.append({"at": at, "worker": victim.name, "wanted": wanted, "phases": phases})
@@ -204,7 +217,7 @@ class WorkerPool:
     async def stall_one(self, *, settled_seconds: float, wait_seconds: float, stall_seconds: float) -> None:
         """Holds a worker in the middle of a round for longer than its lease, then lets it go on with what it knew."""
         victim = await self._choose_victim(settled_seconds)
-        caught = await victim.hold_in("claimed", wait_seconds, self._random)
+        caught = await victim.hold_in("claimed", wait_seconds, self.random)
         await asyncio.sleep(stall_seconds if caught else 0)
         victim.release()
         self.stalls += caught
