@@ -27,6 +27,7 @@ class RedisRefusal(StrEnum):
     """Why a Redis that answers refuses our password or our writes."""
 
     PASSWORD = "password"  # noqa: S105 - a word, not a secret; it refuses ours, or wants one
+    PROTECTED = "protected"  # it takes nobody from another machine, as long as it has no password
     PERMISSION = "permission"  # our user may not do all that Tick does
     READ_ONLY = "read_only"  # it is a replica, as after a failover
     DISK = "disk"  # it can't write to its disk, and takes nothing that it could not keep
@@ -37,6 +38,10 @@ REFUSALS: Mapping[RedisRefusal, str] = {
     RedisRefusal.PASSWORD: (
         "The Redis server refuses the user or the password of REDIS_URL: set "
         "REDIS_URL=redis://:PASSWORD@host:6379/0, with the server's requirepass, percent-encoded."
+    ),
+    RedisRefusal.PROTECTED: (
+        "The Redis server of REDIS_URL takes nobody from another machine as long as it has no password (its protected "
+        "mode): set requirepass there, and the same password in REDIS_URL."
     ),
     RedisRefusal.PERMISSION: (
         "The Redis server does not let the user of REDIS_URL do all that Tick does: give that user +@all on ~tick:*, "
@@ -61,11 +66,13 @@ _REFUSAL_ERRORS = {
 }
 # What the servers answer from 6.2 to 8 where the client has no error of its own: to a command inside of a script, say.
 _REFUSAL_WORDS = (
+    (re.compile(r"\bDENIED\b"), RedisRefusal.PROTECTED),
     (re.compile(r"\bNOPERM\b|ACL failure|user executing the script can't"), RedisRefusal.PERMISSION),
     (re.compile(r"\bREADONLY\b"), RedisRefusal.READ_ONLY),
     (re.compile(r"\bMISCONF\b"), RedisRefusal.DISK),
     (re.compile(r"\bOOM\b"), RedisRefusal.MEMORY),
 )
+_CLOSED_WORDS = re.compile(r"the handler is closed")  # uvloop's, of a connection that the server has just closed
 
 
 class RedisDown(Exception):
@@ -153,7 +160,9 @@ def redis_errors() -> Iterator[None]:
     """Turns whatever the client raises because of Redis into RedisDown."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _CLOSED_WORDS.search(str(error)):
+            raise
         raise RedisDown(f"{type(error).__name__}: {error}", _find_refusal(error)) from error
 
 

@@ -135,3 +135,18 @@ async def test_one_that_is_away_refuses_nothing(server: OneRedis, lanes_at: Call
     with pytest.raises(RedisDown) as raised:
         await lanes.check_writes()
     assert raised.value.refusal is None
+
+
+async def test_a_redis_in_protected_mode_is_told(unused_tcp_port: int) -> None:
+    """Redis says so to whoever connects from another machine, and hangs up."""
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"-DENIED Redis is running in protected mode because no password is set.\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", unused_tcp_port):
+        redis = open_redis(RedisSettings(f"redis://127.0.0.1:{unused_tcp_port}"))
+        with pytest.raises(RedisDown) as down:
+            await Lanes(redis, "one").check_writes()
+        assert down.value.refusal is RedisRefusal.PROTECTED
+        await redis.aclose()
