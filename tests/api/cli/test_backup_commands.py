@@ -68,6 +68,11 @@ def test_what_cannot_be_done_is_a_sentence(
     assert not (tmp_path / "data").exists()
 
 
+def hear_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and what that starts too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_backup_leaves_no_archive(tmp_path: Path, sqlite_template: Path, sign: signal.Signals) -> None:
     places = stock(tmp_path / "data", sqlite_template, {0x77: b""})
@@ -75,14 +80,16 @@ def test_an_interrupted_backup_leaves_no_archive(tmp_path: Path, sqlite_template
     file.unlink()
     os.mkfifo(file)  # nobody writes into it, so the backup waits half-way
     command = [sys.executable, "-m", "api", "backup", "b.tar"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, preexec_fn=hear_interrupts
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".b.tar.*.part/members")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(sign)
-    process.communicate()
+    process.communicate(timeout=60)
     assert process.returncode != 0
     assert not (tmp_path / "b.tar").exists()
     left = [name for name in os.listdir(tmp_path) if name != "data"]
