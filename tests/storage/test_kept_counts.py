@@ -207,7 +207,8 @@ async def test_the_migration_counts_what_there_is(database_url: str) -> None:
 def forget_the_migrations_since(rival: Rival) -> None:
     """Those after it did not come to run."""
     rival.execute("DELETE FROM tortoise_migrations WHERE name >= '0013_fill_counts'")
-    rival.execute("DROP TABLE answering")
+    for table in ("answering", "worker_pulse"):
+        rival.execute(f"DROP TABLE {table}")
 
 
 async def test_a_migration_that_was_interrupted_counts_nothing_twice(database_url: str) -> None:
