@@ -27,7 +27,7 @@ local GAP_MS, SETTLE_MS = 1000, 1000
 local SOON_MS = 1000
 -- A lane that has been due for no longer than FRESH_MS is fresh. As long as none has been due for BACKLOG_MS, those who
 -- come first are served first.
-local FRESH_MS, BACKLOG_MS = 10000, 1000
+local FRESH_MS, BACKLOG_MS = 60000, 1000
 
 local operation, process = ARGV[1], ARGV[2]
 local held = 'tick:held:' .. process

@@ -29,7 +29,7 @@ from storage.redis.script import MAX_CUSTOMERS_PER_CALL, Script, join_words, spl
 
 BEAT_SECONDS = 0.4  # lanes.lua takes a process for dead after 1.2 s without a beat
 MAX_WAIT_SECONDS = 1.0
-FRESH_SECONDS = 10.0  # a lane that has been due for no longer is fresh; lanes.lua has the same
+FRESH_SECONDS = 60.0  # a lane that has been due for no longer is fresh; lanes.lua has the same
 
 
 class LanePhase(StrEnum):
