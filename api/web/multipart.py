@@ -146,7 +146,8 @@ class _Body:
             if self._ended.is_set():
                 raise StopAsyncIteration
             try:
-                message = await asyncio.wait_for(self._receive(), READ_SECONDS)
+                async with asyncio.timeout(READ_SECONDS):  # wait_for may swallow the deadline of the whole form
+                    message = await self._receive()
             except TimeoutError:
                 raise RequestTimeout from None
             if message["type"] != "http.request":
