@@ -1,8 +1,10 @@
 """Ends tasks that run until they are cancelled.
 
 Invariants
-- They have ended when `end_tasks` returns: it cancels again as long as one goes on, since now and then a client of
-  Redis or SQL swallows a cancellation.
+- They have ended when `end_tasks` returns: it cancels again as long as one goes on.
+
+A client may swallow a cancellation: redis-py sends each command by asyncio.wait_for, which until Python 3.12 gives its
+result instead where both come in the same step of the loop (python/cpython issue 86296).
 """
 
 import asyncio

@@ -118,6 +118,15 @@ def test_no_module_outgrows_one_idea() -> None:
     assert {name: lines for name, lines in lengths.items() if lines >= 300 and not name.startswith("tests/")} == {}
 
 
+def test_nothing_of_ours_swallows_a_cancellation() -> None:
+    """asyncio.wait_for may until Python 3.12, and a deadline or a stop is lost by it; asyncio.timeout does not."""
+    ours = tracked("api/*.py", "bot/*.py", "flows/*.py", "storage/*.py")
+    assert ours
+    assert [
+        path.name for path in ours if re.search(r"asyncio\.wait_for\(|import.*\bwait_for\b", path.read_text())
+    ] == []
+
+
 def test_a_status_is_compared_as_a_member_of_its_enum() -> None:
     findings = set()
     for path in tracked("api/*.py", "bot/*.py", "flows/*.py", "storage/*.py"):

@@ -150,7 +150,8 @@ class _Connection(ASGIHTTPConnection):
         async def send_after_reading(message: Any) -> None:
             if message["type"] == "http.response.start" and not self._read_whole.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._read_whole.wait(), LINGER_SECONDS)
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await self._read_whole.wait()
             await send(message)
 
         task = asyncio.current_task()

@@ -108,12 +108,14 @@ class Faults:
     async def wait(self, seconds: float) -> None:
         """Waits for as long as a fault takes, or until all are cleared."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._cleared.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._cleared.wait()
 
     async def wait_for_change(self, seconds: float | None) -> None:
         """Waits until a fault is removed, or this time has passed."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     def end(self) -> None:
         """Ends every wait, and every one that begins after this."""

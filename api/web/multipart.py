@@ -146,7 +146,7 @@ class _Body:
             if self._ended.is_set():
                 raise StopAsyncIteration
             try:
-                async with asyncio.timeout(READ_SECONDS):  # wait_for may swallow the deadline of the whole form
+                async with asyncio.timeout(READ_SECONDS):
                     message = await self._receive()
             except TimeoutError:
                 raise RequestTimeout from None

@@ -114,7 +114,8 @@ class PhoneNumberMonitor:
             except Exception:  # the next look is in a minute
                 log.exception("account_failed")
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await stop.wait()
 
     async def refresh(self, interval: timedelta = INTERVAL) -> None:
         """Asks Meta, unless this process or another did so within `interval`; stores what it said."""

@@ -89,7 +89,8 @@ class Worker:
             if self._is_idle:
                 working.cancel()  # or a stop would take as long as the wait for a lane
             else:
-                await asyncio.wait_for(working, STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await working
             if ending := self._deliveries | self._player.aside:
                 await asyncio.wait(ending, timeout=STOP_SECONDS)
         finally:
