@@ -26,6 +26,7 @@ from api.webhook import PATHS, WebhookMiddleware, make_handshake
 from bot.answering_record import AnsweringRecord
 from bot.bootstrap import Resources, make_answering_record
 from bot.clock import Clock, SteadyClock
+from bot.task_end import end_tasks
 from bot.worker.worker import Worker
 
 
@@ -118,7 +119,5 @@ async def run_together(
             await working
     finally:
         closing.set()
-        for task in recording:
-            task.cancel()
-        await asyncio.gather(*recording, return_exceptions=True)
+        await end_tasks(recording)
     await serving
